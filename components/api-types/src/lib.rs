@@ -1,0 +1,22 @@
+//! The contract of edge and origin: what goes over the wire, and the tables that every edge holds a copy of.
+//!
+//! Layer: words (L0). Types and their JSON; no I/O, no decisions about prices or stock.
+//! Not here: rules of the trade (`domain`), how a request is routed (`gateway-core`, `origin/http`).
+//! Start at [`problem::Problem`] for failures and [`reply`] for answers.
+#![warn(
+    missing_docs,
+    clippy::arithmetic_side_effects,
+    clippy::as_conversions,
+    clippy::float_arithmetic,
+    clippy::indexing_slicing,
+    clippy::string_slice,
+    clippy::expect_used,
+    clippy::panic
+)]
+
+pub mod ar;
+pub mod catalogue;
+pub mod feed;
+pub mod problem;
+pub mod read_model;
+pub mod reply;

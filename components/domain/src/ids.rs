@@ -1,0 +1,142 @@
+//! One id type per entity, so that a cart can never be taken for an order.
+//!
+//! Records get version 7 UUIDs (RFC 9562, ordered by time: right-edge index inserts).
+//! Capabilities, which must not be guessed, get version 4 (122 random bits).
+
+use core::fmt;
+use core::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+use uuid::{Builder, Uuid};
+
+use crate::Timestamp;
+
+/// Refused text for an id: not a UUID in its hyphenated form.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("not a hyphenated UUID")]
+pub struct InvalidId;
+
+macro_rules! id {
+    ($(#[$doc:meta])* $name:ident) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        #[serde(try_from = "String", into = "String")]
+        pub struct $name(Uuid);
+
+        impl $name {
+            /// Makes a time-ordered id (version 7) from the moment and 10 random bytes.
+            #[must_use]
+            pub fn v7(now: Timestamp, random: [u8; 10]) -> Self {
+                let millis = u64::try_from(now.unix_ms()).unwrap_or(0);
+                Self(Builder::from_unix_timestamp_millis(millis, &random).into_uuid())
+            }
+
+            /// Makes an unguessable id (version 4) from 16 random bytes.
+            #[must_use]
+            pub fn v4(random: [u8; 16]) -> Self {
+                Self(Builder::from_random_bytes(random).into_uuid())
+            }
+
+            /// Takes an id that was stored as its 16 bytes.
+            #[must_use]
+            pub const fn from_bytes(bytes: [u8; 16]) -> Self {
+                Self(Uuid::from_bytes(bytes))
+            }
+
+            /// Returns the 16 bytes for storage.
+            #[must_use]
+            pub const fn as_bytes(&self) -> &[u8; 16] {
+                self.0.as_bytes()
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                fmt::Display::fmt(&self.0.hyphenated(), f)
+            }
+        }
+
+        impl fmt::Debug for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write!(f, concat!(stringify!($name), "({})"), self.0.hyphenated())
+            }
+        }
+
+        impl FromStr for $name {
+            type Err = InvalidId;
+
+            fn from_str(text: &str) -> Result<Self, InvalidId> {
+                if text.len() != 36 {
+                    return Err(InvalidId);
+                }
+                Uuid::try_parse(text).map(Self).map_err(|_| InvalidId)
+            }
+        }
+
+        impl TryFrom<String> for $name {
+            type Error = InvalidId;
+
+            fn try_from(text: String) -> Result<Self, InvalidId> {
+                text.parse()
+            }
+        }
+
+        impl From<$name> for String {
+            fn from(id: $name) -> Self {
+                id.to_string()
+            }
+        }
+    };
+}
+
+id!(
+    /// A cart. Made with [`CartId::v4`]: whoever knows it may change the cart.
+    CartId
+);
+id!(
+    /// A line within a cart or an order.
+    LineId
+);
+id!(
+    /// An order.
+    OrderId
+);
+id!(
+    /// A payment intent.
+    PaymentId
+);
+id!(
+    /// One HTTP request, from edge to origin and back.
+    RequestId
+);
+id!(
+    /// A login session: the family of its refresh tokens.
+    SessionId
+);
+id!(
+    /// An account.
+    UserId
+);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn v7_ids_sort_by_time() {
+        let early = OrderId::v7(Timestamp::from_unix_ms(1_000), [0xff; 10]);
+        let late = OrderId::v7(Timestamp::from_unix_ms(1_001), [0; 10]);
+        assert!(early < late);
+    }
+
+    #[test]
+    fn ids_survive_text_and_refuse_other_spellings() {
+        let id = CartId::v4([7; 16]);
+        assert_eq!(id.to_string().parse::<CartId>(), Ok(id));
+        for bad in
+            ["", "x", "{07070707-0707-4707-8707-070707070707}", "07070707070747078707070707070707"]
+        {
+            assert_eq!(bad.parse::<CartId>(), Err(InvalidId), "{bad}");
+        }
+    }
+}

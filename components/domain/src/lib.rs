@@ -1,0 +1,27 @@
+//! The words of the shop: ids, money, stock keeping units, moments, and the state machines of the trade.
+//!
+//! Layer: words (L0). No clock, no randomness, no I/O: callers pass `now` and random bytes.
+//! Not here: wire shapes (`api-types`), storage (`origin/store`), and anything about HTTP.
+//! Start at [`Money`] and [`Sku`]; the state machines live in a module per noun.
+#![warn(
+    missing_docs,
+    clippy::arithmetic_side_effects,
+    clippy::as_conversions,
+    clippy::float_arithmetic,
+    clippy::indexing_slicing,
+    clippy::string_slice,
+    clippy::expect_used,
+    clippy::panic
+)]
+
+pub mod ids;
+pub mod kind;
+pub mod money;
+pub mod sku;
+pub mod time;
+
+pub use ids::{CartId, LineId, OrderId, PaymentId, RequestId, SessionId, UserId};
+pub use kind::ErrorKind;
+pub use money::{Currency, Money, MoneyError};
+pub use sku::{Handle, Quantity, Sku};
+pub use time::Timestamp;
