@@ -1,0 +1,182 @@
+//! `build`: the one place that knows targets, profiles and flags.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context as _, Result, bail};
+
+use crate::Context;
+use crate::cli::{BuildArgs, BuildTarget};
+use crate::stamp::Stamp;
+use crate::tools;
+use crate::workspace::{WASM_PROFILE, WASM_TARGET, Workspace};
+
+/// Packages whose programs `up` starts or runs.
+const PROGRAM_PACKAGES: [&str; 3] = ["node", "server", "demo-shop"];
+
+/// The command.
+pub(crate) fn run(context: &Context, args: &BuildArgs) -> Result<()> {
+    match args.what {
+        BuildTarget::All => everything(context, args.release),
+        BuildTarget::Components => components(context),
+        BuildTarget::Programs => programs(context, args.release),
+        BuildTarget::Storefront => storefront(context),
+        BuildTarget::DemoShop => {
+            programs(context, args.release)?;
+            demo_shop(context, args.release)
+        }
+        BuildTarget::Guests => guests(context).map(|_| ()),
+    }
+}
+
+/// Builds all that `up` starts.
+pub(crate) fn everything(context: &Context, release: bool) -> Result<()> {
+    require_tools()?;
+    components(context)?;
+    storefront(context)?;
+    programs(context, release)?;
+    demo_shop(context, release)
+}
+
+/// Refuses early when a tool is missing that only its user can install.
+pub(crate) fn require_tools() -> Result<()> {
+    if let Some(problem) = tools::node_problem() {
+        bail!(problem);
+    }
+    if tools::find("rustc").is_none() {
+        bail!("rustc is missing: install Rust with rustup");
+    }
+    Ok(())
+}
+
+/// Builds each component by itself: built together, cargo would unify their features, and every
+/// component would import what only the gateway needs.
+pub(crate) fn components(context: &Context) -> Result<()> {
+    tools::install_targets(context)?;
+    let packages = component_packages(&context.workspace)?;
+    let folder = context.workspace.generated().join("components");
+    fs::create_dir_all(&folder).with_context(|| format!("make {}", folder.display()))?;
+    for package in packages {
+        let built = wasm(context, &package)?;
+        place(&built, &folder.join(format!("{package}.wasm")))?;
+    }
+    Ok(())
+}
+
+/// Builds the misbehaving components of the node's tests; returns the file.
+pub(crate) fn guests(context: &Context) -> Result<PathBuf> {
+    tools::install_targets(context)?;
+    wasm(context, "guests")
+}
+
+/// Builds the programs natively.
+pub(crate) fn programs(context: &Context, release: bool) -> Result<()> {
+    let mut command = context.workspace.cargo();
+    command.arg("build");
+    for package in PROGRAM_PACKAGES {
+        command.args(["--package", package]);
+    }
+    if release {
+        command.arg("--release");
+    }
+    context.steps.run("build edge node and origin", &mut command)?;
+    Ok(())
+}
+
+/// Builds the pages, unless they are those of the sources.
+pub(crate) fn storefront(context: &Context) -> Result<()> {
+    let folder = context.workspace.path("assets/storefront");
+    npm_ci(context, "storefront", &folder)?;
+    let stamp = Stamp::of(
+        context.workspace.generated().join("stamps/storefront"),
+        std::slice::from_ref(&folder),
+        &["node_modules", "dist", "tests"],
+    )?;
+    if stamp.is_current() && folder.join("dist/index.html").is_file() {
+        return Ok(());
+    }
+    stamp.forget();
+    let mut build = Command::new("npm");
+    build.current_dir(&folder).args(["run", "build"]);
+    context.steps.run("build storefront", &mut build)?;
+    stamp.keep()
+}
+
+/// Installs the npm packages of `folder`, unless they are those of its lock file.
+pub(crate) fn npm_ci(context: &Context, name: &str, folder: &Path) -> Result<()> {
+    let lock = folder.join("package-lock.json");
+    let stamp = Stamp::of(folder.join("node_modules/.vitrine-stamp"), &[lock], &[])?;
+    if stamp.is_current() {
+        return Ok(());
+    }
+    let mut install = Command::new("npm");
+    install.current_dir(folder).args(["ci", "--no-audit", "--no-fund"]);
+    context.steps.run(&format!("install npm packages of {name}"), &mut install)?;
+    stamp.keep()
+}
+
+/// Makes models, pictures and catalogue, unless they are those of the sources.
+pub(crate) fn demo_shop(context: &Context, release: bool) -> Result<()> {
+    let workspace = &context.workspace;
+    let out = workspace.demo_shop();
+    let sources =
+        ["origin/media", "tests/demo-shop", "assets/seed"].map(|folder| workspace.path(folder));
+    let stamp = Stamp::of(
+        workspace.generated().join("stamps/demo-shop"),
+        &sources,
+        &["validate", "node_modules", "tests"],
+    )?;
+    if stamp.is_current() && out.join("catalogue.json").is_file() && out.join("media").is_dir() {
+        return Ok(());
+    }
+    stamp.forget();
+    let mut make = Command::new(workspace.programs(release).join("demo-shop"));
+    make.current_dir(workspace.root()).arg("--out").arg(&out).args(["--progress", "plain"]);
+    context.steps.run("make the demo shop's models and pictures", &mut make)?;
+    stamp.keep()
+}
+
+/// The packages below `components/` that are components, in the order of their names.
+fn component_packages(workspace: &Workspace) -> Result<Vec<String>> {
+    let folder = workspace.path("components");
+    let mut packages = Vec::new();
+    for entry in fs::read_dir(&folder).with_context(|| format!("list {}", folder.display()))? {
+        let manifest = entry.context("list components")?.path().join("Cargo.toml");
+        let Ok(text) = fs::read_to_string(&manifest) else { continue };
+        let table: toml::Table =
+            text.parse().with_context(|| format!("read {}", manifest.display()))?;
+        let package = table.get("package");
+        let layer = package.and_then(|p| p.get("metadata")?.get("layer")?.get("name")?.as_str());
+        let name = package.and_then(|p| p.get("name")?.as_str());
+        if let (Some("shell"), Some(name)) = (layer, name) {
+            packages.push(name.to_owned());
+        }
+    }
+    packages.sort();
+    Ok(packages)
+}
+
+fn wasm(context: &Context, package: &str) -> Result<PathBuf> {
+    let mut command = context.workspace.cargo();
+    command.args(["build", "--package", package]);
+    command.args(["--target", WASM_TARGET, "--profile", WASM_PROFILE]);
+    context.steps.run(&format!("build component {package}"), &mut command)?;
+    let built = context.workspace.built_wasm(package);
+    if !built.is_file() {
+        bail!("build component {package}: {} is not there", built.display());
+    }
+    Ok(built)
+}
+
+/// Puts a file where `spin.toml` expects it, in one step, and only if it differs: the edge node
+/// caches by content, and a running one must never see half a file.
+fn place(from: &Path, to: &Path) -> Result<()> {
+    let bytes = fs::read(from).with_context(|| format!("read {}", from.display()))?;
+    if fs::read(to).is_ok_and(|there| there == bytes) {
+        return Ok(());
+    }
+    let half = to.with_extension("wasm.new");
+    fs::write(&half, bytes).with_context(|| format!("write {}", half.display()))?;
+    fs::rename(&half, to).with_context(|| format!("put {} in place", to.display()))
+}

@@ -1,0 +1,161 @@
+//! The command line; the doc comments are its help.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// Builds, starts and checks Vitrine.
+#[derive(Debug, Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask", disable_help_subcommand = true)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Build everything, start the shop and keep it running until Ctrl-C.
+    Up(UpArgs),
+    /// Build the components, the programs, the storefront and the demo shop.
+    Build(BuildArgs),
+    /// Run the tests, and say what ran.
+    Test(TestArgs),
+    /// Check the format, the lints (natively and for WebAssembly) and the documentation.
+    Lint,
+    /// Check who may import whom (house guide, part 3).
+    Deps,
+    /// Check what no compiler checks: file length, headers, stray spaces, sleeping tests.
+    Tidy,
+    /// Check licences, sources and duplicates of the crates we use.
+    Deny,
+    /// Everything that CI checks: lint, deps, tidy, deny, test.
+    Ci,
+    /// Say what is missing on this machine, and the command that gets it.
+    Doctor,
+    /// Measure a part of the shop.
+    Bench(BenchArgs),
+    /// Make the demo shop: models, pictures, catalogue.
+    Assets,
+    /// Remove a data folder, unless a shop runs on it.
+    CleanData(CleanDataArgs),
+}
+
+impl Command {
+    /// Whether answers are JSON lines.
+    pub(crate) fn wants_json(&self) -> bool {
+        matches!(self, Self::Up(UpArgs { json: true, .. }))
+    }
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct UpArgs {
+    /// Port of the shop; 0 takes a free one.
+    #[arg(long, default_value_t = 8080)]
+    pub(crate) edge_port: u16,
+    /// Port of the origin; 0 takes a free one.
+    #[arg(long, default_value_t = 8081)]
+    pub(crate) origin_port: u16,
+    /// Port of the local payment provider; the default is the origin's and one.
+    #[arg(long)]
+    pub(crate) payments_port: Option<u16>,
+    /// Folder of databases, secrets and logs; made when absent, kept between starts.
+    #[arg(long, value_name = "DIR", default_value = ".vitrine")]
+    pub(crate) data: PathBuf,
+    /// Build optimised programs: slower to start the first time, faster to serve.
+    #[arg(long)]
+    pub(crate) release: bool,
+    /// Start with the data as it is, without the demo catalogue.
+    #[arg(long)]
+    pub(crate) no_seed: bool,
+    /// Start what the last build left, without building.
+    #[arg(long)]
+    pub(crate) no_build: bool,
+    /// Print one JSON object a line instead of text.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct BuildArgs {
+    /// What to build.
+    #[arg(value_enum, default_value_t = BuildTarget::All)]
+    pub(crate) what: BuildTarget,
+    /// Build optimised programs.
+    #[arg(long)]
+    pub(crate) release: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum BuildTarget {
+    /// Everything that `up` starts.
+    All,
+    /// The WebAssembly components.
+    Components,
+    /// The edge node and the origin.
+    Programs,
+    /// The pages.
+    Storefront,
+    /// Models, pictures and catalogue.
+    DemoShop,
+    /// The misbehaving components that the node's tests load.
+    Guests,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct TestArgs {
+    /// Which ring of tests.
+    #[arg(value_enum, default_value_t = Ring::All)]
+    pub(crate) ring: Ring,
+    /// Only Rust tests whose name contains this.
+    #[arg(value_name = "NAME")]
+    pub(crate) name: Option<String>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Ring {
+    /// Beside the code, no I/O: Rust, documentation examples, storefront.
+    Unit,
+    /// One crate with its real surroundings: databases, sockets, components in the node.
+    It,
+    /// The whole shop, over HTTP and in a browser.
+    E2e,
+    /// The 3D models, with other people's validators.
+    Models,
+    /// All of them.
+    All,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct BenchArgs {
+    /// What to measure.
+    #[arg(value_enum)]
+    pub(crate) what: BenchTarget,
+    /// Handed to the load program as it is.
+    #[arg(last = true)]
+    pub(crate) rest: Vec<String>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum BenchTarget {
+    /// Plain hyper, catalogue alone, catalogue through the gateway, in one run.
+    Edge,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct CleanDataArgs {
+    /// The folder to remove.
+    #[arg(long, value_name = "DIR", default_value = ".vitrine")]
+    pub(crate) data: PathBuf,
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::Cli;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+}

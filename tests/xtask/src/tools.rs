@@ -1,0 +1,95 @@
+//! Tools that this machine has, lacks, or gets from us.
+
+use std::path::PathBuf;
+use std::process::Command;
+
+use anyhow::{Result, bail};
+
+use crate::Context;
+use crate::step;
+use crate::workspace::WASM_TARGET;
+
+/// Oldest Node.js that builds the storefront.
+const NODE_MAJOR_MIN: u32 = 20;
+/// The targets that components are checked and built for.
+pub(crate) const TARGETS: [&str; 2] = [WASM_TARGET, "wasm32-unknown-unknown"];
+
+/// Where `name` is on the PATH.
+pub(crate) fn find(name: &str) -> Option<PathBuf> {
+    let path = std::env::var_os("PATH")?;
+    std::env::split_paths(&path).map(|folder| folder.join(name)).find(|file| file.is_file())
+}
+
+/// Why Node.js and npm cannot be used, or nothing if they can.
+pub(crate) fn node_problem() -> Option<String> {
+    let Some(version) = step::ask(Command::new("node").arg("--version")) else {
+        return Some(format!(
+            "Node.js is missing: install Node.js {NODE_MAJOR_MIN} or newer (Debian: `apt-get install nodejs npm`)"
+        ));
+    };
+    let major = version.trim_start_matches('v').split('.').next().and_then(|n| n.parse().ok());
+    if major.is_none_or(|major: u32| major < NODE_MAJOR_MIN) {
+        return Some(format!("Node.js {version} is too old: install {NODE_MAJOR_MIN} or newer"));
+    }
+    find("npm")
+        .is_none()
+        .then(|| "npm is missing: install it (Debian: `apt-get install npm`)".to_owned())
+}
+
+/// Targets of the toolchain in use that have no standard library yet.
+pub(crate) fn missing_targets() -> Vec<&'static str> {
+    TARGETS
+        .into_iter()
+        .filter(|target| {
+            step::ask(Command::new("rustc").args(["--print", "target-libdir", "--target", target]))
+                .is_none_or(|folder| !PathBuf::from(folder).is_dir())
+        })
+        .collect()
+}
+
+/// Adds the targets that components are built for.
+pub(crate) fn install_targets(context: &Context) -> Result<()> {
+    let missing = missing_targets();
+    if missing.is_empty() {
+        return Ok(());
+    }
+    if find("rustup").is_none() {
+        bail!(
+            "the Rust target {} is missing and there is no rustup to add it: install rustup, or the target with your system's Rust",
+            missing.join(" and ")
+        );
+    }
+    let mut command = Command::new("rustup");
+    command.current_dir(context.workspace.root()).args(["target", "add"]).args(&missing);
+    context.steps.run("add Rust targets", &mut command)?;
+    Ok(())
+}
+
+/// Installs Debian packages, if this machine is a Debian and we may.
+pub(crate) fn apt_install(context: &Context, packages: &[&str], why: &str) -> Result<()> {
+    let sentence = format!("{why}: `apt-get update && apt-get install -y {}`", packages.join(" "));
+    if find("apt-get").is_none() {
+        bail!("{sentence} (this system has no apt-get: install the same with its own tool)");
+    }
+    let apt = |args: &[&str]| {
+        let mut command = if rustix::process::geteuid().is_root() {
+            Command::new("apt-get")
+        } else {
+            let mut sudo = Command::new("sudo");
+            sudo.args(["--non-interactive", "apt-get"]);
+            sudo
+        };
+        command.env("DEBIAN_FRONTEND", "noninteractive").args(args);
+        command
+    };
+    if !rustix::process::geteuid().is_root()
+        && step::ask(Command::new("sudo").args(["--non-interactive", "true"])).is_none()
+    {
+        bail!("{sentence} (as root)");
+    }
+    context.steps.run("update Debian's package list", &mut apt(&["update", "--quiet"]))?;
+    let mut install = apt(&["install", "--yes", "--quiet", "--no-install-recommends"]);
+    install.args(packages);
+    context.steps.run(&format!("install {}", packages.join(" ")), &mut install)?;
+    Ok(())
+}

@@ -1,0 +1,90 @@
+//! `up`: from a clone to a shop that answers, and back to nothing running.
+
+mod data;
+mod health;
+mod ports;
+mod shop;
+mod supervisor;
+
+use std::fs;
+use std::process::Command;
+
+use anyhow::{Context as _, Result, bail};
+use serde_json::json;
+
+use crate::Context;
+use crate::build;
+use crate::cli::UpArgs;
+
+pub(crate) use data::DataDir;
+use ports::Ports;
+use shop::Shop;
+use supervisor::Supervisor;
+
+/// The command.
+pub(crate) fn run(context: &Context, args: &UpArgs) -> Result<()> {
+    let path = std::path::absolute(&args.data).context("find the data folder")?;
+    let data = DataDir::open(&path)?;
+    for ended in data.end_leftovers()? {
+        context.reporter.note(&format!("ended {ended}, left over from an earlier start"));
+    }
+    let ports = Ports::choose(args)?;
+    check_manifest(context)?;
+    if !args.no_build {
+        build::everything(context, args.release)?;
+    }
+    let shop = Shop::new(context, &data, ports, args.release)?;
+    if !args.no_seed {
+        seed(context, &shop)?;
+    }
+    let mut supervisor = Supervisor::new(context, &data)?;
+    let started = shop.start(&mut supervisor, !args.no_seed);
+    if started.is_ok() {
+        announce(context, &shop);
+        supervisor.watch();
+        context.reporter.note("stopping …");
+    }
+    let stopped = supervisor.stop();
+    match started {
+        // A start that was interrupted is not a failure of the shop.
+        Err(_) if context.stop.is_requested() => stopped,
+        Err(error) => Err(error),
+        Ok(()) => stopped,
+    }
+}
+
+/// Refuses a manifest that no build can mend, before anything takes time.
+fn check_manifest(context: &Context) -> Result<()> {
+    let path = context.workspace.path("spin.toml");
+    let text = fs::read_to_string(&path).with_context(|| format!("read {}", path.display()))?;
+    if let Err(error) = text.parse::<toml::Table>() {
+        let reason = error.message().to_owned();
+        let line = error.span().map_or(1, |span| text[..span.start].lines().count().max(1));
+        bail!("spin.toml is not valid TOML: {reason} (line {line})");
+    }
+    Ok(())
+}
+
+fn seed(context: &Context, shop: &Shop) -> Result<()> {
+    let catalogue = context.workspace.demo_shop().join("catalogue.json");
+    if !catalogue.is_file() {
+        bail!(
+            "{} is missing: run `cargo xtask assets`, or start with --no-seed",
+            catalogue.display()
+        );
+    }
+    let mut command = Command::new(shop.origin_program());
+    command.arg("seed").arg("--data").arg(shop.origin_data()).arg("--catalogue").arg(&catalogue);
+    context.steps.run("seed the demo shop", &mut command)?;
+    Ok(())
+}
+
+fn announce(context: &Context, shop: &Shop) {
+    let reporter = &context.reporter;
+    for (name, url) in shop.addresses() {
+        reporter.result(&format!("  {name:<18} {url}"));
+        reporter.event(&json!({"event": "address", "name": name, "url": url}));
+    }
+    reporter.result(&format!("ready {}", shop.url()));
+    reporter.event(&json!({"event": "ready", "url": shop.url()}));
+}

@@ -1,0 +1,44 @@
+//! Asks a process over HTTP whether it serves.
+
+use std::io::{Read as _, Write as _};
+use std::net::{Ipv4Addr, SocketAddr, TcpStream};
+use std::time::Duration;
+
+/// Longest wait for one answer.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(5);
+/// Longest answer read: a page of products.
+const ANSWER_BYTES_MAX: u64 = 1024 * 1024;
+
+/// Status and body of `GET path`, or nothing if nobody answers in time.
+pub(crate) fn get(port: u16, path: &str) -> Option<(u16, String)> {
+    let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+    let mut stream = TcpStream::connect_timeout(&address, ANSWER_TIMEOUT).ok()?;
+    stream.set_read_timeout(Some(ANSWER_TIMEOUT)).ok()?;
+    stream.set_write_timeout(Some(ANSWER_TIMEOUT)).ok()?;
+    let request = format!(
+        "GET {path} HTTP/1.1\r\nhost: 127.0.0.1:{port}\r\naccept: application/json\r\nconnection: close\r\n\r\n"
+    );
+    stream.write_all(request.as_bytes()).ok()?;
+    let mut bytes = Vec::new();
+    stream.take(ANSWER_BYTES_MAX).read_to_end(&mut bytes).ok()?;
+    parse(&String::from_utf8_lossy(&bytes))
+}
+
+fn parse(answer: &str) -> Option<(u16, String)> {
+    let (head, body) = answer.split_once("\r\n\r\n")?;
+    let status = head.split(' ').nth(1)?.parse().ok()?;
+    Some((status, body.to_owned()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::parse;
+
+    #[test]
+    fn status_and_body_are_read_and_garbage_is_no_answer() {
+        let answer = parse("HTTP/1.1 503 Service Unavailable\r\na: b\r\n\r\nwait");
+        assert_eq!(answer, Some((503, "wait".to_owned())));
+        assert_eq!(parse("hello"), None);
+        assert_eq!(parse("HTTP/1.1 abc\r\n\r\n"), None);
+    }
+}

@@ -1,0 +1,193 @@
+//! The processes of a shop: what each is called, how it is started, when it is ready.
+
+use std::fs;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, bail};
+
+use super::data::DataDir;
+use super::health;
+use super::ports::Ports;
+use super::supervisor::{Spec, Supervisor};
+use crate::Context;
+
+const START_LIMIT: Duration = Duration::from_secs(30);
+/// The edge compiles its components at the first start; unoptimised, that takes a while.
+const EDGE_START_LIMIT: Duration = Duration::from_secs(180);
+const REPLICA_LIMIT: Duration = Duration::from_secs(60);
+/// Where the payment provider tells the origin how a payment went.
+const WEBHOOK_PATH: &str = "/webhooks/payments";
+
+/// Everything that the command lines need.
+#[derive(Debug)]
+pub(crate) struct Shop {
+    root: PathBuf,
+    programs: PathBuf,
+    media: PathBuf,
+    data: PathBuf,
+    edge_secret: PathBuf,
+    payments_secret: PathBuf,
+    ports: Ports,
+}
+
+impl Shop {
+    pub(crate) fn new(
+        context: &Context,
+        data: &DataDir,
+        ports: Ports,
+        release: bool,
+    ) -> Result<Self> {
+        let workspace = &context.workspace;
+        let shop = Self {
+            root: workspace.root().to_path_buf(),
+            programs: workspace.programs(release),
+            media: workspace.demo_shop().join("media"),
+            data: data.path().to_path_buf(),
+            edge_secret: data.secret("edge")?,
+            payments_secret: data.secret("payments")?,
+            ports,
+        };
+        for program in [shop.origin_program(), shop.edge_program()] {
+            if !program.is_file() {
+                bail!("{} is missing: run `cargo xtask build`", program.display());
+            }
+        }
+        Ok(shop)
+    }
+
+    pub(crate) fn url(&self) -> String {
+        url(self.ports.edge)
+    }
+
+    /// What a person may want to open, with its name.
+    pub(crate) fn addresses(&self) -> Vec<(&'static str, String)> {
+        vec![
+            ("shop", self.url()),
+            ("API description", format!("{}/openapi.json", self.url())),
+            ("edge metrics", format!("{}/metrics", self.url())),
+            ("origin", url(self.ports.origin)),
+            ("payments", url(self.ports.payments)),
+            ("logs", self.data.join("logs").display().to_string()),
+        ]
+    }
+
+    pub(crate) fn origin_program(&self) -> PathBuf {
+        self.programs.join("vitrine-origin")
+    }
+
+    pub(crate) fn origin_data(&self) -> PathBuf {
+        self.data.join("origin")
+    }
+
+    fn edge_program(&self) -> PathBuf {
+        self.programs.join("vitrine-edge")
+    }
+
+    /// Starts all in the order of who needs whom, and waits until a shopper would see products.
+    pub(crate) fn start(
+        &self,
+        supervisor: &mut Supervisor<'_>,
+        expect_products: bool,
+    ) -> Result<()> {
+        let ports = self.ports;
+        supervisor.start(self.payments()?, START_LIMIT, || is_healthy(ports.payments))?;
+        supervisor.start(self.origin()?, START_LIMIT, || is_healthy(ports.origin))?;
+        supervisor.start(self.edge()?, EDGE_START_LIMIT, || is_healthy(ports.edge))?;
+        supervisor.wait_until("copy the catalogue to the edge", REPLICA_LIMIT, || {
+            has_catalogue(ports.edge, expect_products)
+        })
+    }
+
+    fn payments(&self) -> Result<Spec> {
+        let webhook = format!("{}{WEBHOOK_PATH}", url(self.ports.origin));
+        let data = self.folder("payments")?;
+        let args = words([
+            "payments",
+            "--listen",
+            &address(self.ports.payments),
+            "--data",
+            &data,
+            "--secret-file",
+            &self.payments_secret.display().to_string(),
+            "--webhook-url",
+            &webhook,
+        ]);
+        Ok(self.spec("payments", self.ports.payments, self.origin_program(), args))
+    }
+
+    fn origin(&self) -> Result<Spec> {
+        let data = self.folder("origin")?;
+        let args = words([
+            "serve",
+            "--listen",
+            &address(self.ports.origin),
+            "--data",
+            &data,
+            "--edge-secret-file",
+            &self.edge_secret.display().to_string(),
+            "--payments-url",
+            &url(self.ports.payments),
+            "--payments-secret-file",
+            &self.payments_secret.display().to_string(),
+            "--media-dir",
+            &self.media.display().to_string(),
+        ]);
+        Ok(self.spec("origin", self.ports.origin, self.origin_program(), args))
+    }
+
+    fn edge(&self) -> Result<Spec> {
+        let data = self.folder("edge")?;
+        let args = words([
+            "up",
+            "--from",
+            &self.root.join("spin.toml").display().to_string(),
+            "--listen",
+            &address(self.ports.edge),
+            "--state-dir",
+            &data,
+            "--variable",
+            &format!("origin_urls={}", url(self.ports.origin)),
+            "--variable",
+            &format!("public_url={}", url(self.ports.edge)),
+        ]);
+        let mut spec = self.spec("edge", self.ports.edge, self.edge_program(), args);
+        // A secret in a command line would be everybody's to read.
+        let secret = fs::read_to_string(&self.edge_secret).context("read the edge's secret")?;
+        spec.env.push(("SPIN_VARIABLE_EDGE_SECRET".to_owned(), secret.trim().to_owned()));
+        Ok(spec)
+    }
+
+    fn folder(&self, role: &str) -> Result<String> {
+        let folder = self.data.join(role);
+        fs::create_dir_all(&folder).with_context(|| format!("make {}", folder.display()))?;
+        Ok(folder.display().to_string())
+    }
+
+    fn spec(&self, role: &'static str, port: u16, program: PathBuf, args: Vec<String>) -> Spec {
+        Spec { role, url: url(port), program, args, env: Vec::new(), folder: self.root.clone() }
+    }
+}
+
+fn words<const N: usize>(words: [&str; N]) -> Vec<String> {
+    words.map(str::to_owned).to_vec()
+}
+
+fn address(port: u16) -> String {
+    format!("127.0.0.1:{port}")
+}
+
+fn url(port: u16) -> String {
+    format!("http://{}", address(port))
+}
+
+fn is_healthy(port: u16) -> bool {
+    health::get(port, "/healthz").is_some_and(|(status, _)| status == 200)
+}
+
+/// Whether a shopper would see the catalogue: through routing, gateway, component and replica.
+fn has_catalogue(port: u16, expect_products: bool) -> bool {
+    health::get(port, "/v1/products?limit=1").is_some_and(|(status, body)| {
+        status == 200 && (!expect_products || body.contains("\"sku\""))
+    })
+}
