@@ -1,0 +1,83 @@
+// Builds the storefront into dist/: an app shell (index.html) and content-hashed files under dist/assets/.
+//
+// Nothing in dist/ names another host: the viewer's decoder addresses and its inline <style> are rewritten here
+// (see build/self-hosted-viewer.mjs), so the shop runs under `script-src 'self'; style-src 'self'`.
+
+import { build } from 'esbuild';
+import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { basename } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { gzipSync } from 'node:zlib';
+import { selfHostedViewer } from './build/self-hosted-viewer.mjs';
+
+const root = fileURLToPath(new URL('.', import.meta.url));
+const out = `${root}dist`;
+
+/** Largest first load without the viewer, gzip: 60 KB, about 50 ms on a 10 Mbit/s phone. */
+const SHELL_GZIP_BYTES_MAX = 60_000;
+/** Largest viewer chunk, gzip: three.js and model-viewer need about 295 KB; fetched on product pages only. */
+const VIEWER_GZIP_BYTES_MAX = 330_000;
+
+/** Bundles sources and styles; returns esbuild's list of outputs. */
+async function bundle() {
+  const result = await build({
+    absWorkingDir: root,
+    entryPoints: { shop: 'src/main.tsx', styles: 'src/styles/index.css', icon: 'src/images/icon.svg' },
+    bundle: true,
+    splitting: true,
+    format: 'esm',
+    target: ['es2022', 'safari16', 'chrome109', 'firefox115'],
+    minify: true,
+    sourcemap: false,
+    legalComments: 'linked',
+    jsx: 'automatic',
+    jsxImportSource: 'preact',
+    outdir: `${out}/assets`,
+    publicPath: '/assets/',
+    entryNames: '[name]-[hash]',
+    chunkNames: '[name]-[hash]',
+    assetNames: '[name]-[hash]',
+    loader: { '.woff2': 'file', '.svg': 'copy' },
+    plugins: [selfHostedViewer()],
+    metafile: true,
+  });
+  return Object.entries(result.metafile.outputs);
+}
+
+/** Finds the one output made from `entry`. */
+function outputOf(outputs, entry) {
+  const found = outputs.find(([, meta]) => meta.entryPoint === entry);
+  if (!found) throw new Error(`no output for ${entry}`);
+  return `/assets/${basename(found[0])}`;
+}
+
+/** Gzipped size of one built file in bytes. */
+async function gzipBytes(path) {
+  return gzipSync(await readFile(`${root}${path}`), { level: 9 }).length;
+}
+
+/** Prints the sizes and refuses a build over budget. */
+async function checkBudgets(outputs) {
+  const sizes = [];
+  for (const [path] of outputs) {
+    if (/\.(js|css|woff2)$/.test(path)) sizes.push({ name: basename(path), bytes: await gzipBytes(path) });
+  }
+  for (const { name, bytes } of sizes) console.log(`${String(bytes).padStart(8)} B gzip  ${name}`);
+  const viewer = sizes.filter(({ name }) => name.startsWith('viewer-'));
+  const shell = sizes.filter(({ name }) => name.endsWith('.js') && !name.startsWith('viewer-'));
+  const total = (list) => list.reduce((sum, { bytes }) => sum + bytes, 0);
+  if (total(shell) > SHELL_GZIP_BYTES_MAX) throw new Error(`scripts are ${total(shell)} B gzip, the budget is ${SHELL_GZIP_BYTES_MAX}`);
+  if (total(viewer) > VIEWER_GZIP_BYTES_MAX) throw new Error(`the viewer is ${total(viewer)} B gzip, the budget is ${VIEWER_GZIP_BYTES_MAX}`);
+}
+
+await rm(out, { recursive: true, force: true });
+await mkdir(`${out}/assets`, { recursive: true });
+const outputs = await bundle();
+const font = outputs.find(([path]) => /familjen-grotesk-latin-wght-normal-.*\.woff2$/.test(path));
+const html = (await readFile(`${root}src/index.html`, 'utf8'))
+  .replace('%SCRIPT%', outputOf(outputs, 'src/main.tsx'))
+  .replace('%STYLES%', outputOf(outputs, 'src/styles/index.css'))
+  .replace('%ICON%', outputOf(outputs, 'src/images/icon.svg'))
+  .replace('%FONT%', font ? `/assets/${basename(font[0])}` : '');
+await writeFile(`${out}/index.html`, html);
+await checkBudgets(outputs);

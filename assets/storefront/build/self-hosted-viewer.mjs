@@ -1,0 +1,51 @@
+// Makes @google/model-viewer fit a strict Content-Security-Policy and load no byte from another host.
+//
+// 1. Its shadow root carries an inline <style>, which `style-src 'self'` refuses: the text moves into a constructed
+//    style sheet, which the policy allows.
+// 2. Its defaults for the Draco, KTX2 and Lottie decoders are addresses at Google and jsDelivr. Our models need none
+//    of them; the defaults become paths of our own, so that a foreign model fails here instead of calling out.
+//
+// Each rewrite fails the build when the text it expects is gone, so that an update of the package is noticed.
+
+import { readFile } from 'node:fs/promises';
+
+const STYLE = /<style>([\s\S]*?)<\/style>/;
+const TEMPLATE_END = 'render(templateResult, shadowRoot);';
+const FOREIGN = /https:\/\/(?:www\.gstatic\.com|cdn\.jsdelivr\.net)\/[^'"]*/g;
+
+/** Moves the template's inline style into a constructed sheet. */
+function withConstructedStyle(source) {
+  const style = STYLE.exec(source);
+  if (!style || style[1].includes('${') || !source.includes(TEMPLATE_END)) {
+    throw new Error('model-viewer: template.js has changed; adapt self-hosted-viewer.mjs');
+  }
+  return source
+    .replace(STYLE, '')
+    .replace(
+      TEMPLATE_END,
+      `${TEMPLATE_END}
+    const sheet = new CSSStyleSheet();
+    sheet.replaceSync(${JSON.stringify(style[1])});
+    shadowRoot.adoptedStyleSheets = [sheet];`,
+    );
+}
+
+/** Points the decoder defaults at our own host, where they are answered with 404. */
+function withoutForeignHosts(source) {
+  if ((source.match(FOREIGN) ?? []).length === 0) {
+    throw new Error('model-viewer: loading.js has changed; adapt self-hosted-viewer.mjs');
+  }
+  return source.replace(FOREIGN, '/assets/decoders-not-shipped/');
+}
+
+/** The esbuild plugin. */
+export function selfHostedViewer() {
+  const rewrite = (change) => async ({ path }) => ({ contents: change(await readFile(path, 'utf8')), loader: 'js' });
+  return {
+    name: 'self-hosted-viewer',
+    setup(build) {
+      build.onLoad({ filter: /@google\/model-viewer\/lib\/template\.js$/ }, rewrite(withConstructedStyle));
+      build.onLoad({ filter: /@google\/model-viewer\/lib\/features\/loading\.js$/ }, rewrite(withoutForeignHosts));
+    },
+  };
+}

@@ -1,0 +1,42 @@
+// Reads of the catalogue: public, answered by the edge's own replica.
+
+import type { Currency } from '../money';
+import type { Sort } from '../router';
+import { send, withParams } from './client';
+import type { ArManifest, Category, ListItem, Page, Product } from './types';
+
+/** Cards per page: divides by 2, 3 and 4 columns. */
+export const PAGE_SIZE = 12;
+
+export interface ListQuery {
+  category?: string;
+  query?: string;
+  sort?: Sort | '';
+  cursor?: string | null;
+  limit?: number;
+}
+
+export function fetchCategories(signal?: AbortSignal): Promise<Page<Category>> {
+  return send('/v1/categories', signal ? { signal } : {});
+}
+
+export function fetchProducts(currency: Currency, list: ListQuery, signal?: AbortSignal): Promise<Page<ListItem>> {
+  const { category, query, sort, cursor, limit = PAGE_SIZE } = list;
+  const path = withParams('/v1/products', { limit, cursor, category, q: query, sort, currency });
+  return send(path, signal ? { signal } : {});
+}
+
+/** Searches by relevance. With a category or an order the list endpoint does it, which knows both. */
+export function search(currency: Currency, list: ListQuery, signal?: AbortSignal): Promise<Page<ListItem>> {
+  if (!list.query || list.category || list.sort) return fetchProducts(currency, list, signal);
+  const path = withParams('/v1/search', { q: list.query, limit: list.limit ?? PAGE_SIZE, cursor: list.cursor, currency });
+  return send(path, signal ? { signal } : {});
+}
+
+export function fetchProduct(currency: Currency, handle: string, signal?: AbortSignal): Promise<Product> {
+  return send(withParams(`/v1/products/${encodeURIComponent(handle)}`, { currency }), signal ? { signal } : {});
+}
+
+export function fetchAr(currency: Currency, sku: string, signal?: AbortSignal): Promise<ArManifest> {
+  return send(withParams(`/v1/ar/${encodeURIComponent(sku)}`, { currency }), signal ? { signal } : {});
+}

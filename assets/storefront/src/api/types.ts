@@ -1,0 +1,161 @@
+// What the edge's HTTP API answers; the full contract is served as /openapi.json.
+
+import type { Money } from '../money';
+
+export interface ListItem {
+  sku: string;
+  handle: string;
+  title: string;
+  subtitle?: string;
+  category: string;
+  price: Money;
+  image_url: string;
+  image_alt?: string;
+  has_ar: boolean;
+  available: boolean;
+}
+
+export interface Page<T> {
+  items: T[];
+  next_cursor?: string | null;
+}
+
+export interface Category {
+  handle: string;
+  title: string;
+  description?: string;
+  image_url?: string;
+  product_count: number;
+}
+
+export type Availability = 'in_stock' | 'low' | 'out_of_stock';
+
+export interface Variant {
+  sku: string;
+  title: string;
+  options: Record<string, string>;
+  price: Money;
+  availability: Availability;
+  image_url: string;
+  image_alt?: string;
+  has_ar: boolean;
+}
+
+export interface Model {
+  web_glb_url: string;
+  /** Width, height, depth in metres. */
+  dimensions_m: [number, number, number];
+  triangles?: number;
+  bytes?: number;
+}
+
+export interface Product {
+  handle: string;
+  title: string;
+  subtitle?: string;
+  description: string;
+  category: string;
+  tags?: string[];
+  images: { url: string; alt: string }[];
+  options: { name: string; values: string[] }[];
+  variants: Variant[];
+  model?: Model | null;
+  ar?: { manifest_url: string } | null;
+}
+
+export type Viewer = 'scene_viewer' | 'quick_look' | 'webxr' | 'page';
+
+export interface ArManifest {
+  recommended: { viewer: Viewer; url: string; why: string };
+  links: {
+    web_glb?: string;
+    plain_glb?: string;
+    scene_viewer?: string;
+    quick_look?: string;
+    usdz?: string;
+    page?: string;
+  };
+  dimensions_m: [number, number, number];
+  poster_url?: string;
+  material_variant?: string | null;
+}
+
+export interface Totals {
+  currency: string;
+  subtotal: Money;
+  shipping: Money;
+  tax: Money;
+  total: Money;
+}
+
+export interface Line {
+  id: string;
+  sku: string;
+  handle: string;
+  title: string;
+  variant_title?: string;
+  image_url: string;
+  quantity: number;
+  unit_price: Money;
+  line_total: Money;
+}
+
+export interface Cart {
+  id: string;
+  version: number;
+  lines: Line[];
+  totals: Totals;
+  currency: string;
+}
+
+export interface Address {
+  name: string;
+  line1: string;
+  line2: string;
+  postal_code: string;
+  city: string;
+  country: string;
+}
+
+/** What the test payment provider is told to do. */
+export type PaymentMethod = 'success' | 'decline' | 'requires_action' | 'late';
+
+export interface CheckoutRequest {
+  email: string;
+  shipping_address: Address;
+  payment: { provider: 'test'; method: PaymentMethod };
+}
+
+export interface CheckoutAnswer {
+  order_id: string;
+  status: string;
+  payment_status: string;
+  totals: Totals;
+  order_token?: string;
+  next_action?: { type: string } | null;
+}
+
+export interface Order {
+  id: string;
+  number: string | number;
+  status: string;
+  payment_status: string;
+  created_at: string;
+  email: string;
+  lines: Line[];
+  totals: Totals;
+  shipping_address?: Address;
+}
+
+export interface Tokens {
+  access_token: string;
+  refresh_token: string;
+  /** Seconds. */
+  expires_in: number;
+}
+
+export interface Account {
+  id: string;
+  email: string;
+  created_at?: string;
+}

@@ -1,0 +1,66 @@
+// Order and payment states in words. Pure; a state that is new to this page is shown as it is written.
+
+/** How a state feels: it decides the colour and the words around it. */
+export type Tone = 'good' | 'waiting' | 'bad' | 'neutral';
+
+export interface StatusText {
+  label: string;
+  tone: Tone;
+}
+
+const PAYMENT: Record<string, StatusText> = {
+  pending: { label: 'Payment on its way', tone: 'waiting' },
+  processing: { label: 'Payment on its way', tone: 'waiting' },
+  unknown: { label: 'Being checked with the bank', tone: 'waiting' },
+  requires_action: { label: 'Waiting for your approval', tone: 'waiting' },
+  authorized: { label: 'Paid', tone: 'good' },
+  captured: { label: 'Paid', tone: 'good' },
+  succeeded: { label: 'Paid', tone: 'good' },
+  paid: { label: 'Paid', tone: 'good' },
+  declined: { label: 'Declined', tone: 'bad' },
+  failed: { label: 'Did not go through', tone: 'bad' },
+  voided: { label: 'Cancelled, nothing charged', tone: 'bad' },
+  cancelled: { label: 'Cancelled, nothing charged', tone: 'bad' },
+  expired: { label: 'Ran out of time, nothing charged', tone: 'bad' },
+  refunded: { label: 'Refunded', tone: 'neutral' },
+};
+
+const ORDER: Record<string, StatusText> = {
+  pending: { label: 'Received', tone: 'waiting' },
+  pending_payment: { label: 'Waiting for payment', tone: 'waiting' },
+  awaiting_payment: { label: 'Waiting for payment', tone: 'waiting' },
+  placed: { label: 'Placed', tone: 'good' },
+  confirmed: { label: 'Confirmed', tone: 'good' },
+  paid: { label: 'Confirmed', tone: 'good' },
+  fulfilled: { label: 'Sent', tone: 'good' },
+  shipped: { label: 'Sent', tone: 'good' },
+  delivered: { label: 'Delivered', tone: 'good' },
+  completed: { label: 'Delivered', tone: 'good' },
+  cancelled: { label: 'Cancelled', tone: 'bad' },
+  failed: { label: 'Not placed', tone: 'bad' },
+  expired: { label: 'Ran out of time', tone: 'bad' },
+  refunded: { label: 'Refunded', tone: 'neutral' },
+};
+
+function lookUp(table: Record<string, StatusText>, status: string): StatusText {
+  const plain = status.replaceAll('_', ' ');
+  return table[status] ?? { label: plain.charAt(0).toUpperCase() + plain.slice(1), tone: 'neutral' };
+}
+
+export function paymentStatus(status: string): StatusText {
+  return lookUp(PAYMENT, status);
+}
+
+export function orderStatus(status: string): StatusText {
+  return lookUp(ORDER, status);
+}
+
+/** Tells that the payment is still on its way and will settle without the shopper. */
+export function isSettling(payment: string): boolean {
+  return payment === 'processing' || payment === 'pending' || payment === 'unknown';
+}
+
+/** Wait before the n-th look (from 0) at an order that is settling: 1 s, half as much more each time, 15 s at most. */
+export function pollDelayMs(looks: number): number {
+  return Math.min(15_000, Math.round(1_000 * 1.5 ** looks));
+}

@@ -1,0 +1,69 @@
+// Placing and reading orders. A guest's order is readable with the token that checkout returned; it stays in this browser.
+
+import { send } from '../api/client';
+import type { CheckoutAnswer, CheckoutRequest, Order } from '../api/types';
+import { attemptFor, isOutcomeUnknown, newKey, type Attempt } from '../idempotency';
+import { accessToken, sendAsAccount } from './session';
+import { load, save } from './storage';
+
+/** An order placed from this browser. */
+export interface PlacedOrder {
+  id: string;
+  token: string | null;
+  placed_at: string;
+}
+
+/** Orders remembered here; older ones are forgotten first. */
+const PLACED_MAX = 50;
+
+/** Orders placed from this browser, newest first. */
+export function placedOrders(): PlacedOrder[] {
+  const kept = load<PlacedOrder[]>('orders');
+  return Array.isArray(kept) ? kept : [];
+}
+
+function remember(answer: CheckoutAnswer): void {
+  const entry = { id: answer.order_id, token: answer.order_token ?? null, placed_at: new Date().toISOString() };
+  save('orders', [entry, ...placedOrders().filter(({ id }) => id !== entry.id)].slice(0, PLACED_MAX));
+}
+
+/** Places the order of a cart. An attempt whose outcome is unknown keeps its key, even over a reload. */
+export async function placeOrder(cartId: string, request: CheckoutRequest): Promise<CheckoutAnswer> {
+  const body = JSON.stringify(request);
+  const slot = `checkout.${cartId}`;
+  const attempt = attemptFor(load<Attempt>(slot), body);
+  save(slot, attempt);
+  try {
+    const answer = await send<CheckoutAnswer>(`/v1/carts/${encodeURIComponent(cartId)}/checkout`, {
+      method: 'POST',
+      body,
+      bearer: await accessToken().catch(() => null),
+      idempotencyKey: attempt.key,
+    });
+    save(slot, null);
+    remember(answer);
+    return answer;
+  } catch (error) {
+    if (!isOutcomeUnknown(error)) save(slot, null);
+    throw error;
+  }
+}
+
+function tokenOf(id: string): string | null {
+  return placedOrders().find((order) => order.id === id)?.token ?? null;
+}
+
+/** Reads an order by its own token, or in the account's name. */
+export function fetchOrder(id: string): Promise<Order> {
+  const path = `/v1/orders/${encodeURIComponent(id)}`;
+  const token = tokenOf(id);
+  return token ? send<Order>(path, { bearer: token }) : sendAsAccount<Order>(path);
+}
+
+/** Answers the bank's question. */
+export async function answerChallenge(id: string, action: 'approve' | 'reject'): Promise<void> {
+  const path = `/v1/orders/${encodeURIComponent(id)}/payment/actions`;
+  const call = { method: 'POST', body: { action }, idempotencyKey: newKey() } as const;
+  const token = tokenOf(id);
+  await (token ? send(path, { ...call, bearer: token }) : sendAsAccount(path, call));
+}
