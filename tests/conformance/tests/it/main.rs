@@ -1,0 +1,18 @@
+//! The manifest and the built components, held against what real Spin accepts.
+//!
+//! Needs the components built (`cargo xtask build`); says so when they are not there.
+
+mod components;
+mod spin_manifest;
+
+use std::path::{Path, PathBuf};
+
+/// The repository's root.
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
+}
+
+/// The repository's `spin.toml`.
+fn manifest_text() -> String {
+    std::fs::read_to_string(root().join("spin.toml")).expect("spin.toml stands at the root")
+}
