@@ -1,0 +1,80 @@
+//! The ports over spin-sdk, and the way in and out of a component.
+//!
+//! Layer: adapter (L3). The only guest crate that names WIT: shells and cores see `ports` and `http` types.
+//! Not here: decisions. Errors are mapped from their variants, never read from their texts.
+//! Start at [`SpinPorts`] for what a core may call, and at [`serve::serve`] for a component's handler.
+
+use core::time::Duration;
+
+use domain::Timestamp;
+use ports::{Clock, Entropy, VariableError, Variables};
+use spin_sdk::wasip3::{clocks::system_clock, random};
+
+pub mod counters;
+pub mod http_client;
+pub mod key_value;
+#[cfg(feature = "middleware")]
+pub mod middleware;
+pub mod serve;
+pub mod sql;
+pub mod wire;
+
+pub use spin_sdk::http::Request as IncomingRequest;
+pub use spin_sdk::wasip3::http::types::{ErrorCode, Response as OutgoingResponse};
+
+/// Label of the one key-value store and the one database that a manifest may name without further configuration.
+const DEFAULT: &str = "default";
+
+/// Every port, over the host's capabilities. Make one per request: it keeps the request's database connection.
+#[derive(Debug, Default)]
+pub struct SpinPorts {
+    database: sql::Database,
+}
+
+impl SpinPorts {
+    /// Makes the ports for one request. Nothing is opened before it is used.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+}
+
+impl Clock for SpinPorts {
+    fn now(&self) -> Timestamp {
+        let instant = system_clock::now();
+        let ms = instant.seconds.saturating_mul(1_000);
+        Timestamp::from_unix_ms(ms.saturating_add(i64::from(instant.nanoseconds / 1_000_000)))
+    }
+}
+
+impl Entropy for SpinPorts {
+    fn fill(&self, buffer: &mut [u8]) {
+        let mut filled = 0;
+        // The host may give fewer bytes than asked for (at least one, by the interface's contract).
+        while let Some(rest) = buffer.get_mut(filled..).filter(|rest| !rest.is_empty()) {
+            let bytes =
+                random::random::get_random_bytes(u64::try_from(rest.len()).unwrap_or(u64::MAX));
+            for (to, from) in rest.iter_mut().zip(&bytes) {
+                *to = *from;
+            }
+            filled += bytes.len().max(1);
+        }
+    }
+}
+
+impl Variables for SpinPorts {
+    async fn variable(&self, name: &str) -> Result<String, VariableError> {
+        use spin_sdk::variables::Error;
+        spin_sdk::variables::get(name).await.map_err(|error| match error {
+            Error::Undefined(_) => VariableError::Undefined(name.to_owned()),
+            Error::InvalidName(text) | Error::Provider(text) | Error::Other(text) => {
+                VariableError::Failed(text)
+            }
+        })
+    }
+}
+
+/// Waits. For deadlines only; nothing in a component polls.
+pub async fn sleep(duration: Duration) {
+    spin_sdk::time::sleep(duration).await;
+}

@@ -1,0 +1,120 @@
+//! Between `http` types with whole bodies and the host's streams.
+
+use bytes::{Bytes, BytesMut};
+use http::{HeaderMap, HeaderName, HeaderValue};
+use spin_sdk::wasip3::http::types::{ErrorCode, Fields, Trailers};
+use spin_sdk::wasip3::wit_bindgen::{self, FutureReader, StreamReader, StreamResult};
+use spin_sdk::wasip3::{wit_future, wit_stream};
+
+/// Bytes asked for in one read: 64 KiB, what a host sends at most in one frame.
+const READ_BYTES: usize = 64 * 1_024;
+
+/// The end of a body: trailers, or why it broke off.
+pub(crate) type BodyEnd = FutureReader<Result<Option<Trailers>, ErrorCode>>;
+
+/// Why a body could not be read.
+#[derive(Debug)]
+pub enum ReadError {
+    /// More bytes than the caller's limit. The rest is not read.
+    TooLarge,
+    /// The sender broke off.
+    Broken(ErrorCode),
+}
+
+/// Reads a stream to its end, at most `bytes_max`.
+///
+/// # Errors
+/// See [`ReadError`].
+pub(crate) async fn read(
+    mut stream: StreamReader<u8>,
+    end: BodyEnd,
+    bytes_max: usize,
+) -> Result<Bytes, ReadError> {
+    let mut body = BytesMut::new();
+    loop {
+        let (result, chunk) = stream.read(Vec::with_capacity(READ_BYTES)).await;
+        if body.len().saturating_add(chunk.len()) > bytes_max {
+            return Err(ReadError::TooLarge);
+        }
+        // Most bodies come in one piece: then nothing is copied.
+        let is_last = !matches!(result, StreamResult::Complete(_));
+        if body.is_empty() && is_last {
+            end.await.map_err(ReadError::Broken)?;
+            return Ok(Bytes::from(chunk));
+        }
+        body.extend_from_slice(&chunk);
+        if is_last {
+            end.await.map_err(ReadError::Broken)?;
+            return Ok(body.freeze());
+        }
+    }
+}
+
+/// Turns a whole body into a stream, or into nothing when it is empty.
+pub(crate) fn write(body: Bytes) -> (Option<StreamReader<u8>>, BodyEnd) {
+    let (end, end_reader) = wit_future::new(|| Ok(None));
+    if body.is_empty() {
+        drop(end);
+        return (None, end_reader);
+    }
+    let (mut writer, reader) = wit_stream::new();
+    wit_bindgen::spawn(async move {
+        // What is left over is what a receiver that went away did not want.
+        let _unwanted = writer.write_all(body.into()).await;
+        drop(writer);
+        drop(end);
+    });
+    (Some(reader), end_reader)
+}
+
+/// Says "received" to the sender of a body whose outcome nobody waits for.
+pub(crate) fn received() -> FutureReader<Result<(), ErrorCode>> {
+    let (writer, reader) = wit_future::new(|| Ok(()));
+    drop(writer);
+    reader
+}
+
+/// Copies headers to the host, leaving out those that it would refuse.
+///
+/// # Errors
+/// When the host refuses a header all the same.
+pub(crate) fn to_fields(headers: &HeaderMap) -> Result<Fields, ErrorCode> {
+    let entries: Vec<(String, Vec<u8>)> = headers
+        .iter()
+        .filter(|(name, _)| !is_forbidden(name))
+        .map(|(name, value)| (name.as_str().to_owned(), value.as_bytes().to_vec()))
+        .collect();
+    Fields::from_list(&entries)
+        .map_err(|error| ErrorCode::InternalError(Some(format!("headers: {error:?}"))))
+}
+
+/// Copies headers from the host. What is not a header by RFC 9110 is left out.
+pub(crate) fn from_fields(fields: &Fields) -> HeaderMap {
+    let mut headers = HeaderMap::new();
+    for (name, value) in fields.copy_all() {
+        if let (Ok(name), Ok(value)) = (
+            HeaderName::from_bytes(name.as_bytes()),
+            HeaderValue::from_maybe_shared(Bytes::from(value)),
+        ) {
+            headers.append(name, value);
+        }
+    }
+    headers
+}
+
+/// Returns whether hosts refuse the header on messages of a component: connections are theirs.
+fn is_forbidden(name: &HeaderName) -> bool {
+    matches!(
+        name.as_str(),
+        "connection"
+            | "host"
+            | "http2-settings"
+            | "keep-alive"
+            | "proxy-authenticate"
+            | "proxy-authorization"
+            | "proxy-connection"
+            | "te"
+            | "transfer-encoding"
+            | "upgrade"
+    )
+}
