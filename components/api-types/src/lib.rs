@@ -15,8 +15,13 @@
 )]
 
 pub mod ar;
+pub mod auth;
+pub mod cart;
 pub mod catalogue;
 pub mod feed;
+pub mod order;
+pub mod inventory;
 pub mod problem;
 pub mod read_model;
 pub mod reply;
+pub mod validator;

@@ -14,14 +14,22 @@
     clippy::panic
 )]
 
+pub mod account;
+pub mod cart;
 pub mod ids;
 pub mod kind;
 pub mod money;
+pub mod order;
+pub mod payment;
+pub mod reservation;
 pub mod sku;
 pub mod time;
 
+pub use account::Email;
 pub use ids::{CartId, LineId, OrderId, PaymentId, RequestId, SessionId, UserId};
 pub use kind::ErrorKind;
 pub use money::{Currency, Money, MoneyError};
+pub use order::OrderStatus;
+pub use payment::PaymentStatus;
 pub use sku::{Handle, Quantity, Sku};
 pub use time::Timestamp;

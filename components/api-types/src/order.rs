@@ -1,0 +1,125 @@
+//! Checkout and orders on the wire.
+
+use domain::{OrderId, OrderStatus, PaymentStatus, Timestamp};
+use serde::{Deserialize, Serialize};
+
+use crate::cart::{Line, Totals};
+
+/// Where to ship.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Address {
+    /// Who receives it.
+    #[serde(default)]
+    pub name: String,
+    /// Street and number.
+    #[serde(default)]
+    pub line1: String,
+    /// Anything more; may be absent.
+    #[serde(default)]
+    pub line2: Option<String>,
+    /// Postal code.
+    #[serde(default)]
+    pub postal_code: String,
+    /// City.
+    #[serde(default)]
+    pub city: String,
+    /// ISO 3166-1 alpha-2 code.
+    #[serde(default)]
+    pub country: String,
+}
+
+/// How to pay.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PaymentChoice {
+    /// Payment provider: `test`.
+    #[serde(default)]
+    pub provider: String,
+    /// What the provider is asked for, for instance `success`.
+    #[serde(default)]
+    pub method: String,
+}
+
+/// Body of `POST /v1/carts/{id}/checkout`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CheckoutRequest {
+    /// Where the confirmation goes.
+    #[serde(default)]
+    pub email: String,
+    /// Where to ship.
+    #[serde(default)]
+    pub shipping_address: Address,
+    /// How to pay.
+    #[serde(default)]
+    pub payment: PaymentChoice,
+}
+
+/// What the payer has to do next.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NextAction {
+    /// `approve`: ask the payer, then `POST` the decision to `url`.
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// Path that takes `{"action":"approve"}` or `{"action":"reject"}`.
+    pub url: String,
+}
+
+/// Answer of a checkout.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CheckoutAnswer {
+    /// The order.
+    pub order_id: OrderId,
+    /// What people quote.
+    pub number: String,
+    /// Where the order stands.
+    pub status: OrderStatus,
+    /// Where its payment stands.
+    pub payment_status: PaymentStatus,
+    /// What was or will be paid.
+    pub totals: Totals,
+    /// Reads this order without an account: `Authorization: Bearer ot_…`.
+    pub order_token: String,
+    /// Present while the payer has to act.
+    pub next_action: Option<NextAction>,
+}
+
+/// Body of `POST /v1/orders/{id}/payment/actions`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PaymentAction {
+    /// `approve` or `reject`.
+    #[serde(default)]
+    pub action: String,
+}
+
+/// Answer of `GET /v1/orders/{id}`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Order {
+    /// The order.
+    pub id: OrderId,
+    /// What people quote.
+    pub number: String,
+    /// Where it stands.
+    pub status: OrderStatus,
+    /// Where its payment stands.
+    pub payment_status: PaymentStatus,
+    /// Where the confirmation goes.
+    pub email: String,
+    /// Where it is shipped to.
+    pub shipping_address: Address,
+    /// What was bought, at the prices of that moment.
+    pub lines: Vec<Line>,
+    /// What was or will be paid.
+    pub totals: Totals,
+    /// Present while the payer has to act.
+    pub next_action: Option<NextAction>,
+    /// When it was placed.
+    pub created_at: Timestamp,
+    /// Until when its stock is held; absent once it is settled.
+    pub expires_at: Option<Timestamp>,
+}
+
+/// Answer of `GET /v1/orders`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Orders {
+    /// The account's orders, newest first, 100 at most.
+    pub items: Vec<Order>,
+}

@@ -1,0 +1,141 @@
+//! An order: its states, and what a moved payment means for it, its stock and its cart.
+
+use core::fmt;
+use core::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+
+use crate::payment::{PaymentStatus, UnknownStatus};
+
+/// Where an order stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OrderStatus {
+    /// Placed; its stock is held until the payment ends or the hold expires.
+    PendingPayment,
+    /// Paid; its stock is sold.
+    Confirmed,
+    /// The payment came to nothing.
+    Cancelled,
+    /// The hold ended before the payment did.
+    Expired,
+}
+
+/// What happens to an order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OrderEvent {
+    /// Its payment moved to this state.
+    Payment(PaymentStatus),
+    /// Its hold ran out.
+    HoldExpired,
+}
+
+/// What must be done, in the same transaction that records the event.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Consequence {
+    /// Nothing but to record it.
+    Nothing,
+    /// Sell the held stock and confirm the order.
+    Confirm,
+    /// Give the held stock back, open the cart again, and end the order so.
+    End(OrderStatus),
+    /// Paid without a hold: take the stock again and confirm; where it is gone, give the money back.
+    RetakeOrRefund,
+}
+
+impl OrderStatus {
+    /// Every state.
+    pub const ALL: [Self; 4] = [Self::PendingPayment, Self::Confirmed, Self::Cancelled, Self::Expired];
+
+    /// Returns the word on the wire and in storage.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::PendingPayment => "pending_payment",
+            Self::Confirmed => "confirmed",
+            Self::Cancelled => "cancelled",
+            Self::Expired => "expired",
+        }
+    }
+
+    /// Decides what an event means.
+    #[must_use]
+    pub const fn on(self, event: OrderEvent) -> Consequence {
+        match (self, event) {
+            (Self::PendingPayment, OrderEvent::HoldExpired) => Consequence::End(Self::Expired),
+            (Self::PendingPayment, OrderEvent::Payment(PaymentStatus::Captured)) => Consequence::Confirm,
+            (
+                Self::PendingPayment,
+                OrderEvent::Payment(PaymentStatus::Declined | PaymentStatus::Cancelled),
+            ) => Consequence::End(Self::Cancelled),
+            (Self::Expired | Self::Cancelled, OrderEvent::Payment(PaymentStatus::Captured)) => {
+                Consequence::RetakeOrRefund
+            }
+            (Self::PendingPayment | Self::Expired | Self::Cancelled, OrderEvent::Payment(_))
+            | (Self::Confirmed, _)
+            | (Self::Expired | Self::Cancelled, OrderEvent::HoldExpired) => Consequence::Nothing,
+        }
+    }
+}
+
+impl fmt::Display for OrderStatus {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl FromStr for OrderStatus {
+    type Err = UnknownStatus;
+
+    fn from_str(text: &str) -> Result<Self, UnknownStatus> {
+        Self::ALL.into_iter().find(|status| status.as_str() == text).ok_or(UnknownStatus)
+    }
+}
+
+/// Writes the number that people quote, for instance `VT-100042`.
+#[must_use]
+pub fn number_text(number: i64) -> String {
+    format!("VT-{number}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_pending_order_ends_or_is_confirmed_directly() {
+        use PaymentStatus as P;
+        for payment in P::ALL {
+            let pending = match payment {
+                P::Captured => Consequence::Confirm,
+                P::Declined | P::Cancelled => Consequence::End(OrderStatus::Cancelled),
+                _ => Consequence::Nothing,
+            };
+            let ended = if payment == P::Captured { Consequence::RetakeOrRefund } else { Consequence::Nothing };
+            let event = OrderEvent::Payment(payment);
+            assert_eq!(OrderStatus::PendingPayment.on(event), pending, "{payment}");
+            assert_eq!(OrderStatus::Confirmed.on(event), Consequence::Nothing, "{payment}");
+            assert_eq!(OrderStatus::Expired.on(event), ended, "{payment}");
+            assert_eq!(OrderStatus::Cancelled.on(event), ended, "{payment}");
+        }
+    }
+
+    #[test]
+    fn a_hold_expires_once() {
+        for status in OrderStatus::ALL {
+            let expected = match status {
+                OrderStatus::PendingPayment => Consequence::End(OrderStatus::Expired),
+                _ => Consequence::Nothing,
+            };
+            assert_eq!(status.on(OrderEvent::HoldExpired), expected);
+        }
+    }
+
+    #[test]
+    fn words_read_back() {
+        for status in OrderStatus::ALL {
+            assert_eq!(status.to_string().parse(), Ok(status));
+        }
+        assert!("paid".parse::<OrderStatus>().is_err());
+    }
+}
