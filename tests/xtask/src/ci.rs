@@ -1,5 +1,41 @@
-//! tmp
-use anyhow::Result;
-pub(crate) fn run(_c: &crate::Context) -> Result<()> {
+//! `ci`: everything that is checked, in the order in which a mistake shows soonest.
+
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result};
+
+use crate::Context;
+use crate::cli::{Ring, TestArgs};
+use crate::{deny, deps, lint, test, tidy};
+
+type Stage = (&'static str, fn(&Context) -> Result<()>);
+
+const STAGES: [Stage; 5] = [
+    ("tidy", tidy::run),
+    ("deps", deps::run),
+    ("lint", lint::run),
+    ("deny", deny::run),
+    ("test", |context| test::run(context, &TestArgs { ring: Ring::All, name: None })),
+];
+
+/// The command.
+pub(crate) fn run(context: &Context) -> Result<()> {
+    let mut timings: Vec<(&str, Duration)> = Vec::new();
+    for (name, stage) in STAGES {
+        let started = Instant::now();
+        let outcome = stage(context).with_context(|| name.to_owned());
+        timings.push((name, started.elapsed()));
+        if outcome.is_err() {
+            show(context, &timings);
+            return outcome;
+        }
+    }
+    show(context, &timings);
     Ok(())
+}
+
+fn show(context: &Context, timings: &[(&str, Duration)]) {
+    let words: Vec<String> =
+        timings.iter().map(|(name, took)| format!("{name} {:.0} s", took.as_secs_f64())).collect();
+    context.reporter.result(&format!("took: {}", words.join(", ")));
 }

@@ -1,5 +1,62 @@
-//! tmp
+//! `lint`: format, clippy natively and for WebAssembly, documentation.
+
+use std::process::Command;
+
 use anyhow::Result;
-pub(crate) fn run(_c: &crate::Context) -> Result<()> {
+
+use crate::Context;
+use crate::tools;
+use crate::workspace::WASM_TARGET;
+
+/// Pure crates and what they stand on: they must build for both WebAssembly targets.
+const EVERYWHERE: [&str; 8] = [
+    "domain",
+    "api-types",
+    "ports",
+    "gateway-core",
+    "catalog-core",
+    "ar-core",
+    "origin-client",
+    "files-core",
+];
+/// What only Spin's target can build.
+const SPIN_GUESTS: [&str; 7] =
+    ["spin-ports", "gateway", "catalog", "ar-router", "shop-api", "assets", "guests"];
+
+/// The command.
+pub(crate) fn run(context: &Context) -> Result<()> {
+    tools::install_targets(context)?;
+    let steps = &context.steps;
+    steps.run("check the format", cargo(context).args(["fmt", "--all", "--check"]))?;
+    steps.run(
+        "lint natively",
+        deny_warnings(cargo(context).args(["clippy", "--workspace", "--all-targets"])),
+    )?;
+    for target in tools::TARGETS {
+        let mut command = cargo(context);
+        command.args(["clippy", "--target", target]);
+        for package in EVERYWHERE {
+            command.args(["--package", package]);
+        }
+        steps.run(&format!("lint for {target}"), deny_warnings(&mut command))?;
+    }
+    let mut guests = cargo(context);
+    guests.args(["clippy", "--target", WASM_TARGET]);
+    for package in SPIN_GUESTS {
+        guests.args(["--package", package]);
+    }
+    steps.run("lint the components", deny_warnings(&mut guests))?;
+    let mut doc = cargo(context);
+    doc.args(["doc", "--workspace", "--no-deps", "--document-private-items"]);
+    steps.run("check the documentation", doc.env("RUSTDOCFLAGS", "-D warnings"))?;
     Ok(())
+}
+
+fn cargo(context: &Context) -> Command {
+    context.workspace.cargo()
+}
+
+/// Raises warnings to errors without changing the flags that dependencies are compiled with.
+fn deny_warnings(command: &mut Command) -> &mut Command {
+    command.args(["--", "-D", "warnings"])
 }

@@ -45,7 +45,14 @@ impl Steps {
         command: &mut Command,
     ) -> Result<(Duration, Vec<String>)> {
         let mut report = self.reporter.step(title);
-        match self.watch(command, |line| report.progress(line)) {
+        let mut last = String::new();
+        let watched = self.watch(command, &mut |line: Option<&str>| {
+            if let Some(line) = line {
+                line.clone_into(&mut last);
+            }
+            report.progress(&last);
+        });
+        match watched {
             Ok((status, lines)) if status.success() => Ok((report.done(), lines)),
             Ok((status, lines)) => {
                 report.failed();
@@ -58,68 +65,83 @@ impl Steps {
         }
     }
 
-    /// Runs `command` with its output passed on to the terminal.
-    pub(crate) fn passed_on(&self, title: &str, command: &mut Command) -> Result<Duration> {
+    /// Runs `command`, passes its output on line by line, and returns it with the verdict.
+    pub(crate) fn passed_on(&self, title: &str, command: &mut Command) -> Result<PassedOn> {
         self.reporter.note(&format!("── {title}"));
         let started = Instant::now();
-        command.stdin(Stdio::null()).process_group(0);
-        let mut child = spawn(command)?;
-        let status = loop {
-            if let Some(status) = child.try_wait().context("wait for a program")? {
-                break status;
-            }
-            if self.stop.is_requested() {
-                end_group(&mut child)?;
-                bail!("{title}: stopped on request");
-            }
-            std::thread::sleep(POLL);
-        };
-        if !status.success() {
-            bail!("{title}: `{}` failed ({status})", describe(command));
-        }
-        Ok(started.elapsed())
+        let reporter = self.reporter.clone();
+        let (status, lines) = self
+            .watch(command, &mut |line: Option<&str>| {
+                if let Some(line) = line {
+                    reporter.note(line);
+                }
+            })
+            .with_context(|| title.to_owned())?;
+        Ok(PassedOn { is_success: status.success(), status, lines, took: started.elapsed() })
     }
 
+    /// Runs `command` to its end. `on_line` gets every line, and nothing while there is silence.
     fn watch(
         &self,
         command: &mut Command,
-        mut on_line: impl FnMut(&str),
+        on_line: &mut dyn FnMut(Option<&str>),
     ) -> Result<(ExitStatus, Vec<String>)> {
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).process_group(0);
         let mut child = spawn(command)?;
         let output = read_lines(&mut child);
         let mut lines = Vec::new();
-        let mut last = String::new();
         let mut ended: Option<(ExitStatus, Instant)> = None;
         loop {
             match output.recv_timeout(POLL) {
                 Ok(line) => {
-                    last.clone_from(&line);
+                    on_line(Some(&line));
                     lines.push(line);
+                    continue;
                 }
-                Err(RecvTimeoutError::Timeout) => {}
-                // Both pipes are closed; the program may still be on its way out.
-                Err(RecvTimeoutError::Disconnected) => std::thread::sleep(POLL),
-            }
-            on_line(&last);
-            if ended.is_none() {
-                ended =
-                    child.try_wait().context("wait for a program")?.map(|s| (s, Instant::now()));
-            }
-            if let Some((status, at)) = ended {
-                let closed = matches!(
-                    output.try_recv().map(|line| lines.push(line)),
-                    Err(std::sync::mpsc::TryRecvError::Disconnected)
-                );
-                if closed || at.elapsed() > OUTPUT_GRACE {
-                    return Ok((status, lines));
+                Err(RecvTimeoutError::Timeout) => on_line(None),
+                Err(RecvTimeoutError::Disconnected) => {
+                    if let Some((status, _)) = ended {
+                        return Ok((status, lines));
+                    }
+                    std::thread::sleep(POLL);
                 }
-            } else if self.stop.is_requested() {
+            }
+            match ended {
+                // Something that it started holds its output open: no reason to wait for that.
+                Some((status, at)) if at.elapsed() > OUTPUT_GRACE => return Ok((status, lines)),
+                Some(_) => {}
+                None => ended = poll(&mut child)?,
+            }
+            if ended.is_none() && self.stop.is_requested() {
                 end_group(&mut child)?;
                 bail!("stopped on request");
             }
         }
     }
+}
+
+/// How a program ended whose output was passed on.
+#[derive(Debug)]
+pub(crate) struct PassedOn {
+    pub(crate) is_success: bool,
+    pub(crate) status: ExitStatus,
+    pub(crate) lines: Vec<String>,
+    pub(crate) took: Duration,
+}
+
+impl PassedOn {
+    /// The verdict as an error, for commands that are nothing without it.
+    pub(crate) fn require_success(&self, title: &str) -> Result<()> {
+        if !self.is_success {
+            bail!("{title} failed ({})", self.status);
+        }
+        Ok(())
+    }
+}
+
+fn poll(child: &mut Child) -> Result<Option<(ExitStatus, Instant)>> {
+    let status = child.try_wait().context("wait for a program")?;
+    Ok(status.map(|status| (status, Instant::now())))
 }
 
 /// Runs `command` quietly and returns its stdout, or nothing if it cannot be run or fails.

@@ -1,5 +1,299 @@
-//! tmp
-use anyhow::Result;
-pub(crate) fn run(_c: &crate::Context, _a: &crate::cli::TestArgs) -> Result<()> {
-    Ok(())
+//! `test`: runs every ring of tests and says at the end what ran.
+
+mod count;
+
+use std::fs;
+use std::path::PathBuf;
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result, bail};
+
+use crate::Context;
+use crate::build;
+use crate::cli::{Ring, TestArgs};
+use crate::tools;
+use count::Count;
+
+/// Built for WebAssembly alone: native test binaries of them would only cost time.
+const NOT_NATIVE: [&str; 6] = ["gateway", "catalog", "ar-router", "shop-api", "assets", "guests"];
+/// Crates whose tests need the whole shop; they run apart, one test at a time.
+const WHOLE_STACK: [&str; 1] = ["e2e"];
+/// Where the journeys leave their pictures, below the generated files.
+const SHOTS: &str = "e2e-screenshots";
+
+/// What ran, for the table at the end.
+#[derive(Debug)]
+struct Row {
+    name: &'static str,
+    count: Count,
+    is_success: bool,
+    took: Duration,
+}
+
+/// The command.
+pub(crate) fn run(context: &Context, args: &TestArgs) -> Result<()> {
+    let started = Instant::now();
+    let ring = args.ring;
+    let wants = |which: Ring| ring == which || ring == Ring::All;
+    let mut run = Run { context, name: args.name.clone(), rows: Vec::new(), guests: None };
+    run.prepare(ring)?;
+    if wants(Ring::Unit) || wants(Ring::It) {
+        run.rust(ring)?;
+    }
+    // A name chooses among Rust tests: the others have none.
+    if args.name.is_none() && wants(Ring::Unit) {
+        run.doctests()?;
+        run.storefront()?;
+    }
+    if args.name.is_none() && wants(Ring::Models) {
+        run.models()?;
+    }
+    if wants(Ring::E2e) {
+        run.whole_stack()?;
+        if args.name.is_none() {
+            run.browser()?;
+        }
+    }
+    run.summarise(started.elapsed())
+}
+
+struct Run<'a> {
+    context: &'a Context,
+    name: Option<String>,
+    rows: Vec<Row>,
+    guests: Option<PathBuf>,
+}
+
+impl Run<'_> {
+    /// Builds what the rings need; the first failure ends the run, for nothing after it has sense.
+    fn prepare(&mut self, ring: Ring) -> Result<()> {
+        let context = self.context;
+        if ring == Ring::Models {
+            build::programs(context, false)?;
+            return build::demo_shop(context, false);
+        }
+        build::require_tools()?;
+        if ring != Ring::Unit {
+            build::components(context)?;
+            self.guests = Some(build::guests(context)?);
+        }
+        build::storefront(context)?;
+        // Programs and tests in one command: the same features, so nothing is compiled twice.
+        let mut command = context.workspace.cargo();
+        command.args(["build", "--all-targets"]);
+        select(&mut command);
+        context.steps.run("build programs and tests", &mut command)?;
+        if ring != Ring::Unit {
+            build::demo_shop(context, false)?;
+        }
+        Ok(())
+    }
+
+    fn rust(&mut self, ring: Ring) -> Result<()> {
+        let mut command = self.runner();
+        for package in WHOLE_STACK {
+            command.args(["--exclude", package]);
+        }
+        let name = match ring {
+            Ring::Unit => {
+                command.args(["--lib", "--bins"]);
+                "rust: unit"
+            }
+            Ring::It => {
+                command.args(["--test", "*"]);
+                "rust: service"
+            }
+            Ring::E2e | Ring::Models | Ring::All => "rust: unit and service",
+        };
+        self.add_name(&mut command);
+        self.record(name, command)
+    }
+
+    fn whole_stack(&mut self) -> Result<()> {
+        let mut command = self.runner();
+        for package in self.all_packages_but_whole_stack()? {
+            command.args(["--exclude", &package]);
+        }
+        self.add_name(&mut command);
+        if has_nextest() {
+            command.args(["--test-threads", "1"]);
+        } else {
+            command.args(["--", "--test-threads", "1"]);
+        }
+        self.record("rust: whole stack", command)
+    }
+
+    fn doctests(&mut self) -> Result<()> {
+        let mut command = self.context.workspace.cargo();
+        command.args(["test", "--doc"]);
+        select(&mut command);
+        self.record("documentation examples", command)
+    }
+
+    fn storefront(&mut self) -> Result<()> {
+        let mut command = Command::new("npm");
+        command.current_dir(self.context.workspace.path("assets/storefront"));
+        command.args(["test", "--silent"]);
+        self.record("storefront", command)
+    }
+
+    /// Other people's validators over every model: Khronos for GLB, Pixar for USDZ.
+    fn models(&mut self) -> Result<()> {
+        let context = self.context;
+        let folder = context.workspace.path("tests/demo-shop/validate");
+        build::npm_ci(context, "the model validators", &folder)?;
+        let mut glb = Command::new("npm");
+        glb.current_dir(&folder).args(["test", "--silent"]);
+        self.record("models: GLB", glb)?;
+        let python = self.python_with(&folder.join("requirements.txt"))?;
+        let mut usdz = Command::new(python);
+        usdz.current_dir(&folder).arg("validate_usdz.py");
+        usdz.arg(context.workspace.demo_shop().join("media"));
+        self.record("models: USDZ", usdz)
+    }
+
+    /// A Python of our own with the packages of `requirements` in it; kept between runs.
+    fn python_with(&self, requirements: &PathBuf) -> Result<PathBuf> {
+        let context = self.context;
+        if tools::python().is_none() {
+            let why = "the USDZ validators need Python with venv";
+            tools::apt_install(context, &["python3", "python3-venv"], why)?;
+        }
+        let python = tools::python().context("find python3 after installing it")?;
+        let venv = context.workspace.tool_cache().join("usd-venv");
+        let stamp = crate::stamp::Stamp::of(
+            venv.join(".vitrine-stamp"),
+            std::slice::from_ref(requirements),
+            &[],
+        )?;
+        let program = venv.join("bin/python");
+        if stamp.is_current() && program.is_file() {
+            return Ok(program);
+        }
+        let mut make = Command::new(python);
+        make.args(["-m", "venv", "--clear"]).arg(&venv);
+        context.steps.run("make a Python environment", &mut make)?;
+        let mut install = Command::new(&program);
+        install.args(["-m", "pip", "install", "--disable-pip-version-check", "--quiet", "-r"]);
+        install.arg(requirements);
+        context.steps.run("install the USDZ validators", &mut install)?;
+        stamp.keep()?;
+        Ok(program)
+    }
+
+    fn browser(&mut self) -> Result<()> {
+        let context = self.context;
+        if tools::chromium().is_none() {
+            let why = "the browser journeys need Chromium";
+            tools::apt_install(context, &["chromium"], why)?;
+        }
+        let chromium = tools::chromium().context("find Chromium after installing it")?;
+        let folder = context.workspace.path("tests/e2e/browser");
+        build::npm_ci(context, "the browser journeys", &folder)?;
+        let shots = context.workspace.generated().join(SHOTS);
+        fs::create_dir_all(&shots).with_context(|| format!("make {}", shots.display()))?;
+        let mut command = Command::new("npm");
+        command.current_dir(&folder).args(["test", "--silent"]);
+        command.env("VITRINE_CHROMIUM", chromium).env("VITRINE_SCREENSHOTS", &shots);
+        self.surroundings(&mut command)?;
+        self.record("browser journeys", command)
+    }
+
+    /// The program that runs Rust tests, with what they need to find things.
+    fn runner(&self) -> Command {
+        let mut command = self.context.workspace.cargo();
+        if has_nextest() {
+            command.args(["nextest", "run", "--no-tests", "pass"]);
+            if std::env::var_os("CI").is_some() {
+                command.args(["--profile", "ci"]);
+            }
+        } else {
+            command.args(["test", "--no-fail-fast"]);
+        }
+        select(&mut command);
+        command
+    }
+
+    fn add_name(&self, command: &mut Command) {
+        command.args(&self.name);
+    }
+
+    fn surroundings(&self, command: &mut Command) -> Result<()> {
+        let workspace = &self.context.workspace;
+        let program = std::env::current_exe().context("find this program")?;
+        command
+            .env("VITRINE_ROOT", workspace.root())
+            .env("VITRINE_BIN_DIR", workspace.programs(false))
+            .env("VITRINE_COMPONENTS", workspace.generated().join("components"))
+            .env("VITRINE_CATALOGUE", workspace.demo_shop().join("catalogue.json"))
+            .env("VITRINE_MEDIA", workspace.demo_shop().join("media"))
+            .env("VITRINE_XTASK", program);
+        if let Some(guests) = &self.guests {
+            command.env("VITRINE_GUESTS_WASM", guests);
+        }
+        Ok(())
+    }
+
+    fn record(&mut self, name: &'static str, mut command: Command) -> Result<()> {
+        self.surroundings(&mut command)?;
+        let ended = self.context.steps.passed_on(name, &mut command)?;
+        let count = Count::of(&ended.lines);
+        let (is_success, took) = (ended.is_success, ended.took);
+        self.rows.push(Row { name, count, is_success, took });
+        Ok(())
+    }
+
+    fn summarise(&self, took: Duration) -> Result<()> {
+        let reporter = &self.context.reporter;
+        reporter.result("");
+        for row in &self.rows {
+            reporter.result(&format!(
+                "{}  {:<24} {:>5} passed {:>3} failed {:>3} skipped {:>7.1} s",
+                if row.is_success { "ok    " } else { "FAILED" },
+                row.name,
+                row.count.passed,
+                row.count.failed,
+                row.count.skipped,
+                row.took.as_secs_f64()
+            ));
+        }
+        if !has_nextest() {
+            reporter.result("(cargo-nextest is not installed: `cargo test` ran the Rust tests)");
+        }
+        let total = self.rows.iter().fold(Count::default(), |sum, row| sum.plus(row.count));
+        reporter.result(&format!("in {:.0} s, builds included", took.as_secs_f64()));
+        reporter.result(&format!(
+            "{} passed, {} failed, {} skipped",
+            total.passed, total.failed, total.skipped
+        ));
+        let failed: Vec<&str> =
+            self.rows.iter().filter(|r| !r.is_success).map(|r| r.name).collect();
+        if !failed.is_empty() {
+            bail!("tests failed in: {}", failed.join(", "));
+        }
+        Ok(())
+    }
+
+    /// Packages to leave out so that only whole-stack ones stay, while features stay the same.
+    fn all_packages_but_whole_stack(&self) -> Result<Vec<String>> {
+        let mut packages = crate::deps::package_names(&self.context.workspace)?;
+        packages.retain(|name| {
+            !WHOLE_STACK.contains(&name.as_str()) && !NOT_NATIVE.contains(&name.as_str())
+        });
+        Ok(packages)
+    }
+}
+
+fn has_nextest() -> bool {
+    tools::find("cargo-nextest").is_some()
+}
+
+/// Chooses the native packages, always the same way: another choice would be another set of
+/// features, and a second build of half the tree.
+fn select(command: &mut Command) {
+    command.arg("--workspace");
+    for package in NOT_NATIVE {
+        command.args(["--exclude", package]);
+    }
 }

@@ -93,3 +93,17 @@ pub(crate) fn apt_install(context: &Context, packages: &[&str], why: &str) -> Re
     context.steps.run(&format!("install {}", packages.join(" ")), &mut install)?;
     Ok(())
 }
+
+/// A Chromium that playwright-core can drive.
+pub(crate) fn chromium() -> Option<PathBuf> {
+    let chosen = std::env::var_os("VITRINE_CHROMIUM").map(PathBuf::from);
+    chosen
+        .filter(|path| path.is_file())
+        .or_else(|| ["chromium", "chromium-browser", "google-chrome"].into_iter().find_map(find))
+}
+
+/// A Python that can make virtual environments with pip in them.
+pub(crate) fn python() -> Option<PathBuf> {
+    let python = find("python3")?;
+    step::ask(Command::new(&python).args(["-c", "import venv, ensurepip"])).map(|_| python)
+}
