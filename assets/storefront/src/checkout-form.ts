@@ -1,0 +1,60 @@
+// What the checkout form holds, and what is wrong with it. Pure.
+
+import type { Address, PaymentMethod } from './api/types';
+import type { FieldError } from './api/problem';
+
+export type CheckoutForm = Address & { email: string; method: PaymentMethod };
+
+export type FieldName = Exclude<keyof CheckoutForm, 'method'>;
+export type FieldErrors = Partial<Record<FieldName, string>>;
+
+/** Longest value of any field, in characters: longer ones are slips of the clipboard. */
+export const FIELD_CHARS_MAX = 120;
+
+export const EMPTY_FORM: CheckoutForm = {
+  email: '', name: '', line1: '', line2: '', postal_code: '', city: '', country: 'DE', method: 'success',
+};
+
+/** Countries the demonstration shop "delivers" to. */
+export const COUNTRIES = [
+  'AT', 'AU', 'BE', 'CA', 'CH', 'CZ', 'DE', 'DK', 'ES', 'FI', 'FR', 'GB', 'IE', 'IT', 'JP', 'LU', 'NL', 'NO', 'NZ', 'PL', 'PT', 'SE', 'US',
+] as const;
+
+const MISSING: Record<Exclude<FieldName, 'line2'>, string> = {
+  email: 'Enter your email address',
+  name: 'Enter the name on the door',
+  line1: 'Enter street and number',
+  postal_code: 'Enter the postal code',
+  city: 'Enter the city',
+  country: 'Choose a country',
+};
+
+/** Tells a plausible address; whether it exists, only a mail can tell. */
+export function isEmail(text: string): boolean {
+  return /^[^\s@]+@[^\s@.]+(\.[^\s@.]+)+$/.test(text);
+}
+
+/** Checks what can be checked without the server. */
+export function validate(form: CheckoutForm): FieldErrors {
+  const errors: FieldErrors = {};
+  for (const [name, message] of Object.entries(MISSING) as [keyof typeof MISSING, string][]) {
+    if (form[name].trim() === '') errors[name] = message;
+  }
+  if (!errors.email && !isEmail(form.email.trim())) errors.email = 'This does not look like an email address';
+  return errors;
+}
+
+function isField(name: string): name is FieldName {
+  return name in MISSING || name === 'line2';
+}
+
+/** Puts the server's complaints at their fields; what belongs to none comes back in `rest`. */
+export function placeErrors(errors: readonly FieldError[]): { fields: FieldErrors; rest: string[] } {
+  const fields: FieldErrors = {};
+  const rest: string[] = [];
+  for (const { field, message } of errors) {
+    if (isField(field)) fields[field] ??= message.charAt(0).toUpperCase() + message.slice(1);
+    else rest.push(message);
+  }
+  return { fields, rest };
+}

@@ -1,0 +1,66 @@
+// Products in a grid.
+
+import type { ListItem } from '../api/types';
+import { paths } from '../router';
+import { CubeIcon } from './icons';
+import { Picture } from './picture';
+import { Price } from './price';
+
+export interface ProductCardProps {
+  item: ListItem;
+  eager?: boolean;
+}
+
+/** One product: the whole card is one link with one name. */
+export function ProductCard({ item, eager = false }: ProductCardProps) {
+  return (
+    <li class="card" data-testid="product-card" data-sku={item.sku}>
+      <div class="niche">
+        <Picture src={item.image_url} alt={item.image_alt ?? ''} eager={eager} />
+        {item.has_ar && (
+          <span class="badge" title="Can be seen in your room">
+            <CubeIcon /> 3D
+          </span>
+        )}
+      </div>
+      <div class="card-text">
+        <h3>
+          <a href={paths.product(item.handle)}>{item.title}</a>
+        </h3>
+        <p class="card-price">{item.available ? <Price money={item.price} short /> : <span class="sold-out">Sold out</span>}</p>
+        {item.subtitle && <p class="card-subtitle">{item.subtitle}</p>}
+      </div>
+    </li>
+  );
+}
+
+export interface ProductGridProps {
+  items: ListItem[] | undefined;
+  /** Empty frames shown while loading. */
+  frames?: number;
+  /** Cards on the first screen, whose pictures load at once. */
+  eager?: number;
+}
+
+/** A grid of products, or of frames while they load. */
+export function ProductGrid({ items, frames = 8, eager = 4 }: ProductGridProps) {
+  if (!items) {
+    return (
+      <ul class="grid" aria-hidden="true">
+        {Array.from({ length: frames }, (_, i) => (
+          <li key={i} class="card card-frame">
+            <div class="niche" />
+            <div class="card-text" />
+          </li>
+        ))}
+      </ul>
+    );
+  }
+  return (
+    <ul class="grid">
+      {items.map((item, i) => (
+        <ProductCard key={item.handle} item={item} eager={i < eager} />
+      ))}
+    </ul>
+  );
+}

@@ -1,0 +1,104 @@
+import { useEffect, useState } from 'preact/hooks';
+import type { Cart, Line } from '../api/types';
+import { GlassCase } from '../parts/glass-case';
+import { Problem } from '../parts/notice';
+import { Picture } from '../parts/picture';
+import { Price } from '../parts/price';
+import { TotalsTable } from '../parts/totals';
+import { paths } from '../router';
+import { announce } from '../state/announce';
+import { cart, refreshCart, setQuantity } from '../state/cart';
+import { useTitle } from './use-title';
+
+interface CartLineProps {
+  line: Line;
+  isBusy: boolean;
+  onQuantity: (line: Line, quantity: number) => void;
+}
+
+function CartLine({ line, isBusy, onQuantity }: CartLineProps) {
+  const step = (by: number, label: string, sign: string) => (
+    <button type="button" aria-label={label} aria-disabled={isBusy} onClick={() => onQuantity(line, line.quantity + by)}>{sign}</button>
+  );
+  return (
+    <li class="line" data-testid="cart-line" data-sku={line.sku}>
+      <a class="line-picture niche" href={paths.product(line.handle, line.sku)} tabIndex={-1} aria-hidden="true">
+        <Picture src={line.image_url} alt="" />
+      </a>
+      <div class="line-text">
+        <h2><a href={paths.product(line.handle, line.sku)}>{line.title}</a></h2>
+        {line.variant_title && <p class="muted">{line.variant_title}</p>}
+        <p class="muted"><Price money={line.unit_price} /> each</p>
+      </div>
+      <div class="stepper" role="group" aria-label={`Quantity of ${line.title}`}>
+        {step(-1, line.quantity === 1 ? 'Remove' : 'One less', '−')}
+        <span data-testid="line-quantity">{line.quantity}</span>
+        {step(1, 'One more', '+')}
+      </div>
+      <p class="line-total"><Price money={line.line_total} /></p>
+      <button type="button" class="link line-remove" aria-label={`Remove ${line.title}`} onClick={() => onQuantity(line, 0)}>Remove</button>
+    </li>
+  );
+}
+
+function EmptyCart() {
+  return (
+    <div class="empty">
+      <GlassCase />
+      <h1>Your cart is empty</h1>
+      <p>Pieces that you add wait here. They are yours once they are paid.</p>
+      <p class="actions"><a class="button" href={paths.search()}>See every piece</a></p>
+    </div>
+  );
+}
+
+function FilledCart({ content }: { content: Cart }) {
+  const [isBusy, setIsBusy] = useState(false);
+  const [failed, setFailed] = useState<{ error: unknown; retry: () => void } | null>(null);
+  const change = async (line: Line, quantity: number): Promise<void> => {
+    if (isBusy) return;
+    setIsBusy(true);
+    setFailed(null);
+    try {
+      await setQuantity(line.id, quantity);
+      announce(quantity === 0 ? `${line.title} is out of your cart.` : `${line.title}: ${quantity} in your cart.`);
+    } catch (error) {
+      setFailed({ error, retry: () => void change(line, quantity) });
+    } finally {
+      setIsBusy(false);
+    }
+  };
+  return (
+    <>
+      <div class="page-head"><h1>Cart</h1></div>
+      {failed && <Problem error={failed.error} doing="cart" onRetry={failed.retry} />}
+      <div class="with-summary">
+        <ul class="lines">
+          {content.lines.map((line) => <CartLine key={line.id} line={line} isBusy={isBusy} onQuantity={(one, n) => void change(one, n)} />)}
+        </ul>
+        <aside class="summary" aria-label="Totals">
+          <TotalsTable totals={content.totals} />
+          <a class="button button-wide" href={paths.checkout} data-testid="checkout-button">Go to checkout</a>
+          <p class="muted small">Stock is held for you when you pay.</p>
+        </aside>
+      </div>
+    </>
+  );
+}
+
+export function CartView() {
+  useTitle('Cart');
+  const [error, setError] = useState<unknown>(null);
+  const load = (): void => {
+    setError(null);
+    refreshCart().catch(setError);
+  };
+  useEffect(load, []);
+  const content = cart.value;
+  return (
+    <>
+      {error !== null && <Problem error={error} doing="cart" onRetry={load} />}
+      {content && content.lines.length > 0 ? <FilledCart content={content} /> : <EmptyCart />}
+    </>
+  );
+}
