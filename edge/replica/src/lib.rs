@@ -1,0 +1,144 @@
+//! Keeps a local libSQL copy of an origin's tables current, by following its replication feed.
+//!
+//! Layer: adapter (L3). Generic: knows tables, rows and positions, no shopping word. Not here: who
+//! reads the file (`runtime` opens it read-only) and how an origin writes its feed.
+//!
+//! One task talks to the feed, one thread owns SQLite. That thread holds the only connection that
+//! writes *and* checkpoints: the engine lacks the WAL-reset fix, so a second one could damage the
+//! file. A batch of changes and its position are one transaction, so a copy is always exactly the
+//! origin at some position, whatever was killed when. A copy that cannot prove its continuity (gap,
+//! other epoch, 410) is built anew from a snapshot beside the old file, which serves until the swap.
+//! Readers find the file by [`Replica::current`] and open it again when `generation` changes.
+//!
+//! Start at [`Replica::start`], then `follow.rs` (what happens next) and `writer.rs` (what is written).
+//!
+//! # Costs
+//!
+//! One idle long-poll per node (4 s), one thread, a prepared statement per table and kind; a WAL of
+//! up to 8 MiB beside the file; during a rebuild twice the file. The time from an origin's commit to
+//! the reader's view is measured, not asserted, by
+//! `cargo test --release -p replica --test it -- --nocapture reports_lag`.
+
+mod clock;
+mod error;
+mod feed;
+mod file;
+mod follow;
+mod settings;
+mod snapshot;
+mod sql;
+mod status;
+mod writer;
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+
+pub use crate::error::{FeedError, ReplicaError};
+pub use crate::settings::{Limits, Secret, Settings};
+pub use crate::status::{Current, Position, State, Status};
+
+use crate::feed::FeedClient;
+use crate::follow::Follower;
+use crate::status::Shared;
+use crate::writer::Writer;
+
+/// A local copy that follows its origin until it is stopped or dropped.
+#[derive(Debug)]
+pub struct Replica {
+    shared: Arc<Shared>,
+    stop: watch::Sender<bool>,
+    tasks: Mutex<Option<Tasks>>,
+}
+
+#[derive(Debug)]
+struct Tasks {
+    follower: JoinHandle<()>,
+    writer: std::thread::JoinHandle<()>,
+}
+
+impl Replica {
+    /// Opens what an earlier run left in `settings.dir`, then follows the feed in the background.
+    ///
+    /// Needs a tokio runtime. Returns as soon as an existing copy has been checked and can be read
+    /// (about 1 s per GB), without waiting for an origin. Refuses unusable settings, a folder it
+    /// cannot write, and a folder that another process follows into.
+    pub async fn start(settings: Settings) -> Result<Arc<Self>, ReplicaError> {
+        let feed = FeedClient::new(&settings)?;
+        let shared = Arc::new(Shared::new());
+        let (writer, thread) = Writer::start(&settings, Arc::clone(&shared)).await?;
+        let (stop, stopped) = watch::channel(false);
+        let follower = Follower::new(feed, writer, Arc::clone(&shared), settings.limits);
+        let follower = tokio::spawn(follower.run(stopped));
+        let tasks = Mutex::new(Some(Tasks { follower, writer: thread }));
+        Ok(Arc::new(Self { shared, stop, tasks }))
+    }
+
+    /// Returns the file to read, or `None` until the first snapshot is complete.
+    ///
+    /// Open it read-only. It may be unlinked a few seconds after a newer one took its place: when
+    /// opening fails, ask again.
+    #[must_use]
+    pub fn current(&self) -> Option<Current> {
+        self.shared.current()
+    }
+
+    /// Returns the generation of [`Replica::current`] alone: one atomic load; 0 means no file yet.
+    #[must_use]
+    pub fn generation(&self) -> u64 {
+        self.shared.generation()
+    }
+
+    /// Returns the position up to which the copy is complete. Whoever reads after this sees it.
+    #[must_use]
+    pub fn position(&self) -> Option<Position> {
+        self.shared.position()
+    }
+
+    /// Returns how the following goes, with lag and counters.
+    #[must_use]
+    pub fn status(&self) -> Status {
+        self.shared.status()
+    }
+
+    /// Returns a receiver that sees each new position; intermediate ones may be skipped.
+    #[must_use]
+    pub fn changed(&self) -> watch::Receiver<Option<Position>> {
+        self.shared.subscribe()
+    }
+
+    /// Waits until the copy holds `position` of `epoch`; `false` after `limit`, or in another epoch.
+    pub async fn reached(&self, epoch: &str, position: u64, limit: Duration) -> bool {
+        let mut positions = self.changed();
+        let reached = positions.wait_for(|now| {
+            now.as_ref().is_some_and(|now| &*now.epoch != epoch || now.position >= position)
+        });
+        match tokio::time::timeout(limit, reached).await {
+            Ok(Ok(now)) => now.as_ref().is_some_and(|now| &*now.epoch == epoch),
+            Ok(Err(_)) | Err(_) => false,
+        }
+    }
+
+    /// Stops following and waits until the file is closed. Calling it again does nothing.
+    pub async fn stop(&self) {
+        self.stop.send_replace(true);
+        let tasks = self.tasks.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let Some(tasks) = tasks else { return };
+        if tasks.follower.await.is_err() {
+            tracing::error!("replica follower ended by a panic");
+        }
+        // The follower held the last sender of commands, so the thread ends by itself.
+        let joined = tokio::task::spawn_blocking(move || tasks.writer.join()).await;
+        if !matches!(joined, Ok(Ok(()))) {
+            tracing::error!("replica writer ended by a panic");
+        }
+    }
+}
+
+impl Drop for Replica {
+    fn drop(&mut self) {
+        self.stop.send_replace(true);
+    }
+}

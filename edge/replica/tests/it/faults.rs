@@ -1,0 +1,270 @@
+//! Whatever the feed does, the copy is the source at some moment, and in the end at the newest.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use replica::{Replica, ReplicaError, State};
+
+use crate::origin::{Fault, Origin};
+use crate::rng::Rng;
+use crate::{reader, settings, until};
+
+/// Waits for the source's head, then compares the copy with it.
+async fn check_caught_up(replica: &Arc<Replica>, origin: &Origin) {
+    let (epoch, head) = {
+        let source = origin.source();
+        (source.epoch.clone(), source.position)
+    };
+    until(replica, "caught up", |status| {
+        status.position == head && status.epoch.as_deref() == Some(&epoch)
+    })
+    .await;
+    let current = replica.current().unwrap();
+    assert_eq!(reader::check(&current.path, &origin.source()), (epoch, head));
+}
+
+fn commit(origin: &Origin, rng: &mut Rng, count: usize) {
+    for _ in 0..count {
+        origin.change(|source| source.commit_random(rng));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn starts_empty_takes_a_snapshot_and_follows() {
+    let (mut rng, origin, dir) =
+        (Rng::seeded(), Origin::start().await, tempfile::tempdir().unwrap());
+    let mut origin = origin;
+    origin.cut_off().await;
+    let replica = Replica::start(settings(dir.path(), &[origin.url()])).await.unwrap();
+    assert_eq!((replica.current(), replica.generation()), (None, 0));
+    until(&replica, "disconnected", |status| status.state == State::Disconnected).await;
+
+    commit(&origin, &mut rng, 30);
+    origin.serve().await;
+    check_caught_up(&replica, &origin).await;
+    for _ in 0..20 {
+        commit(&origin, &mut rng, 7);
+        check_caught_up(&replica, &origin).await;
+    }
+    let status = until(&replica, "following", |status| status.state == State::Following).await;
+    assert_eq!((status.snapshots, status.rebuilds, status.generation), (1, 0, 1));
+    assert_eq!((status.lag_transactions, status.lag_ms), (0, 0));
+    assert_eq!(status.applied_transactions, 140);
+    assert!(status.last_contact_age_ms.unwrap() < 10_000);
+    replica.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_empty_source_is_a_copy_too() {
+    let (origin, dir) = (Origin::start().await, tempfile::tempdir().unwrap());
+    let replica = Replica::start(settings(dir.path(), &[origin.url()])).await.unwrap();
+    until(&replica, "following", |status| status.state == State::Following).await;
+    check_caught_up(&replica, &origin).await;
+    replica.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_bad_snapshot_is_discarded_and_asked_for_again() {
+    let (mut rng, origin, dir) =
+        (Rng::seeded(), Origin::start().await, tempfile::tempdir().unwrap());
+    commit(&origin, &mut rng, 50);
+    let faults = [
+        Fault::CutSnapshot(0),
+        Fault::CutSnapshot(1),
+        Fault::CutSnapshot(9),
+        Fault::EndlessSnapshot,
+        Fault::ShortSnapshot,
+        Fault::GarbageSnapshot,
+    ];
+    faults.into_iter().for_each(|fault| origin.fault(fault));
+    let replica = Replica::start(settings(dir.path(), &[origin.url()])).await.unwrap();
+    check_caught_up(&replica, &origin).await;
+    assert_eq!(origin.faults_left(), 0);
+    let status = replica.status();
+    assert_eq!((status.snapshots, status.generation), (1, 1), "{status:?}");
+    assert!(status.failures >= 6, "{status:?}");
+    replica.stop().await;
+    let names: Vec<_> =
+        std::fs::read_dir(dir.path()).unwrap().map(|entry| entry.unwrap().path()).collect();
+    assert!(names.iter().all(|name| !name.display().to_string().contains(".tmp")), "{names:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn cut_and_garbled_changes_are_asked_for_again_without_a_rebuild() {
+    let (mut rng, origin, dir) =
+        (Rng::seeded(), Origin::start().await, tempfile::tempdir().unwrap());
+    let replica = Replica::start(settings(dir.path(), &[origin.url()])).await.unwrap();
+    check_caught_up(&replica, &origin).await;
+    for fault in [Fault::CutChanges, Fault::GarbageChanges, Fault::Status(503), Fault::Status(401)]
+    {
+        for _ in 0..3 {
+            origin.fault(fault);
+            commit(&origin, &mut rng, 9);
+            check_caught_up(&replica, &origin).await;
+            until(&replica, "struck", |_| origin.faults_left() == 0).await;
+        }
+    }
+    let status = replica.status();
+    assert_eq!((status.rebuilds, status.generation), (0, 1), "{status:?}");
+    replica.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn lost_continuity_rebuilds_while_the_old_file_serves() {
+    let (mut rng, origin, dir) =
+        (Rng::seeded(), Origin::start().await, tempfile::tempdir().unwrap());
+    commit(&origin, &mut rng, 20);
+    let replica = Replica::start(settings(dir.path(), &[origin.url()])).await.unwrap();
+    check_caught_up(&replica, &origin).await;
+    for (round, fault) in
+        [Fault::Gap, Fault::UnknownTable, Fault::Status(410)].into_iter().enumerate()
+    {
+        let before = replica.current().unwrap();
+        let reading = reader::open(&before.path);
+        let seen = reader::read(&reading).position;
+        // The first snapshots of the rebuild fail, so there is time to look at the old file.
+        (0..3).for_each(|_| origin.fault(Fault::CutSnapshot(4)));
+        origin.fault(fault);
+        until(&replica, "rebuilding", |status| status.rebuilds == round as u64 + 1).await;
+        assert!(reader::read(&reading).position >= seen);
+        let rebuilt = |status: &replica::Status| status.generation == before.generation + 1;
+        until(&replica, "rebuilt", rebuilt).await;
+        commit(&origin, &mut rng, 5);
+        check_caught_up(&replica, &origin).await;
+        assert_ne!(replica.current().unwrap().path, before.path);
+        // Who has the old file open may go on reading it.
+        reader::read(&reading);
+        until(&replica, "deleted the old file", |_| !before.path.exists()).await;
+    }
+    replica.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_restored_or_forgetful_origin_is_copied_anew() {
+    let (mut rng, origin, dir) =
+        (Rng::seeded(), Origin::start().await, tempfile::tempdir().unwrap());
+    commit(&origin, &mut rng, 40);
+    let mut replica = Replica::start(settings(dir.path(), &[origin.url()])).await.unwrap();
+    check_caught_up(&replica, &origin).await;
+
+    origin.change(|source| source.restore("e2", &mut rng));
+    check_caught_up(&replica, &origin).await;
+    assert_eq!(replica.generation(), 2);
+
+    origin.change(|source| source.schema_version = 2);
+    commit(&origin, &mut rng, 3);
+    until(&replica, "at the new schema", |status| status.schema_version == Some(2)).await;
+    check_caught_up(&replica, &origin).await;
+    assert_eq!(replica.generation(), 3);
+
+    replica.stop().await;
+    commit(&origin, &mut rng, 40);
+    origin.change(crate::source::Source::forget);
+    replica = Replica::start(settings(dir.path(), &[origin.url()])).await.unwrap();
+    check_caught_up(&replica, &origin).await;
+    assert_eq!(replica.status().rebuilds, 1);
+    replica.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_served_copy_outlives_its_origin_and_heals() {
+    let (mut rng, mut origin, dir) =
+        (Rng::seeded(), Origin::start().await, tempfile::tempdir().unwrap());
+    commit(&origin, &mut rng, 40);
+    let mut replica = Replica::start(settings(dir.path(), &[origin.url()])).await.unwrap();
+    for _ in 0..3 {
+        check_caught_up(&replica, &origin).await;
+        origin.cut_off().await;
+        until(&replica, "disconnected", |status| status.state == State::Disconnected).await;
+        reader::check(&replica.current().unwrap().path, &origin.source());
+        // A restart without an origin serves at once what is on disk.
+        replica.stop().await;
+        replica = Replica::start(settings(dir.path(), &[origin.url()])).await.unwrap();
+        reader::check(&replica.current().unwrap().path, &origin.source());
+        assert_eq!(replica.status().state, State::Disconnected);
+        commit(&origin, &mut rng, 40);
+        origin.serve().await;
+    }
+    check_caught_up(&replica, &origin).await;
+    assert_eq!(replica.status().rebuilds, 0);
+    replica.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn turns_to_the_next_origin_of_the_list() {
+    let (mut rng, origin, dir) =
+        (Rng::seeded(), Origin::start().await, tempfile::tempdir().unwrap());
+    let mut gone = Origin::start().await;
+    gone.cut_off().await;
+    commit(&origin, &mut rng, 10);
+    let replica = Replica::start(settings(dir.path(), &[gone.url(), origin.url()])).await.unwrap();
+    check_caught_up(&replica, &origin).await;
+    until(&replica, "following", |status| status.state == State::Following).await;
+    assert_eq!(replica.status().feed_url, origin.url());
+    replica.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_damaged_file_is_built_anew() {
+    let (mut rng, origin, dir) =
+        (Rng::seeded(), Origin::start().await, tempfile::tempdir().unwrap());
+    commit(&origin, &mut rng, 60);
+    let replica = Replica::start(settings(dir.path(), &[origin.url()])).await.unwrap();
+    check_caught_up(&replica, &origin).await;
+    let path = replica.current().unwrap().path;
+    replica.stop().await;
+    let mut bytes = std::fs::read(&path).unwrap();
+    let middle = bytes.len() / 2;
+    bytes[4096..middle].fill(0xA5);
+    std::fs::write(&path, bytes).unwrap();
+
+    let replica = Replica::start(settings(dir.path(), &[origin.url()])).await.unwrap();
+    check_caught_up(&replica, &origin).await;
+    assert_eq!(replica.status().snapshots, 1);
+    replica.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_wal_is_written_back_when_it_grows() {
+    let (mut rng, origin, dir) =
+        (Rng::seeded(), Origin::start().await, tempfile::tempdir().unwrap());
+    let replica = Replica::start(settings(dir.path(), &[origin.url()])).await.unwrap();
+    check_caught_up(&replica, &origin).await;
+    for _ in 0..30 {
+        commit(&origin, &mut rng, 20);
+        check_caught_up(&replica, &origin).await;
+    }
+    let status = replica.status();
+    assert!(status.checkpoints > 0, "{status:?}");
+    let path = replica.current().unwrap().path;
+    let wal = std::fs::metadata(format!("{}-wal", path.display())).map_or(0, |wal| wal.len());
+    assert!(wal < 1024 * 1024, "{wal}");
+    replica.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_folder_has_one_follower() {
+    let (origin, dir) = (Origin::start().await, tempfile::tempdir().unwrap());
+    let settings = settings(dir.path(), &[origin.url()]);
+    let replica = Replica::start(settings.clone()).await.unwrap();
+    let second = Replica::start(settings.clone()).await;
+    assert!(matches!(second, Err(ReplicaError::InUse { .. })), "{second:?}");
+    replica.stop().await;
+    Replica::start(settings).await.unwrap().stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn waits_for_a_position_no_longer_than_it_may() {
+    let (origin, dir) = (Origin::start().await, tempfile::tempdir().unwrap());
+    let replica = Replica::start(settings(dir.path(), &[origin.url()])).await.unwrap();
+    check_caught_up(&replica, &origin).await;
+    let put = api_types::feed::FeedChange::Put {
+        table: "items".to_owned(),
+        values: crate::source::item(1, "oak chair"),
+    };
+    let position = origin.change(|source| source.commit(1, vec![put]));
+    assert!(replica.reached("e1", position, crate::LIMIT).await);
+    assert!(!replica.reached("e1", position + 1, Duration::from_millis(20)).await);
+    assert!(!replica.reached("other", position, Duration::from_secs(5)).await);
+    replica.stop().await;
+}
