@@ -18,6 +18,12 @@ pub struct Table {
     pub key: &'static [&'static str],
 }
 
+/// Reads a `*_json` column into its type; `None` when the text is not that.
+#[must_use]
+pub fn json_column<T: serde::de::DeserializeOwned>(text: &str) -> Option<T> {
+    serde_json::from_str(text).ok()
+}
+
 /// Every replicated table.
 pub const TABLES: &[Table] = &[
     Table { name: "settings", columns: &["name", "value"], key: &["name"] },

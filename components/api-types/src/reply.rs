@@ -6,8 +6,10 @@
 use core::time::Duration;
 
 use bytes::Bytes;
-use http::{HeaderValue, Response, StatusCode, header};
+use http::{HeaderMap, HeaderValue, Response, StatusCode, header};
 use serde::Serialize;
+
+use crate::validator;
 
 /// An answer that is the same for everybody and may be kept by shared caches.
 #[derive(Debug)]
@@ -46,6 +48,28 @@ impl<T: Serialize> Public<T> {
         insert_text(&mut response, header::CACHE_CONTROL, &control);
         if let Some(etag) = &self.etag {
             insert_text(&mut response, header::ETAG, etag);
+        }
+        Ok(response)
+    }
+
+    /// Writes the answer as JSON with a tag of its body, or 304 with no body when `asked` (the request's headers)
+    /// says that the asker has it already. `etag` is ignored.
+    ///
+    /// # Errors
+    /// As [`Public::into_response`].
+    pub fn into_validated_response(
+        mut self,
+        asked: &HeaderMap,
+    ) -> Result<Response<Bytes>, serde_json::Error> {
+        self.etag = None;
+        let mut response = self.into_response()?;
+        let etag = validator::entity_tag(response.body());
+        insert_text(&mut response, header::ETAG, &etag);
+        if validator::none_match_names(asked, &etag) {
+            *response.status_mut() = StatusCode::NOT_MODIFIED;
+            *response.body_mut() = Bytes::new();
+            response.headers_mut().remove(header::CONTENT_LENGTH);
+            response.headers_mut().remove(header::CONTENT_TYPE);
         }
         Ok(response)
     }
@@ -97,6 +121,23 @@ mod tests {
     fn private_answers_are_never_stored() {
         let response = Private::ok("mine").into_response().unwrap();
         assert_eq!(response.headers()[header::CACHE_CONTROL], "no-store");
+    }
+
+    #[test]
+    fn says_not_modified_to_who_has_it() {
+        let public = || Public {
+            value: "oak",
+            max_age: Duration::ZERO,
+            shared_max_age: Duration::ZERO,
+            etag: None,
+        };
+        let first = public().into_validated_response(&HeaderMap::new()).unwrap();
+        let mut asked = HeaderMap::new();
+        asked.insert(header::IF_NONE_MATCH, first.headers()[header::ETAG].clone());
+        let second = public().into_validated_response(&asked).unwrap();
+        assert_eq!(second.status(), StatusCode::NOT_MODIFIED);
+        assert!(second.body().is_empty() && !second.headers().contains_key(header::CONTENT_LENGTH));
+        assert_eq!(second.headers()[header::ETAG], first.headers()[header::ETAG]);
     }
 
     #[test]

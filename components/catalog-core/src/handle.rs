@@ -1,0 +1,246 @@
+//! A request in, an answer out: fetch, hand to a pure function, write.
+
+use core::time::Duration;
+use std::collections::BTreeMap;
+
+use api_types::catalogue::{ArReference, Page, Product, Variant};
+use api_types::problem::Problem;
+use api_types::reply::Public;
+use bytes::Bytes;
+use domain::{Currency, ErrorKind, Handle};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, header};
+use ports::{Rows, Sql, SqlError, SqlValue};
+
+use crate::cursor::Cursor;
+use crate::query::{self, ListQuery, Need, Sort, Words};
+use crate::route::Route;
+use crate::row::{self, BadColumn};
+use crate::sql;
+
+/// How long browsers and shared caches may keep an answer: prices and stock hints are seconds old anyway.
+const MAX_AGE: Duration = Duration::from_secs(5);
+/// Where an answer came from; here always the replica.
+const CACHE: HeaderName = HeaderName::from_static("vitrine-cache");
+
+/// Why an answer is a 500, for the shell's log. Rides in the response's extensions; never sent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Fault(pub String);
+
+enum Failure {
+    Problem(Box<Problem>),
+    Fault(Fault),
+}
+
+impl From<Problem> for Failure {
+    fn from(problem: Problem) -> Self {
+        Self::Problem(Box::new(problem))
+    }
+}
+
+impl From<SqlError> for Failure {
+    fn from(error: SqlError) -> Self {
+        match error {
+            SqlError::NotReady => Problem::of(ErrorKind::Unavailable).retry_after(1).into(),
+            SqlError::Denied | SqlError::TooManyRows | SqlError::Failed(_) => {
+                Self::Fault(Fault(error.to_string()))
+            }
+        }
+    }
+}
+
+impl From<BadColumn> for Failure {
+    fn from(error: BadColumn) -> Self {
+        Self::Fault(Fault(error.to_string()))
+    }
+}
+
+/// Answers a request for the catalogue.
+///
+/// `HEAD` gets what `GET` gets: the HTTP server leaves the body out and keeps its length, which no component can
+/// do itself (hosts refuse a `Content-Length` that differs from the body).
+pub async fn handle<P: Sql>(ports: &P, request: Request<Bytes>) -> Response<Bytes> {
+    let answer = match Route::of(request.uri().path()) {
+        None => Err(Problem::of(ErrorKind::NotFound).into()),
+        Some(_) if request.method() != Method::GET && request.method() != Method::HEAD => {
+            return method_not_allowed();
+        }
+        Some(route) => {
+            let query = request.uri().query().unwrap_or("");
+            answer(ports, route, query, request.headers()).await
+        }
+    };
+    let mut response = answer.unwrap_or_else(|failure| match failure {
+        Failure::Problem(problem) => problem.into_response(),
+        Failure::Fault(fault) => {
+            let mut response = Problem::of(ErrorKind::Internal).into_response();
+            response.extensions_mut().insert(fault);
+            response
+        }
+    });
+    response.headers_mut().insert(CACHE, HeaderValue::from_static("replica"));
+    response
+}
+
+fn method_not_allowed() -> Response<Bytes> {
+    let mut response = Problem::of(ErrorKind::MethodNotAllowed).into_response();
+    response.headers_mut().insert(header::ALLOW, HeaderValue::from_static("GET, HEAD"));
+    response
+}
+
+async fn answer<P: Sql>(
+    ports: &P,
+    route: Route,
+    query: &str,
+    asked: &HeaderMap,
+) -> Result<Response<Bytes>, Failure> {
+    match route {
+        Route::Products => list(ports, ListQuery::parse(query, Need::Optional)?, asked).await,
+        Route::Search => list(ports, ListQuery::parse(query, Need::Words)?, asked).await,
+        Route::Product(handle) => product(ports, handle, query::currency(query)?, asked).await,
+        Route::Categories => categories(ports, asked).await,
+    }
+}
+
+fn write<T: serde::Serialize>(value: T, asked: &HeaderMap) -> Result<Response<Bytes>, Failure> {
+    Public { value, max_age: MAX_AGE, shared_max_age: MAX_AGE, etag: None }
+        .into_validated_response(asked)
+        .map_err(|error| Failure::Fault(Fault(error.to_string())))
+}
+
+async fn list<P: Sql>(
+    ports: &P,
+    query: ListQuery,
+    asked: &HeaderMap,
+) -> Result<Response<Bytes>, Failure> {
+    let rows = match statement(&query) {
+        Some(statement) => ports.query(statement, &parameters(&query)).await?,
+        None => Rows::default(),
+    };
+    if rows.rows.is_empty()
+        && let Some(currency) = query.currency
+    {
+        refuse_untraded(ports, currency).await?;
+    }
+    write(page(rows, &query)?, asked)
+}
+
+/// Chooses the statement of a list; `None` where nothing can be found.
+fn statement(query: &ListQuery) -> Option<&'static str> {
+    let lists = match query.sort {
+        Sort::Newest => sql::NEWEST,
+        Sort::PriceAsc => sql::PRICE_ASC,
+        Sort::PriceDesc => sql::PRICE_DESC,
+        Sort::Title => sql::TITLE,
+        Sort::Relevance => sql::Lists {
+            found: sql::RELEVANCE,
+            found_category: sql::RELEVANCE_CATEGORY,
+            ..sql::NEWEST
+        },
+    };
+    match (&query.words, &query.category) {
+        (Words::Any, None) => Some(lists.all),
+        (Words::Any, Some(_)) => Some(lists.category),
+        (Words::Match(_), None) => Some(lists.found),
+        (Words::Match(_), Some(_)) => Some(lists.found_category),
+        (Words::Nothing, _) => None,
+    }
+}
+
+/// Binds `?1` to `?6`, as many as the statement has. One row more than the page tells whether there is another page.
+fn parameters(query: &ListQuery) -> Vec<SqlValue> {
+    let (key, id) = match &query.cursor {
+        Some(cursor) => (cursor.key.clone(), cursor.id),
+        None => match query.sort {
+            Sort::Newest | Sort::PriceDesc => (SqlValue::Integer(i64::MAX), i64::MAX),
+            Sort::PriceAsc => (SqlValue::Integer(i64::MIN), i64::MIN),
+            Sort::Title => (SqlValue::Text(String::new()), i64::MIN),
+            Sort::Relevance => (SqlValue::Real(f64::MIN), i64::MIN),
+        },
+    };
+    let rows = i64::from(query.limit).saturating_add(1);
+    let mut bound = Vec::with_capacity(6);
+    bound.extend([
+        query.currency.map_or(SqlValue::Null, |c| SqlValue::Text(c.code().to_owned())),
+        key,
+        SqlValue::Integer(id),
+        SqlValue::Integer(rows),
+    ]);
+    if let Some(category) = &query.category {
+        bound.push(SqlValue::Text(category.as_str().to_owned()));
+    }
+    if let Words::Match(expression) = &query.words {
+        // `?5` must be bound for `?6` to be the sixth, also where no category is asked for.
+        bound.resize(5, SqlValue::Null);
+        bound.push(SqlValue::Text(expression.clone()));
+    }
+    bound
+}
+
+fn page(
+    rows: Rows,
+    query: &ListQuery,
+) -> Result<Page<api_types::catalogue::ProductSummary>, BadColumn> {
+    let limit = usize::from(query.limit);
+    let is_last = rows.rows.len() <= limit;
+    let mut items = Vec::with_capacity(rows.rows.len().min(limit));
+    let mut end = None;
+    for row in rows.rows.into_iter().take(limit) {
+        let listed = row::listed(row)?;
+        items.push(listed.item);
+        end = Some(Cursor { key: listed.key, id: listed.id });
+    }
+    let end = end.filter(|_| !is_last);
+    Ok(Page { items, next_cursor: end.and_then(|cursor| cursor.seal(query.seal)) })
+}
+
+async fn product<P: Sql>(
+    ports: &P,
+    handle: Handle,
+    currency: Option<Currency>,
+    asked: &HeaderMap,
+) -> Result<Response<Bytes>, Failure> {
+    let code = currency.map_or(SqlValue::Null, |c| SqlValue::Text(c.code().to_owned()));
+    let rows = ports.query(sql::PRODUCT, &[code, SqlValue::Text(handle.into())]).await?;
+    let row = rows.rows.into_iter().next().ok_or_else(|| Problem::of(ErrorKind::NotFound))?;
+    let found = row::product(row)?.ok_or_else(query::untraded_currency)?;
+    let currency = found.product.price.currency;
+    let bound = [SqlValue::Text(currency.code().to_owned()), SqlValue::Integer(found.id)];
+    let rows = ports.query(sql::VARIANTS, &bound).await?;
+    let variants = rows.rows.into_iter().map(|row| row::variant(row, currency));
+    write(with_variants(found.product, variants.collect::<Result<_, _>>()?), asked)
+}
+
+/// Puts the default variant first and points to the AR manifests of those that have a model.
+fn with_variants(mut product: Product, mut variants: Vec<Variant>) -> Product {
+    variants.sort_by_key(|variant| variant.sku != product.sku);
+    let manifests: BTreeMap<String, String> = variants
+        .iter()
+        .filter(|variant| variant.has_ar)
+        .map(|variant| (variant.sku.to_string(), manifest_url(variant.sku.as_str())))
+        .collect();
+    let preferred =
+        manifests.get(product.sku.as_str()).or_else(|| manifests.values().next()).cloned();
+    product.ar = preferred.map(|manifest_url| ArReference { manifest_url, manifests });
+    product.variants = variants;
+    product
+}
+
+fn manifest_url(sku: &str) -> String {
+    format!("/v1/ar/{sku}")
+}
+
+async fn categories<P: Sql>(ports: &P, asked: &HeaderMap) -> Result<Response<Bytes>, Failure> {
+    let rows = ports.query(sql::CATEGORIES, &[]).await?;
+    let items = rows.rows.into_iter().map(row::category).collect::<Result<_, _>>()?;
+    write(Page { items, next_cursor: None }, asked)
+}
+
+/// An empty list in a currency that nothing is sold in is a mistake of the asker, not an empty shop.
+async fn refuse_untraded<P: Sql>(ports: &P, currency: Currency) -> Result<(), Failure> {
+    let bound = [SqlValue::Text(currency.code().to_owned())];
+    let rows = ports.query(sql::CURRENCY_IS_TRADED, &bound).await?;
+    match rows.rows.first().and_then(|row| row.first()) {
+        Some(SqlValue::Integer(0)) => Err(query::untraded_currency().into()),
+        _ => Ok(()),
+    }
+}

@@ -1,0 +1,171 @@
+//! What clients see: bodies, headers, problems.
+
+use bytes::Bytes;
+use http::{Request, header};
+use ports::SqlError;
+use serde_json::json;
+
+use crate::shop::{Product, Shop};
+
+fn chairs() -> Shop {
+    let shop = Shop::empty();
+    let base = Product {
+        id: 1,
+        handle: "lyra-chair",
+        title: "Lyra Chair",
+        category: "chairs",
+        minor: 12_900,
+        created_at_ms: 10,
+        words: "seat wood",
+        stock: "low",
+    };
+    shop.add(&base);
+    shop.add(&Product {
+        id: 2,
+        handle: "vega-lamp",
+        title: "Vega lamp",
+        category: "lamps",
+        minor: 4_900,
+        created_at_ms: 20,
+        words: "light for a chair",
+        stock: "out_of_stock",
+    });
+    shop.execute(
+        "INSERT INTO categories VALUES ('chairs', 'Chairs', 'To sit on', '/m/c.jpg', 1, 1)",
+        &[],
+    );
+    shop.statements.set(0);
+    shop
+}
+
+#[test]
+fn lists_products_with_one_statement() {
+    let shop = chairs();
+    let page = shop.json("/v1/products?category=chairs");
+    assert_eq!(
+        page,
+        json!({"items": [{"sku": "SKU-1", "handle": "lyra-chair", "title": "Lyra Chair", "subtitle": "A subtitle",
+            "category": "chairs", "price": {"minor": 12_900, "currency": "EUR"}, "image_url": "/m/a.jpg",
+            "image_alt": "A picture", "has_ar": true, "available": true}], "next_cursor": null})
+    );
+    assert_eq!(shop.statements.get(), 1);
+    let page = shop.json("/v1/products?currency=JPY&limit=1");
+    assert_eq!(page["items"][0]["price"], json!({"minor": 9_800, "currency": "JPY"}));
+    assert_eq!(page["items"][0]["available"], false);
+    assert!(page["next_cursor"].is_string());
+}
+
+#[test]
+fn shows_a_product_with_its_default_variant_first() {
+    let shop = chairs();
+    let product = shop.json("/v1/products/lyra-chair");
+    assert_eq!(shop.statements.get(), 2);
+    assert_eq!(product["sku"], "SKU-1");
+    assert_eq!(product["variants"][0]["sku"], "SKU-1");
+    assert_eq!(product["variants"][1]["sku"], "SKU-1-W");
+    assert_eq!(product["variants"][0]["availability"], "low");
+    assert_eq!(product["variants"][0]["options"], json!({"Wood": "Oak"}));
+    assert_eq!(product["options"][0]["values"], json!(["Oak", "Walnut"]));
+    assert_eq!(product["model"]["dimensions_m"], json!([0.5, 0.9, 0.55]));
+    assert_eq!(
+        product["ar"],
+        json!({"manifest_url": "/v1/ar/SKU-1",
+            "manifests": {"SKU-1": "/v1/ar/SKU-1", "SKU-1-W": "/v1/ar/SKU-1-W"}})
+    );
+}
+
+#[test]
+fn lists_categories() {
+    assert_eq!(
+        chairs().json("/v1/categories"),
+        json!({"items": [{"handle": "chairs", "title": "Chairs", "description": "To sit on", "image_url": "/m/c.jpg",
+            "product_count": 1}], "next_cursor": null})
+    );
+}
+
+#[test]
+fn finds_by_prefix_and_ranks_titles_above_words() {
+    let shop = chairs();
+    let handles = |path: &str| -> Vec<String> {
+        let page = shop.json(path);
+        let items = page["items"].as_array().unwrap();
+        items.iter().map(|item| item["handle"].as_str().unwrap().to_owned()).collect()
+    };
+    assert_eq!(handles("/v1/search?q=chai"), ["lyra-chair", "vega-lamp"]);
+    assert_eq!(handles("/v1/search?q=LYRA+cha"), ["lyra-chair"]);
+    assert_eq!(handles("/v1/search?q=chair&category=lamps"), ["vega-lamp"]);
+    assert_eq!(handles("/v1/search?q=chair&sort=price_asc"), ["vega-lamp", "lyra-chair"]);
+    for nothing in ["title%3Alyra+OR+lamp", "%22%22", "*", "%22%29+UNION+SELECT+1", "sofa"] {
+        assert!(handles(&format!("/v1/search?q={nothing}")).is_empty(), "{nothing}");
+    }
+}
+
+#[test]
+fn says_what_is_wrong() {
+    let shop = chairs();
+    for (path, status, parameter) in [
+        ("/v1/products?limit=0", 422, Some("limit")),
+        ("/v1/products?currency=KWD", 422, Some("currency")),
+        ("/v1/products/lyra-chair?currency=KWD", 422, Some("currency")),
+        ("/v1/search", 422, Some("q")),
+        ("/v1/products/no-such", 404, None),
+        ("/v1/products/NO", 404, None),
+        ("/v1/prod", 404, None),
+    ] {
+        let response = shop.get(path);
+        assert_eq!(response.status(), status, "{path}");
+        assert_eq!(response.headers()[header::CONTENT_TYPE], "application/problem+json");
+        assert_eq!(response.headers()[header::CACHE_CONTROL], "no-store");
+        let body: serde_json::Value = serde_json::from_slice(response.body()).unwrap();
+        assert_eq!(body["errors"][0]["pointer"].as_str(), parameter, "{path}");
+    }
+    let request = Request::post("/v1/products").body(Bytes::new()).unwrap();
+    let response = shop.ask(request);
+    assert_eq!(
+        (response.status().as_u16(), &response.headers()[header::ALLOW]),
+        (405, &"GET, HEAD".parse().unwrap())
+    );
+}
+
+#[test]
+fn an_empty_category_is_no_mistake() {
+    assert_eq!(chairs().json("/v1/products?category=beds&currency=EUR")["items"], json!([]));
+}
+
+#[test]
+fn asks_to_come_back_while_the_copy_is_on_its_way() {
+    let shop = chairs();
+    shop.error.set(Some(SqlError::NotReady));
+    let response = shop.get("/v1/products");
+    assert_eq!(
+        (response.status().as_u16(), &response.headers()[header::RETRY_AFTER]),
+        (503, &"1".parse().unwrap())
+    );
+    shop.error.set(Some(SqlError::Failed("secret path".to_owned())));
+    let response = shop.get("/v1/products");
+    assert_eq!(response.status(), 500);
+    assert!(!String::from_utf8_lossy(response.body()).contains("secret"));
+    let fault = response.extensions().get::<catalog_core::Fault>().unwrap();
+    assert_eq!(fault.0, "database: secret path");
+}
+
+#[test]
+fn may_be_kept_for_a_moment_and_asked_for_again() {
+    let shop = chairs();
+    let first = shop.get("/v1/products");
+    assert_eq!(
+        first.headers()[header::CACHE_CONTROL],
+        "public, max-age=5, s-maxage=5, stale-if-error=86400"
+    );
+    assert_eq!(first.headers()["vitrine-cache"], "replica");
+    assert_eq!(first.headers()[header::CONTENT_LENGTH], first.body().len().to_string());
+    let request =
+        Request::get("/v1/products").header(header::IF_NONE_MATCH, &first.headers()[header::ETAG]);
+    let second = shop.ask(request.body(Bytes::new()).unwrap());
+    assert_eq!((second.status().as_u16(), second.body().len()), (304, 0));
+    assert_eq!(second.headers()["vitrine-cache"], "replica");
+    shop.database.execute_batch("UPDATE product_prices SET minor = minor + 1").unwrap();
+    let request =
+        Request::get("/v1/products").header(header::IF_NONE_MATCH, &first.headers()[header::ETAG]);
+    assert_eq!(shop.ask(request.body(Bytes::new()).unwrap()).status(), 200);
+}
