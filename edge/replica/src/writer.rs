@@ -226,7 +226,7 @@ impl Store {
         self.shared.cells().snapshots += 1;
         self.show(&file);
         if let Some(old) = self.file.replace(file) {
-            self.retired.push((clock::now(), old.path.clone()));
+            self.retired.push((clock::now(), old.path));
         }
     }
 

@@ -84,9 +84,11 @@ async fn a_bad_snapshot_is_discarded_and_asked_for_again() {
     assert_eq!((status.snapshots, status.generation), (1, 1), "{status:?}");
     assert!(status.failures >= 6, "{status:?}");
     replica.stop().await;
-    let names: Vec<_> =
-        std::fs::read_dir(dir.path()).unwrap().map(|entry| entry.unwrap().path()).collect();
-    assert!(names.iter().all(|name| !name.display().to_string().contains(".tmp")), "{names:?}");
+    let names: Vec<_> = std::fs::read_dir(dir.path())
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect();
+    assert!(names.iter().all(|name| !name.contains(".tmp")), "{names:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -266,5 +268,45 @@ async fn waits_for_a_position_no_longer_than_it_may() {
     assert!(replica.reached("e1", position, crate::LIMIT).await);
     assert!(!replica.reached("e1", position + 1, Duration::from_millis(20)).await);
     assert!(!replica.reached("other", position, Duration::from_secs(5)).await);
+    replica.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn readers_see_whole_batches_only_while_changes_stream_in() {
+    let (mut rng, origin, dir) =
+        (Rng::seeded(), Origin::start().await, tempfile::tempdir().unwrap());
+    let replica = Replica::start(settings(dir.path(), &[origin.url()])).await.unwrap();
+    check_caught_up(&replica, &origin).await;
+    let path = replica.current().unwrap().path;
+    let done = std::sync::atomic::AtomicBool::new(false);
+    let seen = std::thread::scope(|scope| {
+        let readers: Vec<_> = (0..2)
+            .map(|_| {
+                scope.spawn(|| {
+                    let (connection, mut seen) = (reader::open(&path), Vec::new());
+                    while !done.load(std::sync::atomic::Ordering::Relaxed) {
+                        let now = reader::read(&connection);
+                        seen.push((now.position, crate::source::digest(&now.tables)));
+                    }
+                    seen
+                })
+            })
+            .collect();
+        let mut head = 0;
+        for _ in 0..600 {
+            head = origin.change(|source| source.commit_random(&mut rng));
+        }
+        let started = std::time::Instant::now();
+        while replica.status().position < head && started.elapsed() < crate::LIMIT {
+            std::thread::yield_now();
+        }
+        done.store(true, std::sync::atomic::Ordering::Relaxed);
+        readers.into_iter().flat_map(|reader| reader.join().unwrap()).collect::<Vec<_>>()
+    });
+    check_caught_up(&replica, &origin).await;
+    assert!(seen.len() > 4, "{}", seen.len());
+    for (position, digest) in seen {
+        assert_eq!(origin.source().digest_at("e1", position), Some(digest), "at {position}");
+    }
     replica.stop().await;
 }

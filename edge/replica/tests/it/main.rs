@@ -4,6 +4,12 @@
 //! over HTTP, with faults. `reader` opens what the follower wrote, as the edge does, and compares.
 //! Random choices print their seed; `SEED=` repeats them.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    reason = "helpers of tests are tests, which clippy sees only in functions marked so"
+)]
+
 mod crash;
 mod faults;
 mod lag;
