@@ -2,7 +2,7 @@
 //!
 //! Layer: core (L2). No sockets, no clock of its own: time, randomness and HTTP come through ports.
 //! Not here: what is asked (`shop-api`), who may ask (`gateway-core`), connections (the host).
-//! Start at [`identity`] for the signature and its check.
+//! Start at [`forward::handle`] for a request's way; [`plan`] decides, [`call`] does, [`identity`] signs and checks.
 #![warn(
     missing_docs,
     clippy::arithmetic_side_effects,
@@ -14,4 +14,8 @@
     clippy::panic
 )]
 
+pub mod call;
+pub mod forward;
 pub mod identity;
+pub mod origins;
+pub mod plan;

@@ -147,6 +147,12 @@ pub trait Clock {
     fn now(&self) -> Timestamp;
 }
 
+/// Waits.
+pub trait Timer {
+    /// Returns after `duration`. Dropping the future ends the wait.
+    async fn sleep(&self, duration: Duration);
+}
+
 /// Gives random bytes fit for cryptography.
 pub trait Entropy {
     /// Fills `buffer`.

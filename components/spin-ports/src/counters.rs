@@ -24,14 +24,12 @@ impl Counters for SpinPorts {
     }
 }
 
-/// Reads a counter's stored form. Spin writes `increment`'s result as 8 little-endian bytes; decimal text is what
-/// the interface's other hosts write.
+/// Reads a counter's stored form, which is the host's own: decimal text (Redis), or 8 big-endian bytes (SQLite).
+/// Eight bytes that are all digits are text: as a number they would be above 10^18.
 fn decode(value: &[u8]) -> Result<u64, CounterError> {
-    let wrong = || CounterError("not a counter".to_owned());
-    if let Ok(bytes) = <[u8; 8]>::try_from(value) {
-        return u64::try_from(i64::from_le_bytes(bytes)).map_err(|_negative| wrong());
-    }
-    core::str::from_utf8(value).ok().and_then(|text| text.parse().ok()).ok_or_else(wrong)
+    let text = core::str::from_utf8(value).ok().and_then(|text| text.parse().ok());
+    let number = || <[u8; 8]>::try_from(value).ok().map(u64::from_be_bytes);
+    text.or_else(number).ok_or_else(|| CounterError("not a counter".to_owned()))
 }
 
 fn open() -> Result<store::Bucket, CounterError> {
@@ -44,4 +42,18 @@ fn from_wit(error: store::Error) -> CounterError {
         store::Error::AccessDenied => "access denied".to_owned(),
         store::Error::Other(text) => text,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reads_both_forms_of_a_stored_counter() {
+        assert_eq!(decode(b"7"), Ok(7));
+        assert_eq!(decode(b"12345678"), Ok(12_345_678));
+        assert_eq!(decode(&7_i64.to_be_bytes()), Ok(7));
+        assert!(decode(b"").is_err());
+        assert!(decode(b"seven").is_err());
+    }
 }

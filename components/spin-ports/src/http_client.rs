@@ -6,7 +6,7 @@ use core::time::Duration;
 use bytes::Bytes;
 use futures::future::{Either, select};
 use http::{HeaderValue, Method, Request, Response, header};
-use ports::{HttpClient, HttpError};
+use ports::{HttpClient, HttpError, Timer};
 use spin_sdk::wasip3::http::client;
 use spin_sdk::wasip3::http::types::{
     ErrorCode, Request as WasiRequest, RequestOptions, Response as WasiResponse, Scheme,
@@ -14,6 +14,9 @@ use spin_sdk::wasip3::http::types::{
 
 use crate::SpinPorts;
 use crate::wire::{self, ReadError};
+
+/// Longest wait for a connection: 1 s, five round trips to the other side of the world. On expiry nothing was sent.
+const CONNECT_TIMEOUT_MAX: Duration = Duration::from_secs(1);
 
 impl HttpClient for SpinPorts {
     async fn send(
@@ -28,7 +31,7 @@ impl HttpClient for SpinPorts {
             whole(response, body_bytes_max).await
         };
         // Dropping the loser cancels it: the host closes the connection.
-        match select(pin!(answer), pin!(crate::sleep(timeout))).await {
+        match select(pin!(answer), pin!(self.sleep(timeout))).await {
             Either::Left((answer, _)) => answer,
             Either::Right(_) => Err(HttpError::Timeout),
         }
@@ -46,10 +49,10 @@ fn to_wasi(mut request: Request<Bytes>, timeout: Duration) -> Result<WasiRequest
     }
     let fields = wire::to_fields(request.headers()).map_err(|code| from_wit(&code))?;
     let options = RequestOptions::new();
-    let timeout_ns = u64::try_from(timeout.as_nanos()).unwrap_or(u64::MAX);
+    let ns = |duration: Duration| u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX);
     // Hosts may not know these; our own timer holds in any case.
-    let _unsupported = options.set_connect_timeout(Some(timeout_ns));
-    let _unsupported = options.set_first_byte_timeout(Some(timeout_ns));
+    let _unsupported = options.set_connect_timeout(Some(ns(timeout.min(CONNECT_TIMEOUT_MAX))));
+    let _unsupported = options.set_first_byte_timeout(Some(ns(timeout)));
     let (stream, end) = wire::write(body);
     let (sent, _outcome) = WasiRequest::new(fields, stream, end, Some(options));
     let uri = request.uri();

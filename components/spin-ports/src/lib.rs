@@ -7,7 +7,7 @@
 use core::time::Duration;
 
 use domain::Timestamp;
-use ports::{Clock, Entropy, VariableError, Variables};
+use ports::{Clock, Entropy, Timer, VariableError, Variables};
 use spin_sdk::wasip3::{clocks::system_clock, random};
 
 pub mod counters;
@@ -74,7 +74,8 @@ impl Variables for SpinPorts {
     }
 }
 
-/// Waits. For deadlines only; nothing in a component polls.
-pub async fn sleep(duration: Duration) {
-    spin_sdk::time::sleep(duration).await;
+impl Timer for SpinPorts {
+    async fn sleep(&self, duration: Duration) {
+        spin_sdk::time::sleep(duration).await;
+    }
 }

@@ -1,0 +1,212 @@
+//! The list of origins, and what this instance remembers of their health.
+
+use core::time::Duration;
+
+use domain::Timestamp;
+use http::Uri;
+use http::uri::{Authority, Scheme};
+
+/// Most origins in a list: 8. Every one may be asked once per request before a client is turned away.
+pub const ORIGINS_MAX: usize = 8;
+
+/// Failures in a row after which an origin is passed over.
+const FAILURES_MAX: u8 = 2;
+
+/// How long a failing origin is passed over: 3 s. Longer than the 2 s that clients are told to wait, so that a
+/// returning client does not meet the same dead origin first.
+const REST: Duration = Duration::from_secs(3);
+
+/// One origin: scheme and authority.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Origin {
+    scheme: Scheme,
+    authority: Authority,
+}
+
+impl Origin {
+    /// Returns the address of `path_and_query` at this origin.
+    ///
+    /// # Errors
+    /// When `path_and_query` is not one.
+    pub fn uri(&self, path_and_query: &str) -> Result<Uri, http::Error> {
+        Uri::builder()
+            .scheme(self.scheme.clone())
+            .authority(self.authority.clone())
+            .path_and_query(path_and_query)
+            .build()
+    }
+}
+
+/// Why a list of origins was refused. Names the entry's place, never its text, which may hold a password.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum OriginsError {
+    /// No entry at all.
+    #[error("the list of origins is empty")]
+    Empty,
+    /// More than [`ORIGINS_MAX`].
+    #[error("more than {ORIGINS_MAX} origins")]
+    TooMany,
+    /// Not `http://host[:port]` or `https://host[:port]`.
+    #[error("origin {0} of the list is not http(s)://host[:port]")]
+    Invalid(usize),
+}
+
+/// Origins in order of preference; the first is the primary.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Origins(Vec<Origin>);
+
+impl Origins {
+    /// Reads a comma-separated list. Spaces around entries, empty entries and repetitions are ignored, and so are
+    /// hosts under `.invalid` (RFC 2606): a manifest must grant some address even where there is no second origin.
+    ///
+    /// # Errors
+    /// See [`OriginsError`].
+    pub fn parse(list: &str) -> Result<Self, OriginsError> {
+        let mut origins = Vec::new();
+        let entries = list.split(',').map(str::trim).filter(|entry| !entry.is_empty());
+        for (index, entry) in entries.enumerate() {
+            let origin = parse_origin(entry).ok_or(OriginsError::Invalid(index))?;
+            let is_nobody = origin.authority.host().ends_with(".invalid");
+            if !is_nobody && !origins.contains(&origin) {
+                origins.push(origin);
+            }
+        }
+        match origins.len() {
+            0 => Err(OriginsError::Empty),
+            1..=ORIGINS_MAX => Ok(Self(origins)),
+            _ => Err(OriginsError::TooMany),
+        }
+    }
+
+    /// Returns the origin at a place of the list.
+    #[must_use]
+    pub fn at(&self, index: usize) -> Option<&Origin> {
+        self.0.get(index)
+    }
+
+    /// Returns how many there are: at least 1.
+    #[must_use]
+    pub fn count(&self) -> usize {
+        self.0.len()
+    }
+}
+
+fn parse_origin(entry: &str) -> Option<Origin> {
+    let parts = entry.parse::<Uri>().ok()?.into_parts();
+    let (scheme, authority) = (parts.scheme?, parts.authority?);
+    let is_http = scheme == Scheme::HTTP || scheme == Scheme::HTTPS;
+    let has_path = parts.path_and_query.is_some_and(|path| path.as_str() != "/");
+    let has_user = authority.as_str().contains('@');
+    (is_http && !has_path && !has_user).then_some(Origin { scheme, authority })
+}
+
+/// What one instance remembers of its origins. Losing it costs a slower first request, nothing else.
+#[derive(Debug, Clone, Default)]
+pub struct Health {
+    origins: Vec<Mark>,
+}
+
+#[derive(Debug, Clone, Copy, Default)]
+struct Mark {
+    failures: u8,
+    rests_until: Option<Timestamp>,
+}
+
+impl Health {
+    /// Remembers that the origin answered.
+    pub fn answered(&mut self, origin: usize) {
+        if let Some(mark) = self.mark(origin) {
+            *mark = Mark::default();
+        }
+    }
+
+    /// Remembers that the origin did not answer; after two in a row it rests for 3 s.
+    pub fn failed(&mut self, origin: usize, now: Timestamp) {
+        if let Some(mark) = self.mark(origin) {
+            mark.failures = mark.failures.saturating_add(1);
+            if mark.failures >= FAILURES_MAX {
+                mark.rests_until = Some(now.after(REST));
+            }
+        }
+    }
+
+    /// Returns the places of the list in the order to try them: those that rest come last, but they do come, since
+    /// a client is better served by a doubtful origin than by none.
+    #[must_use]
+    pub fn order(&self, count: usize, now: Timestamp) -> Vec<usize> {
+        let rests = |origin: &usize| {
+            let until = self.origins.get(*origin).and_then(|mark| mark.rests_until);
+            until.is_some_and(|until| now < until)
+        };
+        let (resting, ready): (Vec<usize>, Vec<usize>) = (0..count).partition(rests);
+        ready.into_iter().chain(resting).collect()
+    }
+
+    fn mark(&mut self, origin: usize) -> Option<&mut Mark> {
+        if origin >= self.origins.len() && origin < ORIGINS_MAX {
+            self.origins.resize(origin.saturating_add(1), Mark::default());
+        }
+        self.origins.get_mut(origin)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reads_lists_and_names_the_wrong_entry() {
+        for (list, expected) in [
+            ("http://127.0.0.1:8081", Ok(1)),
+            ("http://a:1, https://b ,", Ok(2)),
+            ("http://a/,http://a", Ok(1)),
+            ("http://[::1]:9", Ok(1)),
+            ("http://a:1,http://none.invalid", Ok(1)),
+            ("http://none.invalid", Err(OriginsError::Empty)),
+            ("", Err(OriginsError::Empty)),
+            (" , ", Err(OriginsError::Empty)),
+            ("a:1", Err(OriginsError::Invalid(0))),
+            ("http://a,ftp://b", Err(OriginsError::Invalid(1))),
+            ("http://user:secret@a", Err(OriginsError::Invalid(0))),
+            ("http://a/base", Err(OriginsError::Invalid(0))),
+            ("http://a?x", Err(OriginsError::Invalid(0))),
+            ("/only/a/path", Err(OriginsError::Invalid(0))),
+            (
+                "http://a,http://b,http://c,http://d,http://e,http://f,http://g,http://h,http://i",
+                Err(OriginsError::TooMany),
+            ),
+        ] {
+            assert_eq!(Origins::parse(list).map(|origins| origins.count()), expected, "{list}");
+        }
+    }
+
+    #[test]
+    fn builds_addresses() {
+        let origins = Origins::parse("https://a:444").unwrap();
+        let uri = origins.at(0).unwrap().uri("/v1/me?x=%20y").unwrap();
+        assert_eq!(uri, "https://a:444/v1/me?x=%20y");
+    }
+
+    #[test]
+    fn two_failures_rest_an_origin_until_the_time_is_over_or_it_answers() {
+        let at = |ms| Timestamp::from_unix_ms(ms);
+        let mut health = Health::default();
+        assert_eq!(health.order(3, at(0)), [0, 1, 2]);
+        health.failed(0, at(0));
+        assert_eq!(health.order(3, at(0)), [0, 1, 2]);
+        health.failed(0, at(10));
+        assert_eq!(health.order(3, at(10)), [1, 2, 0]);
+        assert_eq!(health.order(3, at(3_009)), [1, 2, 0]);
+        assert_eq!(health.order(3, at(3_010)), [0, 1, 2]);
+        health.failed(0, at(3_020));
+        assert_eq!(health.order(3, at(3_021)), [1, 2, 0]);
+        health.answered(0);
+        assert_eq!(health.order(3, at(3_022)), [0, 1, 2]);
+        for origin in 0..3 {
+            health.failed(origin, at(4_000));
+            health.failed(origin, at(4_000));
+        }
+        assert_eq!(health.order(3, at(4_001)), [0, 1, 2], "with all resting, all are tried");
+        health.failed(ORIGINS_MAX, at(0));
+    }
+}
