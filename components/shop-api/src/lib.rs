@@ -1,0 +1,26 @@
+//! Hands everything that only the origin can answer on to it: accounts, carts, orders, stock.
+//!
+//! Layer: shell (L4). One call into `origin-client`; no decision is taken here.
+//! Not here: which origin, how often, what is passed on (`origin-client`), who may ask (`gateway`).
+//! Start at [`handle`].
+
+use core::cell::RefCell;
+
+use origin_client::forward::{self, BODY_BYTES_MAX};
+use origin_client::origins::Health;
+use spin_ports::{ErrorCode, IncomingRequest, OutgoingResponse, SpinPorts, serve};
+
+thread_local! {
+    /// What this instance remembers of its origins: not request state, and cheap to lose.
+    static HEALTH: &'static RefCell<Health> = Box::leak(Box::default());
+}
+
+#[spin_sdk::http_service]
+async fn handle(request: IncomingRequest) -> Result<OutgoingResponse, ErrorCode> {
+    let health = HEALTH.with(|health| *health);
+    let ports = SpinPorts::new();
+    serve::serve(request, BODY_BYTES_MAX, async |request| {
+        forward::handle(&ports, health, request).await
+    })
+    .await
+}
