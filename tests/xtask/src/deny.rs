@@ -16,7 +16,7 @@ pub(crate) fn run(context: &Context) -> Result<()> {
     let mut command = Command::new(program);
     // The advisories are a git fetch, which not every network allows: `cargo deny check advisories`.
     command.current_dir(context.workspace.root());
-    command.args(["--offline", "--all-features", "check", "--hide-inclusion-graph"]);
+    command.args(["--all-features", "check", "--hide-inclusion-graph"]);
     command.args(["licenses", "bans", "sources"]);
     context.steps.run("check licences, duplicates and sources", &mut command)?;
     Ok(())

@@ -1,0 +1,295 @@
+// Whole visits in a real browser, at the width of a phone and of a desktop.
+
+import assert from 'node:assert/strict';
+import { after, before, describe, it } from 'node:test';
+import { openShop } from './shop.mjs';
+import { enter, fitsWidth, MODEL_MS, openBrowser, PAGE_MS, picture, tabTo, WIDTHS } from './visitor.mjs';
+
+const ANDROID = 'Mozilla/5.0 (Linux; Android 14; Pixel 8) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/126.0.0.0 Mobile Safari/537.36';
+const IPHONE = 'Mozilla/5.0 (iPhone; CPU iPhone OS 17_5 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/17.5 Mobile/15E148 Safari/604.1';
+/** What a browser itself writes to the console when a request is refused with this status. */
+const refusal = (status) => new RegExp(`Failed to load resource.*status of ${status}`);
+
+let shop;
+let browser;
+/** Products that have a model and are in stock; every journey takes one of its own. */
+let products;
+
+before(async () => {
+  shop = await openShop();
+  browser = await openBrowser();
+  const { items } = await getJson('/v1/products?limit=50');
+  products = items.filter((item) => item.has_ar && item.available);
+  assert.ok(products.length >= 12, `only ${products.length} products with a model are in stock`);
+});
+
+after(async () => {
+  await browser?.close();
+  await shop?.stop();
+});
+
+async function getJson(path, headers = {}) {
+  const answer = await fetch(shop.url + path, { headers });
+  assert.equal(answer.status, 200, `${path} answers ${answer.status}`);
+  return answer.json();
+}
+
+async function stock(sku) {
+  return (await getJson(`/v1/inventory/${sku}`)).available;
+}
+
+/** Puts `product` into the cart by its page and returns the SKU that was taken. */
+async function addToCart({ page, test, visit }, product) {
+  const { variants } = await getJson(`/v1/products/${product.handle}`);
+  const variant = variants.filter((one) => one.availability !== 'out_of_stock').at(-1);
+  await visit(`/p/${product.handle}?variant=${variant.sku}`);
+  await test('add-to-cart').click();
+  await page.waitForFunction(() => document.querySelector('[data-testid="cart-count"]')?.textContent.trim() === '1');
+  return variant.sku;
+}
+
+async function fillAddress(page, email) {
+  const fields = { email, name: 'Ada Example', line1: 'Glass Street 1', postal_code: '10115', city: 'Berlin' };
+  for (const [name, value] of Object.entries(fields)) await page.locator(`#${name}`).fill(value);
+}
+
+/** From the cart to the page of the order. */
+async function checkOut({ page, test, visit }, method) {
+  await visit('/cart');
+  await test('checkout-button').click();
+  await page.waitForURL('**/checkout');
+  await fillAddress(page, `${method}@example.com`);
+  await test(`payment-${method}`).check({ force: true });
+  await test('place-order').click();
+}
+
+async function paymentBecomes({ page }, status, limit = PAGE_MS) {
+  await page.locator(`[data-testid="payment-status"][data-status="${status}"]`).waitFor({ timeout: limit });
+}
+
+for (const [index, { name, viewport }] of WIDTHS.entries()) {
+  describe(`on a ${name}`, () => {
+    it('finds a piece, looks at it in 3D, buys it, and the stock is one less', async () => {
+      const visitor = await enter(browser, shop, { viewport });
+      const { page, test, visit } = visitor;
+      const product = products[index];
+      await visit('/');
+      await test('product-card').first().waitFor();
+      await fitsWidth(page);
+      await picture(page, `${name}-home`);
+
+      await page.locator('nav[aria-label="Categories"] a[href^="/c/"]').first().click();
+      await page.waitForURL('**/c/*');
+      await test('product-card').first().waitFor();
+      await fitsWidth(page);
+      await picture(page, `${name}-category`);
+
+      await test('search-input').fill(product.title);
+      await page.waitForURL('**/search?q=*');
+      const card = page.locator(`[data-testid="product-card"] a[href^="/p/${product.handle}"]`).first();
+      await card.waitFor();
+      await fitsWidth(page);
+      await picture(page, `${name}-search`);
+
+      await card.click();
+      await page.waitForURL(`**/p/${product.handle}*`);
+      await page.locator('model-viewer[data-phase="ready"]').waitFor({ timeout: MODEL_MS });
+      await fitsWidth(page);
+      await picture(page, `${name}-product`);
+
+      const { variants } = await getJson(`/v1/products/${product.handle}`);
+      const variant = variants.filter((one) => one.availability !== 'out_of_stock').at(-1);
+      if (variants.length > 1) await test(`variant-${variant.sku}`).click();
+      const before = await stock(variant.sku);
+      await test('add-to-cart').click();
+      await page.waitForFunction(() => document.querySelector('[data-testid="cart-count"]')?.textContent.trim() === '1');
+      await page.locator('header a[href="/cart"]').click();
+      await page.locator(`[data-testid="cart-line"][data-sku="${variant.sku}"]`).waitFor();
+      await fitsWidth(page);
+      await picture(page, `${name}-cart`);
+
+      await test('checkout-button').click();
+      await page.waitForURL('**/checkout');
+      await fillAddress(page, 'ada@example.com');
+      await test('payment-success').check({ force: true });
+      await fitsWidth(page);
+      await picture(page, `${name}-checkout`);
+      await test('place-order').click();
+      await page.waitForURL('**/orders/*');
+      await paymentBecomes(visitor, 'captured');
+      assert.equal(await test('order-status').getAttribute('data-status'), 'confirmed');
+      await fitsWidth(page);
+      await picture(page, `${name}-order`);
+      assert.equal(await stock(variant.sku), before - 1);
+
+      await page.reload();
+      await paymentBecomes(visitor, 'captured');
+      assert.equal(await test('cart-count').textContent(), '0');
+      await visitor.leave();
+    });
+
+    it('is told when the bank declines, and the stock is whole', async () => {
+      const visitor = await enter(browser, shop, { viewport, expected: [refusal(402)] });
+      const sku = await addToCart(visitor, products[2 + index]);
+      const before = await stock(sku);
+      await checkOut(visitor, 'decline');
+      const declined = visitor.page.locator('[data-testid="payment-status"][data-status="declined"], [data-testid="problem"]');
+      await declined.first().waitFor();
+      await picture(visitor.page, `${name}-declined`);
+      assert.equal(await stock(sku), before);
+      await visitor.leave();
+    });
+
+    it('approves a payment that the bank asks about', async () => {
+      const visitor = await enter(browser, shop, { viewport });
+      const sku = await addToCart(visitor, products[4 + index]);
+      const before = await stock(sku);
+      await checkOut(visitor, 'requires_action');
+      await visitor.page.waitForURL('**/orders/*');
+      await visitor.test('approve-payment').waitFor();
+      await picture(visitor.page, `${name}-approve`);
+      assert.equal(await stock(sku), before - 1, 'the piece is held meanwhile');
+      await visitor.test('approve-payment').click();
+      await paymentBecomes(visitor, 'captured');
+      assert.equal(await stock(sku), before - 1);
+      await visitor.leave();
+    });
+
+    it('sees a late payment arrive without touching the page', async () => {
+      const visitor = await enter(browser, shop, { viewport });
+      await addToCart(visitor, products[6 + index]);
+      await checkOut(visitor, 'late');
+      await visitor.page.waitForURL('**/orders/*');
+      await paymentBecomes(visitor, 'captured', 30_000);
+      await visitor.leave();
+    });
+  });
+}
+
+describe('the way into the room', () => {
+  async function manifestOf(product, userAgent) {
+    const { variants } = await getJson(`/v1/products/${product.handle}`);
+    return getJson(`/v1/ar/${variants[0].sku}`, { 'user-agent': userAgent, accept: 'application/json' });
+  }
+
+  it('is Scene Viewer or WebXR on Android', async () => {
+    const product = products[0];
+    const visitor = await enter(browser, shop, { viewport: WIDTHS[0].viewport, userAgent: ANDROID });
+    const { recommended, links, sku } = await manifestOf(product, ANDROID);
+    assert.ok(['scene_viewer', 'webxr'].includes(recommended.viewer), recommended.viewer);
+    assert.match(links.scene_viewer, /^intent:\/\/arvr\.google\.com\/scene-viewer\/.*[?&]file=https?.*#Intent;/);
+    await visitor.visit(`/p/${product.handle}?variant=${sku}`);
+    await visitor.test('ar-link').waitFor();
+    if (recommended.viewer === 'scene_viewer') {
+      assert.equal(await visitor.test('ar-link').getAttribute('href'), recommended.url);
+    }
+    await visitor.leave();
+  });
+
+  it('is Quick Look on an iPhone, with a model that can be fetched', async () => {
+    const product = products[1];
+    const visitor = await enter(browser, shop, { viewport: WIDTHS[0].viewport, userAgent: IPHONE, quickLook: true });
+    const { recommended, links, sku } = await manifestOf(product, IPHONE);
+    assert.equal(recommended.viewer, 'quick_look');
+    await visitor.visit(`/p/${product.handle}?variant=${sku}`);
+    const link = visitor.test('ar-link');
+    await link.waitFor();
+    assert.equal(await link.getAttribute('rel'), 'ar');
+    assert.equal(await link.getAttribute('href'), recommended.url);
+    assert.match(new URL(links.usdz, shop.url).pathname, /\.usdz$/);
+    const model = await fetch(new URL(links.usdz, shop.url));
+    assert.equal(model.status, 200);
+    assert.equal(model.headers.get('content-type'), 'model/vnd.usdz+zip');
+    assert.deepEqual([...new Uint8Array(await model.arrayBuffer()).slice(0, 2)], [0x50, 0x4b]);
+    await visitor.leave();
+  });
+
+  it('is a code for the phone on a desktop', async () => {
+    const product = products[2];
+    const visitor = await enter(browser, shop, { viewport: WIDTHS[1].viewport });
+    await visitor.visit(`/p/${product.handle}`);
+    await visitor.test('ar-link').click();
+    await visitor.page.locator('dialog[open] svg.qr').waitFor();
+    await picture(visitor.page, 'desktop-phone-code');
+    await visitor.page.keyboard.press('Escape');
+    await visitor.page.locator('dialog[open]').waitFor({ state: 'detached' });
+    await visitor.leave();
+  });
+});
+
+describe('the keyboard alone', () => {
+  it('is enough to buy', async () => {
+    const visitor = await enter(browser, shop, { viewport: WIDTHS[1].viewport });
+    const { page } = visitor;
+    const press = (key) => page.keyboard.press(key);
+    await visitor.visit(`/search?q=${encodeURIComponent(products[8].title)}`);
+    await visitor.test('product-card').first().waitFor();
+    await tabTo(page, `[data-testid="product-card"] a[href^="/p/${products[8].handle}"]`);
+    await press('Enter');
+    await page.waitForURL('**/p/*');
+    await visitor.test('add-to-cart').waitFor();
+    await tabTo(page, '[data-testid="add-to-cart"]');
+    await press('Enter');
+    await page.waitForFunction(() => document.querySelector('[data-testid="cart-count"]')?.textContent.trim() === '1');
+    await tabTo(page, 'header a[href="/cart"]', 'Shift+Tab');
+    await press('Enter');
+    await visitor.test('checkout-button').waitFor();
+    await tabTo(page, '[data-testid="checkout-button"]');
+    await press('Enter');
+    await page.waitForURL('**/checkout');
+    await page.locator('#email').waitFor();
+    const fields = { email: 'keys@example.com', name: 'Kay Board', line1: 'Tab Lane 9', postal_code: '1010', city: 'Wien' };
+    for (const [name, value] of Object.entries(fields)) {
+      await tabTo(page, `#${name}`);
+      await page.keyboard.type(value);
+    }
+    await tabTo(page, '[data-testid="place-order"]');
+    await press('Enter');
+    await page.waitForURL('**/orders/*');
+    await paymentBecomes(visitor, 'captured');
+    await visitor.leave();
+  });
+});
+
+describe('an account', () => {
+  it('is made, left, entered again, and refused with a wrong password', async () => {
+    const visitor = await enter(browser, shop, { viewport: WIDTHS[1].viewport, expected: [refusal(401)] });
+    const { page, test, visit } = visitor;
+    const email = `visitor-${process.pid}-${Math.floor(performance.timeOrigin)}@example.com`;
+    const password = 'correct horse battery staple';
+    const submit = async (kind, word) => {
+      await page.locator(`#${kind}-email`).fill(email);
+      await page.locator(`#${kind}-password`).fill(word);
+      await test(`${kind}-form`).locator('button[type="submit"]').click();
+    };
+    await visit('/login');
+    await submit('register', password);
+    await page.waitForURL('**/account');
+    await page.getByText(email).first().waitFor();
+    assert.equal((await test('account-email').textContent()).trim(), email);
+    await picture(page, 'desktop-account');
+    await test('logout').click();
+    await page.waitForURL(`${shop.url}/`);
+
+    await visit('/login');
+    await submit('login', 'not the password');
+    await test('problem').waitFor();
+    await submit('login', password);
+    await page.waitForURL('**/account');
+    await page.reload();
+    await page.getByText(email).first().waitFor();
+    await visitor.leave();
+  });
+});
+
+describe('prices', () => {
+  it('follow the chosen currency, one without cents too', async () => {
+    const visitor = await enter(browser, shop, { viewport: WIDTHS[1].viewport });
+    await visitor.visit('/');
+    await visitor.test('product-card').first().waitFor();
+    await visitor.test('currency-select').selectOption('JPY');
+    await visitor.page.getByText(/¥\s?[\d,]+/).first().waitFor();
+    assert.doesNotMatch(await visitor.test('product-card').first().innerText(), /¥\s?[\d,]+\.\d/);
+    await visitor.leave();
+  });
+});

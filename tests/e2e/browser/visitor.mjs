@@ -1,0 +1,86 @@
+// A visitor with a browser of their own, who notes everything that a shop must not do.
+
+import assert from 'node:assert/strict';
+import { mkdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import { chromium } from 'playwright-core';
+
+/** Software rendering: no graphics card is needed, 3D pages only take longer. */
+const FLAGS = [
+  '--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking',
+  '--disable-component-update', '--disable-sync', '--use-angle=swiftshader', '--enable-unsafe-swiftshader',
+];
+
+/** Longest wait for what a page shall show; 3D models get MODEL_MS. */
+export const PAGE_MS = 15_000;
+export const MODEL_MS = 60_000;
+
+export const WIDTHS = [
+  { name: 'phone', viewport: { width: 390, height: 844 } },
+  { name: 'desktop', viewport: { width: 1440, height: 900 } },
+];
+
+export function openBrowser() {
+  return chromium.launch({ executablePath: process.env.VITRINE_CHROMIUM ?? '/usr/bin/chromium', headless: true, args: FLAGS });
+}
+
+/** Lets a visitor in. `leave` closes the window and fails if the shop misbehaved meanwhile. */
+export async function enter(browser, shop, { viewport, userAgent, quickLook = false, expected = [] } = {}) {
+  const context = await browser.newContext({ viewport, ...(userAgent ? { userAgent } : {}), locale: 'en-GB', reducedMotion: 'reduce' });
+  const wrongs = [];
+  const host = new URL(shop.url).host;
+  await context.addInitScript(() => {
+    document.addEventListener('securitypolicyviolation', (event) => {
+      console.error(`content security policy: ${event.violatedDirective} refuses ${event.blockedURI}`);
+    });
+  });
+  // Safari alone knows `rel="ar"`; the page asks the browser, not its name.
+  if (quickLook) {
+    await context.addInitScript(() => {
+      const original = DOMTokenList.prototype.supports;
+      DOMTokenList.prototype.supports = function supports(token) {
+        return token === 'ar' || original.call(this, token);
+      };
+    });
+  }
+  const page = await context.newPage();
+  page.setDefaultTimeout(PAGE_MS);
+  context.on('request', (request) => {
+    const url = new URL(request.url());
+    if (/^https?:$/.test(url.protocol) && url.host !== host) wrongs.push(`asks another host: ${request.url()}`);
+  });
+  page.on('console', (message) => {
+    const text = `${message.text()} (${message.location().url})`;
+    if (message.type() === 'error' && !expected.some((pattern) => pattern.test(text))) wrongs.push(`console: ${text}`);
+  });
+  page.on('pageerror', (error) => wrongs.push(`script: ${error.message}`));
+  const leave = async () => {
+    await context.close();
+    assert.deepEqual(wrongs, [], 'the shop misbehaved');
+  };
+  return { page, leave, test: (id) => page.getByTestId(id), visit: (path) => page.goto(shop.url + path) };
+}
+
+/** Keeps a picture of the page, where somebody wants pictures. */
+export async function picture(page, name) {
+  const folder = process.env.VITRINE_SCREENSHOTS;
+  if (!folder) return;
+  await mkdir(folder, { recursive: true });
+  await page.screenshot({ path: join(folder, `${name}.png`) });
+}
+
+/** Fails when the page can be pushed sideways. */
+export async function fitsWidth(page) {
+  const [content, window] = await page.evaluate(() => [document.documentElement.scrollWidth, innerWidth]);
+  assert.ok(content <= window, `${page.url()} is ${content} px wide in a window of ${window}`);
+}
+
+/** Presses Tab (or Shift+Tab) until the focus is on `selector`. */
+export async function tabTo(page, selector, key = 'Tab') {
+  const limit = 200;
+  for (let presses = 0; presses < limit; presses += 1) {
+    await page.keyboard.press(key);
+    if (await page.evaluate((wanted) => document.activeElement?.matches(wanted) ?? false, selector)) return;
+  }
+  assert.fail(`the keyboard does not reach ${selector} on ${page.url()}`);
+}

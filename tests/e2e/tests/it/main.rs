@@ -1,0 +1,9 @@
+//! Visits of the whole shop over HTTP, in good times and bad.
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod contract;
+mod crowd;
+mod guest;
+mod journey;
+mod outage;
+mod up;

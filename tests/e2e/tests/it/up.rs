@@ -1,0 +1,148 @@
+//! `cargo xtask up` as its user meets it: ready, listed, restarted, stopped.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io::{BufRead as _, BufReader};
+use std::net::TcpListener;
+use std::path::Path;
+use std::process::{Child, Command, Output, Stdio};
+use std::sync::mpsc::{Receiver, channel};
+use std::time::{Duration, Instant};
+
+use e2e::{Client, Programs, eventually, is_alive, signal};
+use serde_json::Value;
+
+use crate::guest::{cart_with, check_out, fresh_key, skus_in_stock, stock};
+
+const READY_LIMIT: Duration = Duration::from_secs(180);
+const RESTART_LIMIT: Duration = Duration::from_secs(30);
+const STOP_LIMIT: Duration = Duration::from_secs(10);
+
+/// A running `up`; killed with all it started when a test fails.
+struct Up {
+    child: Child,
+    lines: Receiver<String>,
+    data: std::path::PathBuf,
+}
+
+fn command(programs: &Programs, data: &Path, more: &[&str]) -> Command {
+    let mut command = Command::new(&programs.xtask);
+    command.args(["up", "--no-build", "--data"]).arg(data);
+    command.args(["--edge-port", "0", "--origin-port", "0"]).args(more);
+    command.current_dir(&programs.root).stdin(Stdio::null());
+    command
+}
+
+fn refused(command: &mut Command) -> String {
+    let Output { status, stderr, .. } = command.output().unwrap();
+    let text = String::from_utf8_lossy(&stderr).into_owned();
+    assert!(!status.success(), "{text}");
+    let said: Vec<&str> = text.lines().filter(|line| line.starts_with("error: ")).collect();
+    assert_eq!(said.len(), 1, "one sentence: {text}");
+    said.concat()
+}
+
+impl Up {
+    fn start(programs: &Programs, data: &Path) -> (Self, Client) {
+        let mut child = command(programs, data, &[]).stdout(Stdio::piped()).spawn().unwrap();
+        let out = child.stdout.take().unwrap();
+        let (sender, lines) = channel();
+        std::thread::spawn(move || {
+            for line in BufReader::new(out).lines().map_while(Result::ok) {
+                if sender.send(line).is_err() {
+                    return;
+                }
+            }
+        });
+        let up = Self { child, lines, data: data.to_path_buf() };
+        let url = eventually(READY_LIMIT, "the shop is ready", || {
+            up.lines.try_iter().find_map(|line| line.strip_prefix("ready ").map(str::to_owned))
+        });
+        let port = url.rsplit(':').next().unwrap().parse().unwrap();
+        (up, Client::new(port))
+    }
+
+    fn processes(&self) -> BTreeMap<String, (u32, String)> {
+        let text = fs::read_to_string(self.data.join("processes.json")).unwrap();
+        let listed: Value = serde_json::from_str(&text).unwrap();
+        let text = |value: &Value| value.as_str().unwrap().to_owned();
+        listed
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|one| {
+                let pid = u32::try_from(one["pid"].as_u64().unwrap()).unwrap();
+                (text(&one["role"]), (pid, text(&one["url"])))
+            })
+            .collect()
+    }
+
+    fn stop(mut self) {
+        let pids: Vec<u32> = self.processes().values().map(|(pid, _)| *pid).collect();
+        assert_eq!(pids.len(), 3, "{:?}", self.processes());
+        let started = Instant::now();
+        signal(self.child.id(), false);
+        let status = eventually(STOP_LIMIT, "everything stops", || self.child.try_wait().unwrap());
+        assert!(status.success(), "{status}");
+        assert!(started.elapsed() < STOP_LIMIT);
+        for pid in pids {
+            assert!(!is_alive(pid), "process {pid} is left");
+        }
+        assert!(self.processes().is_empty());
+    }
+}
+
+impl Drop for Up {
+    fn drop(&mut self) {
+        if self.child.try_wait().is_ok_and(|ended| ended.is_none()) {
+            signal(self.child.id(), false);
+            let _ = self.child.wait();
+        }
+    }
+}
+
+#[test]
+fn it_starts_lists_restarts_and_stops_everything_and_keeps_its_data() {
+    let programs = Programs::find().unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let (up, edge) = Up::start(&programs, folder.path());
+    let sku = skus_in_stock(edge).remove(0);
+    let before = stock(edge, &sku);
+    let placed = check_out(edge, &cart_with(edge, &sku, 1), &fresh_key(), "success");
+    assert!(matches!(placed.status, 200 | 201), "{placed:?}");
+
+    let second = refused(&mut command(&programs, folder.path(), &[]));
+    assert!(second.contains(&up.child.id().to_string()), "{second}");
+
+    let first = up.processes();
+    assert_eq!(first.keys().collect::<Vec<_>>(), ["edge", "origin", "payments"]);
+    for (role, (pid, url)) in &first {
+        signal(*pid, true);
+        let port = url.rsplit(':').next().unwrap().parse().unwrap();
+        eventually(RESTART_LIMIT, &format!("{role} is started again"), || {
+            let (now, _) = up.processes().get(role)?.clone();
+            let answers = Client::new(port).get("/healthz").ok()?.status == 200;
+            (now != *pid && answers).then_some(())
+        });
+    }
+    eventually(RESTART_LIMIT, "the shop sells again", || {
+        (edge.get(&format!("/v1/inventory/{sku}")).ok()?.status == 200).then_some(())
+    });
+    up.stop();
+
+    let (again, edge) = Up::start(&programs, folder.path());
+    assert_eq!(stock(edge, &sku), before - 1, "a second start keeps the data");
+    again.stop();
+}
+
+#[test]
+fn a_port_in_use_is_refused_in_one_sentence_that_names_it() {
+    let programs = Programs::find().unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let taken = TcpListener::bind(("127.0.0.1", 0)).unwrap();
+    let port = taken.local_addr().unwrap().port().to_string();
+    let mut command = Command::new(&programs.xtask);
+    command.args(["up", "--no-build", "--data"]).arg(folder.path()).args(["--edge-port", &port]);
+    let said = refused(&mut command);
+    assert!(said.contains(&port) && said.contains("--edge-port"), "{said}");
+}
