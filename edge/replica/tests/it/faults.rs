@@ -310,3 +310,43 @@ async fn readers_see_whole_batches_only_while_changes_stream_in() {
     }
     replica.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn data_and_position_move_in_one_commit() {
+    const TRANSACTIONS: u64 = 3000;
+    let (origin, dir) = (Origin::start().await, tempfile::tempdir().unwrap());
+    let put = |position: u64| {
+        let mut values = crate::source::item(1, "oak lamp");
+        values[2] = f64::from(u32::try_from(position).unwrap()).into();
+        vec![api_types::feed::FeedChange::Put { table: "items".to_owned(), values }]
+    };
+    origin.change(|source| source.commit(1, put(1)));
+    let mut settings = settings(dir.path(), &[origin.url()]);
+    settings.limits.batch_transactions = 2;
+    let replica = Replica::start(settings).await.unwrap();
+    check_caught_up(&replica, &origin).await;
+    let path = replica.current().unwrap().path;
+    // Asks so often that it would see the moment between two commits.
+    let reader = std::thread::spawn(move || {
+        let connection = reader::open(&path);
+        let mut statement = connection
+            .prepare("SELECT position, weight FROM _vitrine_replica, items WHERE id = 1")
+            .unwrap();
+        let started = std::time::Instant::now();
+        loop {
+            let (position, weight): (i64, f64) =
+                statement.query_row([], |row| Ok((row.get(0)?, row.get(1)?))).unwrap();
+            assert_eq!(position, weight as i64);
+            if position == i64::try_from(TRANSACTIONS).unwrap() {
+                return;
+            }
+            assert!(started.elapsed() < crate::LIMIT, "still at {position}");
+        }
+    });
+    for position in 2..=TRANSACTIONS {
+        origin.change(|source| source.commit(1, put(position)));
+    }
+    until(&replica, "caught up", |status| status.position == TRANSACTIONS).await;
+    tokio::task::spawn_blocking(|| reader.join()).await.unwrap().unwrap();
+    replica.stop().await;
+}
