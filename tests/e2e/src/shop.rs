@@ -201,7 +201,7 @@ impl Shop {
             Role::Edge => {
                 command.arg("up").arg("--from").arg(self.programs.root.join("spin.toml"));
                 command.args(["--listen", &listen, "--state-dir"]).arg(data);
-                command.args(["--variable", &format!("origin_urls={}", self.url(Role::Origin))]);
+                command.args(["--variable", &format!("origin_url={}", self.url(Role::Origin))]);
                 command.args(["--variable", &format!("public_url={}", self.url(Role::Edge))]);
                 // A crowd of guests on one machine has one address.
                 command.args(["--variable", "rate_limit_scale=10000"]);

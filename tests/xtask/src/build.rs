@@ -59,7 +59,7 @@ pub(crate) fn components(context: &Context) -> Result<()> {
     fs::create_dir_all(&folder).with_context(|| format!("make {}", folder.display()))?;
     for package in packages {
         let built = wasm(context, &package)?;
-        place(&built, &folder.join(format!("{package}.wasm")))?;
+        place(&built, &folder.join(format!("{}.wasm", package.replace('-', "_"))))?;
     }
     Ok(())
 }
@@ -128,13 +128,29 @@ pub(crate) fn demo_shop(context: &Context, release: bool) -> Result<()> {
         &["validate", "node_modules", "tests"],
     )?;
     if stamp.is_current() && out.join("catalogue.json").is_file() && out.join("media").is_dir() {
-        return Ok(());
+        return link_models(workspace);
     }
     stamp.forget();
     let mut make = Command::new(workspace.programs(release).join("demo-shop"));
     make.current_dir(workspace.root()).arg("--out").arg(&out).args(["--progress", "plain"]);
     context.steps.run("make the demo shop's models and pictures", &mut make)?;
+    link_models(workspace)?;
     stamp.keep()
+}
+
+/// Lets `assets/models`, which `spin.toml` mounts, be the generated media.
+fn link_models(workspace: &Workspace) -> Result<()> {
+    let link = workspace.path("assets/models");
+    let media = Path::new("../target/demo-shop/media");
+    match fs::read_link(&link) {
+        Ok(there) if there == media => return Ok(()),
+        Ok(_) => fs::remove_file(&link).with_context(|| format!("replace {}", link.display()))?,
+        Err(_) if link.exists() => {
+            bail!("{} is in the way of the generated models: move it away", link.display())
+        }
+        Err(_) => {}
+    }
+    std::os::unix::fs::symlink(media, &link).with_context(|| format!("make {}", link.display()))
 }
 
 /// The packages below `components/` that are components, in the order of their names.

@@ -147,7 +147,7 @@ impl Shop {
             "--state-dir",
             &data,
             "--variable",
-            &format!("origin_urls={}", url(self.ports.origin)),
+            &format!("origin_url={}", url(self.ports.origin)),
             "--variable",
             &format!("public_url={}", url(self.ports.edge)),
         ]);
