@@ -4,7 +4,8 @@
 // (see build/self-hosted-viewer.mjs), so the shop runs under `script-src 'self'; style-src 'self'`.
 
 import { build } from 'esbuild';
-import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { createHash } from 'node:crypto';
+import { mkdir, readFile, readdir, rm, writeFile } from 'node:fs/promises';
 import { basename } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { gzipSync } from 'node:zlib';
@@ -18,18 +19,18 @@ const SHELL_GZIP_BYTES_MAX = 60_000;
 /** Largest viewer chunk, gzip: three.js and model-viewer need about 295 KB; fetched on product pages only. */
 const VIEWER_GZIP_BYTES_MAX = 330_000;
 
-/** Bundles sources and styles; returns esbuild's list of outputs. */
+/** Bundles sources and styles; returns esbuild's account of what went where. */
 async function bundle() {
   const result = await build({
     absWorkingDir: root,
-    entryPoints: { shop: 'src/main.tsx', styles: 'src/styles/index.css', icon: 'src/images/icon.svg' },
+    entryPoints: { shop: 'src/main.tsx', styles: 'src/styles/index.css' },
     bundle: true,
     splitting: true,
     format: 'esm',
     target: ['es2022', 'safari16', 'chrome109', 'firefox115'],
     minify: true,
     sourcemap: false,
-    legalComments: 'linked',
+    legalComments: 'none',
     jsx: 'automatic',
     jsxImportSource: 'preact',
     outdir: `${out}/assets`,
@@ -37,11 +38,11 @@ async function bundle() {
     entryNames: '[name]-[hash]',
     chunkNames: '[name]-[hash]',
     assetNames: '[name]-[hash]',
-    loader: { '.woff2': 'file', '.svg': 'copy' },
+    loader: { '.woff2': 'file', '.svg': 'file' },
     plugins: [selfHostedViewer()],
     metafile: true,
   });
-  return Object.entries(result.metafile.outputs);
+  return result.metafile;
 }
 
 /** Finds the one output made from `entry`. */
@@ -49,6 +50,25 @@ function outputOf(outputs, entry) {
   const found = outputs.find(([, meta]) => meta.entryPoint === entry);
   if (!found) throw new Error(`no output for ${entry}`);
   return `/assets/${basename(found[0])}`;
+}
+
+/** Copies one file under a name made of its content; returns its address. */
+async function emit(name, extension, text) {
+  const file = `${name}-${createHash('sha256').update(text).digest('hex').slice(0, 8)}.${extension}`;
+  await writeFile(`${out}/assets/${file}`, text);
+  return `/assets/${file}`;
+}
+
+/** The licences of every package that has code or a font in the bundle. */
+async function licences(inputs) {
+  const packages = new Set(inputs.flatMap((path) => /node_modules\/((?:@[^/]+\/)?[^/]+)\//.exec(path)?.[1] ?? []));
+  const texts = [...packages].sort().map(async (name) => {
+    const folder = `${root}node_modules/${name}`;
+    const { version, license } = JSON.parse(await readFile(`${folder}/package.json`, 'utf8'));
+    const file = (await readdir(folder)).find((entry) => /^licen[cs]e/i.test(entry));
+    return `${name} ${version} (${license})\n\n${file ? await readFile(`${folder}/${file}`, 'utf8') : ''}`;
+  });
+  return (await Promise.all(texts)).join(`\n${'-'.repeat(80)}\n\n`);
 }
 
 /** Gzipped size of one built file in bytes. */
@@ -72,12 +92,14 @@ async function checkBudgets(outputs) {
 
 await rm(out, { recursive: true, force: true });
 await mkdir(`${out}/assets`, { recursive: true });
-const outputs = await bundle();
+const metafile = await bundle();
+const outputs = Object.entries(metafile.outputs);
 const font = outputs.find(([path]) => /familjen-grotesk-latin-wght-normal-.*\.woff2$/.test(path));
 const html = (await readFile(`${root}src/index.html`, 'utf8'))
   .replace('%SCRIPT%', outputOf(outputs, 'src/main.tsx'))
   .replace('%STYLES%', outputOf(outputs, 'src/styles/index.css'))
-  .replace('%ICON%', outputOf(outputs, 'src/images/icon.svg'))
+  .replace('%ICON%', await emit('icon', 'svg', await readFile(`${root}src/images/icon.svg`, 'utf8')))
+  .replace('%LICENCES%', await emit('licences', 'txt', await licences(Object.keys(metafile.inputs))))
   .replace('%FONT%', font ? `/assets/${basename(font[0])}` : '');
 await writeFile(`${out}/index.html`, html);
 await checkBudgets(outputs);

@@ -4,6 +4,8 @@
 //    style sheet, which the policy allows.
 // 2. Its defaults for the Draco, KTX2 and Lottie decoders are addresses at Google and jsDelivr. Our models need none
 //    of them; the defaults become paths of our own, so that a foreign model fails here instead of calling out.
+// 3. It carries the meshopt decoder, which compiles WebAssembly as soon as it is loaded and so wants
+//    'wasm-unsafe-eval', but is never used unless a decoder location is set. An empty one takes its place.
 //
 // Each rewrite fails the build when the text it expects is gone, so that an update of the package is noticed.
 
@@ -11,6 +13,8 @@ import { readFile } from 'node:fs/promises';
 
 const STYLE = /<style>([\s\S]*?)<\/style>/;
 const TEMPLATE_END = 'render(templateResult, shadowRoot);';
+/** What the loader asks of the decoder; it never does, as no location is set. */
+const NO_MESHOPT = 'export const MeshoptDecoder = { supported: false, ready: Promise.resolve() };';
 const FOREIGN = /https:\/\/(?:www\.gstatic\.com|cdn\.jsdelivr\.net)\/[^'"]*/g;
 
 /** Moves the template's inline style into a constructed sheet. */
@@ -40,12 +44,20 @@ function withoutForeignHosts(source) {
 
 /** The esbuild plugin. */
 export function selfHostedViewer() {
+  let hasMeshopt = false;
   const rewrite = (change) => async ({ path }) => ({ contents: change(await readFile(path, 'utf8')), loader: 'js' });
   return {
     name: 'self-hosted-viewer',
     setup(build) {
       build.onLoad({ filter: /@google\/model-viewer\/lib\/template\.js$/ }, rewrite(withConstructedStyle));
       build.onLoad({ filter: /@google\/model-viewer\/lib\/features\/loading\.js$/ }, rewrite(withoutForeignHosts));
+      build.onLoad({ filter: /three\/examples\/jsm\/libs\/meshopt_decoder\.module\.js$/ }, () => {
+        hasMeshopt = true;
+        return { contents: NO_MESHOPT, loader: 'js' };
+      });
+      build.onEnd(() => {
+        if (!hasMeshopt) throw new Error('model-viewer: the meshopt decoder has moved; adapt self-hosted-viewer.mjs');
+      });
     },
   };
 }

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { EMPTY_FORM, isEmail, placeErrors, validate } from './checkout-form';
+import { COUNTRIES, countryName, EMPTY_FORM, isEmail, placeErrors, validate } from './checkout-form';
 
 const COMPLETE = { ...EMPTY_FORM, email: 'ada@example.org', name: 'Ada', line1: 'Weg 1', postal_code: '10115', city: 'Berlin' };
 
@@ -23,4 +23,9 @@ test('puts the complaints of the server at their fields, the first of each', () 
   ]);
   assert.deepEqual(fields, { city: 'Is too long' });
   assert.deepEqual(rest, ['is unknown']);
+});
+
+test('names every country and passes on what it does not know', () => {
+  for (const code of COUNTRIES) assert.notEqual(countryName(code), code);
+  assert.equal(countryName('not a code'), 'not a code');
 });

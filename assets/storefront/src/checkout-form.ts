@@ -20,6 +20,15 @@ export const COUNTRIES = [
   'AT', 'AU', 'BE', 'CA', 'CH', 'CZ', 'DE', 'DK', 'ES', 'FI', 'FR', 'GB', 'IE', 'IT', 'JP', 'LU', 'NL', 'NO', 'NZ', 'PL', 'PT', 'SE', 'US',
 ] as const;
 
+/** Name of a country for people; the code itself when there is none. */
+export function countryName(code: string): string {
+  try {
+    return new Intl.DisplayNames(['en'], { type: 'region' }).of(code) ?? code;
+  } catch {
+    return code;
+  }
+}
+
 const MISSING: Record<Exclude<FieldName, 'line2'>, string> = {
   email: 'Enter your email address',
   name: 'Enter the name on the door',

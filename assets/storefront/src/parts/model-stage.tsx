@@ -61,6 +61,7 @@ export function ModelStage({ src, usdz, poster, title, variant, onViewer }: Mode
           alt={`3D model of ${title}. Turn it with the arrow keys.`}
           variant-name={variant}
           camera-controls
+          camera-orbit="30deg 72deg auto"
           touch-action="pan-y"
           ar
           ar-modes="webxr scene-viewer quick-look"

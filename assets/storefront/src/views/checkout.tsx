@@ -1,7 +1,7 @@
 import { useEffect, useRef, useState } from 'preact/hooks';
 import { ApiError, isSoldOut } from '../api/problem';
 import type { Cart, CheckoutRequest, PaymentMethod } from '../api/types';
-import { COUNTRIES, EMPTY_FORM, FIELD_CHARS_MAX, placeErrors, validate, type CheckoutForm, type FieldErrors, type FieldName } from '../checkout-form';
+import { COUNTRIES, countryName, EMPTY_FORM, FIELD_CHARS_MAX, placeErrors, validate, type CheckoutForm, type FieldErrors, type FieldName } from '../checkout-form';
 import { formatMoney } from '../money';
 import { navigate } from '../navigation';
 import { Field, focusFirstError } from '../parts/field';
@@ -33,8 +33,7 @@ function requestOf({ email, method, ...address }: CheckoutForm): CheckoutRequest
 }
 
 function countryNames(): { code: string; name: string }[] {
-  const names = new Intl.DisplayNames(['en'], { type: 'region' });
-  return COUNTRIES.map((code) => ({ code, name: names.of(code) ?? code })).sort((a, b) => a.name.localeCompare(b.name));
+  return COUNTRIES.map((code) => ({ code, name: countryName(code) })).sort((a, b) => a.name.localeCompare(b.name));
 }
 
 interface AddressFieldsProps {
@@ -120,7 +119,7 @@ function OrderSummary({ content }: { content: Cart }) {
         {content.lines.map((line) => (
           <li key={line.id}>
             <span class="niche"><Picture src={line.image_url} alt="" /></span>
-            <span>{line.title}<span class="muted">{[line.variant_title, `${line.quantity} ×`].filter(Boolean).join(' · ')}</span></span>
+            <span>{line.title}<span class="muted">{[line.variant_title, `× ${line.quantity}`].filter(Boolean).join(' · ')}</span></span>
             <Price money={line.line_total} />
           </li>
         ))}

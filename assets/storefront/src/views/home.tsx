@@ -20,8 +20,13 @@ function Showcase({ item }: { item: ListItem | undefined }) {
   const dimensions = product.data?.model?.dimensions_m;
   return (
     <div class="showcase">
-      <div class="showcase-glass" aria-hidden="true" />
-      <div class="showcase-picture">{item ? <Picture src={item.image_url} alt={item.image_alt ?? ''} eager /> : <span class="picture" />}</div>
+      <div class="showcase-case">
+        {item ? <Picture src={item.image_url} alt={item.image_alt ?? ''} eager /> : <span class="picture" />}
+        <svg viewBox="0 0 100 100" fill="none" aria-hidden="true">
+          <path class="case-back" d="M6 6V0H100V94H94M0 6L6 0M94 6L100 0M94 100L100 94" />
+          <path class="case-front" d="M0 6H94V100H0Z" />
+        </svg>
+      </div>
       {item && (
         <p class="showcase-caption">
           <a href={paths.product(item.handle)}>{item.title}</a>

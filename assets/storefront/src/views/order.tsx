@@ -1,6 +1,7 @@
 import { useEffect, useState } from 'preact/hooks';
 import { ApiError, networkError } from '../api/problem';
 import type { Address, Order } from '../api/types';
+import { countryName } from '../checkout-form';
 import { navigate } from '../navigation';
 import { isSettling, orderStatus, paymentStatus, pollDelayMs, type StatusText } from '../order-status';
 import { Problem } from '../parts/notice';
@@ -134,7 +135,7 @@ function BuyAgain({ order }: { order: Order }) {
 function AddressLines({ address }: { address: Address }) {
   return (
     <address>
-      {[address.name, address.line1, address.line2, `${address.postal_code} ${address.city}`, address.country]
+      {[address.name, address.line1, address.line2, `${address.postal_code} ${address.city}`, countryName(address.country)]
         .filter((line) => line?.trim())
         .map((line) => <span key={line}>{line}</span>)}
     </address>
@@ -173,7 +174,7 @@ function OrderPage({ order, look, isTiredOfWaiting }: { order: Order; look: () =
           )}
           {payment.tone === 'bad' && <BuyAgain order={order} />}
           <section class="order-facts">
-            <div><h2>Confirmation</h2><p>{order.email}</p></div>
+            <div><h2>Confirmation to</h2><p>{order.email}</p></div>
             {order.shipping_address && <div><h2>Delivery</h2><AddressLines address={order.shipping_address} /></div>}
           </section>
         </div>
@@ -182,7 +183,7 @@ function OrderPage({ order, look, isTiredOfWaiting }: { order: Order; look: () =
             {order.lines.map((line) => (
               <li key={line.id ?? line.sku}>
                 <span class="niche"><Picture src={line.image_url} alt="" /></span>
-                <span>{line.title}<span class="muted">{[line.variant_title, `${line.quantity} ×`].filter(Boolean).join(' · ')}</span></span>
+                <span>{line.title}<span class="muted">{[line.variant_title, `× ${line.quantity}`].filter(Boolean).join(' · ')}</span></span>
                 <Price money={line.line_total} />
               </li>
             ))}
