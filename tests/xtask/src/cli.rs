@@ -67,6 +67,9 @@ pub(crate) struct UpArgs {
     /// Start with the data as it is, without the demo catalogue.
     #[arg(long)]
     pub(crate) no_seed: bool,
+    /// Set a variable of spin.toml for the edge, for instance `cors_origins=*`.
+    #[arg(long = "variable", value_name = "NAME=VALUE")]
+    pub(crate) variables: Vec<String>,
     /// Start what the last build left, without building.
     #[arg(long)]
     pub(crate) no_build: bool,

@@ -5,6 +5,7 @@ use std::process::Command;
 use anyhow::Result;
 
 use crate::Context;
+use crate::build;
 use crate::tools;
 use crate::workspace::WASM_TARGET;
 
@@ -25,6 +26,7 @@ const SPIN_GUESTS: [&str; 7] =
 
 /// The command.
 pub(crate) fn run(context: &Context) -> Result<()> {
+    build::require_tools()?;
     tools::install_targets(context)?;
     let steps = &context.steps;
     steps.run("check the format", cargo(context).args(["fmt", "--all", "--check"]))?;
@@ -46,6 +48,13 @@ pub(crate) fn run(context: &Context) -> Result<()> {
         guests.args(["--package", package]);
     }
     steps.run("lint the components", deny_warnings(&mut guests))?;
+    let storefront = context.workspace.path("assets/storefront");
+    build::npm_ci(context, "storefront", &storefront)?;
+    let mut types = Command::new("npm");
+    steps.run(
+        "check the storefront's types",
+        types.current_dir(&storefront).args(["run", "check"]),
+    )?;
     let mut doc = cargo(context);
     doc.args(["doc", "--workspace", "--no-deps", "--document-private-items"]);
     steps.run("check the documentation", doc.env("RUSTDOCFLAGS", "-D warnings"))?;

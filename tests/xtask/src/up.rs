@@ -33,7 +33,7 @@ pub(crate) fn run(context: &Context, args: &UpArgs) -> Result<()> {
     if !args.no_build {
         build::everything(context, args.release)?;
     }
-    let shop = Shop::new(context, &data, ports, args.release)?;
+    let shop = Shop::new(context, &data, ports, args)?;
     if !args.no_seed {
         seed(context, &shop)?;
     }

@@ -11,6 +11,7 @@ use super::health;
 use super::ports::Ports;
 use super::supervisor::{Spec, Supervisor};
 use crate::Context;
+use crate::cli::UpArgs;
 
 const START_LIMIT: Duration = Duration::from_secs(30);
 /// The edge compiles its components at the first start; unoptimised, that takes a while.
@@ -29,6 +30,7 @@ pub(crate) struct Shop {
     edge_secret: PathBuf,
     payments_secret: PathBuf,
     ports: Ports,
+    variables: Vec<String>,
 }
 
 impl Shop {
@@ -36,17 +38,18 @@ impl Shop {
         context: &Context,
         data: &DataDir,
         ports: Ports,
-        release: bool,
+        args: &UpArgs,
     ) -> Result<Self> {
         let workspace = &context.workspace;
         let shop = Self {
             root: workspace.root().to_path_buf(),
-            programs: workspace.programs(release),
+            programs: workspace.programs(args.release),
             media: workspace.demo_shop().join("media"),
             data: data.path().to_path_buf(),
             edge_secret: data.secret("edge")?,
             payments_secret: data.secret("payments")?,
             ports,
+            variables: args.variables.clone(),
         };
         for program in [shop.origin_program(), shop.edge_program()] {
             if !program.is_file() {
@@ -138,7 +141,7 @@ impl Shop {
 
     fn edge(&self) -> Result<Spec> {
         let data = self.folder("edge")?;
-        let args = words([
+        let mut args = words([
             "up",
             "--from",
             &self.root.join("spin.toml").display().to_string(),
@@ -151,6 +154,9 @@ impl Shop {
             "--variable",
             &format!("public_url={}", url(self.ports.edge)),
         ]);
+        for variable in &self.variables {
+            args.extend(words(["--variable", variable]));
+        }
         let mut spec = self.spec("edge", self.ports.edge, self.edge_program(), args);
         // A secret in a command line would be everybody's to read.
         let secret = fs::read_to_string(&self.edge_secret).context("read the edge's secret")?;
