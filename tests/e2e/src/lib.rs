@@ -1,21 +1,30 @@
 //! The whole shop for tests that visit it as strangers do: over HTTP, knowing no type of ours.
 //!
-//! Layer: dev (L5). No crate of ours is imported: what these tests hold on to is the contract.
+//! Layer: dev (L5). Of our crates only `harness` is imported: what these tests hold on to is the
+//! contract. They are threads that block, as two hundred guests are; the harness is asynchronous.
 //! Not here: the journeys themselves (`tests/it`, `browser/`), tests of single crates.
 //! Start at [`Shop::start`]; [`Client`] asks, [`eventually`] waits.
 
 mod client;
-mod programs;
+mod process;
 mod shop;
 
+use std::sync::LazyLock;
 use std::time::{Duration, Instant};
 
+use tokio::runtime::Runtime;
+
 pub use client::{Answer, Client};
-pub use programs::{Programs, is_alive, signal};
-pub use shop::{Role, Shop};
+pub use harness::Role;
+pub use process::{is_alive, kill, terminate};
+pub use shop::Shop;
 
 /// Pause between two looks at a condition.
 const LOOK_EVERY: Duration = Duration::from_millis(50);
+
+/// Where the harness runs, while the tests themselves block.
+static RUNTIME: LazyLock<Runtime> =
+    LazyLock::new(|| Runtime::new().expect("a test machine has threads for a runtime"));
 
 /// Waits until `look` finds something, and returns it.
 ///

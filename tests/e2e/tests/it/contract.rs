@@ -7,7 +7,7 @@ use crate::guest::{fresh_key, skus_in_stock};
 #[test]
 fn pages_models_and_documents_are_served_as_what_they_are() {
     let shop = Shop::start().unwrap();
-    let edge = shop.edge();
+    let edge = &shop.edge();
     for (path, kind) in [
         ("/", "text/html"),
         ("/p/some-piece", "text/html"),
@@ -24,7 +24,7 @@ fn pages_models_and_documents_are_served_as_what_they_are() {
     }
     let page = edge.get("/").unwrap();
     let policy = page.header("content-security-policy").unwrap_or_default();
-    assert!(policy.contains("default-src"), "{:?}", page.headers);
+    assert!(policy.contains("default-src"), "{page:?}");
 
     let sku = skus_in_stock(edge).remove(0);
     let manifest = edge.get(&format!("/v1/ar/{sku}")).unwrap().json();
@@ -35,7 +35,7 @@ fn pages_models_and_documents_are_served_as_what_they_are() {
     let whole = edge.get(path).unwrap().expect_status(200);
     assert!(whole.header("cache-control").is_some_and(|c| c.contains("immutable")), "{whole:?}");
     let part = edge.send("GET", path, &[("range", "bytes=4-7")], None).unwrap().expect_status(206);
-    assert_eq!(Some(part.body.as_slice()), whole.body.get(4..8));
+    assert_eq!(Some(part.body()), whole.body().get(4..8));
     let etag = whole.header("etag").expect("a model has a validator").to_owned();
     let same = edge.send("GET", path, &[("if-none-match", &etag)], None).unwrap();
     assert_eq!(same.status, 304);
@@ -44,7 +44,7 @@ fn pages_models_and_documents_are_served_as_what_they_are() {
 #[test]
 fn what_is_wrong_is_said_as_a_problem() {
     let shop = Shop::start().unwrap();
-    let edge = shop.edge();
+    let edge = &shop.edge();
     let json = |text: &str| serde_json::from_str(text).unwrap();
     for (method, path, body, status) in [
         ("GET", "/v1/products/no-such-piece", None, 404),

@@ -25,29 +25,29 @@ const PAUSE_BETWEEN_TRIES: Duration = Duration::from_millis(100);
 #[test]
 fn two_hundred_guests_buy_the_last_fifty_pieces() {
     let shop = Shop::start().unwrap();
-    let sku = leave_pieces(shop.edge());
-    let (orders, refusals) = rush(shop.edge(), &sku, &Arc::default()).join().unwrap();
-    check(shop.edge(), &sku, &orders, &refusals);
+    let sku = leave_pieces(&shop.edge());
+    let (orders, refusals) = rush(&shop.edge(), &sku, &Arc::default()).join().unwrap();
+    check(&shop.edge(), &sku, &orders, &refusals);
 }
 
 #[test]
 fn the_same_when_the_origin_loses_power_in_the_middle() {
     let mut shop = Shop::start().unwrap();
-    let sku = leave_pieces(shop.edge());
+    let sku = leave_pieces(&shop.edge());
     let bought = Arc::new(AtomicUsize::new(0));
-    let rush = rush(shop.edge(), &sku, &bought);
+    let rush = rush(&shop.edge(), &sku, &bought);
     eventually(PATIENCE, "some have bought", || {
         (bought.load(Ordering::Relaxed) >= ORDERS_BEFORE_POWER_CUT).then_some(())
     });
-    shop.kill(Role::Origin);
+    shop.kill(Role::Origin).unwrap();
     assert!(!rush.is_finished(), "the power was to fail in the middle");
-    shop.run(Role::Origin).unwrap();
+    shop.restart(Role::Origin).unwrap();
     let (orders, refusals) = rush.join().unwrap();
-    check(shop.edge(), &sku, &orders, &refusals);
+    check(&shop.edge(), &sku, &orders, &refusals);
 }
 
 /// Buys until exactly [`PIECES`] of one SKU are left, and returns it.
-fn leave_pieces(edge: Client) -> String {
+fn leave_pieces(edge: &Client) -> String {
     let (sku, there) = skus_in_stock(edge)
         .into_iter()
         .map(|sku| {
@@ -71,14 +71,15 @@ fn leave_pieces(edge: Client) -> String {
 type Outcome = (Vec<Value>, Vec<Answer>);
 
 /// Lets all guests in at once; returns the orders and the refusals.
-fn rush(edge: Client, sku: &str, bought: &Arc<AtomicUsize>) -> thread::JoinHandle<Outcome> {
+fn rush(edge: &Client, sku: &str, bought: &Arc<AtomicUsize>) -> thread::JoinHandle<Outcome> {
     let start = Arc::new(Barrier::new(GUESTS));
     let guests: Vec<_> = (0..GUESTS)
         .map(|_| {
             let (sku, start, bought) = (sku.to_owned(), Arc::clone(&start), Arc::clone(bought));
+            let edge = edge.clone();
             thread::spawn(move || {
                 start.wait();
-                let answer = buy(edge, &sku);
+                let answer = buy(&edge, &sku);
                 if answer.status < 300 {
                     bought.fetch_add(1, Ordering::Relaxed);
                 }
@@ -95,7 +96,7 @@ fn rush(edge: Client, sku: &str, bought: &Arc<AtomicUsize>) -> thread::JoinHandl
 }
 
 /// One guest, who tries each step with the same key until there is a final answer to it.
-fn buy(edge: Client, sku: &str) -> Answer {
+fn buy(edge: &Client, sku: &str) -> Answer {
     let cart = insist(edge, "/v1/carts", &json!({}));
     let Some(id) = cart.json()["id"].as_str().map(str::to_owned) else { return cart };
     let line = insist(edge, &format!("/v1/carts/{id}/lines"), &json!({"sku": sku, "quantity": 1}));
@@ -105,7 +106,7 @@ fn buy(edge: Client, sku: &str) -> Answer {
     insist(edge, &format!("/v1/carts/{id}/checkout"), &order_form("success"))
 }
 
-fn insist(edge: Client, path: &str, body: &Value) -> Answer {
+fn insist(edge: &Client, path: &str, body: &Value) -> Answer {
     let key = fresh_key();
     let until = Instant::now() + PATIENCE;
     loop {
@@ -126,7 +127,7 @@ fn is_passing(answer: &Answer) -> bool {
     in_flight || matches!(answer.status, 429 | 502 | 503 | 504)
 }
 
-fn check(edge: Client, sku: &str, orders: &[Value], refusals: &[Answer]) {
+fn check(edge: &Client, sku: &str, orders: &[Value], refusals: &[Answer]) {
     let why: Vec<u16> = refusals.iter().map(|answer| answer.status).collect();
     assert_eq!(orders.len(), usize::try_from(PIECES).unwrap(), "refusals: {why:?}");
     let ids: BTreeSet<&str> =

@@ -16,7 +16,7 @@ pub(crate) fn fresh_key() -> String {
 }
 
 /// Every SKU of the shop that can be bought, by the public lists.
-pub(crate) fn skus_in_stock(edge: Client) -> Vec<String> {
+pub(crate) fn skus_in_stock(edge: &Client) -> Vec<String> {
     let products = edge.get("/v1/products?limit=50").unwrap().expect_status(200).json();
     let mut skus = Vec::new();
     for item in products["items"].as_array().unwrap() {
@@ -33,13 +33,13 @@ pub(crate) fn skus_in_stock(edge: Client) -> Vec<String> {
 }
 
 /// The exact stock.
-pub(crate) fn stock(edge: Client, sku: &str) -> i64 {
+pub(crate) fn stock(edge: &Client, sku: &str) -> i64 {
     let answer = edge.get(&format!("/v1/inventory/{sku}")).unwrap().expect_status(200);
     answer.json()["available"].as_i64().unwrap()
 }
 
 /// A new cart with so many pieces in it.
-pub(crate) fn cart_with(edge: Client, sku: &str, quantity: i64) -> String {
+pub(crate) fn cart_with(edge: &Client, sku: &str, quantity: i64) -> String {
     let cart = edge.post("/v1/carts", &fresh_key(), &json!({})).unwrap().expect_status(201).json();
     let id = cart["id"].as_str().unwrap().to_owned();
     let line = json!({"sku": sku, "quantity": quantity});
@@ -61,12 +61,12 @@ pub(crate) fn order_form(method: &str) -> Value {
 }
 
 /// Turns a cart into an order.
-pub(crate) fn check_out(edge: Client, cart: &str, key: &str, method: &str) -> Answer {
+pub(crate) fn check_out(edge: &Client, cart: &str, key: &str, method: &str) -> Answer {
     edge.post(&format!("/v1/carts/{cart}/checkout"), key, &order_form(method)).unwrap()
 }
 
 /// Reads an order with the token that its checkout returned.
-pub(crate) fn order(edge: Client, placed: &Value) -> Value {
+pub(crate) fn order(edge: &Client, placed: &Value) -> Value {
     let id = placed["order_id"].as_str().unwrap();
     let token = format!("Bearer {}", placed["order_token"].as_str().unwrap());
     let headers = [("authorization", token.as_str())];
@@ -74,7 +74,7 @@ pub(crate) fn order(edge: Client, placed: &Value) -> Value {
 }
 
 /// Waits until the payment of an order has that state, and returns the order.
-pub(crate) fn order_with_payment(edge: Client, placed: &Value, status: &str) -> Value {
+pub(crate) fn order_with_payment(edge: &Client, placed: &Value, status: &str) -> Value {
     eventually(SETTLE_LIMIT, &format!("the payment is {status}"), || {
         let order = order(edge, placed);
         (order["payment_status"] == status).then_some(order)

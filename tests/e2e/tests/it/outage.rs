@@ -16,7 +16,7 @@ const STALE_LIMIT: Duration = Duration::from_secs(40);
 #[test]
 fn without_the_origin_the_shop_shows_and_refuses_to_sell_and_heals() {
     let mut shop = Shop::start().unwrap();
-    let edge = shop.edge();
+    let edge = &shop.edge();
     let sku = skus_in_stock(edge).remove(0);
     let cart = cart_with(edge, &sku, 1);
     shop.stop(Role::Origin).unwrap();
@@ -28,7 +28,7 @@ fn without_the_origin_the_shop_shows_and_refuses_to_sell_and_heals() {
     });
     reads_answer(edge, &sku);
 
-    shop.run(Role::Origin).unwrap();
+    shop.restart(Role::Origin).unwrap();
     let before = eventually(HEAL_LIMIT, "the edge finds the origin again", || {
         let answer = edge.get(&format!("/v1/inventory/{sku}")).ok()?;
         answer.json()["available"].as_i64()
@@ -44,16 +44,16 @@ fn without_the_origin_the_shop_shows_and_refuses_to_sell_and_heals() {
 #[test]
 fn an_edge_that_loses_power_comes_back_with_what_it_knew() {
     let mut shop = Shop::start().unwrap();
-    let sku = skus_in_stock(shop.edge()).remove(0);
-    let position = position(shop.edge());
+    let sku = skus_in_stock(&shop.edge()).remove(0);
+    let position = position(&shop.edge());
     shop.stop(Role::Origin).unwrap();
-    shop.kill(Role::Edge);
-    shop.run(Role::Edge).unwrap();
-    reads_answer(shop.edge(), &sku);
-    assert_eq!(self::position(shop.edge()), position, "the same copy, not another");
+    shop.kill(Role::Edge).unwrap();
+    shop.restart(Role::Edge).unwrap();
+    reads_answer(&shop.edge(), &sku);
+    assert_eq!(self::position(&shop.edge()), position, "the same copy, not another");
 
-    shop.run(Role::Origin).unwrap();
-    let edge = shop.edge();
+    shop.restart(Role::Origin).unwrap();
+    let edge = &shop.edge();
     eventually(HEAL_LIMIT, "the edge finds the origin again", || {
         (edge.get(&format!("/v1/inventory/{sku}")).ok()?.status == 200).then_some(())
     });
@@ -63,12 +63,12 @@ fn an_edge_that_loses_power_comes_back_with_what_it_knew() {
     });
 }
 
-fn position(edge: Client) -> String {
+fn position(edge: &Client) -> String {
     let answer = edge.get("/v1/products?limit=1").unwrap().expect_status(200);
     answer.header("vitrine-position").expect("an answer says how new it is").to_owned()
 }
 
-fn reads_answer(edge: Client, sku: &str) {
+fn reads_answer(edge: &Client, sku: &str) {
     let list = edge.get("/v1/products?limit=2").unwrap().expect_status(200).json();
     let handle = list["items"][0]["handle"].as_str().unwrap().to_owned();
     let word = list["items"][0]["title"].as_str().unwrap().split(' ').next().unwrap().to_owned();
@@ -91,7 +91,7 @@ fn reads_answer(edge: Client, sku: &str) {
     }
 }
 
-fn writes_are_refused(edge: Client, cart: &str, sku: &str) {
+fn writes_are_refused(edge: &Client, cart: &str, sku: &str) {
     let line = json!({"sku": sku, "quantity": 1});
     let lines = format!("/v1/carts/{cart}/lines");
     let checkout = format!("/v1/carts/{cart}/checkout");

@@ -4,12 +4,12 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::io::{BufRead as _, BufReader};
 use std::net::TcpListener;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant};
 
-use e2e::{Client, Programs, eventually, is_alive, signal};
+use e2e::{Client, eventually, is_alive, kill, terminate};
 use serde_json::Value;
 
 use crate::guest::{cart_with, check_out, fresh_key, skus_in_stock, stock};
@@ -22,15 +22,20 @@ const STOP_LIMIT: Duration = Duration::from_secs(10);
 struct Up {
     child: Child,
     lines: Receiver<String>,
-    data: std::path::PathBuf,
+    data: PathBuf,
 }
 
-fn command(programs: &Programs, data: &Path, more: &[&str]) -> Command {
-    let mut command = Command::new(&programs.xtask);
+fn command(data: &Path, more: &[&str]) -> Command {
+    let mut command = Command::new(xtask());
     command.args(["up", "--no-build", "--data"]).arg(data);
     command.args(["--edge-port", "0", "--origin-port", "0"]).args(more);
-    command.current_dir(&programs.root).stdin(Stdio::null());
+    command.stdin(Stdio::null());
     command
+}
+
+/// The program behind `cargo xtask`.
+fn xtask() -> PathBuf {
+    std::env::var_os("VITRINE_XTASK").expect("run this through `cargo xtask test e2e`").into()
 }
 
 fn refused(command: &mut Command) -> String {
@@ -43,8 +48,8 @@ fn refused(command: &mut Command) -> String {
 }
 
 impl Up {
-    fn start(programs: &Programs, data: &Path) -> (Self, Client) {
-        let mut child = command(programs, data, &[]).stdout(Stdio::piped()).spawn().unwrap();
+    fn start(data: &Path) -> (Self, Client) {
+        let mut child = command(data, &[]).stdout(Stdio::piped()).spawn().unwrap();
         let out = child.stdout.take().unwrap();
         let (sender, lines) = channel();
         std::thread::spawn(move || {
@@ -58,8 +63,8 @@ impl Up {
         let url = eventually(READY_LIMIT, "the shop is ready", || {
             up.lines.try_iter().find_map(|line| line.strip_prefix("ready ").map(str::to_owned))
         });
-        let port = url.rsplit(':').next().unwrap().parse().unwrap();
-        (up, Client::new(port))
+        let edge = Client::new(&url);
+        (up, edge)
     }
 
     fn processes(&self) -> BTreeMap<String, (u32, String)> {
@@ -81,7 +86,7 @@ impl Up {
         let pids: Vec<u32> = self.processes().values().map(|(pid, _)| *pid).collect();
         assert_eq!(pids.len(), 3, "{:?}", self.processes());
         let started = Instant::now();
-        signal(self.child.id(), false);
+        terminate(self.child.id());
         let status = eventually(STOP_LIMIT, "everything stops", || self.child.try_wait().unwrap());
         assert!(status.success(), "{status}");
         assert!(started.elapsed() < STOP_LIMIT);
@@ -95,7 +100,7 @@ impl Up {
 impl Drop for Up {
     fn drop(&mut self) {
         if self.child.try_wait().is_ok_and(|ended| ended.is_none()) {
-            signal(self.child.id(), false);
+            terminate(self.child.id());
             let _ = self.child.wait();
         }
     }
@@ -103,25 +108,23 @@ impl Drop for Up {
 
 #[test]
 fn it_starts_lists_restarts_and_stops_everything_and_keeps_its_data() {
-    let programs = Programs::find().unwrap();
     let folder = tempfile::tempdir().unwrap();
-    let (up, edge) = Up::start(&programs, folder.path());
-    let sku = skus_in_stock(edge).remove(0);
-    let before = stock(edge, &sku);
-    let placed = check_out(edge, &cart_with(edge, &sku, 1), &fresh_key(), "success");
+    let (up, edge) = Up::start(folder.path());
+    let sku = skus_in_stock(&edge).remove(0);
+    let before = stock(&edge, &sku);
+    let placed = check_out(&edge, &cart_with(&edge, &sku, 1), &fresh_key(), "success");
     assert!(matches!(placed.status, 200 | 201), "{placed:?}");
 
-    let second = refused(&mut command(&programs, folder.path(), &[]));
+    let second = refused(&mut command(folder.path(), &[]));
     assert!(second.contains(&up.child.id().to_string()), "{second}");
 
     let first = up.processes();
     assert_eq!(first.keys().collect::<Vec<_>>(), ["edge", "origin", "payments"]);
     for (role, (pid, url)) in &first {
-        signal(*pid, true);
-        let port = url.rsplit(':').next().unwrap().parse().unwrap();
+        kill(*pid);
         eventually(RESTART_LIMIT, &format!("{role} is started again"), || {
             let (now, _) = up.processes().get(role)?.clone();
-            let answers = Client::new(port).get("/healthz").ok()?.status == 200;
+            let answers = Client::new(url).get("/healthz").ok()?.status == 200;
             (now != *pid && answers).then_some(())
         });
     }
@@ -130,18 +133,17 @@ fn it_starts_lists_restarts_and_stops_everything_and_keeps_its_data() {
     });
     up.stop();
 
-    let (again, edge) = Up::start(&programs, folder.path());
-    assert_eq!(stock(edge, &sku), before - 1, "a second start keeps the data");
+    let (again, edge) = Up::start(folder.path());
+    assert_eq!(stock(&edge, &sku), before - 1, "a second start keeps the data");
     again.stop();
 }
 
 #[test]
 fn a_port_in_use_is_refused_in_one_sentence_that_names_it() {
-    let programs = Programs::find().unwrap();
     let folder = tempfile::tempdir().unwrap();
     let taken = TcpListener::bind(("127.0.0.1", 0)).unwrap();
     let port = taken.local_addr().unwrap().port().to_string();
-    let mut command = Command::new(&programs.xtask);
+    let mut command = Command::new(xtask());
     command.args(["up", "--no-build", "--data"]).arg(folder.path()).args(["--edge-port", &port]);
     let said = refused(&mut command);
     assert!(said.contains(&port) && said.contains("--edge-port"), "{said}");
