@@ -1,0 +1,162 @@
+//! One process of the stack: started, waited for, killed, started again with the same command line.
+
+use std::fs::{File, OpenOptions};
+use std::path::{Path, PathBuf};
+use std::process::{ExitStatus, Stdio};
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, bail};
+use rustix::process::{Pid, Signal, kill_process};
+use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
+use tokio::process::{Child, ChildStdout, Command};
+use tokio::sync::oneshot;
+
+/// What a program prints in front of its address when it accepts connections.
+const LISTENING: &str = "listening ";
+/// Longest part of a log that an error quotes.
+const QUOTE_BYTES_MAX: usize = 4096;
+
+/// How to start one process.
+#[derive(Debug, Clone)]
+pub(crate) struct Spec {
+    pub(crate) name: String,
+    pub(crate) program: PathBuf,
+    pub(crate) args: Vec<String>,
+    pub(crate) env: Vec<(String, String)>,
+    pub(crate) folder: PathBuf,
+    pub(crate) log: PathBuf,
+    pub(crate) start_limit: Duration,
+}
+
+/// A process that is killed when this is dropped.
+#[derive(Debug)]
+pub struct Process {
+    spec: Spec,
+    child: Option<Child>,
+    url: String,
+}
+
+impl Process {
+    /// Starts the program and waits until it says where it listens.
+    pub(crate) async fn start(spec: Spec) -> Result<Self> {
+        let mut process = Self { spec, child: None, url: String::new() };
+        process.restart().await?;
+        Ok(process)
+    }
+
+    /// Where it listens.
+    #[must_use]
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// Its number, while it runs.
+    #[must_use]
+    pub fn pid(&self) -> Option<u32> {
+        self.child.as_ref().and_then(Child::id)
+    }
+
+    /// Everything it wrote so far, over all starts.
+    #[must_use]
+    pub fn log(&self) -> String {
+        std::fs::read(&self.spec.log)
+            .map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
+            .unwrap_or_default()
+    }
+
+    /// Ends it with SIGKILL, as a crash would.
+    pub async fn kill(&mut self) -> Result<()> {
+        let Some(mut child) = self.child.take() else { return Ok(()) };
+        child.kill().await.with_context(|| format!("kill {}", self.spec.name))
+    }
+
+    /// Asks it to end with SIGTERM, and waits. SIGKILL and an error after `limit`.
+    pub async fn terminate(&mut self, limit: Duration) -> Result<ExitStatus> {
+        let Some(mut child) = self.child.take() else { bail!("{} does not run", self.spec.name) };
+        let pid = child.id().and_then(|pid| i32::try_from(pid).ok()).and_then(Pid::from_raw);
+        if let Some(pid) = pid {
+            kill_process(pid, Signal::TERM)
+                .with_context(|| format!("send SIGTERM to {}", self.spec.name))?;
+        }
+        match tokio::time::timeout(limit, child.wait()).await {
+            Ok(status) => status.with_context(|| format!("wait for {}", self.spec.name)),
+            Err(_) => {
+                child.kill().await.with_context(|| format!("kill {}", self.spec.name))?;
+                bail!("{} did not end within {limit:?} of SIGTERM", self.spec.name)
+            }
+        }
+    }
+
+    /// Starts it with the same command line: the same data and port. Kills it first if it runs.
+    pub async fn restart(&mut self) -> Result<()> {
+        self.kill().await?;
+        let (mut child, stdout, log) = self.spawn()?;
+        let (said, listening) = oneshot::channel();
+        tokio::spawn(copy(stdout, log, said));
+        let limit = self.spec.start_limit;
+        match tokio::time::timeout(limit, listening).await {
+            Ok(Ok(url)) => {
+                self.url = url;
+                self.child = Some(child);
+                Ok(())
+            }
+            Ok(Err(_)) => {
+                let status = child.wait().await.context("wait for a process that failed")?;
+                bail!("{} ended ({status}) before it listened:\n{}", self.spec.name, self.quote())
+            }
+            Err(_) => {
+                child.kill().await.with_context(|| format!("kill {}", self.spec.name))?;
+                bail!("{} does not listen after {limit:?}:\n{}", self.spec.name, self.quote())
+            }
+        }
+    }
+
+    fn spawn(&self) -> Result<(Child, ChildStdout, tokio::fs::File)> {
+        let log = open_log(&self.spec.log)?;
+        let also = log.try_clone().context("share a log file")?;
+        let mut child = Command::new(&self.spec.program)
+            .args(&self.spec.args)
+            .envs(self.spec.env.iter().map(|(name, value)| (name, value)))
+            .current_dir(&self.spec.folder)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::from(log))
+            .kill_on_drop(true)
+            .spawn()
+            .with_context(|| format!("start {}", self.spec.program.display()))?;
+        let stdout = child.stdout.take().context("take a process's output")?;
+        Ok((child, stdout, tokio::fs::File::from_std(also)))
+    }
+
+    fn quote(&self) -> String {
+        let log = self.log();
+        let from = log.len().saturating_sub(QUOTE_BYTES_MAX);
+        let from = (from..=log.len()).find(|at| log.is_char_boundary(*at)).unwrap_or(0);
+        log.get(from..).unwrap_or("").to_owned()
+    }
+}
+
+/// Copies output to the log for as long as there is some: a full pipe would stop the process.
+async fn copy(stdout: ChildStdout, mut log: tokio::fs::File, said: oneshot::Sender<String>) {
+    let mut said = Some(said);
+    let mut lines = BufReader::new(stdout).lines();
+    while let Ok(Some(line)) = lines.next_line().await {
+        if let Some(url) = line.strip_prefix(LISTENING)
+            && let Some(said) = said.take()
+        {
+            // Nobody waits any more when the start was given up; the copying goes on.
+            let _ = said.send(url.trim().to_owned());
+        }
+        if log.write_all(format!("{line}\n").as_bytes()).await.is_err() {
+            return;
+        }
+    }
+}
+
+fn open_log(path: &Path) -> Result<File> {
+    OpenOptions::new()
+        .create(true)
+        .append(true)
+        .open(path)
+        .with_context(|| format!("open {}", path.display()))
+}
