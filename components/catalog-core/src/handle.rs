@@ -37,6 +37,12 @@ impl From<Problem> for Failure {
     }
 }
 
+impl From<Box<Problem>> for Failure {
+    fn from(problem: Box<Problem>) -> Self {
+        Self::Problem(problem)
+    }
+}
+
 impl From<SqlError> for Failure {
     fn from(error: SqlError) -> Self {
         match error {

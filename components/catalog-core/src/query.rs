@@ -98,7 +98,7 @@ impl ListQuery {
     ///
     /// # Errors
     /// An `invalid-input` problem that names every wrong parameter.
-    pub fn parse(query: &str, need: Need) -> Result<Self, Problem> {
+    pub fn parse(query: &str, need: Need) -> Result<Self, Box<Problem>> {
         let mut faults = Faults::default();
         let parameters = Parameters::read(query, &mut faults);
         let words = parameters.words(need, &mut faults);
@@ -122,7 +122,7 @@ impl ListQuery {
 ///
 /// # Errors
 /// An `invalid-input` problem.
-pub fn currency(query: &str) -> Result<Option<Currency>, Problem> {
+pub fn currency(query: &str) -> Result<Option<Currency>, Box<Problem>> {
     let mut faults = Faults::default();
     let parameters = Parameters::read(query, &mut faults);
     let currency = parameters.currency(&mut faults);
@@ -151,8 +151,8 @@ impl Faults {
         self.0 = problem.field(parameter, code, detail);
     }
 
-    fn into_result<T>(self, value: T) -> Result<T, Problem> {
-        if self.0.errors.is_empty() { Ok(value) } else { Err(self.0) }
+    fn into_result<T>(self, value: T) -> Result<T, Box<Problem>> {
+        if self.0.errors.is_empty() { Ok(value) } else { Err(Box::new(self.0)) }
     }
 }
 
