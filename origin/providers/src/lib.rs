@@ -1,0 +1,11 @@
+//! The world outside: payment providers, later mail, SMS, push and object storage. One trait each, real adapters, and a
+//! local one that behaves like the real ones.
+//!
+//! Layer: adapter (L3). No decision about orders or stock; no database (the local provider's records are in
+//! `store::payments_db`).
+//! Start at [`payment::PaymentProvider`]; the local provider's rules are in [`local`].
+
+pub mod http_payment;
+pub mod local;
+pub mod payment;
+pub mod webhook;

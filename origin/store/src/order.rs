@@ -1,0 +1,208 @@
+//! Checkouts and orders.
+
+use std::time::Duration;
+
+use api_types::cart::{Line, Totals};
+use api_types::order::Address;
+use domain::payment::TestMethod;
+use domain::{CartId, Email, LineId, Money, OrderId, OrderStatus, PaymentId, PaymentStatus, Sku, Timestamp, UserId};
+use serde::{Deserialize, Serialize};
+
+use crate::{CartRefusal, Claim, Store, StoreError, sqlite};
+
+/// Makes an order of a cart: claims the key, holds the stock, writes order and payment. One commit.
+#[derive(Debug, Clone)]
+pub struct PlaceOrder {
+    /// Of which cart.
+    pub cart: CartId,
+    /// Name of the order, if it is made.
+    pub order: OrderId,
+    /// Name of its payment.
+    pub payment: PaymentId,
+    /// Random bytes for the names of its lines.
+    pub line_seed: [u8; 10],
+    /// Digest of the token that reads the order.
+    pub token_hash: [u8; 32],
+    /// Who buys, if signed in.
+    pub user: Option<UserId>,
+    /// Where the confirmation goes.
+    pub email: Email,
+    /// Where to ship.
+    pub address: Address,
+    /// How to pay.
+    pub method: TestMethod,
+    /// The caller's key.
+    pub claim: Claim,
+    /// How long the stock is held.
+    pub hold: Duration,
+    /// How long others must leave this checkout alone. Longer than a provider call may take.
+    pub lease: Duration,
+    /// Now.
+    pub now: Timestamp,
+}
+
+/// What became of an attempt to place an order.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Placed {
+    /// The order is there (new, or left behind by an attempt that ended early): go on with its payment.
+    Order(Box<OrderRecord>),
+    /// Decided. `is_replay` tells that it was decided before.
+    Decided {
+        /// The decision.
+        outcome: CheckoutOutcome,
+        /// Whether it is an answer given before.
+        is_replay: bool,
+    },
+    /// Not possible as asked; nothing was kept.
+    Refused(CartRefusal),
+    /// The key is being used right now.
+    InFlight,
+    /// The key belongs to another request.
+    Reused,
+}
+
+/// How a checkout ended, as it is replayed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum CheckoutOutcome {
+    /// There is an order.
+    Placed(CheckoutSnapshot),
+    /// The provider refused.
+    Declined,
+    /// Not enough of these.
+    OutOfStock(Vec<Shortage>),
+}
+
+/// The order as it was when the checkout was answered.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CheckoutSnapshot {
+    /// The order.
+    pub order: OrderId,
+    /// Its number.
+    pub number: i64,
+    /// Where it stood.
+    pub status: OrderStatus,
+    /// Where its payment stood.
+    pub payment_status: PaymentStatus,
+    /// What it costs.
+    pub totals: Totals,
+}
+
+/// A line that asks for more than there is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Shortage {
+    /// Place of the line in the cart, from 0.
+    pub line: usize,
+    /// What.
+    pub sku: Sku,
+    /// How many were asked for.
+    pub wanted: u32,
+    /// How many there are.
+    pub available: i64,
+}
+
+/// An order with everything that belongs to it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct OrderRecord {
+    /// Name.
+    pub id: OrderId,
+    /// Number.
+    pub number: i64,
+    /// The cart it was made of.
+    pub cart: CartId,
+    /// The cart's version then.
+    pub cart_version: i64,
+    /// Who bought, if signed in.
+    pub user: Option<UserId>,
+    /// Digest of the token that reads it.
+    pub token_hash: [u8; 32],
+    /// Where the confirmation goes.
+    pub email: String,
+    /// Where to ship.
+    pub address: Address,
+    /// Where it stands.
+    pub status: OrderStatus,
+    /// What was bought.
+    pub lines: Vec<Line>,
+    /// What it costs.
+    pub totals: Totals,
+    /// When it was placed.
+    pub created_at: Timestamp,
+    /// Until when its stock is held.
+    pub expires_at: Timestamp,
+    /// Its payment.
+    pub payment: PaymentRecord,
+}
+
+/// The payment of an order.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PaymentRecord {
+    /// Name; the provider knows it as our reference.
+    pub id: PaymentId,
+    /// How to pay.
+    pub method: TestMethod,
+    /// Where it stands.
+    pub status: PaymentStatus,
+    /// How much.
+    pub amount: Money,
+    /// The provider's name for it, once known.
+    pub provider_ref: Option<String>,
+}
+
+impl OrderRecord {
+    /// Returns how the checkout that made this order is answered now.
+    #[must_use]
+    pub fn outcome(&self) -> CheckoutOutcome {
+        if self.payment.status == PaymentStatus::Declined {
+            return CheckoutOutcome::Declined;
+        }
+        CheckoutOutcome::Placed(CheckoutSnapshot {
+            order: self.id,
+            number: self.number,
+            status: self.status,
+            payment_status: self.payment.status,
+            totals: self.totals,
+        })
+    }
+}
+
+/// Makes the name of an order line from the order's time, a seed and its place.
+pub(crate) fn line_id(now: Timestamp, mut seed: [u8; 10], place: usize) -> LineId {
+    if let Some(last) = seed.last_mut() {
+        *last ^= u8::try_from(place).unwrap_or(0);
+    }
+    LineId::v7(now, seed)
+}
+
+impl Store {
+    /// Places an order, or says why not, or what was decided before.
+    ///
+    /// # Errors
+    /// As every write.
+    pub async fn place_order(&self, command: PlaceOrder) -> Result<Placed, StoreError> {
+        self.write(move |connection| sqlite::order::place(connection, &command)).await
+    }
+
+    /// Reads an order.
+    ///
+    /// # Errors
+    /// As every read.
+    pub async fn order(&self, id: OrderId) -> Result<Option<OrderRecord>, StoreError> {
+        self.read(move |connection| sqlite::order::load(connection, id)).await
+    }
+
+    /// Reads an account's newest orders.
+    ///
+    /// # Errors
+    /// As every read.
+    pub async fn orders_of(&self, user: UserId, limit: u32) -> Result<Vec<OrderRecord>, StoreError> {
+        self.read(move |connection| sqlite::order::of_user(connection, user, limit)).await
+    }
+
+    /// Ends orders whose hold ran out and gives their stock back; at most `limit`. Returns how many.
+    ///
+    /// # Errors
+    /// As every write.
+    pub async fn release_expired(&self, now: Timestamp, limit: u32) -> Result<usize, StoreError> {
+        self.write(move |connection| sqlite::order::release_expired(connection, now, limit)).await
+    }
+}

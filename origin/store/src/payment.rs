@@ -1,0 +1,66 @@
+//! Payments: one function settles what anybody reports.
+
+use domain::payment::PaymentEvent;
+use domain::{PaymentId, Timestamp};
+
+use crate::{Claim, OrderRecord, Store, StoreError, sqlite};
+
+/// Records a report about a payment and does what follows from it, in one commit.
+///
+/// The return path of a checkout, the provider's webhook and the reconciler all come here.
+#[derive(Debug, Clone)]
+pub struct Settle {
+    /// Which payment.
+    pub payment: PaymentId,
+    /// What is reported; `None` only reads, to answer a checkout that was settled by others.
+    pub event: Option<PaymentEvent>,
+    /// The provider's name for the payment, if the report had it.
+    pub provider_ref: Option<String>,
+    /// The checkout that waits for an answer: it is kept under this key.
+    pub answer: Option<Claim>,
+    /// The webhook's id: one that came before changes nothing.
+    pub webhook: Option<String>,
+    /// Now.
+    pub now: Timestamp,
+}
+
+/// What became of a report.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Settled {
+    /// The order as it is now. `has_moved` tells whether this report moved it.
+    Order {
+        /// The order.
+        order: Box<OrderRecord>,
+        /// Whether this report moved the payment.
+        has_moved: bool,
+    },
+    /// No payment has that name.
+    UnknownPayment,
+}
+
+impl Store {
+    /// Settles a report.
+    ///
+    /// # Errors
+    /// As every write.
+    pub async fn settle_payment(&self, command: Settle) -> Result<Settled, StoreError> {
+        self.write(move |connection| sqlite::payment::settle(connection, &command)).await
+    }
+
+    /// Takes payments that somebody must ask the provider about, and postpones their next check.
+    ///
+    /// # Errors
+    /// As every write.
+    pub async fn claim_payments_to_check(&self, now: Timestamp, limit: u32) -> Result<Vec<OrderRecord>, StoreError> {
+        self.write(move |connection| sqlite::payment::claim_to_check(connection, now, limit)).await
+    }
+
+    /// Frees what a process that was killed left behind: its checkouts may be resumed at once. Call it once at start,
+    /// before anything else; with this engine no other process can have a checkout under way.
+    ///
+    /// # Errors
+    /// As every write.
+    pub async fn free_abandoned_checkouts(&self, now: Timestamp) -> Result<(), StoreError> {
+        self.write(move |connection| sqlite::payment::free_abandoned(connection, now)).await
+    }
+}

@@ -1,0 +1,50 @@
+//! The SQLite dialect: one file, WAL, one writer, a few readers. All SQL of this dialect is below here.
+
+pub(crate) mod account;
+pub(crate) mod cart;
+pub(crate) mod catalogue;
+pub(crate) mod feed;
+pub(crate) mod idempotency;
+pub(crate) mod keys;
+pub(crate) mod migrations;
+pub(crate) mod order;
+pub(crate) mod outbox;
+pub(crate) mod payment;
+pub(crate) mod readers;
+pub(crate) mod stock;
+pub(crate) mod upkeep;
+pub(crate) mod writer;
+
+use std::path::Path;
+use std::time::Duration;
+
+use rusqlite::{Connection, OpenFlags};
+
+use crate::StoreError;
+
+/// How long a statement waits for another process's lock: 5 s. Within a process nobody waits: one writer.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+/// Prepared statements kept per connection: 128, more than there are statements.
+const STATEMENTS_MAX: usize = 128;
+
+/// Opens the connection that writes, and brings the file up to date.
+pub(crate) fn open_writer(path: &Path, migrations: &[migrations::Migration]) -> Result<Connection, StoreError> {
+    let mut connection = Connection::open(path)?;
+    connection.busy_timeout(BUSY_TIMEOUT)?;
+    // FULL: a commit that was answered survives a power cut (WAL alone keeps the file whole but may lose the last).
+    connection.execute_batch(
+        "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON; PRAGMA trusted_schema = OFF;",
+    )?;
+    connection.set_prepared_statement_cache_capacity(STATEMENTS_MAX);
+    migrations::apply(&mut connection, migrations)?;
+    Ok(connection)
+}
+
+/// Opens a connection that cannot write.
+pub(crate) fn open_reader(path: &Path) -> Result<Connection, StoreError> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = Connection::open_with_flags(path, flags)?;
+    connection.busy_timeout(BUSY_TIMEOUT)?;
+    connection.set_prepared_statement_cache_capacity(STATEMENTS_MAX);
+    Ok(connection)
+}

@@ -1,0 +1,365 @@
+//! Statements of checkouts and orders.
+
+use api_types::cart::{Cart, Line, Totals};
+use domain::cart::CartStatus;
+use domain::order::{Consequence, OrderEvent};
+use domain::{CartId, Currency, LineId, Money, OrderId, OrderStatus, PaymentId, Quantity, Sku, Timestamp, UserId};
+use rusqlite::{Connection, OptionalExtension, Row, params};
+
+use super::idempotency::{self, Found};
+use super::stock::{self, Movement};
+use super::{cart, outbox};
+use crate::StoreError;
+use crate::cart::CartRefusal;
+use crate::order::{CheckoutOutcome, OrderRecord, PaymentRecord, PlaceOrder, Placed, Shortage, line_id};
+
+pub(crate) fn place(connection: &Connection, command: &PlaceOrder) -> Result<Placed, StoreError> {
+    let lease_until = command.now.after(command.lease);
+    match idempotency::find(connection, &command.claim)? {
+        Found::Nothing => {}
+        Found::OtherRequest => return Ok(Placed::Reused),
+        Found::Answer(answer) => {
+            return Ok(Placed::Decided { outcome: idempotency::read(&answer)?, is_replay: true });
+        }
+        Found::Unfinished { lease_until, .. } if lease_until > command.now => return Ok(Placed::InFlight),
+        Found::Unfinished { order, .. } => {
+            idempotency::lease(connection, &command.claim, order, lease_until, command.now)?;
+            let order = load(connection, order)?.ok_or(StoreError::Corrupt("order of a claim"))?;
+            return Ok(Placed::Order(Box::new(order)));
+        }
+    }
+    let cart = match cart::load(connection, command.cart)? {
+        Err(refusal) => return Ok(Placed::Refused(refusal)),
+        Ok(cart) if cart.status == CartStatus::CheckedOut => return Ok(Placed::Refused(CartRefusal::CheckedOut)),
+        Ok(cart) if cart.lines.is_empty() => return Ok(Placed::Refused(CartRefusal::Empty)),
+        Ok(cart) => cart,
+    };
+    let shortages = shortages(connection, &cart)?;
+    if !shortages.is_empty() {
+        let outcome = CheckoutOutcome::OutOfStock(shortages);
+        idempotency::finish(connection, &command.claim, &outcome, command.now)?;
+        return Ok(Placed::Decided { outcome, is_replay: false });
+    }
+    write_order(connection, command, &cart)?;
+    hold_stock(connection, command, &cart)?;
+    idempotency::lease(connection, &command.claim, command.order, lease_until, command.now)?;
+    outbox::append(connection, command.order, "order.placed", command.now)?;
+    let order = load(connection, command.order)?.ok_or(StoreError::Corrupt("order just written"))?;
+    Ok(Placed::Order(Box::new(order)))
+}
+
+fn shortages(connection: &Connection, cart: &Cart) -> Result<Vec<Shortage>, StoreError> {
+    let mut shortages = Vec::new();
+    for (place, line) in cart.lines.iter().enumerate() {
+        let stock = stock::find(connection, &line.sku)?.ok_or(StoreError::Corrupt("stock of a variant"))?;
+        if let Err(short) = stock.hold(quantity(line)?) {
+            shortages.push(Shortage {
+                line: place,
+                sku: line.sku.clone(),
+                wanted: line.quantity,
+                available: short.available,
+            });
+        }
+    }
+    Ok(shortages)
+}
+
+fn hold_stock(connection: &Connection, command: &PlaceOrder, cart: &Cart) -> Result<(), StoreError> {
+    let expires_at_ms = command.now.after(command.hold).unix_ms();
+    for line in &cart.lines {
+        let quantity = quantity(line)?;
+        let is_held =
+            stock::move_pieces(connection, &line.sku, quantity, Movement::Reserved, command.order, command.now)?;
+        if !is_held {
+            // `shortages` looked in this very transaction.
+            return Err(StoreError::Corrupt("stock counter"));
+        }
+        connection
+            .prepare_cached(
+                "INSERT INTO reservations (order_id, sku, quantity, status, expires_at_ms)
+                 VALUES (?1, ?2, ?3, 'held', ?4)",
+            )?
+            .execute(params![command.order.as_bytes(), line.sku.as_str(), quantity.get(), expires_at_ms])?;
+    }
+    stock::publish(connection, cart.lines.iter().map(|line| &line.sku), command.now)
+}
+
+fn write_order(connection: &Connection, command: &PlaceOrder, cart: &Cart) -> Result<(), StoreError> {
+    let number: i64 = connection
+        .prepare_cached("UPDATE counters SET value = value + 1 WHERE name = 'order_number' RETURNING value")?
+        .query_row([], |row| row.get(0))?;
+    let (order, now_ms) = (command.order.as_bytes(), command.now.unix_ms());
+    let address = serde_json::to_string(&command.address).map_err(|_unwritable| StoreError::Corrupt("address"))?;
+    connection
+        .prepare_cached(
+            "INSERT INTO orders (id, number, cart_id, cart_version, user_id, token_hash, email, address_json, status,
+               currency, subtotal_minor, shipping_minor, tax_minor, total_minor, created_at_ms, updated_at_ms,
+               expires_at_ms)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, 'pending_payment', ?9, ?10, ?11, ?12, ?13, ?14, ?14, ?15)",
+        )?
+        .execute(params![
+            order,
+            number,
+            cart.id.as_bytes(),
+            cart.version,
+            command.user.as_ref().map(|user| user.as_bytes()),
+            command.token_hash,
+            command.email.as_str(),
+            address,
+            cart.currency.code(),
+            cart.totals.subtotal.minor,
+            cart.totals.shipping.minor,
+            cart.totals.tax.minor,
+            cart.totals.total.minor,
+            now_ms,
+            command.now.after(command.hold).unix_ms()
+        ])?;
+    for (place, line) in cart.lines.iter().enumerate() {
+        write_line(connection, command, place, line)?;
+    }
+    connection
+        .prepare_cached(
+            "INSERT INTO payments (id, order_id, provider, method, status, currency, amount_minor, next_check_at_ms,
+               created_at_ms, updated_at_ms)
+             VALUES (?1, ?2, 'test', ?3, 'created', ?4, ?5, ?6, ?7, ?7)",
+        )?
+        .execute(params![
+            command.payment.as_bytes(),
+            order,
+            command.method.as_str(),
+            cart.currency.code(),
+            cart.totals.total.minor,
+            // The checkout itself goes on first; the reconciler steps in when its lease is over.
+            command.now.after(command.lease).unix_ms(),
+            now_ms
+        ])?;
+    connection
+        .prepare_cached("UPDATE carts SET order_id = ?2, updated_at_ms = ?3 WHERE id = ?1")?
+        .execute(params![cart.id.as_bytes(), order, now_ms])?;
+    Ok(())
+}
+
+fn write_line(connection: &Connection, command: &PlaceOrder, place: usize, line: &Line) -> Result<(), StoreError> {
+    connection
+        .prepare_cached(
+            "INSERT INTO order_lines (order_id, position, id, sku, handle, title, variant_title, image_url, quantity,
+               unit_minor, total_minor)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
+        )?
+        .execute(params![
+            command.order.as_bytes(),
+            i64::try_from(place).unwrap_or(i64::MAX),
+            line_id(command.now, command.line_seed, place).as_bytes(),
+            line.sku.as_str(),
+            line.handle.as_str(),
+            line.title,
+            line.variant_title,
+            line.image_url,
+            line.quantity,
+            line.unit_price.minor,
+            line.line_total.minor
+        ])?;
+    Ok(())
+}
+
+fn quantity(line: &Line) -> Result<Quantity, StoreError> {
+    Quantity::try_from(line.quantity).map_err(|_invalid| StoreError::Corrupt("quantity of a line"))
+}
+
+const COLUMNS: &str = "o.id, o.number, o.cart_id, o.cart_version, o.user_id, o.token_hash, o.email, o.address_json,
+  o.status, o.currency, o.subtotal_minor, o.shipping_minor, o.tax_minor, o.total_minor, o.created_at_ms,
+  o.expires_at_ms, p.id, p.method, p.status, p.amount_minor, p.provider_ref";
+
+pub(crate) fn load(connection: &Connection, id: OrderId) -> Result<Option<OrderRecord>, StoreError> {
+    // By primary key, and payments by their unique order_id.
+    let sql = format!("SELECT {COLUMNS} FROM orders o JOIN payments p ON p.order_id = o.id WHERE o.id = ?1");
+    let mut statement = connection.prepare_cached(&sql)?;
+    let mut rows = statement.query([id.as_bytes()])?;
+    rows.next()?.map(|row| read(connection, row)).transpose()
+}
+
+pub(crate) fn by_payment(connection: &Connection, id: PaymentId) -> Result<Option<OrderRecord>, StoreError> {
+    let order = connection
+        .prepare_cached("SELECT order_id FROM payments WHERE id = ?1")?
+        .query_row([id.as_bytes()], |row| row.get(0))
+        .optional()?;
+    order.map_or(Ok(None), |order| load(connection, OrderId::from_bytes(order)))
+}
+
+pub(crate) fn of_user(connection: &Connection, user: UserId, limit: u32) -> Result<Vec<OrderRecord>, StoreError> {
+    // By index orders_user.
+    let sql = format!(
+        "SELECT {COLUMNS} FROM orders o JOIN payments p ON p.order_id = o.id
+         WHERE o.user_id = ?1 ORDER BY o.created_at_ms DESC LIMIT ?2"
+    );
+    let mut statement = connection.prepare_cached(&sql)?;
+    let mut rows = statement.query(params![user.as_bytes(), limit])?;
+    let mut orders = Vec::new();
+    while let Some(row) = rows.next()? {
+        orders.push(read(connection, row)?);
+    }
+    Ok(orders)
+}
+
+fn read(connection: &Connection, row: &Row<'_>) -> Result<OrderRecord, StoreError> {
+    let corrupt = StoreError::Corrupt;
+    let text = |index| row.get::<_, String>(index);
+    let currency: Currency = text(9)?.parse().map_err(|_unknown| corrupt("currency of an order"))?;
+    let money = |index| row.get(index).map(|minor| Money::new(minor, currency));
+    let id = OrderId::from_bytes(row.get(0)?);
+    Ok(OrderRecord {
+        id,
+        number: row.get(1)?,
+        cart: CartId::from_bytes(row.get(2)?),
+        cart_version: row.get(3)?,
+        user: row.get::<_, Option<[u8; 16]>>(4)?.map(UserId::from_bytes),
+        token_hash: row.get(5)?,
+        email: text(6)?,
+        address: serde_json::from_str(&text(7)?).map_err(|_unreadable| corrupt("address"))?,
+        status: text(8)?.parse().map_err(|_unknown| corrupt("status of an order"))?,
+        lines: lines(connection, id, currency)?,
+        totals: Totals { currency, subtotal: money(10)?, shipping: money(11)?, tax: money(12)?, total: money(13)? },
+        created_at: Timestamp::from_unix_ms(row.get(14)?),
+        expires_at: Timestamp::from_unix_ms(row.get(15)?),
+        payment: PaymentRecord {
+            id: PaymentId::from_bytes(row.get(16)?),
+            method: text(17)?.parse().map_err(|_unknown| corrupt("payment method"))?,
+            status: text(18)?.parse().map_err(|_unknown| corrupt("status of a payment"))?,
+            amount: money(19)?,
+            provider_ref: row.get(20)?,
+        },
+    })
+}
+
+fn lines(connection: &Connection, order: OrderId, currency: Currency) -> Result<Vec<Line>, StoreError> {
+    // By primary key.
+    let mut statement = connection.prepare_cached(
+        "SELECT id, sku, handle, title, variant_title, image_url, quantity, unit_minor, total_minor
+         FROM order_lines WHERE order_id = ?1 ORDER BY position",
+    )?;
+    let mut rows = statement.query([order.as_bytes()])?;
+    let mut lines = Vec::new();
+    while let Some(row) = rows.next()? {
+        let (sku, handle): (String, String) = (row.get(1)?, row.get(2)?);
+        lines.push(Line {
+            id: LineId::from_bytes(row.get(0)?),
+            sku: sku.parse().map_err(|_invalid| StoreError::Corrupt("SKU of a line"))?,
+            handle: handle.parse().map_err(|_invalid| StoreError::Corrupt("handle of a line"))?,
+            title: row.get(3)?,
+            variant_title: row.get(4)?,
+            image_url: row.get(5)?,
+            quantity: row.get(6)?,
+            unit_price: Money::new(row.get(7)?, currency),
+            line_total: Money::new(row.get(8)?, currency),
+        });
+    }
+    Ok(lines)
+}
+
+/// Moves an order to its next state if nobody moved it before, and writes the event.
+pub(crate) fn advance(
+    connection: &Connection,
+    order: &OrderRecord,
+    next: OrderStatus,
+    now: Timestamp,
+) -> Result<bool, StoreError> {
+    let moved = connection
+        .prepare_cached("UPDATE orders SET status = ?3, updated_at_ms = ?4 WHERE id = ?1 AND status = ?2")?
+        .execute(params![order.id.as_bytes(), order.status.as_str(), next.as_str(), now.unix_ms()])?;
+    if moved == 1 {
+        outbox::append(connection, order.id, &format!("order.{next}"), now)?;
+    }
+    Ok(moved == 1)
+}
+
+/// Ends an order that came to nothing: gives its stock back and opens its cart again.
+pub(crate) fn end(
+    connection: &Connection,
+    order: &OrderRecord,
+    next: OrderStatus,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    if !advance(connection, order, next, now)? {
+        return Ok(());
+    }
+    finish_holds(connection, order, Movement::Released, now)?;
+    connection
+        .prepare_cached(
+            "UPDATE carts SET order_id = NULL, version = version + 1, updated_at_ms = ?3
+             WHERE id = ?1 AND order_id = ?2",
+        )?
+        .execute(params![order.cart.as_bytes(), order.id.as_bytes(), now.unix_ms()])?;
+    Ok(())
+}
+
+/// Ends the holds of an order: sold or given back.
+pub(crate) fn finish_holds(
+    connection: &Connection,
+    order: &OrderRecord,
+    movement: Movement,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    let status = if movement == Movement::Sold { "consumed" } else { "released" };
+    connection
+        .prepare_cached("UPDATE reservations SET status = ?2 WHERE order_id = ?1 AND status = 'held'")?
+        .execute(params![order.id.as_bytes(), status])?;
+    for line in &order.lines {
+        if !stock::move_pieces(connection, &line.sku, quantity(line)?, movement, order.id, now)? {
+            return Err(StoreError::Corrupt("stock counter"));
+        }
+    }
+    stock::publish(connection, skus(order), now)
+}
+
+/// Takes the stock of an order that was paid after its hold had ended; all of it or none.
+pub(crate) fn retake(connection: &Connection, order: &OrderRecord, now: Timestamp) -> Result<bool, StoreError> {
+    for line in &order.lines {
+        let stock = stock::find(connection, &line.sku)?.ok_or(StoreError::Corrupt("stock of a variant"))?;
+        if stock.hold(quantity(line)?).is_err() {
+            return Ok(false);
+        }
+    }
+    for line in &order.lines {
+        if !stock::move_pieces(connection, &line.sku, quantity(line)?, Movement::Retaken, order.id, now)? {
+            return Err(StoreError::Corrupt("stock counter"));
+        }
+    }
+    stock::publish(connection, skus(order), now)?;
+    // The cart it came from is bought now, unless the shopper went on with it.
+    connection
+        .prepare_cached(
+            "UPDATE carts SET order_id = ?2, updated_at_ms = ?4
+             WHERE id = ?1 AND order_id IS NULL AND version = ?3 + 1",
+        )?
+        .execute(params![order.cart.as_bytes(), order.id.as_bytes(), order.cart_version, now.unix_ms()])?;
+    Ok(true)
+}
+
+fn skus(order: &OrderRecord) -> impl Iterator<Item = &Sku> {
+    order.lines.iter().map(|line| &line.sku)
+}
+
+pub(crate) fn release_expired(connection: &Connection, now: Timestamp, limit: u32) -> Result<usize, StoreError> {
+    // By index orders_pending.
+    let ids: Vec<[u8; 16]> = connection
+        .prepare_cached(
+            "SELECT id FROM orders WHERE status = 'pending_payment' AND expires_at_ms <= ?1
+             ORDER BY expires_at_ms LIMIT ?2",
+        )?
+        .query_map(params![now.unix_ms(), limit], |row| row.get(0))?
+        .collect::<Result<_, _>>()?;
+    for &id in &ids {
+        let order = load(connection, OrderId::from_bytes(id))?.ok_or(StoreError::Corrupt("order"))?;
+        if let Consequence::End(next) = order.status.on(OrderEvent::HoldExpired) {
+            end(connection, &order, next, now)?;
+            // The provider may still hold the payment open: the reconciler tells it to stop.
+            connection
+                .prepare_cached(
+                    "UPDATE payments SET next_check_at_ms = ?2 WHERE id = ?1
+                     AND status IN ('created', 'processing', 'requires_action', 'unknown')",
+                )?
+                .execute(params![order.payment.id.as_bytes(), now.unix_ms()])?;
+        }
+    }
+    Ok(ids.len())
+}

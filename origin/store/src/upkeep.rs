@@ -1,0 +1,62 @@
+//! Forgetting what is no longer needed, and adding up what must agree.
+
+use std::time::Duration;
+
+use domain::Timestamp;
+
+use crate::{Store, StoreError, sqlite};
+
+/// How long things are kept, and how many go at once.
+#[derive(Debug, Clone, Copy)]
+pub struct UpkeepLimits {
+    /// Idempotent answers: 24 hours.
+    pub idempotency_kept: Duration,
+    /// Ids of webhooks that came: 7 days, longer than a provider tries again.
+    pub webhooks_kept: Duration,
+    /// Events that were delivered: 7 days.
+    pub events_kept: Duration,
+    /// Rows of each kind that go in one transaction: 1 000.
+    pub rows_max: u32,
+}
+
+impl Default for UpkeepLimits {
+    fn default() -> Self {
+        let week = Duration::from_hours(7 * 24);
+        Self { idempotency_kept: crate::IDEMPOTENCY_KEPT, webhooks_kept: week, events_kept: week, rows_max: 1_000 }
+    }
+}
+
+/// Sums over the whole stock. The first two pairs must agree, or a piece was lost or made of nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct StockSums {
+    /// Pieces in the house.
+    pub on_hand: i64,
+    /// The same by movements.
+    pub on_hand_moved: i64,
+    /// Pieces held.
+    pub reserved: i64,
+    /// The same by movements.
+    pub reserved_moved: i64,
+    /// The same by holds.
+    pub reserved_held: i64,
+    /// Sum of all ledger entries over all keys whose entries do not add up to zero. Must be zero.
+    pub ledger_imbalance: i64,
+}
+
+impl Store {
+    /// Forgets what is older than the limits.
+    ///
+    /// # Errors
+    /// As every write.
+    pub async fn forget_old(&self, limits: UpkeepLimits, now: Timestamp) -> Result<(), StoreError> {
+        self.write(move |connection| sqlite::upkeep::forget_old(connection, &limits, now)).await
+    }
+
+    /// Adds up stock and ledger.
+    ///
+    /// # Errors
+    /// As every read.
+    pub async fn sums(&self) -> Result<StockSums, StoreError> {
+        self.read(sqlite::upkeep::sums).await
+    }
+}
