@@ -160,3 +160,44 @@ fn open_log(path: &Path) -> Result<File> {
         .open(path)
         .with_context(|| format!("open {}", path.display()))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn spec(folder: &Path, script: &str) -> Spec {
+        Spec {
+            name: "script".to_owned(),
+            program: PathBuf::from("/bin/sh"),
+            args: vec!["-c".to_owned(), script.to_owned()],
+            env: vec![("WHERE".to_owned(), "http://127.0.0.1:1".to_owned())],
+            folder: folder.to_owned(),
+            log: folder.join("script.log"),
+            start_limit: Duration::from_secs(10),
+        }
+    }
+
+    #[tokio::test]
+    async fn a_process_is_killed_restarted_and_terminated() {
+        let folder = tempfile::tempdir().unwrap();
+        let script = "echo starting; echo listening $WHERE; exec tail -f /dev/null";
+        let mut process = Process::start(spec(folder.path(), script)).await.unwrap();
+        assert_eq!(process.url(), "http://127.0.0.1:1");
+        let first = process.pid().unwrap();
+        process.kill().await.unwrap();
+        assert_eq!(process.pid(), None);
+        process.restart().await.unwrap();
+        assert_ne!(process.pid().unwrap(), first);
+        let status = process.terminate(Duration::from_secs(10)).await.unwrap();
+        assert!(!status.success(), "{status}");
+        assert!(process.log().starts_with("starting\n"), "{}", process.log());
+    }
+
+    #[tokio::test]
+    async fn a_process_that_fails_is_quoted() {
+        let folder = tempfile::tempdir().unwrap();
+        let script = "echo the disk is full >&2; exit 3";
+        let error = Process::start(spec(folder.path(), script)).await.unwrap_err().to_string();
+        assert!(error.contains("the disk is full") && error.contains('3'), "{error}");
+    }
+}
