@@ -15,6 +15,19 @@ export interface ModelStageProps {
   onViewer: (viewer: ModelViewerElement | null) => void;
 }
 
+/** The page can be used before the viewer takes the processor; it starts after this at the latest. */
+const IDLE_WAIT_MS_MAX = 1_500;
+
+/** Runs `work` once the browser has nothing better to do; returns how to call it off. */
+function whenIdle(work: () => void): () => void {
+  if (typeof requestIdleCallback === 'function') {
+    const id = requestIdleCallback(work, { timeout: IDLE_WAIT_MS_MAX });
+    return () => cancelIdleCallback(id);
+  }
+  const timer = setTimeout(work, 200);
+  return () => clearTimeout(timer);
+}
+
 type Phase = 'loading' | 'ready' | 'failed';
 
 export function ModelStage({ src, usdz, poster, title, variant, onViewer }: ModelStageProps) {
@@ -23,12 +36,15 @@ export function ModelStage({ src, usdz, poster, title, variant, onViewer }: Mode
   const element = useRef<ModelViewerElement>(null);
   useEffect(() => {
     let wanted = true;
-    import('../viewer').then(
-      () => wanted && setHasViewer(true),
-      () => wanted && setPhase('failed'),
-    );
+    const cancel = whenIdle(() => {
+      import('../viewer').then(
+        () => wanted && setHasViewer(true),
+        () => wanted && setPhase('failed'),
+      );
+    });
     return () => {
       wanted = false;
+      cancel();
     };
   }, []);
   useEffect(() => {

@@ -16,7 +16,9 @@ export function ProductList({ list, empty }: ProductListProps) {
   if (list.data?.length === 0) return <>{empty}</>;
   return (
     <>
-      <ProductGrid items={list.data} />
+      <div class={list.isLoading && list.data ? 'is-reloading' : ''} aria-busy={list.isLoading}>
+        <ProductGrid items={list.data} />
+      </div>
       {list.moreError && <Problem error={list.moreError} doing="browse" onRetry={list.more} />}
       {list.hasMore && !list.moreError && (
         <p class="more">

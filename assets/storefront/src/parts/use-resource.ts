@@ -1,6 +1,6 @@
 // Reading from the API inside a component: cached for a moment, cancelled when no longer wanted.
 
-import { useEffect, useState } from 'preact/hooks';
+import { useEffect, useRef, useState } from 'preact/hooks';
 import { ApiError, networkError } from '../api/problem';
 import type { Page } from '../api/types';
 
@@ -24,6 +24,7 @@ function store(key: string, value: unknown): void {
 }
 
 export interface Resource<T> {
+  /** The answer for the key, or while it loads the one before it. */
   data: T | undefined;
   error: ApiError | undefined;
   isLoading: boolean;
@@ -40,7 +41,10 @@ function asApiError(error: unknown): ApiError {
   return error instanceof ApiError ? error : networkError();
 }
 
-/** Reads `key` by `fetcher`; a `null` key reads nothing. Stale data stays visible while newer is fetched. */
+/**
+ * Reads `key` by `fetcher`; a `null` key reads nothing. While a new key loads the old data stays, so that another
+ * currency or order does not blank the page; a component that is about another thing gets a `key` of its own.
+ */
 export function useResource<T>(key: string | null, fetcher: (signal: AbortSignal) => Promise<T>): Resource<T> {
   const [shown, setShown] = useState<Shown<T>>({ key: '' });
   const [round, setRound] = useState(0);
@@ -61,12 +65,16 @@ export function useResource<T>(key: string | null, fetcher: (signal: AbortSignal
     return () => controller.abort();
   }, [key, round]);
   const current = shown.key === key ? shown : null;
-  const data = current?.data ?? (key === null ? undefined : (cache.get(key)?.value as T | undefined));
+  const own = current?.data ?? (key === null ? undefined : (cache.get(key)?.value as T | undefined));
+  const previous = useRef<T>();
+  if (own !== undefined) previous.current = own;
+  const isLoading = key !== null && own === undefined && !current?.error;
+  const data = own ?? (isLoading ? previous.current : undefined);
   const reload = (): void => {
     setShown({ key: '' });
     setRound((n) => n + 1);
   };
-  return { data, error: data === undefined ? current?.error : undefined, isLoading: key !== null && data === undefined && !current?.error, reload };
+  return { data, error: data === undefined ? current?.error : undefined, isLoading, reload };
 }
 
 export interface List<T> extends Resource<T[]> {
@@ -84,7 +92,7 @@ export function useList<T>(key: string, fetchPage: (cursor: string | null, signa
   const [failed, setFailed] = useState<{ key: string; error: ApiError } | null>(null);
   const page = first.data;
   const more = (): void => {
-    if (!page?.next_cursor || loading === key) return;
+    if (!page?.next_cursor || first.isLoading || loading === key) return;
     setLoading(key);
     setFailed(null);
     fetchPage(page.next_cursor, new AbortController().signal)

@@ -23,7 +23,7 @@ export function SearchView({ query, category, sort }: SearchViewProps) {
   const list = useList(`search:${query}:${category}:${sort}:${currency.value}`, (cursor, signal) =>
     search(currency.value, { query, category, sort, cursor }, signal),
   );
-  const count = list.data?.length;
+  const count = list.isLoading ? undefined : list.data?.length;
   const found = count === undefined ? '' : `${count}${list.hasMore ? ' or more' : ''} ${count === 1 ? 'piece' : 'pieces'}`;
   useEffect(() => {
     if (found) speak(query ? `${found} for ${query}` : found);
