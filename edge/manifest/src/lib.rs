@@ -1,0 +1,34 @@
+//! Turns `spin.toml` into a validated, immutable [`App`].
+//!
+//! Layer: core (L2). No files, no environment, no clock: callers pass the text and the variables they found.
+//! Not here: loading wasm (`runtime`), serving (`node`), our own `tool` tables (their owners read them).
+//! Start at [`Manifest::parse`], then [`Manifest::resolve`]; [`spin_rules`] lists what real Spin would object to.
+#![warn(
+    missing_docs,
+    clippy::arithmetic_side_effects,
+    clippy::as_conversions,
+    clippy::float_arithmetic,
+    clippy::indexing_slicing,
+    clippy::string_slice,
+    clippy::expect_used,
+    clippy::panic
+)]
+
+mod app;
+mod error;
+mod hosts;
+mod raw;
+mod resolve;
+mod route;
+mod rules;
+mod template;
+mod variables;
+
+pub use app::{App, Component, Grants, Inherit, Middleware, Mount, Route, StaticResponse, Target};
+pub use error::ManifestError;
+pub use hosts::{AllowedHosts, HostPattern};
+pub use resolve::Manifest;
+pub use route::{RouteMatch, Router};
+pub use rules::spin_rules;
+pub use template::Template;
+pub use variables::{Secret, VariableSources};

@@ -1,0 +1,173 @@
+//! Which route answers a path: Spin's rules on Spin's router.
+
+use std::collections::BTreeMap;
+
+use crate::ManifestError;
+
+/// Paths to routes, with the precedence of Spin: exact, then `:name`, then `/...`, segment by segment.
+#[derive(Debug)]
+pub struct Router(routefinder::Router<Pattern>);
+
+#[derive(Debug)]
+struct Pattern {
+    index: usize,
+    raw: String,
+    based: String,
+}
+
+/// How a path matched a route; holds what Spin tells the component about it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RouteMatch {
+    /// The position in [`App::routes`](crate::App::routes).
+    pub index: usize,
+    /// The route as written (`spin-raw-component-route`).
+    pub raw_route: String,
+    /// The route with the base, no slash at its end (`spin-matched-route`).
+    pub based_route: String,
+    /// The path that `/...` stands for, empty without one (`spin-path-info`).
+    pub path_info: String,
+    /// The segments that `:name` stands for (`spin-path-match-<name>`).
+    pub captures: Vec<(String, String)>,
+}
+
+impl RouteMatch {
+    /// Returns the route as written, without `/...` at its end (`spin-component-route`).
+    #[must_use]
+    pub fn component_route(&self) -> &str {
+        self.raw_route.strip_suffix("/...").unwrap_or(&self.raw_route)
+    }
+}
+
+impl Router {
+    /// Builds a router over `routes` (position, path). Of two equal paths the last wins, as in Spin.
+    ///
+    /// # Errors
+    /// If a path is no pattern, or lies below the reserved prefix.
+    pub fn new<'a>(
+        routes: impl IntoIterator<Item = (usize, &'a str)>,
+    ) -> Result<Self, ManifestError> {
+        let mut router = routefinder::Router::new();
+        let last: BTreeMap<&str, usize> = routes.into_iter().map(|(at, raw)| (raw, at)).collect();
+        for (raw, index) in last {
+            let based = based(raw);
+            if based == RESERVED || based.starts_with(RESERVED_BELOW) {
+                return Err(ManifestError::RouteReserved { route: raw.to_owned() });
+            }
+            let spec = match based.strip_suffix("/...") {
+                Some(prefix) => format!("{prefix}/*"),
+                None => based.clone(),
+            };
+            let pattern = Pattern { index, raw: raw.to_owned(), based };
+            router.add(spec.as_str(), pattern).map_err(|reason| ManifestError::RoutePattern {
+                route: raw.to_owned(),
+                reason: reason.to_string(),
+            })?;
+        }
+        Ok(Self(router))
+    }
+
+    /// Finds the route of `path`, which has no query.
+    #[must_use]
+    pub fn find(&self, path: &str) -> Option<RouteMatch> {
+        let best = self.0.best_match(path)?;
+        let captures = best.captures();
+        let pattern = best.handler();
+        Some(RouteMatch {
+            index: pattern.index,
+            raw_route: pattern.raw.clone(),
+            based_route: pattern.based.clone(),
+            path_info: captures.wildcard().map(|tail| path_info(tail, path)).unwrap_or_default(),
+            captures: captures
+                .iter()
+                .map(|(name, value)| (name.to_owned(), value.to_owned()))
+                .collect(),
+        })
+    }
+}
+
+/// Taken by Spin's own endpoints.
+const RESERVED: &str = "/.well-known/spin";
+const RESERVED_BELOW: &str = "/.well-known/spin/";
+
+/// Makes a route absolute and cuts one slash at its end.
+fn based(raw: &str) -> String {
+    let absolute = if raw.starts_with('/') { raw.to_owned() } else { format!("/{raw}") };
+    absolute.strip_suffix('/').map(str::to_owned).unwrap_or(absolute)
+}
+
+/// The router trims slashes at both ends; Spin gives them back.
+fn path_info(tail: &str, path: &str) -> String {
+    match (tail.is_empty(), path.ends_with('/')) {
+        (true, false) => String::new(),
+        (true, true) => "/".to_owned(),
+        (false, false) => format!("/{tail}"),
+        (false, true) => format!("/{tail}/"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn router(routes: &[&str]) -> Router {
+        Router::new(routes.iter().copied().enumerate()).expect("the routes are good")
+    }
+
+    #[test]
+    fn prefers_exact_over_name_over_wildcard() {
+        let routes = ["/...", "/v1/products/...", "/v1/products/:id", "/v1/products/top", "/"];
+        let router = router(&routes);
+        for (path, expected) in [
+            ("/", "/"),
+            ("/x", "/..."),
+            ("/v1/products", "/v1/products/..."),
+            ("/v1/products/", "/v1/products/..."),
+            ("/v1/products/top", "/v1/products/top"),
+            ("/v1/products/7", "/v1/products/:id"),
+            ("/v1/products/7/x", "/v1/products/..."),
+            ("/V1/products/7", "/..."),
+            ("/%76%31/products/7", "/..."),
+        ] {
+            let found = router.find(path).expect("something matches");
+            assert_eq!(found.raw_route, expected, "{path}");
+        }
+    }
+
+    #[test]
+    fn gives_the_wildcard_its_slashes_back() {
+        let router = router(&["/users/...", "/exact"]);
+        for (path, expected) in [
+            ("/users", ""),
+            ("/users/", "/"),
+            ("/users/1", "/1"),
+            ("/users/1/", "/1/"),
+            ("/users/1/orders", "/1/orders"),
+            ("/exact", ""),
+        ] {
+            assert_eq!(router.find(path).expect("matches").path_info, expected, "{path}");
+        }
+        assert_eq!(router.find("/users/1").expect("matches").component_route(), "/users");
+    }
+
+    #[test]
+    fn names_what_it_captured() {
+        let router = router(&["/shops/:shop_id/items/:item"]);
+        let found = router.find("/shops/7/items/8").expect("matches");
+        let expected =
+            [("shop_id".to_owned(), "7".to_owned()), ("item".to_owned(), "8".to_owned())];
+        assert_eq!(found.captures, expected);
+        assert!(router.find("/shops/7").is_none());
+    }
+
+    #[test]
+    fn takes_the_last_of_equal_routes() {
+        assert_eq!(router(&["/a", "/a"]).find("/a").expect("matches").index, 1);
+    }
+
+    #[test]
+    fn refuses_reserved_and_broken_routes() {
+        for route in ["/.well-known/spin/health", "/.well-known/spin", "/a/:/b"] {
+            assert!(Router::new([(0, route)]).is_err(), "{route}");
+        }
+    }
+}

@@ -1,0 +1,131 @@
+//! The command line; its doc comments are the help.
+
+use std::{net::SocketAddr, path::PathBuf, time::Duration};
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// Vitrine's edge node.
+#[derive(Debug, Parser)]
+#[command(name = "vitrine-edge", version, arg_required_else_help = true)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Serve the application that a manifest describes, until SIGTERM or SIGINT.
+    Up(Box<Up>),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Up {
+    /// The manifest.
+    #[arg(long, value_name = "FILE", default_value = "spin.toml")]
+    pub(crate) from: PathBuf,
+    /// The address to listen on; port 0 takes a free one.
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:3000")]
+    pub(crate) listen: SocketAddr,
+    /// Where compiled components and databases are kept.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) state_dir: PathBuf,
+    /// Set an application variable; wins over `SPIN_VARIABLE_<NAME>` in the environment.
+    #[arg(long = "variable", value_name = "NAME=VALUE", value_parser = variable)]
+    pub(crate) variables: Vec<Variable>,
+    /// This node's name, sent as `Vitrine-Edge`.
+    #[arg(long, value_name = "NAME", default_value = "edge", value_parser = node_id)]
+    pub(crate) node_id: String,
+    /// How log lines look.
+    #[arg(long, value_enum, default_value = "text")]
+    pub(crate) log_format: LogFormat,
+    #[command(flatten)]
+    pub(crate) limits: LimitOptions,
+}
+
+/// Bounds; `runtime::Limits` says what each costs.
+#[derive(Debug, Args)]
+pub(crate) struct LimitOptions {
+    /// Longest time to the head of an answer, in milliseconds.
+    #[arg(long, default_value_t = 10_000)]
+    pub(crate) request_timeout_ms: u64,
+    /// Longest time for an answer's body after its head, in milliseconds.
+    #[arg(long, default_value_t = 60_000)]
+    pub(crate) stream_timeout_ms: u64,
+    /// Processor time per request and component, in milliseconds.
+    #[arg(long, default_value_t = 2_000)]
+    pub(crate) cpu_budget_ms: u64,
+    /// Memory per instance, in MiB.
+    #[arg(long, default_value_t = 128)]
+    pub(crate) memory_mib: usize,
+    /// Largest request body, in bytes.
+    #[arg(long, default_value_t = 1024 * 1024)]
+    pub(crate) body_bytes_max: u64,
+    /// Instances per component.
+    #[arg(long, default_value_t = 64)]
+    pub(crate) instances_max: usize,
+    /// Requests that may wait for an instance of one component.
+    #[arg(long, default_value_t = 128)]
+    pub(crate) queue_max: usize,
+    /// Open connections; more wait unaccepted.
+    #[arg(long, default_value_t = 4096)]
+    pub(crate) connections_max: usize,
+    /// Largest request head, in bytes.
+    #[arg(long, default_value_t = 32 * 1024)]
+    pub(crate) head_bytes_max: usize,
+    /// Longest time for a request's head to arrive, and for a connection to be idle, in milliseconds.
+    #[arg(long, default_value_t = 15_000)]
+    pub(crate) head_timeout_ms: u64,
+    /// Longest time to finish requests after a signal, in milliseconds.
+    #[arg(long, default_value_t = 5_000)]
+    pub(crate) drain_timeout_ms: u64,
+}
+
+impl LimitOptions {
+    /// The bounds of components; what has no option keeps its default.
+    pub(crate) fn runtime(&self) -> runtime::Limits {
+        runtime::Limits {
+            request_timeout: Duration::from_millis(self.request_timeout_ms),
+            stream_timeout: Duration::from_millis(self.stream_timeout_ms),
+            cpu_budget: Duration::from_millis(self.cpu_budget_ms),
+            memory_bytes_max: self.memory_mib.saturating_mul(1024 * 1024),
+            instances_max: self.instances_max.max(1),
+            queue_max: self.queue_max,
+            ..runtime::Limits::default()
+        }
+    }
+}
+
+/// Whether log lines are for people or programs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum LogFormat {
+    /// One line of text.
+    Text,
+    /// One JSON object.
+    Json,
+}
+
+/// `NAME=VALUE`; the value is kept from debug output, for it may be a secret.
+#[derive(Clone)]
+pub(crate) struct Variable {
+    pub(crate) name: String,
+    pub(crate) value: String,
+}
+
+impl std::fmt::Debug for Variable {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(out, "{}=***", self.name)
+    }
+}
+
+fn variable(text: &str) -> Result<Variable, &'static str> {
+    let (name, value) = text.split_once('=').ok_or("it has no `=`")?;
+    Ok(Variable { name: name.to_owned(), value: value.to_owned() })
+}
+
+fn node_id(text: &str) -> Result<String, &'static str> {
+    let is_good = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
+    if text.is_empty() || text.len() > 64 || !text.bytes().all(is_good) {
+        return Err("a name has 1 to 64 letters, digits, `-`, `_` or `.`");
+    }
+    Ok(text.to_owned())
+}

@@ -1,0 +1,64 @@
+//! Every failure of this node becomes an answer here, and nowhere else.
+
+use api_types::problem::Problem;
+use domain::ErrorKind;
+use http::{HeaderValue, Response};
+use runtime::{Body, InvokeError};
+
+use crate::request_head::HeadError;
+
+/// What went wrong before or instead of a component's answer.
+#[derive(Debug)]
+pub(crate) enum Failure {
+    /// No route matches.
+    NoRoute,
+    /// The head cannot be used.
+    Head(HeadError),
+    /// The body is longer than allowed.
+    BodyTooLarge,
+    /// The component gave no answer.
+    Invoke(InvokeError),
+}
+
+/// Answers with a problem that tells the client no more than it needs.
+pub(crate) fn respond(failure: &Failure, request_id: &HeaderValue) -> Response<Body> {
+    let problem = problem(failure).request_id(request_id.to_str().unwrap_or_default());
+    problem.into_response().map(runtime::full)
+}
+
+fn problem(failure: &Failure) -> Problem {
+    match failure {
+        Failure::NoRoute => Problem::of(ErrorKind::NotFound),
+        Failure::Head(HeadError::Unreadable) => Problem::of(ErrorKind::Unreadable),
+        Failure::Head(HeadError::TooLarge) => Problem::of(ErrorKind::HeadTooLarge),
+        Failure::BodyTooLarge => Problem::of(ErrorKind::TooLarge),
+        Failure::Invoke(error) => invoke_problem(error),
+    }
+}
+
+fn invoke_problem(error: &InvokeError) -> Problem {
+    match error {
+        InvokeError::Busy { .. } => {
+            let title = "Too much is going on right now";
+            Problem::new(ErrorKind::Unavailable, "overloaded", title).retry_after(1)
+        }
+        InvokeError::Timeout { .. } => {
+            Problem::new(ErrorKind::DeadlineExceeded, "guest-timeout", "The answer took too long")
+        }
+        InvokeError::CpuBudget { .. } => {
+            Problem::new(ErrorKind::DeadlineExceeded, "guest-cpu", "The answer took too much work")
+        }
+        InvokeError::Memory { .. } => {
+            Problem::new(ErrorKind::Internal, "guest-limit", "The answer took too much memory")
+        }
+        InvokeError::Trap { .. } => {
+            Problem::new(ErrorKind::Internal, "guest-trap", "Something went wrong on our side")
+        }
+        InvokeError::Instantiate { .. } => {
+            Problem::new(ErrorKind::Unavailable, "guest-start", "Not available right now")
+                .retry_after(1)
+        }
+        InvokeError::Missing { .. } => Problem::of(ErrorKind::NotFound),
+        _ => Problem::new(ErrorKind::Internal, "guest-error", "Something went wrong on our side"),
+    }
+}

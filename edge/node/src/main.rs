@@ -1,0 +1,54 @@
+//! The edge node: serves the application that a `spin.toml` describes.
+//!
+//! Layer: binary (L4). Wires manifest, runtime and replica together and answers HTTP.
+//! Not here: what components may do (`runtime`), what the application means (the components).
+//! A request passes `accept.rs` → `serve.rs` → `runtime`, and leaves in failure only by `error_response.rs`.
+//! Start at [`main`], then `up.rs`.
+
+mod accept;
+mod cli;
+mod error_response;
+mod health;
+mod histogram;
+mod metrics;
+mod replication;
+mod request_head;
+mod serve;
+mod up;
+
+use std::process::ExitCode;
+
+use clap::Parser as _;
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+/// Exit code for a configuration that cannot be used (`EX_USAGE`).
+const EXIT_CONFIGURATION: u8 = 64;
+
+fn main() -> ExitCode {
+    let cli = match cli::Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            // Nothing is left to do if the terminal is gone.
+            let _ = error.print();
+            return if error.use_stderr() { EXIT_CONFIGURATION.into() } else { ExitCode::SUCCESS };
+        }
+    };
+    let cli::Command::Up(options) = cli.command;
+    up::start_logging(options.log_format);
+    match up::run(*options) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => report(&failure),
+    }
+}
+
+/// Tells the one sentence that the operator needs.
+#[expect(clippy::print_stderr, reason = "the operator reads it, whatever the log is set to")]
+fn report(failure: &up::Failure) -> ExitCode {
+    eprintln!("vitrine-edge: {:#}", failure.error());
+    match failure {
+        up::Failure::Configuration(_) => EXIT_CONFIGURATION.into(),
+        up::Failure::Other(_) => ExitCode::FAILURE,
+    }
+}

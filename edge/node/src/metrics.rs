@@ -1,0 +1,246 @@
+//! What `/metrics` tells, in the text format of Prometheus.
+
+use std::{
+    collections::BTreeMap,
+    fmt::Write as _,
+    sync::{
+        Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
+    time::{Duration, Instant},
+};
+
+use http::StatusCode;
+use manifest::{App, Target};
+use replica::Replica;
+use runtime::PoolStats;
+
+use crate::{histogram::Histogram, serve::Place};
+
+/// Counters of this node. Routes come from the manifest, so their number is fixed.
+pub(crate) struct Metrics {
+    routes: Vec<RouteMetrics>,
+    own: RouteMetrics,
+    nowhere: RouteMetrics,
+    in_flight: AtomicU64,
+    contact: Mutex<Option<(Instant, Option<Duration>)>>,
+}
+
+struct RouteMetrics {
+    route: String,
+    component: String,
+    by_status: Mutex<BTreeMap<u16, u64>>,
+    duration: Histogram,
+}
+
+impl RouteMetrics {
+    fn new(route: &str, component: &str) -> Self {
+        Self {
+            route: route.to_owned(),
+            component: component.to_owned(),
+            by_status: Mutex::default(),
+            duration: Histogram::default(),
+        }
+    }
+}
+
+/// A request being served; counted out when dropped.
+pub(crate) struct InFlight<'a>(&'a AtomicU64);
+
+impl Drop for InFlight<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Relaxed);
+    }
+}
+
+/// How long the age of the last contact is believed: asking takes a lock that the follower also wants.
+const CONTACT_KEPT: Duration = Duration::from_millis(500);
+
+impl Metrics {
+    pub(crate) fn new(app: &App) -> Self {
+        let routes = app.routes().iter().map(|route| {
+            let component = match &route.target {
+                Target::Component(id) => id.as_str(),
+                Target::Static(_) => "static",
+            };
+            RouteMetrics::new(route.path.as_deref().unwrap_or("private"), component)
+        });
+        Self {
+            routes: routes.collect(),
+            own: RouteMetrics::new("own", "node"),
+            nowhere: RouteMetrics::new("none", "none"),
+            in_flight: AtomicU64::new(0),
+            contact: Mutex::default(),
+        }
+    }
+
+    pub(crate) fn enter(&self) -> InFlight<'_> {
+        self.in_flight.fetch_add(1, Relaxed);
+        InFlight(&self.in_flight)
+    }
+
+    pub(crate) fn count(&self, place: Place, status: StatusCode, duration: Duration) {
+        let metrics = self.of(place);
+        let mut by_status = metrics.by_status.lock().unwrap_or_else(PoisonError::into_inner);
+        *by_status.entry(status.as_u16()).or_default() += 1;
+        drop(by_status);
+        metrics.duration.observe(duration);
+    }
+
+    /// Returns the route as the manifest writes it.
+    pub(crate) fn label(&self, place: Place) -> &str {
+        &self.of(place).route
+    }
+
+    fn of(&self, place: Place) -> &RouteMetrics {
+        match place {
+            Place::Route(position) => self.routes.get(position).unwrap_or(&self.nowhere),
+            Place::Own => &self.own,
+            Place::Nowhere => &self.nowhere,
+        }
+    }
+
+    /// Returns for how long no origin has answered, at most half a second old.
+    pub(crate) fn contact_age(&self, replica: &Replica) -> Option<Duration> {
+        let mut contact = self.contact.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((asked, age)) = *contact
+            && asked.elapsed() < CONTACT_KEPT
+        {
+            return age;
+        }
+        let age = replica.status().last_contact_age_ms.map(Duration::from_millis);
+        *contact = Some((Instant::now(), age));
+        age
+    }
+
+    /// Writes everything.
+    pub(crate) fn render(&self, pools: &[PoolStats], replica: Option<&Replica>) -> String {
+        let mut text = Text::default();
+        self.render_requests(&mut text);
+        render_pools(&mut text, pools);
+        if let Some(replica) = replica {
+            render_replica(&mut text, &replica.status());
+        }
+        text.0
+    }
+
+    fn render_requests(&self, text: &mut Text) {
+        let all = || self.routes.iter().chain([&self.own, &self.nowhere]);
+        text.head("vitrine_edge_requests_total", "counter", "Requests answered.");
+        for metrics in all() {
+            let by_status = metrics.by_status.lock().unwrap_or_else(PoisonError::into_inner);
+            for (status, count) in by_status.iter() {
+                let labels = [
+                    ("route", metrics.route.as_str()),
+                    ("component", metrics.component.as_str()),
+                    ("status", &status.to_string()),
+                ];
+                text.line("vitrine_edge_requests_total", &labels, *count);
+            }
+        }
+        const DURATION: &str = "vitrine_edge_request_duration_seconds";
+        text.head(DURATION, "histogram", "Time to the head of the answer.");
+        for metrics in all().filter(|metrics| metrics.duration.count() > 0) {
+            let route = ("route", metrics.route.as_str());
+            for (bound, count) in metrics.duration.cumulative() {
+                let labels = [route, ("le", &bound.to_string())];
+                text.line(&format!("{DURATION}_bucket"), &labels, count);
+            }
+            let count = metrics.duration.count();
+            text.line(&format!("{DURATION}_bucket"), &[route, ("le", "+Inf")], count);
+            text.line(&format!("{DURATION}_sum"), &[route], metrics.duration.sum_s());
+            text.line(&format!("{DURATION}_count"), &[route], count);
+        }
+        text.head("vitrine_edge_requests_in_flight", "gauge", "Requests being answered.");
+        text.line("vitrine_edge_requests_in_flight", &[], self.in_flight.load(Relaxed));
+    }
+}
+
+/// A metric's name, type, help, and where its value is.
+type Column<T> = (&'static str, &'static str, &'static str, fn(&T) -> u64);
+
+fn render_pools(text: &mut Text, pools: &[PoolStats]) {
+    let columns: [Column<PoolStats>; 10] = [
+        ("instances", "gauge", "Instances alive.", |pool| pool.instances),
+        ("busy_instances", "gauge", "Instances with a request.", |pool| {
+            u64::try_from(pool.in_flight).unwrap_or(u64::MAX)
+        }),
+        ("instances_created_total", "counter", "Instances ever made.", |p| p.instances_created),
+        ("calls_total", "counter", "Requests handed to the component.", |pool| pool.requests),
+        ("traps_total", "counter", "Requests that trapped.", |pool| pool.traps),
+        ("timeouts_total", "counter", "Requests beyond their deadline.", |pool| pool.timeouts),
+        ("cpu_exceeded_total", "counter", "Requests beyond their time.", |p| p.over_budget),
+        ("memory_exceeded_total", "counter", "Requests beyond their memory.", |p| p.over_memory),
+        ("refused_total", "counter", "Requests refused for want of instances.", |pool| pool.busy),
+        ("failures_total", "counter", "Requests that failed otherwise.", |pool| pool.failures),
+    ];
+    for (name, kind, help, value) in columns {
+        let name = format!("vitrine_edge_component_{name}");
+        text.head(&name, kind, help);
+        for pool in pools {
+            text.line(&name, &[("component", &pool.component)], value(pool));
+        }
+    }
+}
+
+fn render_replica(text: &mut Text, status: &replica::Status) {
+    let columns: [Column<replica::Status>; 7] = [
+        ("position", "gauge", "Position up to which the copy is complete.", |now| now.position),
+        ("head", "gauge", "The origin's position when last heard of.", |now| now.head),
+        ("lag_transactions", "gauge", "Transactions known to be missing.", |now| {
+            now.lag_transactions
+        }),
+        ("lag_milliseconds", "gauge", "Age of the newest here while some miss.", |now| now.lag_ms),
+        ("generation", "gauge", "Rises with every new file.", |now| now.generation),
+        ("snapshots_total", "counter", "Files built from a snapshot.", |now| now.snapshots),
+        ("rebuilds_total", "counter", "How often continuity was lost.", |now| now.rebuilds),
+    ];
+    for (name, kind, help, value) in columns {
+        let name = format!("vitrine_edge_replica_{name}");
+        text.head(&name, kind, help);
+        text.line(&name, &[], value(status));
+    }
+    if let Some(age_ms) = status.last_contact_age_ms {
+        let name = "vitrine_edge_replica_contact_age_seconds";
+        text.head(name, "gauge", "Since an origin last answered.");
+        text.line(name, &[], Duration::from_millis(age_ms).as_secs_f64());
+    }
+}
+
+/// The exposition format.
+#[derive(Default)]
+struct Text(String);
+
+impl Text {
+    fn head(&mut self, name: &str, kind: &str, help: &str) {
+        // Writing to a string cannot fail.
+        let _ = write!(self.0, "# HELP {name} {help}\n# TYPE {name} {kind}\n");
+    }
+
+    fn line(&mut self, name: &str, labels: &[(&str, &str)], value: impl std::fmt::Display) {
+        let labels: Vec<String> =
+            labels.iter().map(|(name, value)| format!("{name}=\"{}\"", escaped(value))).collect();
+        let labels =
+            if labels.is_empty() { String::new() } else { format!("{{{}}}", labels.join(",")) };
+        let _ = writeln!(self.0, "{name}{labels} {value}");
+    }
+}
+
+fn escaped(value: &str) -> String {
+    value.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn writes_lines_that_prometheus_reads() {
+        let mut text = Text::default();
+        text.head("a_total", "counter", "Help.");
+        text.line("a_total", &[("route", "/\"x\"")], 3_u64);
+        text.line("b", &[], 0.5);
+        let expected = "# HELP a_total Help.\n# TYPE a_total counter\na_total{route=\"/\\\"x\\\"\"} 3\nb 0.5\n";
+        assert_eq!(text.0, expected);
+    }
+}

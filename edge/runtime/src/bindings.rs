@@ -1,0 +1,18 @@
+//! The host side of the WIT interfaces that are not plain WASI; WIT types stop here.
+
+wasmtime::component::bindgen!({
+    path: "../../components/wit",
+    world: "vitrine:edge/host",
+    imports: {
+        "spin:key-value/key-value.[method]store.get-keys": async | store | trappable,
+        "spin:sqlite/sqlite.[method]connection.execute-async": async | store | trappable,
+        "spin:sqlite/sqlite.[method]connection.execute": async | trappable,
+        default: trappable,
+    },
+    with: {
+        "spin:key-value/key-value.store": crate::capability::key_value::OpenStore,
+        "spin:sqlite/sqlite.connection": crate::capability::sqlite::OpenDatabase,
+        "wasi:keyvalue/store.bucket": crate::capability::key_value::OpenStore,
+        "wasi:keyvalue/atomics.cas": crate::capability::key_value::OpenCas,
+    },
+});

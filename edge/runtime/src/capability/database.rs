@@ -1,0 +1,252 @@
+//! SQLite files that components may query: a replica that others fill (read-only), or a local file (read-write).
+
+use std::{
+    path::{Path, PathBuf},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Instant,
+};
+
+use rusqlite::{
+    Connection, OpenFlags, ToSql,
+    limits::Limit,
+    types::{ToSqlOutput, Value, ValueRef},
+};
+use tokio::sync::Semaphore;
+
+use crate::Limits;
+
+/// The file to read now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DatabaseFile {
+    /// Where it is.
+    pub path: PathBuf,
+    /// Changes when another file takes its place.
+    pub generation: u64,
+}
+
+/// Says which file a read-only database is in at the moment; it may change at any time.
+pub trait DatabaseSource: Send + Sync + 'static {
+    /// Returns the file, or `None` while there is none.
+    fn current(&self) -> Option<DatabaseFile>;
+}
+
+/// Why a statement failed; the text is for the component.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub(crate) struct StatementError(pub(crate) String);
+
+impl From<rusqlite::Error> for StatementError {
+    fn from(error: rusqlite::Error) -> Self {
+        Self(error.to_string())
+    }
+}
+
+/// One statement's answer.
+#[derive(Debug, Default, PartialEq)]
+pub(crate) struct Answer {
+    pub(crate) columns: Vec<String>,
+    pub(crate) rows: Vec<Vec<Value>>,
+    pub(crate) last_insert_rowid: i64,
+    pub(crate) changes: u64,
+}
+
+/// A database under a label.
+pub(crate) struct Database {
+    file: File,
+    limits: Arc<Limits>,
+    /// As many statements as connections may run at once; others wait.
+    permits: Arc<Semaphore>,
+    idle: Mutex<Idle>,
+}
+
+enum File {
+    Replica(Arc<dyn DatabaseSource>),
+    Local(PathBuf),
+}
+
+/// Connections without a statement, all to the file of one generation.
+#[derive(Default)]
+struct Idle {
+    generation: u64,
+    connections: Vec<Connection>,
+}
+
+/// Prepared statements kept by each connection.
+const STATEMENTS_PER_CONNECTION: usize = 64;
+/// How many steps of SQLite's machine pass between looks at the clock: about 0.1 ms.
+const STEPS_PER_LOOK: i32 = 10_000;
+
+impl Database {
+    /// A database that others fill and components only read.
+    pub(crate) fn replica(source: Arc<dyn DatabaseSource>, limits: Arc<Limits>) -> Self {
+        let connections = limits.database_connections_max;
+        Self::new(File::Replica(source), limits, connections)
+    }
+
+    /// A database of this node alone. One connection, so statements run one after the other.
+    pub(crate) fn local(path: PathBuf, limits: Arc<Limits>) -> Self {
+        Self::new(File::Local(path), limits, 1)
+    }
+
+    fn new(file: File, limits: Arc<Limits>, connections: usize) -> Self {
+        let permits = Arc::new(Semaphore::new(connections));
+        Self { file, limits, permits, idle: Mutex::default() }
+    }
+
+    /// Runs `statement` on a thread that may block.
+    pub(crate) async fn execute(
+        self: Arc<Self>,
+        statement: String,
+        parameters: Vec<Value>,
+    ) -> Result<Answer, StatementError> {
+        let permit = Arc::clone(&self.permits).acquire_owned().await;
+        let permit = permit.map_err(|_| StatementError("the database is closed".to_owned()))?;
+        let ran = tokio::task::spawn_blocking(move || {
+            let answer = self.execute_blocking(&statement, &parameters);
+            drop(permit);
+            answer
+        });
+        ran.await.map_err(|_| StatementError("the statement's thread ended".to_owned()))?
+    }
+
+    fn execute_blocking(
+        &self,
+        statement: &str,
+        parameters: &[Value],
+    ) -> Result<Answer, StatementError> {
+        let (generation, connection) = self.connection()?;
+        let deadline = Instant::now() + self.limits.statement_timeout;
+        connection.progress_handler(STEPS_PER_LOOK, Some(move || Instant::now() > deadline));
+        let answer = self.run(&connection, statement, parameters);
+        // A transaction left open would pin the file's log or block the next component.
+        if connection.is_autocommit() {
+            self.give_back(generation, connection);
+        }
+        answer
+    }
+
+    fn run(
+        &self,
+        connection: &Connection,
+        statement: &str,
+        parameters: &[Value],
+    ) -> Result<Answer, StatementError> {
+        let mut prepared = connection.prepare_cached(statement)?;
+        if matches!(self.file, File::Replica(_)) && !prepared.readonly() {
+            return Err(StatementError("attempt to write a readonly database".to_owned()));
+        }
+        let expected = prepared.parameter_count();
+        if expected != parameters.len() {
+            let given = parameters.len();
+            return Err(StatementError(format!("{given} parameters given, {expected} expected")));
+        }
+        let columns: Vec<String> = prepared.column_names().into_iter().map(str::to_owned).collect();
+        let width = columns.len();
+        let mut answer = Answer { columns, ..Answer::default() };
+        let mut bytes = 0_usize;
+        let parameters = rusqlite::params_from_iter(parameters.iter().map(Parameter));
+        let mut rows = prepared.query(parameters)?;
+        while let Some(row) = rows.next()? {
+            if answer.rows.len() >= self.limits.rows_max {
+                return Err(StatementError("the answer has too many rows".to_owned()));
+            }
+            let mut values = Vec::with_capacity(width);
+            for column in 0..width {
+                let value = row.get_ref(column)?;
+                bytes += size(value);
+                values.push(
+                    Value::try_from(value).map_err(|error| StatementError(error.to_string()))?,
+                );
+            }
+            if bytes > self.limits.row_bytes_max {
+                return Err(StatementError("the answer has too many bytes".to_owned()));
+            }
+            answer.rows.push(values);
+        }
+        drop(rows);
+        answer.last_insert_rowid = connection.last_insert_rowid();
+        answer.changes = connection.changes();
+        Ok(answer)
+    }
+
+    /// Takes an idle connection to the file of now, or opens one.
+    fn connection(&self) -> Result<(u64, Connection), StatementError> {
+        let (path, generation) = match &self.file {
+            File::Local(path) => (path.clone(), 0),
+            File::Replica(source) => {
+                let missing = || StatementError("the database is not filled yet".to_owned());
+                let file = source.current().ok_or_else(missing)?;
+                (file.path, file.generation)
+            }
+        };
+        let stale = {
+            let mut idle = self.idle();
+            if idle.generation == generation {
+                if let Some(connection) = idle.connections.pop() {
+                    return Ok((generation, connection));
+                }
+                Vec::new()
+            } else {
+                idle.generation = generation;
+                std::mem::take(&mut idle.connections)
+            }
+        };
+        // Closed outside the lock: it may read the file.
+        drop(stale);
+        let connection = match &self.file {
+            File::Local(_) => open_local(&path)?,
+            File::Replica(_) => open_read_only(&path)?,
+        };
+        Ok((generation, connection))
+    }
+
+    fn give_back(&self, generation: u64, connection: Connection) {
+        let mut idle = self.idle();
+        if idle.generation == generation {
+            idle.connections.push(connection);
+        }
+    }
+
+    fn idle(&self) -> MutexGuard<'_, Idle> {
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn open_read_only(path: &Path) -> Result<Connection, StatementError> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    prepare(Connection::open_with_flags(path, flags)?)
+}
+
+fn open_local(path: &Path) -> Result<Connection, StatementError> {
+    let connection = prepare(Connection::open(path)?)?;
+    connection.execute_batch("PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL")?;
+    Ok(connection)
+}
+
+fn prepare(connection: Connection) -> Result<Connection, StatementError> {
+    // ATTACH counts as reading, and would open any file of this machine.
+    connection.set_limit(Limit::SQLITE_LIMIT_ATTACHED, 0);
+    connection.set_prepared_statement_cache_capacity(STATEMENTS_PER_CONNECTION);
+    connection.busy_timeout(std::time::Duration::from_millis(250))?;
+    Ok(connection)
+}
+
+/// Binds a value without copying it.
+struct Parameter<'a>(&'a Value);
+
+impl ToSql for Parameter<'_> {
+    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
+        self.0.to_sql()
+    }
+}
+
+const fn size(value: ValueRef<'_>) -> usize {
+    match value {
+        ValueRef::Null => 1,
+        ValueRef::Integer(_) | ValueRef::Real(_) => 8,
+        ValueRef::Text(bytes) | ValueRef::Blob(bytes) => bytes.len(),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,92 @@
+//! The wasmtime engine: pooled memory, ticks, asynchronous components.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering::Relaxed},
+    },
+    time::Duration,
+};
+
+use wasmtime::{Config, Enabled, Engine, PoolingAllocationConfig};
+
+use crate::{Limits, LoadError};
+
+/// The engine and the thread that ticks it; dropping it stops the thread.
+pub(crate) struct Ticking {
+    pub(crate) engine: Engine,
+    stop: Arc<AtomicBool>,
+}
+
+impl Ticking {
+    /// Makes an engine for at most `instances` instances at once.
+    ///
+    /// Falls back from the pool to allocation on demand where the machine lacks address space for it.
+    pub(crate) fn new(limits: &Limits, instances: u32) -> Result<Self, LoadError> {
+        let refused = |error: wasmtime::Error| LoadError::Engine { reason: format!("{error:#}") };
+        let mut config = config();
+        config.allocation_strategy(pool(limits, instances));
+        let engine = match Engine::new(&config) {
+            Ok(engine) => engine,
+            Err(error) => {
+                tracing::warn!("memory pool refused, instances will be slower: {error:#}");
+                Engine::new(&self::config()).map_err(refused)?
+            }
+        };
+        let stop = Arc::new(AtomicBool::new(false));
+        let ticked = (engine.clone(), Arc::clone(&stop), limits.tick);
+        std::thread::Builder::new()
+            .name("engine-tick".to_owned())
+            .spawn(move || tick(&ticked.0, &ticked.1, ticked.2))
+            .map_err(|error| LoadError::Engine { reason: format!("start the ticking: {error}") })?;
+        Ok(Self { engine, stop })
+    }
+}
+
+impl Drop for Ticking {
+    fn drop(&mut self) {
+        self.stop.store(true, Relaxed);
+    }
+}
+
+fn tick(engine: &Engine, stop: &AtomicBool, every: Duration) {
+    while !stop.load(Relaxed) {
+        std::thread::sleep(every);
+        engine.increment_epoch();
+    }
+}
+
+fn config() -> Config {
+    let mut config = Config::new();
+    config.wasm_component_model_async(true);
+    config.epoch_interruption(true);
+    config
+}
+
+fn pool(limits: &Limits, instances: u32) -> PoolingAllocationConfig {
+    let mut pool = PoolingAllocationConfig::default();
+    pool.total_component_instances(instances);
+    // A component made by wit-component has three to four core instances: the guest and its shims.
+    pool.total_core_instances(instances.saturating_mul(CORE_INSTANCES_PER_COMPONENT));
+    pool.max_core_instances_per_component(CORE_INSTANCES_PER_COMPONENT);
+    pool.total_memories(instances.saturating_mul(MEMORIES_PER_COMPONENT));
+    pool.max_memories_per_component(MEMORIES_PER_COMPONENT);
+    pool.total_tables(instances.saturating_mul(CORE_INSTANCES_PER_COMPONENT));
+    pool.total_stacks(instances.saturating_mul(STACKS_PER_COMPONENT));
+    pool.max_memory_size(limits.memory_bytes_max);
+    pool.table_elements(limits.table_entries_max);
+    // Zeroing what a request touched, found by PAGEMAP_SCAN, is cheaper than giving pages back. Without the scan the
+    // whole range would be zeroed each time, so it is kept small there.
+    pool.pagemap_scan(Enabled::Auto);
+    let has_scan = PoolingAllocationConfig::is_pagemap_scan_available();
+    pool.linear_memory_keep_resident(if has_scan { 1024 * 1024 } else { 0 });
+    pool.table_keep_resident(if has_scan { 64 * 1024 } else { 0 });
+    pool
+}
+
+/// Composed components have about four per part; eight leaves room for two parts.
+const CORE_INSTANCES_PER_COMPONENT: u32 = 8;
+/// One for the guest, one for an adapter that has its own.
+const MEMORIES_PER_COMPONENT: u32 = 2;
+/// A request and its post-return work may each hold one.
+const STACKS_PER_COMPONENT: u32 = 4;

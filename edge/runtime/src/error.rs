@@ -1,0 +1,151 @@
+//! Why an application cannot be loaded, and why a request got no answer from its component.
+
+use std::path::PathBuf;
+
+/// Why [`Runtime::load`](crate::Runtime::load) gave up.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum LoadError {
+    /// The engine refused its configuration.
+    #[error("set up the wasm engine: {reason}")]
+    Engine {
+        /// What wasmtime said.
+        reason: String,
+    },
+    /// The wasm file cannot be read.
+    #[error("read {path} of component `{id}`")]
+    Source {
+        /// The component.
+        id: String,
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        cause: std::io::Error,
+    },
+    /// The wasm file is no component that could be compiled.
+    #[error("compile component `{id}`: {reason}")]
+    Compile {
+        /// The component.
+        id: String,
+        /// What the compiler said.
+        reason: String,
+    },
+    /// The component needs something that this node lacks.
+    #[error("component `{id}` imports `{import}`, which this node does not provide: {reason}")]
+    Import {
+        /// The component.
+        id: String,
+        /// The interface.
+        import: String,
+        /// What the linker said.
+        reason: String,
+    },
+    /// The component is no HTTP handler.
+    #[error("component `{id}` does not export `wasi:http/handler@0.3.0`: {reason}")]
+    Export {
+        /// The component.
+        id: String,
+        /// What the linker said.
+        reason: String,
+    },
+    /// A component is granted a database that does not exist.
+    #[error("component `{id}` uses database `{label}`, and only `default` exists")]
+    Database {
+        /// The component.
+        id: String,
+        /// The label.
+        label: String,
+    },
+    /// A component is granted a key-value store that does not exist.
+    #[error("component `{id}` uses key-value store `{label}`, and only `default` exists")]
+    Store {
+        /// The component.
+        id: String,
+        /// The label.
+        label: String,
+    },
+    /// A directory that a component shall see is not there.
+    #[error("mount {path} for component `{id}`: it is not a directory")]
+    Mount {
+        /// The component.
+        id: String,
+        /// The directory.
+        path: PathBuf,
+    },
+    /// The state directory cannot be used.
+    #[error("prepare {path}")]
+    State {
+        /// The directory.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        cause: std::io::Error,
+    },
+}
+
+/// Why a component gave no answer. The request is lost; the node and other requests are unharmed.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum InvokeError {
+    /// All instances are taken and the queue is full, or the wait was too long.
+    #[error("all instances of `{component}` are taken")]
+    Busy {
+        /// The component.
+        component: String,
+    },
+    /// No head of an answer before the deadline.
+    #[error("`{component}` gave no answer in time")]
+    Timeout {
+        /// The component.
+        component: String,
+    },
+    /// More processor time than the budget.
+    #[error("`{component}` used up its processor time")]
+    CpuBudget {
+        /// The component.
+        component: String,
+    },
+    /// More memory than the limit.
+    #[error("`{component}` wanted more memory than it may have")]
+    Memory {
+        /// The component.
+        component: String,
+    },
+    /// A trap: a panic, an illegal instruction, a broken rule of the component model.
+    #[error("`{component}` trapped: {reason}")]
+    Trap {
+        /// The component.
+        component: String,
+        /// What wasmtime said; for the log, not for clients.
+        reason: String,
+    },
+    /// The component answered with an error code instead of a response.
+    #[error("`{component}` answered with an error: {reason}")]
+    Answer {
+        /// The component.
+        component: String,
+        /// The code; for the log, not for clients.
+        reason: String,
+    },
+    /// No instance could be made.
+    #[error("start an instance of `{component}`: {reason}")]
+    Instantiate {
+        /// The component.
+        component: String,
+        /// What wasmtime said; for the log, not for clients.
+        reason: String,
+    },
+    /// Whoever asked is gone.
+    #[error("the request to `{component}` was given up by its sender")]
+    Cancelled {
+        /// The component.
+        component: String,
+    },
+    /// There is no such route or component.
+    #[error("nothing is loaded under `{component}`")]
+    Missing {
+        /// The component.
+        component: String,
+    },
+}

@@ -1,0 +1,114 @@
+//! What one instance carries: its grants, its resources, its limits.
+
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex},
+};
+
+use manifest::Secret;
+use tokio::time::Instant;
+use wasmtime::{
+    ResourceLimiter,
+    component::{HasData, ResourceTable},
+};
+use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
+use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
+
+use crate::{
+    InvokeError,
+    capability::{database::Database, memory_store::MemoryStore},
+    meter::Meter,
+    outbound::Outbound,
+    pool::Pool,
+};
+
+/// What a component may use, resolved from its grants: what is absent was not granted.
+#[derive(Default)]
+pub(crate) struct Capabilities {
+    pub(crate) stores: BTreeMap<String, Arc<MemoryStore>>,
+    pub(crate) databases: BTreeMap<String, Arc<Database>>,
+    pub(crate) variables: BTreeMap<String, Secret>,
+}
+
+/// One request on its way through a chain of components.
+#[derive(Clone)]
+pub(crate) struct Passage {
+    /// When the head of the answer must be there.
+    pub(crate) deadline: Instant,
+    /// Why an inner component failed: outer ones only see an error code.
+    pub(crate) failure: Arc<Mutex<Option<InvokeError>>>,
+}
+
+impl Passage {
+    pub(crate) fn until(deadline: Instant) -> Self {
+        Self { deadline, failure: Arc::default() }
+    }
+
+    /// Keeps the innermost failure: the first that is noted.
+    pub(crate) fn note(&self, error: &InvokeError) {
+        let mut noted = self.failure.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        noted.get_or_insert_with(|| error.clone());
+    }
+
+    pub(crate) fn noted(&self) -> Option<InvokeError> {
+        self.failure.lock().unwrap_or_else(std::sync::PoisonError::into_inner).clone()
+    }
+}
+
+/// The data of one store.
+pub(crate) struct Host {
+    pub(crate) wasi: WasiCtx,
+    pub(crate) http: WasiHttpCtx,
+    pub(crate) table: ResourceTable,
+    pub(crate) outbound: Outbound,
+    pub(crate) capabilities: Arc<Capabilities>,
+    /// Who answers `wasi:http/handler`, if this is a middleware.
+    pub(crate) next: Option<Arc<Pool>>,
+    pub(crate) passage: Passage,
+    pub(crate) meter: Arc<Meter>,
+    pub(crate) memory_bytes_max: usize,
+    pub(crate) table_entries_max: usize,
+}
+
+/// Marks the host side of our own interfaces for the linker.
+pub(crate) struct Granted;
+
+impl HasData for Granted {
+    type Data<'a> = &'a mut Host;
+}
+
+impl WasiView for Host {
+    fn ctx(&mut self) -> WasiCtxView<'_> {
+        WasiCtxView { ctx: &mut self.wasi, table: &mut self.table }
+    }
+}
+
+impl WasiHttpView for Host {
+    fn http(&mut self) -> WasiHttpCtxView<'_> {
+        WasiHttpCtxView { ctx: &mut self.http, table: &mut self.table, hooks: &mut self.outbound }
+    }
+}
+
+impl ResourceLimiter for Host {
+    fn memory_growing(
+        &mut self,
+        _current: usize,
+        desired: usize,
+        _maximum: Option<usize>,
+    ) -> wasmtime::Result<bool> {
+        let is_allowed = desired <= self.memory_bytes_max;
+        if !is_allowed {
+            self.meter.refuse_memory();
+        }
+        Ok(is_allowed)
+    }
+
+    fn table_growing(
+        &mut self,
+        _current: usize,
+        desired: usize,
+        _maximum: Option<usize>,
+    ) -> wasmtime::Result<bool> {
+        Ok(desired <= self.table_entries_max)
+    }
+}

@@ -1,0 +1,31 @@
+//! Runs components: wasmtime, what a component may ask of its host, and the limits it runs under.
+//!
+//! Layer: adapter (L3). The only crate that names wasmtime; the components' WIT types stop at [`bindings`].
+//! Not here: reading manifests (`manifest`), listening and answering (`node`), filling databases (`replica`).
+//! Start at [`Runtime::load`], then [`Runtime::invoke`]; one request's life is in `worker.rs`.
+
+mod bindings;
+mod body;
+mod cache;
+mod capability;
+mod engine;
+mod error;
+mod host;
+mod limits;
+mod linker;
+mod load;
+mod meter;
+mod outbound;
+mod pool;
+mod stats;
+mod worker;
+
+pub use body::{BodyError, Overflow, bounded, full};
+pub use capability::database::{DatabaseFile, DatabaseSource};
+pub use error::{InvokeError, LoadError};
+pub use limits::Limits;
+pub use load::{Resources, Runtime};
+pub use stats::PoolStats;
+
+/// A body as components and their callers exchange it.
+pub type Body = wasmtime_wasi_http::WasiBody;

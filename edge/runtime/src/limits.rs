@@ -1,0 +1,74 @@
+//! Every bound on what components may take, with its default.
+
+use std::time::Duration;
+
+/// Bounds for one application. Reaching one costs the request that did, never the node.
+#[derive(Debug, Clone)]
+pub struct Limits {
+    /// Longest time from a request's arrival to the head of its answer. Default 10 s; beyond it the answer is 504.
+    pub request_timeout: Duration,
+    /// Longest time for the body after the head. Default 60 s; beyond it the connection is cut. A slow reader holds
+    /// one instance for that long at most.
+    pub stream_timeout: Duration,
+    /// Processor time for one request in one component. Default 2 s; beyond it the answer is 504.
+    pub cpu_budget: Duration,
+    /// How often a running component is looked at. Default 5 ms: a component that loops delays others by this much.
+    pub tick: Duration,
+    /// Linear memory of one instance. Default 128 MiB; beyond it allocation fails, which is usually a trap: 500.
+    pub memory_bytes_max: usize,
+    /// Entries in the tables of one instance. Default 100 000: function tables of large guests have some thousand.
+    pub table_entries_max: usize,
+    /// Instances of one component (per chain of middleware). Default 64: at 128 MiB each 8 GiB in the worst case.
+    pub instances_max: usize,
+    /// Requests that wait for an instance of one component. Default 128; beyond it the answer is 503.
+    pub queue_max: usize,
+    /// Longest wait for an instance. Default 1 s; beyond it the answer is 503.
+    pub queue_timeout: Duration,
+    /// How long an instance lives without a request. Default 30 s.
+    pub idle_timeout: Duration,
+    /// Requests one instance serves before a fresh one takes its place. Default 100 000, against slow leaks.
+    pub requests_per_instance_max: u64,
+    /// Longest wait for a connection to another host. Default 2 s.
+    pub connect_timeout: Duration,
+    /// Longest wait for the head of another host's answer. Default 5 s. The guest may ask for less.
+    pub first_byte_timeout: Duration,
+    /// Bytes of keys and values in one key-value store. Default 64 MiB; beyond it the least recently used go.
+    pub store_bytes_max: usize,
+    /// Entries in one key-value store. Default 100 000; beyond it the least recently used go.
+    pub store_entries_max: usize,
+    /// Connections to one database. Default 8: reads are short and the machine's cores are few.
+    pub database_connections_max: usize,
+    /// Longest time of one statement. Default 1 s; beyond it the statement fails.
+    pub statement_timeout: Duration,
+    /// Rows of one answer. Default 10 000; beyond it the statement fails.
+    pub rows_max: usize,
+    /// Bytes of one answer's values. Default 16 MiB; beyond it the statement fails.
+    pub row_bytes_max: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        const MIB: usize = 1024 * 1024;
+        Self {
+            request_timeout: Duration::from_secs(10),
+            stream_timeout: Duration::from_secs(60),
+            cpu_budget: Duration::from_secs(2),
+            tick: Duration::from_millis(5),
+            memory_bytes_max: 128 * MIB,
+            table_entries_max: 100_000,
+            instances_max: 64,
+            queue_max: 128,
+            queue_timeout: Duration::from_secs(1),
+            idle_timeout: Duration::from_secs(30),
+            requests_per_instance_max: 100_000,
+            connect_timeout: Duration::from_secs(2),
+            first_byte_timeout: Duration::from_secs(5),
+            store_bytes_max: 64 * MIB,
+            store_entries_max: 100_000,
+            database_connections_max: 8,
+            statement_timeout: Duration::from_secs(1),
+            rows_max: 10_000,
+            row_bytes_max: 16 * MIB,
+        }
+    }
+}

@@ -1,0 +1,64 @@
+//! Everything a component can import from this node.
+
+use std::{future::Future, pin::Pin};
+
+use wasmtime::{
+    Engine,
+    component::{Accessor, Linker, Resource},
+};
+use wasmtime_wasi_http::p3::{Request, Response, bindings::http::types::ErrorCode};
+
+use crate::{
+    bindings,
+    host::{Granted, Host},
+};
+
+/// Builds the one linker of all components; what each may use is decided by its [`Host`].
+pub(crate) fn linker(engine: &Engine) -> wasmtime::Result<Linker<Host>> {
+    let mut linker = Linker::new(engine);
+    wasmtime_wasi::p2::add_to_linker_async(&mut linker)?;
+    wasmtime_wasi::p3::add_to_linker(&mut linker)?;
+    wasmtime_wasi_http::p3::add_to_linker(&mut linker)?;
+    bindings::Host_::add_to_linker::<_, Granted>(&mut linker, |host| host)?;
+    linker.instance(HANDLER)?.func_wrap_concurrent("handle", |accessor, (request,)| {
+        Box::pin(async move { Ok((next(accessor, request).await?,)) })
+            as Pin<Box<dyn Future<Output = wasmtime::Result<(Answer,)>> + Send + '_>>
+    })?;
+    Ok(linker)
+}
+
+/// What a middleware imports to call the next component.
+const HANDLER: &str = "wasi:http/handler@0.3.0";
+
+type Answer = Result<Resource<Response>, ErrorCode>;
+
+/// Hands a middleware's request to the next component, within the time that the whole request has.
+async fn next(accessor: &Accessor<Host>, request: Resource<Request>) -> wasmtime::Result<Answer> {
+    let prepared = accessor.with(|mut access| {
+        let host = access.get();
+        let (next, passage) = (host.next.clone(), host.passage.clone());
+        let request = host.table.delete(request)?;
+        let request = request.into_http(&mut access, async { Ok(()) });
+        wasmtime::Result::<_>::Ok((next, passage, request))
+    });
+    let (next, passage, request) = prepared?;
+    let request = match request {
+        Ok((request, _options)) => request,
+        Err(error) => return Ok(Err(error.downcast()?)),
+    };
+    let Some(next) = next else {
+        let reason = "this component is no middleware".to_owned();
+        return Ok(Err(ErrorCode::InternalError(Some(reason))));
+    };
+    match next.handle(request, passage.clone()).await {
+        Ok(response) => accessor.with(|mut access| {
+            let host = access.get();
+            let (response, _sent) = Response::from_http(&mut host.outbound, response);
+            Ok(Ok(host.table.push(response)?))
+        }),
+        Err(error) => {
+            passage.note(&error);
+            Ok(Err(ErrorCode::InternalError(Some("the next component failed".to_owned()))))
+        }
+    }
+}

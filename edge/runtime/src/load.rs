@@ -1,0 +1,285 @@
+//! From a manifest to pools of instances.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use manifest::{App, Component, Grants, Middleware, Target};
+use tokio::time::Instant;
+use wasmtime::component::Linker;
+use wasmtime_wasi_http::p3::bindings::ServicePre;
+
+use crate::{
+    Body, DatabaseSource, InvokeError, Limits, LoadError, PoolStats,
+    cache::Cache,
+    capability::{database::Database, memory_store::MemoryStore},
+    engine::Ticking,
+    host::{Capabilities, Host, Passage},
+    linker::linker,
+    outbound::{self, OutboundClient},
+    pool::{Blueprint, Pool},
+};
+
+/// What an application finds on this node.
+pub struct Resources {
+    /// Where the manifest's relative paths start.
+    pub base_dir: PathBuf,
+    /// Where compiled components and local databases are kept.
+    pub state_dir: PathBuf,
+    /// The file behind database `default`; without one it is a local read-write file.
+    pub replica: Option<Arc<dyn DatabaseSource>>,
+    /// Bounds.
+    pub limits: Limits,
+}
+
+impl std::fmt::Debug for Resources {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        out.debug_struct("Resources")
+            .field("base_dir", &self.base_dir)
+            .field("state_dir", &self.state_dir)
+            .field("has_replica", &self.replica.is_some())
+            .field("limits", &self.limits)
+            .finish()
+    }
+}
+
+/// A loaded application: every component compiled and linked, ready to be asked.
+pub struct Runtime {
+    /// For each route of the manifest, in its order; `None` for a static response.
+    chains: Vec<Option<Arc<Pool>>>,
+    pools: Vec<Arc<Pool>>,
+    limits: Arc<Limits>,
+    _ticking: Ticking,
+}
+
+impl std::fmt::Debug for Runtime {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        out.debug_struct("Runtime").field("pools", &self.pools.len()).finish_non_exhaustive()
+    }
+}
+
+impl Runtime {
+    /// Compiles and links every component that a route needs. Blocks: the first time for about a second each.
+    ///
+    /// # Errors
+    /// If a file is missing, is no component, or imports something that this node lacks.
+    pub fn load(app: &App, resources: Resources) -> Result<Self, LoadError> {
+        let limits = Arc::new(resources.limits.clone());
+        let chains = count_chains(app);
+        let instances = limits.instances_max.saturating_mul(chains);
+        let ticking = Ticking::new(&limits, u32::try_from(instances).unwrap_or(u32::MAX))?;
+        let refused = |error: wasmtime::Error| LoadError::Engine { reason: format!("{error:#}") };
+        let linker = linker(&ticking.engine).map_err(refused)?;
+        let state = |cause| LoadError::State { path: resources.state_dir.clone(), cause };
+        std::fs::create_dir_all(&resources.state_dir).map_err(state)?;
+        let cache = Cache::open(resources.state_dir.join("components")).map_err(state)?;
+        let mut loader = Loader {
+            app,
+            client: outbound::client(&limits),
+            store: Arc::new(MemoryStore::new(limits.store_entries_max, limits.store_bytes_max)),
+            database: Arc::new(match &resources.replica {
+                Some(source) => Database::replica(Arc::clone(source), Arc::clone(&limits)),
+                None => {
+                    Database::local(resources.state_dir.join("default.db"), Arc::clone(&limits))
+                }
+            }),
+            limits: Arc::clone(&limits),
+            base_dir: &resources.base_dir,
+            linker,
+            cache,
+            ticking: &ticking,
+            services: BTreeMap::new(),
+            pools: BTreeMap::new(),
+        };
+        let chains = loader.chains()?;
+        let pools = loader.pools.into_values().collect();
+        Ok(Self { chains, pools, limits, _ticking: ticking })
+    }
+
+    /// Asks the component behind route number `route` of the manifest, through its middleware.
+    ///
+    /// The request's URI must have scheme and authority. The head of the answer is there within the request timeout;
+    /// its body is streamed and ends with an error if the component fails on the way.
+    ///
+    /// # Errors
+    /// If there is no answer; the node is unharmed.
+    pub async fn invoke(
+        &self,
+        route: usize,
+        request: http::Request<Body>,
+    ) -> Result<http::Response<Body>, InvokeError> {
+        let Some(pool) = self.chains.get(route).and_then(Option::as_ref) else {
+            return Err(InvokeError::Missing { component: format!("route {route}") });
+        };
+        let passage = Passage::until(Instant::now() + self.limits.request_timeout);
+        pool.handle(request, passage).await
+    }
+
+    /// Returns counts for each pool of instances.
+    #[must_use]
+    pub fn stats(&self) -> Vec<PoolStats> {
+        self.pools.iter().map(|pool| pool.stats()).collect()
+    }
+}
+
+/// How many pools there will be: the primaries and, for each, the middleware chains before it.
+fn count_chains(app: &App) -> usize {
+    let mut chains = BTreeSet::new();
+    for route in app.routes() {
+        if let Target::Component(id) = &route.target {
+            for from in 0..=route.middleware.len() {
+                chains.insert((id, route.middleware.get(from..).unwrap_or_default()));
+            }
+        }
+    }
+    chains.len()
+}
+
+/// A primary and the middleware before it, outermost first.
+type ChainKey = (String, Vec<Middleware>);
+
+struct Loader<'a> {
+    app: &'a App,
+    client: OutboundClient,
+    store: Arc<MemoryStore>,
+    database: Arc<Database>,
+    limits: Arc<Limits>,
+    base_dir: &'a Path,
+    linker: Linker<Host>,
+    cache: Cache,
+    ticking: &'a Ticking,
+    services: BTreeMap<String, ServicePre<Host>>,
+    pools: BTreeMap<ChainKey, Arc<Pool>>,
+}
+
+impl Loader<'_> {
+    fn chains(&mut self) -> Result<Vec<Option<Arc<Pool>>>, LoadError> {
+        let app = self.app;
+        let mut chains = Vec::new();
+        for route in app.routes() {
+            chains.push(match &route.target {
+                Target::Component(id) => Some(self.chain(id, &route.middleware)?),
+                Target::Static(_) => None,
+            });
+        }
+        Ok(chains)
+    }
+
+    /// Returns the pool of the outermost component, the inner ones behind it.
+    fn chain(&mut self, id: &str, middleware: &[Middleware]) -> Result<Arc<Pool>, LoadError> {
+        let key = (id.to_owned(), middleware.to_vec());
+        if let Some(pool) = self.pools.get(&key) {
+            return Ok(Arc::clone(pool));
+        }
+        let primary = component(self.app, id)?;
+        let blueprint = match middleware.split_first() {
+            None => self.blueprint(primary, primary.grants.clone(), None)?,
+            Some((outer, inner)) => {
+                let next = self.chain(id, inner)?;
+                let grants = primary.grants.inherited(&outer.inherit);
+                let component = component(self.app, &outer.component)?;
+                self.blueprint(component, grants, Some(next))?
+            }
+        };
+        let pool = Arc::new(Pool::new(blueprint));
+        self.pools.insert(key, Arc::clone(&pool));
+        Ok(pool)
+    }
+
+    fn blueprint(
+        &mut self,
+        component: &Component,
+        grants: Grants,
+        next: Option<Arc<Pool>>,
+    ) -> Result<Blueprint, LoadError> {
+        let capabilities = Arc::new(self.capabilities(&component.id, &grants)?);
+        for mount in &grants.files {
+            let path = self.base_dir.join(&mount.source);
+            if !path.is_dir() {
+                return Err(LoadError::Mount { id: component.id.clone(), path });
+            }
+        }
+        let name = match &next {
+            Some(next) => format!("{}>{}", component.id, next.blueprint.name),
+            None => component.id.clone(),
+        };
+        Ok(Blueprint {
+            name,
+            component: Arc::from(component.id.as_str()),
+            service: self.service(component)?,
+            grants,
+            base_dir: self.base_dir.to_owned(),
+            capabilities,
+            client: self.client.clone(),
+            next,
+            limits: Arc::clone(&self.limits),
+        })
+    }
+
+    /// Only `default` exists, as under `spin up` without a runtime configuration.
+    fn capabilities(&self, id: &str, grants: &Grants) -> Result<Capabilities, LoadError> {
+        let mut capabilities =
+            Capabilities { variables: grants.variables.clone(), ..Capabilities::default() };
+        for label in &grants.key_value_stores {
+            if label != "default" {
+                return Err(LoadError::Store { id: id.to_owned(), label: label.clone() });
+            }
+            capabilities.stores.insert(label.clone(), Arc::clone(&self.store));
+        }
+        for label in &grants.sqlite_databases {
+            if label != "default" {
+                return Err(LoadError::Database { id: id.to_owned(), label: label.clone() });
+            }
+            capabilities.databases.insert(label.clone(), Arc::clone(&self.database));
+        }
+        Ok(capabilities)
+    }
+
+    /// Compiles and links a component once.
+    fn service(&mut self, component: &Component) -> Result<ServicePre<Host>, LoadError> {
+        if let Some(service) = self.services.get(&component.id) {
+            return Ok(service.clone());
+        }
+        let id = || component.id.clone();
+        let path = self.base_dir.join(&component.source);
+        let wasm = std::fs::read(&path).map_err(|cause| LoadError::Source {
+            id: id(),
+            path: path.clone(),
+            cause,
+        })?;
+        let started = std::time::Instant::now();
+        let compiled = self
+            .cache
+            .load(&self.ticking.engine, &wasm)
+            .map_err(|error| LoadError::Compile { id: id(), reason: one_line(&error) })?;
+        let linked = self.linker.instantiate_pre(&compiled).map_err(|error| {
+            let reason = one_line(&error);
+            LoadError::Import { id: id(), import: quoted(&reason), reason }
+        })?;
+        let service = ServicePre::new(linked)
+            .map_err(|error| LoadError::Export { id: id(), reason: one_line(&error) })?;
+        let load_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
+        tracing::info!(component.id = %component.id, load_ms, "component loaded");
+        self.services.insert(component.id.clone(), service.clone());
+        Ok(service)
+    }
+}
+
+/// Finds a component that the manifest has checked to exist.
+fn component<'a>(app: &'a App, id: &str) -> Result<&'a Component, LoadError> {
+    let missing =
+        || LoadError::Engine { reason: format!("component `{id}` is not in the manifest") };
+    app.component(id).ok_or_else(missing)
+}
+
+/// The whole chain of causes on one line.
+fn one_line(error: &wasmtime::Error) -> String {
+    format!("{error:#}").replace('\n', " ")
+}
+
+/// The first name in backquotes: wasmtime's linker names what it misses so.
+fn quoted(reason: &str) -> String {
+    reason.split('`').nth(1).unwrap_or("something").to_owned()
+}

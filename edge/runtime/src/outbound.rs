@@ -1,0 +1,134 @@
+//! Requests that components send: only to allowed hosts, with a limit on every wait.
+
+use std::{future::Future, sync::Arc, time::Duration};
+
+use http_body_util::BodyExt as _;
+use hyper_util::{
+    client::legacy::{Client, connect::HttpConnector},
+    rt::{TokioExecutor, TokioTimer},
+};
+use manifest::AllowedHosts;
+use wasmtime_wasi_http::{Error, RequestOptions, WasiHttpHooks};
+
+use crate::{Body, Limits};
+
+/// The connections of all components, kept open and shared.
+pub(crate) type OutboundClient = Client<HttpConnector, Body>;
+
+/// How long an unused connection is kept. Shorter than what servers commonly allow (60 s).
+const CONNECTION_IDLE: Duration = Duration::from_secs(30);
+/// Unused connections kept for one host.
+const IDLE_PER_HOST_MAX: usize = 32;
+
+/// Makes the client. Plain HTTP only: this node has no TLS towards other hosts yet.
+pub(crate) fn client(limits: &Limits) -> OutboundClient {
+    let mut connector = HttpConnector::new();
+    connector.set_nodelay(true);
+    connector.set_connect_timeout(Some(limits.connect_timeout));
+    Client::builder(TokioExecutor::new())
+        .pool_timer(TokioTimer::new())
+        .pool_idle_timeout(CONNECTION_IDLE)
+        .pool_max_idle_per_host(IDLE_PER_HOST_MAX)
+        .build(connector)
+}
+
+/// What decides on one instance's requests.
+pub(crate) struct Outbound {
+    allowed: AllowedHosts,
+    client: OutboundClient,
+    limits: Arc<Limits>,
+}
+
+impl Outbound {
+    pub(crate) fn new(allowed: AllowedHosts, client: OutboundClient, limits: Arc<Limits>) -> Self {
+        Self { allowed, client, limits }
+    }
+
+    /// Refuses what was not granted.
+    fn check(&self, uri: &http::Uri) -> Result<(), Error> {
+        let scheme = uri.scheme_str().unwrap_or("http");
+        let Some(host) = uri.host() else { return Err(Error::HttpRequestUriInvalid) };
+        if !self.allowed.allows(scheme, host, uri.port_u16()) {
+            tracing::warn!(scheme, host, "request refused: the host is not allowed");
+            return Err(Error::HttpRequestDenied);
+        }
+        if scheme != "http" {
+            return Err(Error::TlsProtocolError);
+        }
+        Ok(())
+    }
+
+    /// The guest may ask for less than the limit, never for more.
+    fn first_byte_timeout(&self, options: Option<RequestOptions>) -> Duration {
+        let limit = self.limits.first_byte_timeout;
+        options.and_then(|options| options.first_byte_timeout).map_or(limit, |own| own.min(limit))
+    }
+}
+
+type Sent = (http::Response<Body>, Box<dyn Future<Output = Result<(), Error>> + Send>);
+
+impl WasiHttpHooks for Outbound {
+    /// The client adds `Host` itself, and chained components see none.
+    fn set_host_header(&mut self) -> bool {
+        false
+    }
+
+    fn default_scheme(&mut self) -> Option<http::uri::Scheme> {
+        Some(http::uri::Scheme::HTTP)
+    }
+
+    /// Bounds what one streaming answer may hold in memory; see [`crate::body`].
+    fn p3_outgoing_body_chunk_size(&mut self) -> usize {
+        64 * 1024
+    }
+
+    fn send_request(
+        &mut self,
+        request: http::Request<Body>,
+        options: Option<RequestOptions>,
+        _consumed: Box<dyn Future<Output = Result<(), Error>> + Send>,
+    ) -> Box<dyn Future<Output = Result<Sent, Error>> + Send> {
+        if let Err(refused) = self.check(request.uri()) {
+            return Box::new(async move { Err(refused) });
+        }
+        let limit = self.first_byte_timeout(options);
+        let sending = self.client.request(request);
+        Box::new(async move {
+            let response = match tokio::time::timeout(limit, sending).await {
+                Ok(Ok(response)) => response,
+                Ok(Err(error)) if error.is_connect() => return Err(Error::ConnectionRefused),
+                Ok(Err(error)) => {
+                    tracing::debug!("outbound request failed: {error}");
+                    return Err(Error::ConnectionTerminated);
+                }
+                Err(_) => return Err(Error::ConnectionReadTimeout),
+            };
+            let response = response.map(|body| body.map_err(Error::from).boxed_unsync());
+            let done: Box<dyn Future<Output = Result<(), Error>> + Send> =
+                Box::new(async { Ok(()) });
+            Ok((response, done))
+        })
+    }
+}
+
+/// Lets a client's request in: all headers but those of its connection. A guest that forwards `Host` is refused by the
+/// stricter rule for headers that guests make.
+pub(crate) struct Inbound;
+
+impl WasiHttpHooks for Inbound {
+    fn forbidden_header_filter(&mut self) -> wasmtime_wasi_http::ForbiddenHeaderFilter {
+        Arc::new(|name| {
+            *name != http::header::HOST
+                && wasmtime_wasi_http::DEFAULT_FORBIDDEN_HEADERS.contains(name)
+        })
+    }
+
+    fn send_request(
+        &mut self,
+        _request: http::Request<Body>,
+        _options: Option<RequestOptions>,
+        _consumed: Box<dyn Future<Output = Result<(), Error>> + Send>,
+    ) -> Box<dyn Future<Output = Result<Sent, Error>> + Send> {
+        Box::new(async { Err(Error::HttpRequestDenied) })
+    }
+}

@@ -1,0 +1,180 @@
+//! The instances of one component: capped, reused, one request at a time in each.
+
+use std::{
+    path::PathBuf,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicUsize, Ordering::Relaxed},
+    },
+};
+
+use manifest::Grants;
+use tokio::{
+    sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot},
+    time::{Instant, timeout_at},
+};
+use wasmtime_wasi_http::p3::bindings::ServicePre;
+
+use crate::{
+    Body, InvokeError, Limits, PoolStats,
+    host::{Capabilities, Host, Passage},
+    outbound::OutboundClient,
+    stats::Counters,
+    worker,
+};
+
+/// What all instances of a pool have in common.
+pub(crate) struct Blueprint {
+    /// The component's id, or `outer>inner` for a middleware.
+    pub(crate) name: String,
+    pub(crate) component: Arc<str>,
+    pub(crate) service: ServicePre<Host>,
+    pub(crate) grants: Grants,
+    pub(crate) base_dir: PathBuf,
+    pub(crate) capabilities: Arc<Capabilities>,
+    pub(crate) client: OutboundClient,
+    pub(crate) next: Option<Arc<Pool>>,
+    pub(crate) limits: Arc<Limits>,
+}
+
+/// A request for a worker.
+pub(crate) struct Job {
+    pub(crate) request: http::Request<Body>,
+    pub(crate) passage: Passage,
+    pub(crate) reply: oneshot::Sender<Result<http::Response<Body>, InvokeError>>,
+    /// Given back when the request is wholly done, body and all.
+    pub(crate) permit: OwnedSemaphorePermit,
+}
+
+/// The instances of one component with one set of grants.
+pub(crate) struct Pool {
+    pub(crate) blueprint: Blueprint,
+    pub(crate) counters: Counters,
+    permits: Arc<Semaphore>,
+    waiting: AtomicUsize,
+    /// Workers without a request, the last used at the end: its instance is the warmest.
+    idle: Mutex<Vec<mpsc::Sender<Job>>>,
+}
+
+impl Pool {
+    pub(crate) fn new(blueprint: Blueprint) -> Self {
+        let permits = Arc::new(Semaphore::new(blueprint.limits.instances_max));
+        Self {
+            blueprint,
+            counters: Counters::default(),
+            permits,
+            waiting: AtomicUsize::new(0),
+            idle: Mutex::default(),
+        }
+    }
+
+    /// Serves `request`, waiting for an instance if there is room in the queue.
+    pub(crate) async fn handle(
+        self: &Arc<Self>,
+        request: http::Request<Body>,
+        passage: Passage,
+    ) -> Result<http::Response<Body>, InvokeError> {
+        let answer = self.handle_uncounted(request, passage).await;
+        if let Err(error) = &answer {
+            self.counters.count(error);
+            tracing::debug!(component.id = %self.blueprint.name, "request failed: {error}");
+        }
+        answer
+    }
+
+    async fn handle_uncounted(
+        self: &Arc<Self>,
+        request: http::Request<Body>,
+        passage: Passage,
+    ) -> Result<http::Response<Body>, InvokeError> {
+        let permit = self.permit(passage.deadline).await?;
+        self.counters.requests.fetch_add(1, Relaxed);
+        let (reply, answer) = oneshot::channel();
+        self.dispatch(Job { request, passage, reply, permit });
+        answer.await.unwrap_or_else(|_| {
+            let component = self.component();
+            Err(InvokeError::Trap { component, reason: "the worker is gone".to_owned() })
+        })
+    }
+
+    async fn permit(&self, deadline: Instant) -> Result<OwnedSemaphorePermit, InvokeError> {
+        if let Ok(permit) = Arc::clone(&self.permits).try_acquire_owned() {
+            return Ok(permit);
+        }
+        let busy = || InvokeError::Busy { component: self.component() };
+        let _place =
+            Place::take(&self.waiting, self.blueprint.limits.queue_max).ok_or_else(busy)?;
+        let until = deadline.min(Instant::now() + self.blueprint.limits.queue_timeout);
+        match timeout_at(until, Arc::clone(&self.permits).acquire_owned()).await {
+            Ok(Ok(permit)) => Ok(permit),
+            Ok(Err(_)) | Err(_) => Err(busy()),
+        }
+    }
+
+    /// Gives `job` to the warmest idle worker, or to a new one: the permit guarantees room.
+    fn dispatch(self: &Arc<Self>, mut job: Job) {
+        loop {
+            let Some(worker) = self.idle().pop() else {
+                tokio::spawn(worker::run(Arc::clone(self), job));
+                return;
+            };
+            // A worker that expired in this very moment gives the job back.
+            match worker.try_send(job) {
+                Ok(()) => return,
+                Err(
+                    mpsc::error::TrySendError::Full(back) | mpsc::error::TrySendError::Closed(back),
+                ) => {
+                    job = back;
+                }
+            }
+        }
+    }
+
+    /// A worker offers itself for the next request.
+    pub(crate) fn offer(&self, worker: mpsc::Sender<Job>) {
+        self.idle().push(worker);
+    }
+
+    /// Removes a worker that expired; `false` if a job is already on its way to it.
+    pub(crate) fn withdraw(&self, worker: &mpsc::Sender<Job>) -> bool {
+        let mut idle = self.idle();
+        match idle.iter().position(|other| other.same_channel(worker)) {
+            Some(position) => {
+                idle.remove(position);
+                true
+            }
+            None => false,
+        }
+    }
+
+    pub(crate) fn stats(&self) -> PoolStats {
+        let limit = self.blueprint.limits.instances_max;
+        let in_flight = limit.saturating_sub(self.permits.available_permits());
+        self.counters.read(&self.blueprint.name, in_flight)
+    }
+
+    pub(crate) fn component(&self) -> String {
+        self.blueprint.component.to_string()
+    }
+
+    fn idle(&self) -> MutexGuard<'_, Vec<mpsc::Sender<Job>>> {
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A place in the queue, left when dropped.
+struct Place<'a>(&'a AtomicUsize);
+
+impl<'a> Place<'a> {
+    fn take(waiting: &'a AtomicUsize, max: usize) -> Option<Self> {
+        let place = Self(waiting);
+        // Counted first, so that two can never share the last place.
+        (waiting.fetch_add(1, Relaxed) < max).then_some(place)
+    }
+}
+
+impl Drop for Place<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Relaxed);
+    }
+}

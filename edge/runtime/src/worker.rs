@@ -1,0 +1,240 @@
+//! One instance's life: made for a request, reused for others, dropped at the first fault.
+//!
+//! A request here: the store is driven by [`serve`] until the head of the answer is there, the body is passed on and
+//! the guest has nothing left to do. Around it the worker watches deadline, processor time and whether anybody still
+//! waits. Whatever goes wrong, the store is dropped and with it everything the guest had.
+
+mod instance;
+
+use std::{
+    future::poll_fn,
+    pin::{Pin, pin},
+    sync::{Arc, Mutex, PoisonError, atomic::Ordering::Relaxed},
+    task::{Context, Poll},
+};
+
+use http_body::Body as _;
+use http_body_util::BodyExt as _;
+use tokio::{
+    sync::{mpsc, oneshot},
+    time::{Instant, timeout},
+};
+use wasmtime::{AsContextMut as _, Store, component::Accessor};
+use wasmtime_wasi_http::p3::{self, bindings::Service};
+
+use self::instance::Instance;
+use crate::{
+    Body, InvokeError,
+    body::{FRAMES_MAX, Piece, PipedBody},
+    host::{Host, Passage},
+    meter::Meter,
+    outbound::Inbound,
+    pool::{Job, Pool},
+};
+
+/// Serves `first` and then what the pool sends, until idle for long, worn out, or at fault.
+pub(crate) async fn run(pool: Arc<Pool>, first: Job) {
+    let made = instance::make(&pool, &first.passage).await;
+    let mut instance = match made {
+        Ok(instance) => instance,
+        Err(error) => {
+            // Nobody waits any more if this fails.
+            let _ = first.reply.send(Err(error));
+            return;
+        }
+    };
+    pool.counters.created.fetch_add(1, Relaxed);
+    let (sender, mut jobs) = mpsc::channel(1);
+    let limits = Arc::clone(&pool.blueprint.limits);
+    let mut job = first;
+    let mut served = 0_u64;
+    loop {
+        let permit = serve_one(&pool, &mut instance, job).await;
+        served = served.saturating_add(1);
+        let Some(permit) = permit else { break };
+        if served >= limits.requests_per_instance_max {
+            break;
+        }
+        // Offered before the permit goes back: who gets the permit finds this instance.
+        pool.offer(sender.clone());
+        drop(permit);
+        job = match timeout(limits.idle_timeout, jobs.recv()).await {
+            Ok(Some(job)) => job,
+            Ok(None) => break,
+            Err(_) if pool.withdraw(&sender) => break,
+            // Taken from the list an instant ago: the job is on its way.
+            Err(_) => match jobs.recv().await {
+                Some(job) => job,
+                None => break,
+            },
+        };
+    }
+    drop(instance);
+    pool.counters.dropped.fetch_add(1, Relaxed);
+}
+
+type Reply = oneshot::Sender<Result<http::Response<Body>, InvokeError>>;
+
+/// Who waits for the head; taken out when it is sent.
+#[derive(Clone)]
+struct Waiting(Arc<Mutex<Option<Reply>>>);
+
+impl Waiting {
+    fn take(&self) -> Option<Reply> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+
+    /// Whether the head is still owed and nobody waits for it.
+    fn poll_gone(&self, cx: &mut Context<'_>) -> bool {
+        let mut waiting = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        waiting.as_mut().is_some_and(|reply| reply.poll_closed(cx).is_ready())
+    }
+
+    fn is_owed(&self) -> bool {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).is_some()
+    }
+}
+
+/// Serves one job; gives its permit back only if the instance is as good as before.
+async fn serve_one(
+    pool: &Pool,
+    instance: &mut Instance,
+    job: Job,
+) -> Option<tokio::sync::OwnedSemaphorePermit> {
+    let Job { request, passage, reply, permit } = job;
+    let waiting = Waiting(Arc::new(Mutex::new(Some(reply))));
+    let result = drive(pool, instance, request, &passage, &waiting).await;
+    let Err(error) = result else { return Some(permit) };
+    match waiting.take() {
+        Some(reply) => {
+            let _ = reply.send(Err(error));
+        }
+        // The head is out: the body ends with an error, and here is why.
+        None => {
+            pool.counters.count(&error);
+            tracing::warn!(component.id = %pool.blueprint.name, "answer cut short: {error}");
+        }
+    }
+    None
+}
+
+/// Runs the instance for one request under its limits.
+async fn drive(
+    pool: &Pool,
+    instance: &mut Instance,
+    request: http::Request<Body>,
+    passage: &Passage,
+    waiting: &Waiting,
+) -> Result<(), InvokeError> {
+    let Instance { store, service, meter } = instance;
+    meter.reset();
+    store.data_mut().passage = passage.clone();
+    store.set_epoch_deadline(1);
+    let component = pool.component();
+    let mut running = pin!(run_store(store, service, request, waiting));
+    let mut limit = pin!(tokio::time::sleep_until(passage.deadline));
+    let mut is_streaming = false;
+    let ended = poll_fn(|cx| {
+        meter.enter();
+        let polled = running.as_mut().poll(cx);
+        meter.leave();
+        if let Poll::Ready(ended) = polled {
+            return Poll::Ready(Ok(ended));
+        }
+        if waiting.poll_gone(cx) {
+            return Poll::Ready(Err(InvokeError::Cancelled { component: component.clone() }));
+        }
+        while limit.as_mut().poll(cx).is_ready() {
+            if is_streaming || waiting.is_owed() {
+                return Poll::Ready(Err(InvokeError::Timeout { component: component.clone() }));
+            }
+            is_streaming = true;
+            limit.as_mut().reset(Instant::now() + pool.blueprint.limits.stream_timeout);
+        }
+        Poll::Pending
+    })
+    .await?;
+    ended.map_err(|ended| classify(component, ended, meter, passage))
+}
+
+/// How a guest can end without an answer.
+enum Ended {
+    Fault(wasmtime::Error),
+    Code(p3::bindings::http::types::ErrorCode),
+}
+
+impl From<wasmtime::Error> for Ended {
+    fn from(error: wasmtime::Error) -> Self {
+        Self::Fault(error)
+    }
+}
+
+fn classify(component: String, ended: Ended, meter: &Meter, passage: &Passage) -> InvokeError {
+    if meter.was_over_budget() {
+        return InvokeError::CpuBudget { component };
+    }
+    match ended {
+        Ended::Code(code) => passage
+            .noted()
+            .unwrap_or_else(|| InvokeError::Answer { component, reason: format!("{code:?}") }),
+        Ended::Fault(_) if meter.was_memory_refused() => InvokeError::Memory { component },
+        Ended::Fault(error) => InvokeError::Trap { component, reason: format!("{error:#}") },
+    }
+}
+
+async fn run_store(
+    store: &mut Store<Host>,
+    service: &Service,
+    request: http::Request<Body>,
+    waiting: &Waiting,
+) -> Result<(), Ended> {
+    let ended = store
+        .as_context_mut()
+        .run_concurrent(async |accessor| serve(accessor, service, request, waiting).await)
+        .await;
+    ended?
+}
+
+/// Calls the guest, sends the head, passes the body on, and waits until the guest has nothing left to do.
+async fn serve(
+    accessor: &Accessor<Host>,
+    service: &Service,
+    request: http::Request<Body>,
+    waiting: &Waiting,
+) -> Result<(), Ended> {
+    let (request, sent) = accessor.with(|mut access| {
+        let (request, sent) = p3::Request::from_http(&mut Inbound, request);
+        let sent: Pin<Box<dyn Future<Output = _> + Send>> = Box::pin(sent);
+        wasmtime::Result::<_>::Ok((access.get().table.push(request)?, sent))
+    })?;
+    let answer = service.wasi_http_handler().call_handle(accessor, request).await?;
+    let response = answer.map_err(Ended::Code)?;
+    let response = accessor.with(|mut access| {
+        let response = access.get().table.delete(response)?;
+        response.into_http(&mut access, sent)
+    })?;
+    pass_on(response, waiting).await;
+    poll_fn(|cx| accessor.poll_no_interesting_tasks(cx)).await;
+    Ok(())
+}
+
+/// Sends the head to whoever waits and then the body, as fast as it is read.
+async fn pass_on(response: http::Response<Body>, waiting: &Waiting) {
+    let (parts, mut body) = response.into_parts();
+    let is_ended = body.is_end_stream();
+    let (pieces, piped) = mpsc::channel(FRAMES_MAX);
+    let piped = PipedBody::new(piped, body.size_hint(), is_ended);
+    let head = http::Response::from_parts(parts, piped.boxed_unsync());
+    let Some(reply) = waiting.take() else { return };
+    if reply.send(Ok(head)).is_err() || is_ended {
+        return;
+    }
+    while let Some(frame) = body.frame().await {
+        // Without `End` the reader sees that the body is not whole.
+        let Ok(frame) = frame else { return };
+        if pieces.send(Piece::Frame(frame)).await.is_err() {
+            return;
+        }
+    }
+    let _ = pieces.send(Piece::End).await;
+}

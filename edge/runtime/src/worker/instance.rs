@@ -1,0 +1,168 @@
+//! Making an instance: store, grants, limits.
+
+use std::{io, pin::Pin, sync::Arc, task};
+
+use tokio::time::timeout_at;
+use wasmtime::{Store, UpdateDeadline};
+use wasmtime_wasi::{
+    FsPerms, ResourceTable, WasiCtx,
+    cli::{IsTerminal, StdoutStream},
+};
+use wasmtime_wasi_http::{WasiHttpCtx, p3::bindings::Service};
+
+use crate::{
+    InvokeError,
+    host::{Host, Passage},
+    meter::Meter,
+    outbound::Outbound,
+    pool::{Blueprint, Pool},
+};
+
+/// A running copy of a component.
+pub(super) struct Instance {
+    pub(super) store: Store<Host>,
+    pub(super) service: Service,
+    pub(super) meter: Arc<Meter>,
+}
+
+/// Makes an instance within the time that the request for it has.
+pub(super) async fn make(pool: &Pool, passage: &Passage) -> Result<Instance, InvokeError> {
+    let blueprint = &pool.blueprint;
+    let refused = |reason| InvokeError::Instantiate { component: pool.component(), reason };
+    let meter = Arc::new(Meter::new(blueprint.limits.cpu_budget));
+    let host = host(blueprint, passage, &meter).map_err(|error| refused(format!("{error:#}")))?;
+    let mut store = Store::new(blueprint.service.engine(), host);
+    store.limiter(|host| host);
+    store.set_epoch_deadline(1);
+    store.epoch_deadline_callback(|context| {
+        if context.data().meter.is_over_budget() {
+            return Err(wasmtime::Error::msg("the processor time is used up"));
+        }
+        Ok(UpdateDeadline::Yield(1))
+    });
+    meter.reset();
+    let made = blueprint.service.instantiate_async(&mut store);
+    match timeout_at(passage.deadline, made).await {
+        Ok(Ok(service)) => Ok(Instance { store, service, meter }),
+        Ok(Err(_)) if meter.was_over_budget() => {
+            Err(InvokeError::CpuBudget { component: pool.component() })
+        }
+        Ok(Err(error)) => Err(refused(format!("{error:#}"))),
+        Err(_) => Err(InvokeError::Timeout { component: pool.component() }),
+    }
+}
+
+fn host(blueprint: &Blueprint, passage: &Passage, meter: &Arc<Meter>) -> wasmtime::Result<Host> {
+    Ok(Host {
+        wasi: wasi(blueprint)?,
+        http: WasiHttpCtx::new(),
+        table: ResourceTable::new(),
+        outbound: Outbound::new(
+            blueprint.grants.allowed_outbound_hosts.clone(),
+            blueprint.client.clone(),
+            Arc::clone(&blueprint.limits),
+        ),
+        capabilities: Arc::clone(&blueprint.capabilities),
+        next: blueprint.next.clone(),
+        passage: passage.clone(),
+        meter: Arc::clone(meter),
+        memory_bytes_max: blueprint.limits.memory_bytes_max,
+        table_entries_max: blueprint.limits.table_entries_max,
+    })
+}
+
+/// Clocks and randomness for all; files and environment as granted; no sockets.
+fn wasi(blueprint: &Blueprint) -> wasmtime::Result<WasiCtx> {
+    let mut wasi = WasiCtx::builder();
+    for (name, value) in &blueprint.grants.environment {
+        wasi.env(name, value);
+    }
+    for mount in &blueprint.grants.files {
+        let source = blueprint.base_dir.join(&mount.source);
+        wasi.preopened_dir(source, &mount.destination, FsPerms::ReadOnly)?;
+    }
+    wasi.allow_tcp(false).allow_udp(false).allow_ip_name_lookup(false);
+    wasi.stdout(GuestLog { component: Arc::clone(&blueprint.component), stream: "stdout" });
+    wasi.stderr(GuestLog { component: Arc::clone(&blueprint.component), stream: "stderr" });
+    Ok(wasi.build())
+}
+
+/// Turns what a guest prints into log lines.
+struct GuestLog {
+    component: Arc<str>,
+    stream: &'static str,
+}
+
+impl IsTerminal for GuestLog {
+    fn is_terminal(&self) -> bool {
+        false
+    }
+}
+
+impl StdoutStream for GuestLog {
+    fn async_stream(&self) -> Box<dyn tokio::io::AsyncWrite + Send + Sync> {
+        let component = Arc::clone(&self.component);
+        Box::new(GuestLines { component, stream: self.stream, line: Vec::new() })
+    }
+}
+
+/// Collects bytes to lines.
+struct GuestLines {
+    component: Arc<str>,
+    stream: &'static str,
+    line: Vec<u8>,
+}
+
+/// Longest printed line: 4 KiB. Beyond it the line is split.
+const LINE_BYTES_MAX: usize = 4096;
+
+impl GuestLines {
+    fn flush_line(&mut self) {
+        if self.line.is_empty() {
+            return;
+        }
+        let words = String::from_utf8_lossy(&self.line);
+        tracing::info!(component.id = %self.component, stream = self.stream, "{words}");
+        self.line.clear();
+    }
+}
+
+impl Drop for GuestLines {
+    fn drop(&mut self) {
+        self.flush_line();
+    }
+}
+
+impl tokio::io::AsyncWrite for GuestLines {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        _cx: &mut task::Context<'_>,
+        bytes: &[u8],
+    ) -> task::Poll<io::Result<usize>> {
+        for byte in bytes {
+            if *byte == b'\n' || self.line.len() >= LINE_BYTES_MAX {
+                self.flush_line();
+            }
+            if *byte != b'\n' {
+                self.line.push(*byte);
+            }
+        }
+        task::Poll::Ready(Ok(bytes.len()))
+    }
+
+    fn poll_flush(
+        mut self: Pin<&mut Self>,
+        _cx: &mut task::Context<'_>,
+    ) -> task::Poll<io::Result<()>> {
+        self.flush_line();
+        task::Poll::Ready(Ok(()))
+    }
+
+    fn poll_shutdown(
+        mut self: Pin<&mut Self>,
+        _cx: &mut task::Context<'_>,
+    ) -> task::Poll<io::Result<()>> {
+        self.flush_line();
+        task::Poll::Ready(Ok(()))
+    }
+}
