@@ -83,7 +83,8 @@ pub struct Changes {
     pub schema_version: u32,
     /// The position asked for: the first transaction comes directly after it.
     pub from: u64,
-    /// Position after the last transaction of this answer; equals `from` when there is none.
+    /// The position that a copy has reached with this answer: that of its last transaction, or a later
+    /// one when those in between changed nothing that is replicated; `from` when nothing is newer.
     pub to: u64,
     /// The origin's newest position when it answered.
     pub head: u64,

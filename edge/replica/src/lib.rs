@@ -79,7 +79,7 @@ impl Replica {
     /// Returns the file to read, or `None` until the first snapshot is complete.
     ///
     /// Open it read-only. It may be unlinked a few seconds after a newer one took its place: when
-    /// opening fails, ask again.
+    /// opening or the first read fails, ask again. Once read from, a connection outlives the unlinking.
     #[must_use]
     pub fn current(&self) -> Option<Current> {
         self.shared.current()

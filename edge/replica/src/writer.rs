@@ -202,7 +202,7 @@ impl Store {
                 cells.apply_delay_ms = u64::try_from(delay_ms).unwrap_or(0);
             }
         }
-        if applied.transactions > 0 {
+        if self.shared.position().as_ref() != Some(&position) {
             self.shared.moved_to(position);
             match file.checkpoint_if_large() {
                 Ok(done) => self.shared.cells().checkpoints += u64::from(done),

@@ -112,6 +112,111 @@ async fn cut_and_garbled_changes_are_asked_for_again_without_a_rebuild() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_feed_that_stalls_or_never_ends_is_given_up_and_asked_again() {
+    let (mut rng, origin, dir) =
+        (Rng::seeded(), Origin::start().await, tempfile::tempdir().unwrap());
+    commit(&origin, &mut rng, 30);
+    origin.fault(Fault::StallSnapshot(5));
+    origin.fault(Fault::HugeLine);
+    let mut settings = settings(dir.path(), &[origin.url()]);
+    settings.limits.poll_wait = Duration::from_millis(50);
+    settings.limits.connect_timeout = Duration::from_millis(100);
+    settings.limits.first_byte_timeout = Duration::from_millis(100);
+    settings.limits.frame_timeout = Duration::from_millis(200);
+    let replica = Replica::start(settings).await.unwrap();
+    check_caught_up(&replica, &origin).await;
+    for (fault, reason) in [(Fault::Hang, "wait for the head"), (Fault::HugeChanges, "larger than")]
+    {
+        origin.fault(fault);
+        let given_up = |status: &replica::Status| {
+            status.last_error.as_ref().is_some_and(|error| error.contains(reason))
+        };
+        until(&replica, "given up", given_up).await;
+        commit(&origin, &mut rng, 10);
+        check_caught_up(&replica, &origin).await;
+    }
+    let status = replica.status();
+    assert_eq!((status.rebuilds, status.generation), (0, 1), "{status:?}");
+    replica.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn positions_without_changes_for_the_copy_are_positions_too() {
+    let (origin, dir) = (Origin::start().await, tempfile::tempdir().unwrap());
+    let replica = Replica::start(settings(dir.path(), &[origin.url()])).await.unwrap();
+    check_caught_up(&replica, &origin).await;
+    for _ in 0..3 {
+        let head = origin.change(|source| source.commit(5, Vec::new()));
+        origin.fault(Fault::EmptyLeap);
+        assert!(replica.reached("e1", head, crate::LIMIT).await);
+        check_caught_up(&replica, &origin).await;
+    }
+    assert_eq!(replica.status().rebuilds, 0);
+    replica.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_folder_that_cannot_be_written_leaves_the_old_copy_and_heals() {
+    let (mut rng, origin, dir) =
+        (Rng::seeded(), Origin::start().await, tempfile::tempdir().unwrap());
+    let folder = dir.path().join("replica");
+    commit(&origin, &mut rng, 20);
+    let replica = Replica::start(settings(&folder, &[origin.url()])).await.unwrap();
+    check_caught_up(&replica, &origin).await;
+    let reading = reader::open(&replica.current().unwrap().path);
+    // The first read opens the side files; from then on no name is needed.
+    reader::read(&reading);
+    std::fs::rename(&folder, dir.path().join("elsewhere")).unwrap();
+    origin.change(|source| source.restore("e2", &mut rng));
+    let refused = |status: &replica::Status| {
+        status.last_error.as_ref().is_some_and(|error| error.contains("the replica"))
+    };
+    until(&replica, "refused by the folder", refused).await;
+    reader::read(&reading);
+    assert_eq!(replica.generation(), 1);
+    std::fs::rename(dir.path().join("elsewhere"), &folder).unwrap();
+    check_caught_up(&replica, &origin).await;
+    assert_eq!(replica.generation(), 2);
+    replica.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_origin_that_cannot_go_on_from_its_own_snapshots_is_not_stormed() {
+    let (origin, dir) = (Origin::start().await, tempfile::tempdir().unwrap());
+    (0..8).for_each(|_| origin.fault(Fault::Status(410)));
+    let mut settings = settings(dir.path(), &[origin.url()]);
+    settings.limits.backoff_max = Duration::from_millis(400);
+    let started = std::time::Instant::now();
+    let replica = Replica::start(settings).await.unwrap();
+    until(&replica, "through with it", |status| status.state == State::Following).await;
+    // Pauses of at least 2.5, 5, 10, 20, 40, 80, 160 and 200 ms.
+    assert!(started.elapsed() >= Duration::from_millis(500), "{:?}", started.elapsed());
+    assert_eq!(replica.status().rebuilds, 8);
+    replica.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn unusable_settings_are_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    let good = settings(dir.path(), &["http://127.0.0.1:1".to_owned()]);
+    let mut bad = Vec::new();
+    for urls in [vec![], vec!["https://x".to_owned()], vec!["nonsense".to_owned()]] {
+        bad.push(replica::Settings { feed_urls: urls, ..good.clone() });
+    }
+    bad.push(replica::Settings { token: replica::Secret::new("a\nb"), ..good.clone() });
+    bad.push(replica::Settings { node_id: "a\nb".to_owned(), ..good.clone() });
+    for settings in bad {
+        let refused = Replica::start(settings).await;
+        assert!(matches!(refused, Err(ReplicaError::Setting { .. })), "{refused:?}");
+    }
+    let file = dir.path().join("file");
+    std::fs::write(&file, "").unwrap();
+    let refused = Replica::start(replica::Settings { dir: file, ..good.clone() }).await;
+    assert!(matches!(refused, Err(ReplicaError::Folder { .. })), "{refused:?}");
+    assert!(!format!("{good:?}").contains(crate::origin::TOKEN));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn lost_continuity_rebuilds_while_the_old_file_serves() {
     let (mut rng, origin, dir) =
         (Rng::seeded(), Origin::start().await, tempfile::tempdir().unwrap());

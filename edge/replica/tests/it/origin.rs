@@ -34,6 +34,16 @@ pub(crate) enum Fault {
     ShortSnapshot,
     /// A line of the snapshot is not JSON.
     GarbageSnapshot,
+    /// The snapshot stops after so many lines and the connection stays.
+    StallSnapshot(usize),
+    /// A line of the snapshot never ends.
+    HugeLine,
+    /// The answer to changes never begins.
+    Hang,
+    /// The changes are far larger than anything asked for.
+    HugeChanges,
+    /// The changes skip to the head, as if nothing of them were replicated.
+    EmptyLeap,
     /// The changes break off in the middle.
     CutChanges,
     /// The changes are not JSON.
@@ -181,24 +191,34 @@ fn snapshot(shared: &Shared) -> Response<Pieces> {
         })
         .collect();
     let is_mine = |fault: &Fault| {
-        use Fault::{CutSnapshot, EndlessSnapshot, GarbageSnapshot, ShortSnapshot};
-        matches!(fault, CutSnapshot(_) | EndlessSnapshot | GarbageSnapshot | ShortSnapshot)
+        use Fault::{CutSnapshot, EndlessSnapshot, GarbageSnapshot};
+        use Fault::{HugeLine, ShortSnapshot, StallSnapshot};
+        matches!(fault, CutSnapshot(_) | EndlessSnapshot | GarbageSnapshot)
+            || matches!(fault, HugeLine | ShortSnapshot | StallSnapshot(_))
     };
-    let mut is_cut = false;
+    let mut end = End::Proper;
     match shared.take_fault(is_mine) {
         Some(Fault::CutSnapshot(after)) => {
             lines.truncate(after + 1);
             if let Some(last) = lines.last_mut() {
                 last.truncate(last.len() / 2);
             }
-            is_cut = true;
+            end = End::Cut;
+        }
+        Some(Fault::StallSnapshot(after)) => {
+            lines.truncate(after);
+            end = End::Stall;
+        }
+        Some(Fault::HugeLine) => {
+            lines.truncate(2);
+            lines.extend((0..40).map(|_| Bytes::from(vec![b'x'; 128 * 1024])));
         }
         Some(Fault::EndlessSnapshot) => drop(lines.pop()),
         Some(Fault::ShortSnapshot) => drop(lines.remove(1)),
         Some(Fault::GarbageSnapshot) => lines.insert(2, Bytes::from_static(b"{\"row\":[}\n")),
         _ => {}
     }
-    Response::new(Pieces { pieces: lines.into(), is_cut })
+    Response::new(Pieces { pieces: lines.into(), end })
 }
 
 async fn changes(shared: &Shared, query: &str) -> Response<Pieces> {
@@ -208,8 +228,10 @@ async fn changes(shared: &Shared, query: &str) -> Response<Pieces> {
     };
     let number = |name: &str| parameter(name).parse::<u64>().unwrap();
     let is_mine = |fault: &Fault| {
-        use Fault::{CutChanges, Gap, GarbageChanges, Status, UnknownTable};
-        matches!(fault, CutChanges | GarbageChanges | Gap | UnknownTable | Status(_))
+        use Fault::{CutChanges, EmptyLeap, Gap, GarbageChanges};
+        use Fault::{Hang, HugeChanges, Status, UnknownTable};
+        matches!(fault, CutChanges | EmptyLeap | GarbageChanges | Gap)
+            || matches!(fault, Hang | HugeChanges | UnknownTable | Status(_))
     };
     let fault = shared.take_fault(is_mine);
     let (after, limit) = (number("after"), usize::try_from(number("limit")).unwrap());
@@ -231,6 +253,15 @@ async fn changes(shared: &Shared, query: &str) -> Response<Pieces> {
     };
     match fault {
         Some(Fault::Status(code)) => return status(code),
+        Some(Fault::Hang) => std::future::pending().await,
+        Some(Fault::HugeChanges) => {
+            let pieces = (0..70).map(|_| Bytes::from(vec![b' '; 512 * 1024])).collect();
+            return Response::new(Pieces { pieces, end: End::Proper });
+        }
+        Some(Fault::EmptyLeap) => {
+            changes.transactions.clear();
+            changes.to = changes.head;
+        }
         Some(Fault::Gap) => changes.from += 1,
         Some(Fault::UnknownTable) => {
             let change = api_types::feed::FeedChange::Delete {
@@ -248,17 +279,17 @@ async fn changes(shared: &Shared, query: &str) -> Response<Pieces> {
         _ => {}
     }
     let mut body = serde_json::to_vec(&changes).unwrap();
-    let is_cut = fault == Some(Fault::CutChanges);
-    if is_cut || fault == Some(Fault::GarbageChanges) {
+    if matches!(fault, Some(Fault::CutChanges | Fault::GarbageChanges)) {
         body.truncate(body.len() * 2 / 3);
     }
-    Response::new(Pieces { pieces: VecDeque::from([Bytes::from(body)]), is_cut })
+    let end = if fault == Some(Fault::CutChanges) { End::Cut } else { End::Proper };
+    Response::new(Pieces { pieces: VecDeque::from([Bytes::from(body)]), end })
 }
 
 fn status(code: u16) -> Response<Pieces> {
     Response::builder()
         .status(code)
-        .body(Pieces { pieces: VecDeque::new(), is_cut: false })
+        .body(Pieces { pieces: VecDeque::new(), end: End::Proper })
         .unwrap()
 }
 
@@ -270,11 +301,22 @@ impl Shared {
     }
 }
 
-/// A body in pieces; a cut one breaks the connection after the last.
+/// A body in pieces.
 #[derive(Debug)]
 struct Pieces {
     pieces: VecDeque<Bytes>,
-    is_cut: bool,
+    end: End,
+}
+
+/// What follows the last piece.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum End {
+    /// The end of the body.
+    Proper,
+    /// The end of the connection.
+    Cut,
+    /// Nothing, for ever.
+    Stall,
 }
 
 impl Body for Pieces {
@@ -287,8 +329,11 @@ impl Body for Pieces {
     ) -> Poll<Option<Result<Frame<Bytes>, io::Error>>> {
         Poll::Ready(match self.pieces.pop_front() {
             Some(piece) => Some(Ok(Frame::data(piece))),
-            None if self.is_cut => Some(Err(io::Error::other("cut"))),
-            None => None,
+            None => match self.end {
+                End::Proper => None,
+                End::Cut => Some(Err(io::Error::other("cut"))),
+                End::Stall => return Poll::Pending,
+            },
         })
     }
 }
