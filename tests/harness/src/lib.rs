@@ -36,6 +36,7 @@ where
         if Instant::now() >= until {
             bail!("not within {limit:?}: {what}");
         }
+        // sleeps because this is the wait on a condition, and it has a limit
         tokio::time::sleep(LOOK_EVERY).await;
     }
 }

@@ -22,7 +22,7 @@ const DROPS: u32 = 30;
 async fn is_the_follower_process_when_told_to_be() {
     let (Ok(dir), Ok(url)) = (std::env::var(CHILD_DIR), std::env::var(CHILD_URL)) else { return };
     let replica = Replica::start(settings(Path::new(&dir), &[url])).await.unwrap();
-    // An orphan ends by itself.
+    // sleeps because it is there to be killed; an orphan ends by itself
     tokio::time::sleep(2 * LIMIT).await;
     drop(replica);
 }
@@ -61,6 +61,7 @@ fn writer(origin: &Arc<Origin>, mut rng: Rng) -> tokio::task::JoinHandle<()> {
     tokio::spawn(async move {
         loop {
             origin.change(|source| source.commit_random(&mut rng));
+            // sleeps because it is load, at some rate
             tokio::time::sleep(Duration::from_micros(300)).await;
         }
     })
@@ -82,8 +83,10 @@ async fn survives_kill_9_at_any_moment() {
         let started = Instant::now();
         while origin.answered() < answers {
             assert!(started.elapsed() < LIMIT, "the follower asks for nothing");
+            // sleeps because this is the wait on a condition, and it has a limit
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
+        // sleeps because the kill must come at any moment
         tokio::time::sleep(Duration::from_micros(rng.below(4000))).await;
         follower.kill();
         let files = reader::files(dir.path());
@@ -116,11 +119,13 @@ async fn goes_on_after_being_dropped_at_any_moment() {
                 Ok(replica) => break replica,
                 // The one before is still finishing its batch.
                 Err(replica::ReplicaError::InUse { .. }) if started.elapsed() < LIMIT => {
+                    // sleeps because this is the wait on a condition, and it has a limit
                     tokio::time::sleep(Duration::from_millis(1)).await;
                 }
                 Err(error) => panic!("{error:?}"),
             }
         };
+        // sleeps because the end must come at any moment
         tokio::time::sleep(Duration::from_micros(rng.below(30_000))).await;
         drop(replica);
         for file in reader::files(dir.path()) {

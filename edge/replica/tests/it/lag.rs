@@ -25,6 +25,7 @@ async fn reports_lag_and_catch_up() {
         let position = origin.change(|source| source.commit_random(&mut rng));
         assert!(replica.reached("e1", position, LIMIT).await);
         lags.push(committed.elapsed());
+        // sleeps because transactions come one by one, not in batches
         tokio::time::sleep(Duration::from_millis(1)).await;
     }
     lags.sort_unstable();

@@ -59,6 +59,7 @@ async fn until(replica: &Arc<Replica>, what: &str, condition: impl Fn(&Status) -
             return status;
         }
         assert!(started.elapsed() < LIMIT, "never {what}: {status:?}");
+        // sleeps because this is the wait on a condition, and it has a limit
         tokio::time::sleep(Duration::from_millis(2)).await;
     }
 }
