@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import { openShop } from './shop.mjs';
-import { enter, fitsWidth, MODEL_MS, openBrowser, PAGE_MS, picture, tabTo, WIDTHS } from './visitor.mjs';
+import { fitsWidth, MODEL_MS, openBrowser, PAGE_MS, picture, tabTo, visiting, WIDTHS } from './visitor.mjs';
 
 const ANDROID = 'Mozilla/5.0 (Linux; Android 14; Pixel 8) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/126.0.0.0 Mobile Safari/537.36';
 const IPHONE = 'Mozilla/5.0 (iPhone; CPU iPhone OS 17_5 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/17.5 Mobile/15E148 Safari/604.1';
@@ -70,98 +70,98 @@ async function paymentBecomes({ page }, status, limit = PAGE_MS) {
 for (const [index, { name, viewport }] of WIDTHS.entries()) {
   describe(`on a ${name}`, () => {
     it('finds a piece, looks at it in 3D, buys it, and the stock is one less', async () => {
-      const visitor = await enter(browser, shop, { viewport });
-      const { page, test, visit } = visitor;
-      const product = products[index];
-      await visit('/');
-      await test('product-card').first().waitFor();
-      await fitsWidth(page);
-      await picture(page, `${name}-home`);
+      await visiting(browser, shop, { viewport }, async (visitor) => {
+        const { page, test, visit } = visitor;
+        const product = products[index];
+        await visit('/');
+        await test('product-card').first().waitFor();
+        await fitsWidth(page);
+        await picture(page, `${name}-home`);
 
-      await page.locator('nav[aria-label="Categories"] a[href^="/c/"]').first().click();
-      await page.waitForURL('**/c/*');
-      await test('product-card').first().waitFor();
-      await fitsWidth(page);
-      await picture(page, `${name}-category`);
+        await page.locator('nav[aria-label="Categories"] a[href^="/c/"]').first().click();
+        await page.waitForURL('**/c/*');
+        await test('product-card').first().waitFor();
+        await fitsWidth(page);
+        await picture(page, `${name}-category`);
 
-      await test('search-input').fill(product.title);
-      await page.waitForURL('**/search?q=*');
-      const card = page.locator(`[data-testid="product-card"] a[href^="/p/${product.handle}"]`).first();
-      await card.waitFor();
-      await fitsWidth(page);
-      await picture(page, `${name}-search`);
+        await test('search-input').fill(product.title);
+        await page.waitForURL('**/search?q=*');
+        const card = page.locator(`[data-testid="product-card"] a[href^="/p/${product.handle}"]`).first();
+        await card.waitFor();
+        await fitsWidth(page);
+        await picture(page, `${name}-search`);
 
-      await card.click();
-      await page.waitForURL(`**/p/${product.handle}*`);
-      await page.locator('model-viewer[data-phase="ready"]').waitFor({ timeout: MODEL_MS });
-      await fitsWidth(page);
-      await picture(page, `${name}-product`);
+        await card.click();
+        await page.waitForURL(`**/p/${product.handle}*`);
+        await page.locator('model-viewer[data-phase="ready"]').waitFor({ timeout: MODEL_MS });
+        await fitsWidth(page);
+        await picture(page, `${name}-product`);
 
-      const { variants } = await getJson(`/v1/products/${product.handle}`);
-      const variant = variants.filter((one) => one.availability !== 'out_of_stock').at(-1);
-      if (variants.length > 1) await test(`variant-${variant.sku}`).click();
-      const before = await stock(variant.sku);
-      await test('add-to-cart').click();
-      await page.waitForFunction(() => document.querySelector('[data-testid="cart-count"]')?.textContent.trim() === '1');
-      await page.locator('header a[href="/cart"]').click();
-      await page.locator(`[data-testid="cart-line"][data-sku="${variant.sku}"]`).waitFor();
-      await fitsWidth(page);
-      await picture(page, `${name}-cart`);
+        const { variants } = await getJson(`/v1/products/${product.handle}`);
+        const variant = variants.filter((one) => one.availability !== 'out_of_stock').at(-1);
+        if (variants.length > 1) await test(`variant-${variant.sku}`).click();
+        const before = await stock(variant.sku);
+        await test('add-to-cart').click();
+        await page.waitForFunction(() => document.querySelector('[data-testid="cart-count"]')?.textContent.trim() === '1');
+        await page.locator('header a[href="/cart"]').click();
+        await page.locator(`[data-testid="cart-line"][data-sku="${variant.sku}"]`).waitFor();
+        await fitsWidth(page);
+        await picture(page, `${name}-cart`);
 
-      await test('checkout-button').click();
-      await page.waitForURL('**/checkout');
-      await fillAddress(page, 'ada@example.com');
-      await test('payment-success').check({ force: true });
-      await fitsWidth(page);
-      await picture(page, `${name}-checkout`);
-      await test('place-order').click();
-      await page.waitForURL('**/orders/*');
-      await paymentBecomes(visitor, 'captured');
-      assert.equal(await test('order-status').getAttribute('data-status'), 'confirmed');
-      await fitsWidth(page);
-      await picture(page, `${name}-order`);
-      assert.equal(await stock(variant.sku), before - 1);
+        await test('checkout-button').click();
+        await page.waitForURL('**/checkout');
+        await fillAddress(page, 'ada@example.com');
+        await test('payment-success').check({ force: true });
+        await fitsWidth(page);
+        await picture(page, `${name}-checkout`);
+        await test('place-order').click();
+        await page.waitForURL('**/orders/*');
+        await paymentBecomes(visitor, 'captured');
+        assert.equal(await test('order-status').getAttribute('data-status'), 'confirmed');
+        await fitsWidth(page);
+        await picture(page, `${name}-order`);
+        assert.equal(await stock(variant.sku), before - 1);
 
-      await page.reload();
-      await paymentBecomes(visitor, 'captured');
-      assert.equal(await test('cart-count').textContent(), '0');
-      await visitor.leave();
+        await page.reload();
+        await paymentBecomes(visitor, 'captured');
+        assert.equal(await test('cart-count').textContent(), '0');
+      });
     });
 
     it('is told when the bank declines, and the stock is whole', async () => {
-      const visitor = await enter(browser, shop, { viewport, expected: [refusal(402)] });
-      const sku = await addToCart(visitor, products[2 + index]);
-      const before = await stock(sku);
-      await checkOut(visitor, 'decline');
-      const declined = visitor.page.locator('[data-testid="payment-status"][data-status="declined"], [data-testid="problem"]');
-      await declined.first().waitFor();
-      await picture(visitor.page, `${name}-declined`);
-      assert.equal(await stock(sku), before);
-      await visitor.leave();
+      await visiting(browser, shop, { viewport, expected: [refusal(402)] }, async (visitor) => {
+        const sku = await addToCart(visitor, products[2 + index]);
+        const before = await stock(sku);
+        await checkOut(visitor, 'decline');
+        const declined = visitor.page.locator('[data-testid="payment-status"][data-status="declined"], [data-testid="problem"]');
+        await declined.first().waitFor();
+        await picture(visitor.page, `${name}-declined`);
+        assert.equal(await stock(sku), before);
+      });
     });
 
     it('approves a payment that the bank asks about', async () => {
-      const visitor = await enter(browser, shop, { viewport });
-      const sku = await addToCart(visitor, products[4 + index]);
-      const before = await stock(sku);
-      await checkOut(visitor, 'requires_action');
-      await visitor.page.waitForURL('**/orders/*');
-      await visitor.test('approve-payment').waitFor();
-      await picture(visitor.page, `${name}-approve`);
-      assert.equal(await stock(sku), before - 1, 'the piece is held meanwhile');
-      await visitor.test('approve-payment').click();
-      await paymentBecomes(visitor, 'captured');
-      assert.equal(await stock(sku), before - 1);
-      await visitor.leave();
+      await visiting(browser, shop, { viewport }, async (visitor) => {
+        const sku = await addToCart(visitor, products[4 + index]);
+        const before = await stock(sku);
+        await checkOut(visitor, 'requires_action');
+        await visitor.page.waitForURL('**/orders/*');
+        await visitor.test('approve-payment').waitFor();
+        await picture(visitor.page, `${name}-approve`);
+        assert.equal(await stock(sku), before - 1, 'the piece is held meanwhile');
+        await visitor.test('approve-payment').click();
+        await paymentBecomes(visitor, 'captured');
+        assert.equal(await stock(sku), before - 1);
+      });
     });
 
     it('sees a late payment arrive without touching the page', async () => {
-      const visitor = await enter(browser, shop, { viewport });
-      await addToCart(visitor, products[6 + index]);
-      await checkOut(visitor, 'late');
-      await visitor.page.waitForURL('**/orders/*');
-      await paymentBecomes(visitor, 'captured', 30_000);
-      await visitor.leave();
+      await visiting(browser, shop, { viewport }, async (visitor) => {
+        await addToCart(visitor, products[6 + index]);
+        await checkOut(visitor, 'late');
+        await visitor.page.waitForURL('**/orders/*');
+        await paymentBecomes(visitor, 'captured', 30_000);
+      });
     });
   });
 }
@@ -174,122 +174,122 @@ describe('the way into the room', () => {
 
   it('is Scene Viewer or WebXR on Android', async () => {
     const product = products[0];
-    const visitor = await enter(browser, shop, { viewport: WIDTHS[0].viewport, userAgent: ANDROID });
-    const { recommended, links, sku } = await manifestOf(product, ANDROID);
-    assert.ok(['scene_viewer', 'webxr'].includes(recommended.viewer), recommended.viewer);
-    assert.match(links.scene_viewer, /^intent:\/\/arvr\.google\.com\/scene-viewer\/.*[?&]file=https?.*#Intent;/);
-    await visitor.visit(`/p/${product.handle}?variant=${sku}`);
-    await visitor.test('ar-link').waitFor();
-    if (recommended.viewer === 'scene_viewer') {
-      assert.equal(await visitor.test('ar-link').getAttribute('href'), recommended.url);
-    }
-    await visitor.leave();
+    await visiting(browser, shop, { viewport: WIDTHS[0].viewport, userAgent: ANDROID }, async (visitor) => {
+      const { recommended, links, sku } = await manifestOf(product, ANDROID);
+      assert.ok(['scene_viewer', 'webxr'].includes(recommended.viewer), recommended.viewer);
+      assert.match(links.scene_viewer, /^intent:\/\/arvr\.google\.com\/scene-viewer\/.*[?&]file=https?.*#Intent;/);
+      await visitor.visit(`/p/${product.handle}?variant=${sku}`);
+      await visitor.test('ar-link').waitFor();
+      if (recommended.viewer === 'scene_viewer') {
+        assert.equal(await visitor.test('ar-link').getAttribute('href'), recommended.url);
+      }
+    });
   });
 
   it('is Quick Look on an iPhone, with a model that can be fetched', async () => {
     const product = products[1];
-    const visitor = await enter(browser, shop, { viewport: WIDTHS[0].viewport, userAgent: IPHONE, quickLook: true });
-    const { recommended, links, sku } = await manifestOf(product, IPHONE);
-    assert.equal(recommended.viewer, 'quick_look');
-    await visitor.visit(`/p/${product.handle}?variant=${sku}`);
-    const link = visitor.test('ar-link');
-    await link.waitFor();
-    assert.equal(await link.getAttribute('rel'), 'ar');
-    assert.equal(await link.getAttribute('href'), recommended.url);
-    assert.match(new URL(links.usdz, shop.url).pathname, /\.usdz$/);
-    const model = await fetch(new URL(links.usdz, shop.url));
-    assert.equal(model.status, 200);
-    assert.equal(model.headers.get('content-type'), 'model/vnd.usdz+zip');
-    assert.deepEqual([...new Uint8Array(await model.arrayBuffer()).slice(0, 2)], [0x50, 0x4b]);
-    await visitor.leave();
+    await visiting(browser, shop, { viewport: WIDTHS[0].viewport, userAgent: IPHONE, quickLook: true }, async (visitor) => {
+      const { recommended, links, sku } = await manifestOf(product, IPHONE);
+      assert.equal(recommended.viewer, 'quick_look');
+      await visitor.visit(`/p/${product.handle}?variant=${sku}`);
+      const link = visitor.test('ar-link');
+      await link.waitFor();
+      assert.equal(await link.getAttribute('rel'), 'ar');
+      assert.equal(await link.getAttribute('href'), recommended.url);
+      assert.match(new URL(links.usdz, shop.url).pathname, /\.usdz$/);
+      const model = await fetch(new URL(links.usdz, shop.url));
+      assert.equal(model.status, 200);
+      assert.equal(model.headers.get('content-type'), 'model/vnd.usdz+zip');
+      assert.deepEqual([...new Uint8Array(await model.arrayBuffer()).slice(0, 2)], [0x50, 0x4b]);
+    });
   });
 
   it('is a code for the phone on a desktop', async () => {
     const product = products[2];
-    const visitor = await enter(browser, shop, { viewport: WIDTHS[1].viewport });
-    await visitor.visit(`/p/${product.handle}`);
-    await visitor.test('ar-link').click();
-    await visitor.page.locator('dialog[open] svg.qr').waitFor();
-    await picture(visitor.page, 'desktop-phone-code');
-    await visitor.page.keyboard.press('Escape');
-    await visitor.page.locator('dialog[open]').waitFor({ state: 'detached' });
-    await visitor.leave();
+    await visiting(browser, shop, { viewport: WIDTHS[1].viewport }, async (visitor) => {
+      await visitor.visit(`/p/${product.handle}`);
+      await visitor.test('ar-link').click();
+      await visitor.page.locator('dialog[open] svg.qr').waitFor();
+      await picture(visitor.page, 'desktop-phone-code');
+      await visitor.page.keyboard.press('Escape');
+      await visitor.page.locator('dialog[open]').waitFor({ state: 'detached' });
+    });
   });
 });
 
 describe('the keyboard alone', () => {
   it('is enough to buy', async () => {
-    const visitor = await enter(browser, shop, { viewport: WIDTHS[1].viewport });
-    const { page } = visitor;
-    const press = (key) => page.keyboard.press(key);
-    await visitor.visit(`/search?q=${encodeURIComponent(products[8].title)}`);
-    await visitor.test('product-card').first().waitFor();
-    await tabTo(page, `[data-testid="product-card"] a[href^="/p/${products[8].handle}"]`);
-    await press('Enter');
-    await page.waitForURL('**/p/*');
-    await visitor.test('add-to-cart').waitFor();
-    await tabTo(page, '[data-testid="add-to-cart"]');
-    await press('Enter');
-    await page.waitForFunction(() => document.querySelector('[data-testid="cart-count"]')?.textContent.trim() === '1');
-    await tabTo(page, 'header a[href="/cart"]', 'Shift+Tab');
-    await press('Enter');
-    await visitor.test('checkout-button').waitFor();
-    await tabTo(page, '[data-testid="checkout-button"]');
-    await press('Enter');
-    await page.waitForURL('**/checkout');
-    await page.locator('#email').waitFor();
-    const fields = { email: 'keys@example.com', name: 'Kay Board', line1: 'Tab Lane 9', postal_code: '1010', city: 'Wien' };
-    for (const [name, value] of Object.entries(fields)) {
-      await tabTo(page, `#${name}`);
-      await page.keyboard.type(value);
-    }
-    await tabTo(page, '[data-testid="place-order"]');
-    await press('Enter');
-    await page.waitForURL('**/orders/*');
-    await paymentBecomes(visitor, 'captured');
-    await visitor.leave();
+    await visiting(browser, shop, { viewport: WIDTHS[1].viewport }, async (visitor) => {
+      const { page } = visitor;
+      const press = (key) => page.keyboard.press(key);
+      await visitor.visit(`/search?q=${encodeURIComponent(products[8].title)}`);
+      await visitor.test('product-card').first().waitFor();
+      await tabTo(page, `[data-testid="product-card"] a[href^="/p/${products[8].handle}"]`);
+      await press('Enter');
+      await page.waitForURL('**/p/*');
+      await visitor.test('add-to-cart').waitFor();
+      await tabTo(page, '[data-testid="add-to-cart"]');
+      await press('Enter');
+      await page.waitForFunction(() => document.querySelector('[data-testid="cart-count"]')?.textContent.trim() === '1');
+      await tabTo(page, 'header a[href="/cart"]', 'Shift+Tab');
+      await press('Enter');
+      await visitor.test('checkout-button').waitFor();
+      await tabTo(page, '[data-testid="checkout-button"]');
+      await press('Enter');
+      await page.waitForURL('**/checkout');
+      await page.locator('#email').waitFor();
+      const fields = { email: 'keys@example.com', name: 'Kay Board', line1: 'Tab Lane 9', postal_code: '1010', city: 'Wien' };
+      for (const [name, value] of Object.entries(fields)) {
+        await tabTo(page, `#${name}`);
+        await page.keyboard.type(value);
+      }
+      await tabTo(page, '[data-testid="place-order"]');
+      await press('Enter');
+      await page.waitForURL('**/orders/*');
+      await paymentBecomes(visitor, 'captured');
+    });
   });
 });
 
 describe('an account', () => {
   it('is made, left, entered again, and refused with a wrong password', async () => {
-    const visitor = await enter(browser, shop, { viewport: WIDTHS[1].viewport, expected: [refusal(401)] });
-    const { page, test, visit } = visitor;
-    const email = `visitor-${process.pid}-${Math.floor(performance.timeOrigin)}@example.com`;
-    const password = 'correct horse battery staple';
-    const submit = async (kind, word) => {
-      await page.locator(`#${kind}-email`).fill(email);
-      await page.locator(`#${kind}-password`).fill(word);
-      await test(`${kind}-form`).locator('button[type="submit"]').click();
-    };
-    await visit('/login');
-    await submit('register', password);
-    await page.waitForURL('**/account');
-    await page.getByText(email).first().waitFor();
-    assert.equal((await test('account-email').textContent()).trim(), email);
-    await picture(page, 'desktop-account');
-    await test('logout').click();
-    await page.waitForURL(`${shop.url}/`);
+    await visiting(browser, shop, { viewport: WIDTHS[1].viewport, expected: [refusal(401)] }, async (visitor) => {
+      const { page, test, visit } = visitor;
+      const email = `visitor-${process.pid}-${Math.floor(performance.timeOrigin)}@example.com`;
+      const password = 'correct horse battery staple';
+      const submit = async (kind, word) => {
+        await page.locator(`#${kind}-email`).fill(email);
+        await page.locator(`#${kind}-password`).fill(word);
+        await test(`${kind}-form`).locator('button[type="submit"]').click();
+      };
+      await visit('/login');
+      await submit('register', password);
+      await page.waitForURL('**/account');
+      await page.getByText(email).first().waitFor();
+      assert.equal((await test('account-email').textContent()).trim(), email);
+      await picture(page, 'desktop-account');
+      await test('logout').click();
+      await page.waitForURL(`${shop.url}/`);
 
-    await visit('/login');
-    await submit('login', 'not the password');
-    await test('problem').waitFor();
-    await submit('login', password);
-    await page.waitForURL('**/account');
-    await page.reload();
-    await page.getByText(email).first().waitFor();
-    await visitor.leave();
+      await visit('/login');
+      await submit('login', 'not the password');
+      await test('problem').waitFor();
+      await submit('login', password);
+      await page.waitForURL('**/account');
+      await page.reload();
+      await page.getByText(email).first().waitFor();
+    });
   });
 });
 
 describe('prices', () => {
   it('follow the chosen currency, one without cents too', async () => {
-    const visitor = await enter(browser, shop, { viewport: WIDTHS[1].viewport });
-    await visitor.visit('/');
-    await visitor.test('product-card').first().waitFor();
-    await visitor.test('currency-select').selectOption('JPY');
-    await visitor.page.getByText(/¥\s?[\d,]+/).first().waitFor();
-    assert.doesNotMatch(await visitor.test('product-card').first().innerText(), /¥\s?[\d,]+\.\d/);
-    await visitor.leave();
+    await visiting(browser, shop, { viewport: WIDTHS[1].viewport }, async (visitor) => {
+      await visitor.visit('/');
+      await visitor.test('product-card').first().waitFor();
+      await visitor.test('currency-select').selectOption('JPY');
+      await visitor.page.getByText(/¥\s?[\d,]+/).first().waitFor();
+      assert.doesNotMatch(await visitor.test('product-card').first().innerText(), /¥\s?[\d,]+\.\d/);
+    });
   });
 });

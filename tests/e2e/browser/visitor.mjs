@@ -11,9 +11,9 @@ const FLAGS = [
   '--disable-component-update', '--disable-sync', '--use-angle=swiftshader', '--enable-unsafe-swiftshader',
 ];
 
-/** Longest wait for what a page shall show; 3D models get MODEL_MS. */
-export const PAGE_MS = 15_000;
-export const MODEL_MS = 60_000;
+/** Longest wait for what a page shall show; two busy cores that also draw 3D in software are slow. */
+export const PAGE_MS = 45_000;
+export const MODEL_MS = 120_000;
 
 export const WIDTHS = [
   { name: 'phone', viewport: { width: 390, height: 844 } },
@@ -24,27 +24,19 @@ export function openBrowser() {
   return chromium.launch({ executablePath: process.env.VITRINE_CHROMIUM ?? '/usr/bin/chromium', headless: true, args: FLAGS });
 }
 
-/** Lets a visitor in. `leave` closes the window and fails if the shop misbehaved meanwhile. */
-export async function enter(browser, shop, { viewport, userAgent, quickLook = false, expected = [] } = {}) {
+/**
+ * Lets a visitor in for one journey. Afterwards the window is closed, and the journey fails if the shop misbehaved
+ * meanwhile: asked another host, broke its content policy, threw, or wrote an error that is not `expected`.
+ */
+export async function visiting(browser, shop, options, journey) {
+  const { viewport, userAgent, quickLook = false, expected = [] } = options;
   const context = await browser.newContext({ viewport, ...(userAgent ? { userAgent } : {}), locale: 'en-GB', reducedMotion: 'reduce' });
   const wrongs = [];
-  const host = new URL(shop.url).host;
-  await context.addInitScript(() => {
-    document.addEventListener('securitypolicyviolation', (event) => {
-      console.error(`content security policy: ${event.violatedDirective} refuses ${event.blockedURI}`);
-    });
-  });
-  // Safari alone knows `rel="ar"`; the page asks the browser, not its name.
-  if (quickLook) {
-    await context.addInitScript(() => {
-      const original = DOMTokenList.prototype.supports;
-      DOMTokenList.prototype.supports = function supports(token) {
-        return token === 'ar' || original.call(this, token);
-      };
-    });
-  }
+  await context.addInitScript(reportPolicyViolations);
+  if (quickLook) await context.addInitScript(pretendQuickLook);
   const page = await context.newPage();
   page.setDefaultTimeout(PAGE_MS);
+  const host = new URL(shop.url).host;
   context.on('request', (request) => {
     const url = new URL(request.url());
     if (/^https?:$/.test(url.protocol) && url.host !== host) wrongs.push(`asks another host: ${request.url()}`);
@@ -54,11 +46,33 @@ export async function enter(browser, shop, { viewport, userAgent, quickLook = fa
     if (message.type() === 'error' && !expected.some((pattern) => pattern.test(text))) wrongs.push(`console: ${text}`);
   });
   page.on('pageerror', (error) => wrongs.push(`script: ${error.message}`));
-  const leave = async () => {
-    await context.close();
+  try {
+    await journey({ page, test: (id) => page.getByTestId(id), visit: (path) => page.goto(shop.url + path) });
     assert.deepEqual(wrongs, [], 'the shop misbehaved');
+  } catch (error) {
+    await picture(page, `failed-${(failures += 1)}`);
+    if (error.code !== 'ERR_ASSERTION') error.message += `\non ${page.url()}\n${wrongs.join('\n')}`;
+    throw error;
+  } finally {
+    await context.close();
+  }
+}
+
+let failures = 0;
+
+// Both run inside the page.
+function reportPolicyViolations() {
+  document.addEventListener('securitypolicyviolation', (event) => {
+    console.error(`content security policy: ${event.violatedDirective} refuses ${event.blockedURI}`);
+  });
+}
+
+/** Safari alone knows `rel="ar"`; the page asks the browser what it can do, not for its name. */
+function pretendQuickLook() {
+  const original = DOMTokenList.prototype.supports;
+  DOMTokenList.prototype.supports = function supports(token) {
+    return token === 'ar' || original.call(this, token);
   };
-  return { page, leave, test: (id) => page.getByTestId(id), visit: (path) => page.goto(shop.url + path) };
 }
 
 /** Keeps a picture of the page, where somebody wants pictures. */
