@@ -55,10 +55,13 @@ impl FeedClient {
     /// Checks the settings that concern the feed.
     pub(crate) fn new(settings: &Settings) -> Result<Self, ReplicaError> {
         let refuse = |name, why: &str| ReplicaError::Setting { name, why: why.to_owned() };
-        if settings.feed_urls.is_empty() {
+        let mut urls = Vec::new();
+        for url in &settings.feed_urls {
+            urls.extend(base_url(url)?);
+        }
+        if urls.is_empty() {
             return Err(refuse("feed_urls", "names no origin"));
         }
-        let urls = settings.feed_urls.iter().map(|url| base_url(url)).collect::<Result<_, _>>()?;
         let mut authorization =
             HeaderValue::try_from(format!("Bearer {}", settings.token.expose()))
                 .map_err(|_| refuse("token", "cannot be sent in a header"))?;
@@ -207,8 +210,9 @@ async fn next_data(
     }
 }
 
-/// Takes `http://host[:port]`, with or without a slash behind it.
-fn base_url(url: &str) -> Result<String, ReplicaError> {
+/// Takes `http://host[:port]`, with or without a slash behind it. `None` for a host under `.invalid`
+/// (RFC 6761: it never exists), with which a list says "no other": looking it up could take seconds.
+fn base_url(url: &str) -> Result<Option<String>, ReplicaError> {
     let url = url.trim().trim_end_matches('/');
     let refuse =
         |why: &str| ReplicaError::Setting { name: "feed_urls", why: format!("`{url}` {why}") };
@@ -216,10 +220,12 @@ fn base_url(url: &str) -> Result<String, ReplicaError> {
     if parsed.scheme_str() != Some("http") {
         return Err(refuse("does not begin with http://"));
     }
-    if parsed.host().is_none_or(str::is_empty) || parsed.path() != "/" || parsed.query().is_some() {
+    let host = parsed.host().unwrap_or("");
+    if host.is_empty() || parsed.path() != "/" || parsed.query().is_some() {
         return Err(refuse("is more or less than http://host:port"));
     }
-    Ok(url.to_owned())
+    let is_nowhere = host.rsplit('.').next().is_some_and(|top| top.eq_ignore_ascii_case("invalid"));
+    Ok((!is_nowhere).then(|| url.to_owned()))
 }
 
 #[cfg(test)]
@@ -228,7 +234,9 @@ mod tests {
 
     #[test]
     fn takes_plain_origins_only() {
-        assert_eq!(base_url(" http://127.0.0.1:8081/ ").unwrap(), "http://127.0.0.1:8081");
+        let url = base_url(" http://127.0.0.1:8081/ ").unwrap();
+        assert_eq!(url.as_deref(), Some("http://127.0.0.1:8081"));
+        assert_eq!(base_url("http://none.invalid").unwrap(), None);
         for url in ["", "127.0.0.1:8081", "https://x", "http://", "http://x/path", "http://x/?q"] {
             assert!(base_url(url).is_err(), "{url}");
         }

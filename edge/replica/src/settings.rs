@@ -13,7 +13,8 @@ const GIB: u64 = 1024 * MIB;
 pub struct Settings {
     /// Folder of the copies; created when missing. Everything in it belongs to the follower.
     pub dir: PathBuf,
-    /// Origins that serve the feed, `http://host:port`, tried in this order.
+    /// Origins that serve the feed, `http://host:port`, tried in this order. Hosts under `.invalid`
+    /// stand for none and are left out.
     pub feed_urls: Vec<String>,
     /// The bearer token of the feed.
     pub token: Secret,

@@ -200,7 +200,7 @@ async fn unusable_settings_are_refused() {
     let dir = tempfile::tempdir().unwrap();
     let good = settings(dir.path(), &["http://127.0.0.1:1".to_owned()]);
     let mut bad = Vec::new();
-    for urls in [vec![], vec!["https://x".to_owned()], vec!["nonsense".to_owned()]] {
+    for urls in [vec![], vec!["https://x".to_owned()], vec!["http://none.invalid".to_owned()]] {
         bad.push(replica::Settings { feed_urls: urls, ..good.clone() });
     }
     bad.push(replica::Settings { token: replica::Secret::new("a\nb"), ..good.clone() });
