@@ -68,9 +68,10 @@ const SIDEWAYS: [(&str, &str); 6] = [
     ("app", "media"),
 ];
 
-/// Pure crates that the other side may import, with the reason.
-const SHARED_CORES: [(&str, &str); 1] = [
-    // The edge signs who asks and the origin checks it: one crate, or they drift apart.
+/// Pure crates that more than a shell may import, with the reason.
+const SHARED_CORES: [(&str, &str); 2] = [
+    // The gateway signs who asks and the origin checks it: one crate, or they drift apart.
+    ("gateway-core", "origin-client"),
     ("origin-http", "origin-client"),
 ];
 
@@ -109,6 +110,7 @@ fn is_downwards(from: &Package, to: &Package) -> bool {
         (Layer::Core | Layer::Adapter | Layer::Shell, Layer::Ports)
         | (Layer::Shell, Layer::Core) => true,
         (Layer::Adapter, Layer::Core) => same_side || SHARED_CORES.contains(&pair),
+        (Layer::Core, Layer::Core) => SHARED_CORES.contains(&pair),
         (Layer::Adapter, Layer::Adapter) => SIDEWAYS.contains(&pair),
         (Layer::Shell, Layer::Adapter) => to.name == "spin-ports",
         (Layer::Binary, _) => same_side && to.layer != Layer::Dev,
@@ -116,7 +118,7 @@ fn is_downwards(from: &Package, to: &Package) -> bool {
             Layer::Words | Layer::Ports,
             Layer::Ports | Layer::Core | Layer::Adapter | Layer::Shell | Layer::Binary | Layer::Dev,
         )
-        | (Layer::Core, Layer::Core | Layer::Adapter | Layer::Shell | Layer::Binary | Layer::Dev)
+        | (Layer::Core, Layer::Adapter | Layer::Shell | Layer::Binary | Layer::Dev)
         | (Layer::Adapter | Layer::Shell, Layer::Shell | Layer::Binary | Layer::Dev) => false,
     }
 }
