@@ -418,7 +418,7 @@ async fn readers_see_whole_batches_only_while_changes_stream_in() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn data_and_position_move_in_one_commit() {
-    const TRANSACTIONS: u64 = 3000;
+    const TRANSACTIONS: u64 = 1200;
     let (origin, dir) = (Origin::start().await, tempfile::tempdir().unwrap());
     let put = |position: u64| {
         let mut values = crate::source::item(1, "oak lamp");

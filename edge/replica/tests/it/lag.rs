@@ -8,8 +8,8 @@ use crate::origin::Origin;
 use crate::rng::Rng;
 use crate::{LIMIT, settings, until};
 
-const TRANSACTIONS: usize = 1000;
-const BACKLOG: usize = 4000;
+const TRANSACTIONS: usize = 400;
+const BACKLOG: usize = 2000;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn reports_lag_and_catch_up() {
