@@ -1,7 +1,7 @@
 // Makes @google/model-viewer fit a strict Content-Security-Policy and load no byte from another host.
 //
-// 1. Its shadow root carries an inline <style>, which `style-src 'self'` refuses: the text moves into a constructed
-//    style sheet, which the policy allows.
+// 1. Its shadow root carries an inline <style>, which `style-src 'self'` refuses: the text moves into Lit's `styles`,
+//    a constructed style sheet, which the policy allows.
 // 2. Its defaults for the Draco, KTX2 and Lottie decoders are addresses at Google and jsDelivr. Our models need none
 //    of them; the defaults become paths of our own, so that a foreign model fails here instead of calling out.
 // 3. It carries the meshopt decoder, which compiles WebAssembly as soon as it is loaded and so wants
@@ -12,26 +12,31 @@
 import { readFile } from 'node:fs/promises';
 
 const STYLE = /<style>([\s\S]*?)<\/style>/;
-const TEMPLATE_END = 'render(templateResult, shadowRoot);';
+const TEMPLATE_IMPORT = "import { makeTemplate } from './template.js';";
+const FIRST_STATIC = 'static get is() {';
 /** What the loader asks of the decoder; it never does, as no location is set. */
 const NO_MESHOPT = 'export const MeshoptDecoder = { supported: false, ready: Promise.resolve() };';
 const FOREIGN = /https:\/\/(?:www\.gstatic\.com|cdn\.jsdelivr\.net)\/[^'"]*/g;
 
-/** Moves the template's inline style into a constructed sheet. */
-function withConstructedStyle(source) {
+/** Takes the style out of the template and exports it. */
+function withExportedStyle(source) {
   const style = STYLE.exec(source);
-  if (!style || style[1].includes('${') || !source.includes(TEMPLATE_END)) {
+  if (!style || style[1].includes('${')) {
     throw new Error('model-viewer: template.js has changed; adapt self-hosted-viewer.mjs');
   }
+  return `import { unsafeCSS } from 'lit';
+${source.replace(STYLE, '')}
+export const templateStyles = unsafeCSS(${JSON.stringify(style[1])});`;
+}
+
+/** Gives the element the template's style the way Lit wants it; a sheet set by hand would be replaced on connection. */
+function withLitStyles(source) {
+  if (!source.includes(TEMPLATE_IMPORT) || !source.includes(FIRST_STATIC)) {
+    throw new Error('model-viewer: model-viewer-base.js has changed; adapt self-hosted-viewer.mjs');
+  }
   return source
-    .replace(STYLE, '')
-    .replace(
-      TEMPLATE_END,
-      `${TEMPLATE_END}
-    const sheet = new CSSStyleSheet();
-    sheet.replaceSync(${JSON.stringify(style[1])});
-    shadowRoot.adoptedStyleSheets = [sheet];`,
-    );
+    .replace(TEMPLATE_IMPORT, "import { makeTemplate, templateStyles } from './template.js';")
+    .replace(FIRST_STATIC, `static get styles() { return templateStyles; }\n    ${FIRST_STATIC}`);
 }
 
 /** Points the decoder defaults at our own host, where they are answered with 404. */
@@ -49,7 +54,8 @@ export function selfHostedViewer() {
   return {
     name: 'self-hosted-viewer',
     setup(build) {
-      build.onLoad({ filter: /@google\/model-viewer\/lib\/template\.js$/ }, rewrite(withConstructedStyle));
+      build.onLoad({ filter: /@google\/model-viewer\/lib\/template\.js$/ }, rewrite(withExportedStyle));
+      build.onLoad({ filter: /@google\/model-viewer\/lib\/model-viewer-base\.js$/ }, rewrite(withLitStyles));
       build.onLoad({ filter: /@google\/model-viewer\/lib\/features\/loading\.js$/ }, rewrite(withoutForeignHosts));
       build.onLoad({ filter: /three\/examples\/jsm\/libs\/meshopt_decoder\.module\.js$/ }, () => {
         hasMeshopt = true;
