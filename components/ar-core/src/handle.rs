@@ -55,7 +55,7 @@ impl From<VariableError> for Failure {
     }
 }
 
-/// Answers a request for a manifest. `HEAD` gets what `GET` gets; the HTTP server leaves the body out.
+/// Answers a request for a manifest. `HEAD` gets the head of what `GET` gets.
 pub async fn handle<P: Sql + Variables>(ports: &P, request: Request<Bytes>) -> Response<Bytes> {
     let mut response = answer(ports, &request).await.unwrap_or_else(|failure| match failure {
         Failure::Problem(problem) => problem.into_response(),
@@ -69,6 +69,9 @@ pub async fn handle<P: Sql + Variables>(ports: &P, request: Request<Bytes>) -> R
         response.headers_mut().insert(header::ALLOW, HeaderValue::from_static("GET, HEAD"));
     }
     response.headers_mut().insert(CACHE, HeaderValue::from_static("replica"));
+    if request.method() == Method::HEAD {
+        *response.body_mut() = Bytes::new();
+    }
     response
 }
 

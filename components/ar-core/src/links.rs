@@ -175,7 +175,8 @@ mod tests {
             prop_assert_eq!(parameter(&link, "?file=", '&'), file);
             let shown: String = title.chars().take(TITLE_CHARS_MAX).collect();
             prop_assert_eq!(parameter(&link, "&title=", '&'), shown);
-            prop_assert_eq!(parameter(&link, "S.browser_fallback_url=", ';'), page.clone());
+            let fallback = parameter(&link, "S.browser_fallback_url=", ';');
+            prop_assert_eq!(&fallback, &page);
             prop_assert_eq!((link.matches('#').count(), link.matches(';').count()), (1, 6));
             let banner = Banner { title: &title, subtitle: &path, price: Some(Money::new(1, Currency::Eur)), page: &page };
             let link = quick_look("/m/a.usdz", &banner);

@@ -60,14 +60,12 @@ impl From<BadColumn> for Failure {
     }
 }
 
-/// Answers a request for the catalogue.
-///
-/// `HEAD` gets what `GET` gets: the HTTP server leaves the body out and keeps its length, which no component can
-/// do itself (hosts refuse a `Content-Length` that differs from the body).
+/// Answers a request for the catalogue. `HEAD` gets the head of what `GET` gets.
 pub async fn handle<P: Sql>(ports: &P, request: Request<Bytes>) -> Response<Bytes> {
+    let is_head = request.method() == Method::HEAD;
     let answer = match Route::of(request.uri().path()) {
         None => Err(Problem::of(ErrorKind::NotFound).into()),
-        Some(_) if request.method() != Method::GET && request.method() != Method::HEAD => {
+        Some(_) if request.method() != Method::GET && !is_head => {
             return method_not_allowed();
         }
         Some(route) => {
@@ -84,6 +82,9 @@ pub async fn handle<P: Sql>(ports: &P, request: Request<Bytes>) -> Response<Byte
         }
     });
     response.headers_mut().insert(CACHE, HeaderValue::from_static("replica"));
+    if is_head {
+        *response.body_mut() = Bytes::new();
+    }
     response
 }
 

@@ -128,6 +128,15 @@ fn says_what_is_wrong() {
 }
 
 #[test]
+fn answers_head_with_the_head_alone() {
+    let shop = chairs();
+    let get = shop.get("/v1/products");
+    let head = shop.ask(Request::head("/v1/products").body(Bytes::new()).unwrap());
+    assert!(head.body().is_empty());
+    assert_eq!((head.status(), head.headers()), (get.status(), get.headers()));
+}
+
+#[test]
 fn an_empty_category_is_no_mistake() {
     assert_eq!(chairs().json("/v1/products?category=beds&currency=EUR")["items"], json!([]));
 }

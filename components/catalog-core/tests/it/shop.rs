@@ -9,10 +9,10 @@ use rusqlite::types::{Value, ValueRef};
 use rusqlite::{Connection, params_from_iter};
 
 /// The read model in memory; counts statements and can be told to be away.
-pub struct Shop {
-    pub database: Connection,
-    pub statements: Cell<u32>,
-    pub error: Cell<Option<SqlError>>,
+pub(crate) struct Shop {
+    pub(crate) database: Connection,
+    pub(crate) statements: Cell<u32>,
+    pub(crate) error: Cell<Option<SqlError>>,
 }
 
 impl Sql for Shop {
@@ -41,7 +41,7 @@ impl Shop {
     }
 
     /// Makes the empty tables, and a shop whose own currency is EUR.
-    pub fn empty() -> Self {
+    pub(crate) fn empty() -> Self {
         let database = Connection::open_in_memory().unwrap();
         for statement in api_types::read_model::DDL {
             database.execute_batch(statement).unwrap();
@@ -51,7 +51,7 @@ impl Shop {
     }
 
     /// Adds a product with one variant per SKU, at these prices in EUR and JPY.
-    pub fn add(&self, product: &Product<'_>) {
+    pub(crate) fn add(&self, product: &Product<'_>) {
         let Product { id, handle, title, category, minor, created_at_ms, words, stock } = product;
         let sku = format!("SKU-{id}");
         self.execute(
@@ -98,22 +98,22 @@ impl Shop {
         );
     }
 
-    pub fn execute(&self, statement: &str, parameters: &[Text]) {
+    pub(crate) fn execute(&self, statement: &str, parameters: &[Text]) {
         let values = parameters.iter().map(|Text(value)| value.clone());
         self.database.execute(statement, params_from_iter(values)).unwrap();
     }
 
     /// Asks by `GET`, without a header.
-    pub fn get(&self, path: &str) -> Response<Bytes> {
+    pub(crate) fn get(&self, path: &str) -> Response<Bytes> {
         self.ask(Request::get(path).body(Bytes::new()).unwrap())
     }
 
-    pub fn ask(&self, request: Request<Bytes>) -> Response<Bytes> {
+    pub(crate) fn ask(&self, request: Request<Bytes>) -> Response<Bytes> {
         futures::executor::block_on(catalog_core::handle(self, request))
     }
 
     /// Asks by `GET` and reads the body, which must be a 200.
-    pub fn json(&self, path: &str) -> serde_json::Value {
+    pub(crate) fn json(&self, path: &str) -> serde_json::Value {
         let response = self.get(path);
         let fault = response.extensions().get::<catalog_core::Fault>();
         assert_eq!(response.status(), 200, "{path}: {fault:?}");
@@ -122,20 +122,20 @@ impl Shop {
 }
 
 /// A product of the small shop.
-pub struct Product<'a> {
-    pub id: i64,
-    pub handle: &'a str,
-    pub title: &'a str,
-    pub category: &'a str,
-    pub minor: i64,
-    pub created_at_ms: i64,
-    pub words: &'a str,
-    pub stock: &'a str,
+pub(crate) struct Product<'a> {
+    pub(crate) id: i64,
+    pub(crate) handle: &'a str,
+    pub(crate) title: &'a str,
+    pub(crate) category: &'a str,
+    pub(crate) minor: i64,
+    pub(crate) created_at_ms: i64,
+    pub(crate) words: &'a str,
+    pub(crate) stock: &'a str,
 }
 
 /// A bound value.
 #[derive(Clone)]
-pub struct Text(Value);
+pub(crate) struct Text(Value);
 
 impl From<&str> for Text {
     fn from(text: &str) -> Self {

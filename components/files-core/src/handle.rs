@@ -1,0 +1,259 @@
+//! A request in, a file out.
+
+use api_types::problem::Problem;
+use api_types::validator;
+use bytes::Bytes;
+use domain::{ErrorKind, Timestamp};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, header};
+
+use crate::conditional::{self, Outcome, Version};
+use crate::date;
+use crate::media_type;
+use crate::range::Part;
+use crate::route::{File, Freshness, Mount, Route};
+
+/// Largest file that is served: 10 MiB, held in memory while it is sent. Models are below 3 MB.
+pub const FILE_BYTES_MAX: u64 = 10 * 1_024 * 1_024;
+
+const CACHE: HeaderName = HeaderName::from_static("vitrine-cache");
+const CORP: HeaderName = HeaderName::from_static("cross-origin-resource-policy");
+
+/// What is known of a file without reading it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Facts {
+    /// Its length in bytes.
+    pub length: u64,
+    /// When it was changed, where the host says so.
+    pub modified: Option<Timestamp>,
+}
+
+/// A file system to read from; the paths it is given are made by [`Route`].
+pub trait Disk {
+    /// Looks at a regular file; `None` when there is none.
+    fn facts(&self, location: &str) -> Option<Facts>;
+
+    /// Reads `length` bytes from `start`.
+    ///
+    /// # Errors
+    /// A text for the log, for instance when the file is gone or shorter by now.
+    fn read(&self, location: &str, start: u64, length: u64) -> Result<Bytes, String>;
+}
+
+/// Why an answer is a 500, for the shell's log. Rides in the response's extensions; never sent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Fault(pub String);
+
+/// Answers a request for a file or a page. `HEAD` gets the head of what `GET` gets.
+#[must_use]
+pub fn handle<D: Disk>(disk: &D, request: &Request<Bytes>) -> Response<Bytes> {
+    let is_head = request.method() == Method::HEAD;
+    let mut response = if is_head || request.method() == Method::GET {
+        answer(disk, request, is_head)
+    } else {
+        let mut response = Problem::of(ErrorKind::MethodNotAllowed).into_response();
+        response.headers_mut().insert(header::ALLOW, HeaderValue::from_static("GET, HEAD"));
+        response
+    };
+    let headers = response.headers_mut();
+    headers.insert(CACHE, HeaderValue::from_static("static"));
+    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    if is_head {
+        *response.body_mut() = Bytes::new();
+    }
+    response
+}
+
+fn answer<D: Disk>(disk: &D, request: &Request<Bytes>, is_head: bool) -> Response<Bytes> {
+    let headers = request.headers();
+    let found = match Route::of(request.uri().path()) {
+        Route::File(file) => send(disk, &file, headers, is_head),
+        Route::Page => match send(disk, &Route::shell(), headers, is_head) {
+            Ok(None) => return not_built(),
+            sent => sent,
+        },
+        Route::Unknown => Ok(None),
+    };
+    match found {
+        Ok(Some(response)) => response,
+        Ok(None) => not_found(disk, headers),
+        Err(why) => fault(why),
+    }
+}
+
+fn fault(why: String) -> Response<Bytes> {
+    let mut response = Problem::of(ErrorKind::Internal).into_response();
+    response.extensions_mut().insert(Fault(why));
+    response
+}
+
+fn not_built() -> Response<Bytes> {
+    let title = "The storefront is not built: run `cargo xtask build`";
+    Problem::new(ErrorKind::Unavailable, "storefront-not-built", title)
+        .retry_after(5)
+        .into_response()
+}
+
+/// A browser that navigates gets the storefront, which shows its own "not found"; everyone else a problem.
+fn not_found<D: Disk>(disk: &D, headers: &HeaderMap) -> Response<Bytes> {
+    let wants_page = headers
+        .get(header::ACCEPT)
+        .and_then(|accept| accept.to_str().ok())
+        .is_some_and(|accept| accept.contains("text/html"));
+    let shell = if wants_page {
+        send(disk, &Route::shell(), &HeaderMap::new(), false).ok().flatten()
+    } else {
+        None
+    };
+    let Some(mut response) = shell else {
+        return Problem::of(ErrorKind::NotFound).into_response();
+    };
+    *response.status_mut() = StatusCode::NOT_FOUND;
+    let headers = response.headers_mut();
+    headers.remove(header::ETAG);
+    headers.remove(header::LAST_MODIFIED);
+    headers.remove(header::ACCEPT_RANGES);
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
+}
+
+/// A file as it lies on the disk: itself, or a precompressed sibling.
+struct Variant {
+    location: String,
+    encoding: Option<&'static str>,
+    facts: Facts,
+}
+
+fn send<D: Disk>(
+    disk: &D,
+    file: &File,
+    headers: &HeaderMap,
+    is_head: bool,
+) -> Result<Option<Response<Bytes>>, String> {
+    let Some(variant) = choose(disk, file, headers) else { return Ok(None) };
+    let facts = variant.facts;
+    if facts.length > FILE_BYTES_MAX {
+        return Err(format!("{} has {} bytes", variant.location, facts.length));
+    }
+    // A file that may change is tagged by its bytes, so they are read before anything is decided.
+    let (etag, content) = match file.freshness {
+        Freshness::Immutable => (tag_of_name(file, &variant), None),
+        Freshness::Revalidate => {
+            let content = disk.read(&variant.location, 0, facts.length)?;
+            (validator::entity_tag(&content), Some(content))
+        }
+    };
+    let version = Version { etag, modified: facts.modified, length: facts.length };
+    let outcome = conditional::decide(headers, &version, is_head);
+    let read = |start: u64, length: u64| match &content {
+        _ if is_head => Ok(Bytes::new()),
+        Some(content) => Ok(slice(content, start, length)),
+        None => disk.read(&variant.location, start, length),
+    };
+    let (status, body, length) = match outcome {
+        Outcome::Failed => {
+            return Ok(Some(Problem::of(ErrorKind::PreconditionFailed).into_response()));
+        }
+        Outcome::NotModified => (StatusCode::NOT_MODIFIED, Bytes::new(), None),
+        Outcome::Send(Part::Whole) => (StatusCode::OK, read(0, facts.length)?, Some(facts.length)),
+        Outcome::Send(Part::Bytes { start, length }) => {
+            (StatusCode::PARTIAL_CONTENT, read(start, length)?, Some(length))
+        }
+        Outcome::Send(Part::Unsatisfiable) => {
+            return Ok(Some(unsatisfiable(facts.length)));
+        }
+    };
+    let mut response = Response::new(body);
+    *response.status_mut() = status;
+    describe(response.headers_mut(), file, &variant, &version);
+    if let Outcome::Send(Part::Bytes { start, length }) = outcome {
+        let last = start.saturating_add(length).saturating_sub(1);
+        let range = format!("bytes {start}-{last}/{}", facts.length);
+        insert(response.headers_mut(), header::CONTENT_RANGE, &range);
+    }
+    if let Some(length) = length {
+        response.headers_mut().insert(header::CONTENT_LENGTH, HeaderValue::from(length));
+    }
+    Ok(Some(response))
+}
+
+/// Looks for the best variant that the asker understands and that is there.
+fn choose<D: Disk>(disk: &D, file: &File, headers: &HeaderMap) -> Option<Variant> {
+    let location = file.location();
+    if media_type::is_text(file.extension()) {
+        let accepted = headers.get(header::ACCEPT_ENCODING).and_then(|value| value.to_str().ok());
+        for (encoding, suffix) in [("br", ".br"), ("gzip", ".gz")] {
+            if accepted.is_some_and(|list| accepts(list, encoding)) {
+                let sibling = format!("{location}{suffix}");
+                if let Some(facts) = disk.facts(&sibling) {
+                    return Some(Variant { location: sibling, encoding: Some(encoding), facts });
+                }
+            }
+        }
+    }
+    let facts = disk.facts(&location)?;
+    Some(Variant { location, encoding: None, facts })
+}
+
+fn accepts(list: &str, encoding: &str) -> bool {
+    list.split(',').any(|item| {
+        let (name, weight) = item.split_once(';').unwrap_or((item, ""));
+        let weight = weight.trim().strip_prefix("q=").unwrap_or("1").trim();
+        name.trim().eq_ignore_ascii_case(encoding) && weight.parse::<f32>().is_ok_and(|q| q > 0.0)
+    })
+}
+
+/// The tag of a file whose name changes with its content: of its name, length and encoding.
+fn tag_of_name(file: &File, variant: &Variant) -> String {
+    let encoding = variant.encoding.unwrap_or("");
+    let named = format!("{}\n{}\n{encoding}", file.path, variant.facts.length);
+    validator::entity_tag(named.as_bytes())
+}
+
+fn slice(content: &Bytes, start: u64, length: u64) -> Bytes {
+    let bound = |number: u64| usize::try_from(number).unwrap_or(usize::MAX).min(content.len());
+    content.slice(bound(start)..bound(start.saturating_add(length)))
+}
+
+fn unsatisfiable(length: u64) -> Response<Bytes> {
+    let mut problem = Problem::new(
+        ErrorKind::InvalidInput,
+        "range-not-satisfiable",
+        "There are no such bytes in the file",
+    );
+    problem.status = StatusCode::RANGE_NOT_SATISFIABLE.as_u16();
+    let mut response = problem.into_response();
+    insert(response.headers_mut(), header::CONTENT_RANGE, &format!("bytes */{length}"));
+    response
+}
+
+fn describe(headers: &mut HeaderMap, file: &File, variant: &Variant, version: &Version) {
+    let kind = media_type::of(file.extension()).unwrap_or("application/octet-stream");
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));
+    headers.insert(header::ACCEPT_RANGES, HeaderValue::from_static("bytes"));
+    insert(headers, header::ETAG, &version.etag);
+    if let Some(modified) = version.modified {
+        insert(headers, header::LAST_MODIFIED, &date::write(modified));
+    }
+    let control = match file.freshness {
+        Freshness::Immutable => "public, max-age=31536000, immutable",
+        Freshness::Revalidate => "no-cache",
+    };
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static(control));
+    if media_type::is_text(file.extension()) {
+        headers.insert(header::VARY, HeaderValue::from_static("Accept-Encoding"));
+    }
+    if let Some(encoding) = variant.encoding {
+        headers.insert(header::CONTENT_ENCODING, HeaderValue::from_static(encoding));
+    }
+    if file.mount == Mount::Media {
+        // Native viewers and other shops' pages load models; no cookie and no secret is in them.
+        headers.insert(CORP, HeaderValue::from_static("cross-origin"));
+        headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
+    }
+}
+
+fn insert(headers: &mut HeaderMap, name: HeaderName, text: &str) {
+    if let Ok(value) = HeaderValue::from_str(text) {
+        headers.insert(name, value);
+    }
+}

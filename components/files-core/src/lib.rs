@@ -1,0 +1,24 @@
+//! Answers static files: which file an address means, what a conditional or partial request gets of it.
+//!
+//! Layer: core (L2). No file system: the shell lends one as [`Disk`].
+//! Not here: caching on the node (`edge/cdn`), what the storefront shows (`assets/storefront`).
+//! Start at [`handle`]; [`route`] maps addresses, [`conditional`] and [`range`] are RFC 9110's sections 13 and 14.
+#![warn(
+    missing_docs,
+    clippy::arithmetic_side_effects,
+    clippy::as_conversions,
+    clippy::float_arithmetic,
+    clippy::indexing_slicing,
+    clippy::string_slice,
+    clippy::expect_used,
+    clippy::panic
+)]
+
+pub mod conditional;
+pub mod date;
+mod handle;
+pub mod media_type;
+pub mod range;
+pub mod route;
+
+pub use handle::{Disk, FILE_BYTES_MAX, Facts, Fault, handle};

@@ -1,0 +1,225 @@
+//! What browsers and native viewers see.
+
+use std::collections::BTreeMap;
+
+use bytes::Bytes;
+use domain::Timestamp;
+use files_core::{Disk, FILE_BYTES_MAX, Facts, Fault, handle};
+use http::{Request, Response, header};
+
+const GLB: &str = "/m/0123456789abcdef0123456789abcdef.glb";
+const USDZ: &str = "/m/0123456789abcdef0123456789abcdef.usdz";
+const SHOP: &str = "/assets/shop-ABCD2345.js";
+const BROWSER: (&str, &str) = ("accept", "text/html,application/xhtml+xml,*/*;q=0.8");
+
+#[derive(Default)]
+struct Memory(BTreeMap<String, Bytes>);
+
+impl Memory {
+    fn with(files: &[(&str, &'static str)]) -> Self {
+        let files = files.iter();
+        Self(
+            files
+                .map(|(path, text)| ((*path).to_owned(), Bytes::from_static(text.as_bytes())))
+                .collect(),
+        )
+    }
+
+    fn shop() -> Self {
+        Self::with(&[
+            ("/storefront/index.html", "<!doctype html>"),
+            ("/storefront/robots.txt", "User-agent: *"),
+            ("/storefront/assets/shop-ABCD2345.js", "let shop = 1;"),
+            ("/storefront/assets/shop-ABCD2345.js.br", "br!"),
+            ("/storefront/assets/shop-ABCD2345.js.gz", "gzip"),
+            ("/storefront/secret.html", "not served"),
+            ("/media/0123456789abcdef0123456789abcdef.glb", "glTF0123456789"),
+            ("/media/0123456789abcdef0123456789abcdef.usdz", "PK"),
+        ])
+    }
+
+    fn get(&self, path: &str, headers: &[(&str, &str)]) -> Response<Bytes> {
+        self.ask("GET", path, headers)
+    }
+
+    fn ask(&self, method: &str, path: &str, headers: &[(&str, &str)]) -> Response<Bytes> {
+        let mut request = Request::builder().method(method).uri(path);
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        handle(self, &request.body(Bytes::new()).unwrap())
+    }
+}
+
+impl Disk for Memory {
+    fn facts(&self, location: &str) -> Option<Facts> {
+        let length = u64::try_from(self.0.get(location)?.len()).unwrap();
+        // A name with a size in it stands for a file of that size.
+        Some(Facts { length, modified: Some(Timestamp::from_unix_ms(1_795_348_800_500)) })
+    }
+
+    fn read(&self, location: &str, start: u64, length: u64) -> Result<Bytes, String> {
+        let (start, length) = (usize::try_from(start).unwrap(), usize::try_from(length).unwrap());
+        Ok(self.0.get(location).ok_or("gone")?.slice(start..start + length))
+    }
+}
+
+fn text<'a>(response: &'a Response<Bytes>, name: &str) -> &'a str {
+    response.headers().get(name).map_or("", |value| value.to_str().unwrap())
+}
+
+#[test]
+fn models_are_typed_shared_and_kept_for_a_year() {
+    let shop = Memory::shop();
+    for (path, kind) in [(GLB, "model/gltf-binary"), (USDZ, "model/vnd.usdz+zip")] {
+        let response = shop.get(path, &[]);
+        assert_eq!(response.status(), 200);
+        assert_eq!(text(&response, "content-type"), kind);
+        assert_eq!(text(&response, "cache-control"), "public, max-age=31536000, immutable");
+        assert_eq!(text(&response, "cross-origin-resource-policy"), "cross-origin");
+        assert_eq!(text(&response, "access-control-allow-origin"), "*");
+        assert_eq!(text(&response, "accept-ranges"), "bytes");
+        assert_eq!(text(&response, "content-length"), response.body().len().to_string());
+        assert_eq!(text(&response, "vitrine-cache"), "static");
+        assert_eq!(text(&response, "vary"), "");
+    }
+}
+
+#[test]
+fn sends_parts_of_a_model() {
+    let shop = Memory::shop();
+    let response = shop.get(GLB, &[("range", "bytes=4-6")]);
+    assert_eq!((response.status().as_u16(), response.body().as_ref()), (206, b"012".as_slice()));
+    assert_eq!(text(&response, "content-range"), "bytes 4-6/14");
+    assert_eq!(text(&response, "content-length"), "3");
+    let etag = text(&response, "etag").to_owned();
+    let response = shop.get(GLB, &[("range", "bytes=-2"), ("if-range", &etag)]);
+    assert_eq!((response.status().as_u16(), response.body().as_ref()), (206, b"89".as_slice()));
+    let response = shop.get(GLB, &[("range", "bytes=14-")]);
+    assert_eq!(response.status(), 416);
+    assert_eq!(text(&response, "content-range"), "bytes */14");
+    assert_eq!(text(&response, "content-type"), "application/problem+json");
+}
+
+#[test]
+fn pages_share_one_shell_that_is_always_asked_for_again() {
+    let shop = Memory::shop();
+    for page in ["/", "/c/chairs", "/p/lyra-chair?variant=LYRA-OAK", "/search?q=oak", "/orders/1"] {
+        let response = shop.get(page, &[BROWSER]);
+        assert_eq!(
+            (response.status().as_u16(), response.body().as_ref()),
+            (200, b"<!doctype html>".as_slice())
+        );
+        assert_eq!(text(&response, "cache-control"), "no-cache");
+        assert_eq!(text(&response, "content-type"), "text/html; charset=utf-8");
+        let etag = text(&response, "etag").to_owned();
+        let again = shop.get(page, &[BROWSER, ("if-none-match", &etag)]);
+        assert_eq!((again.status().as_u16(), again.body().len()), (304, 0));
+        assert!(!again.headers().contains_key(header::CONTENT_LENGTH));
+    }
+}
+
+#[test]
+fn the_shells_tag_follows_its_content() {
+    let one = Memory::with(&[("/storefront/index.html", "one")]).get("/", &[]);
+    let two = Memory::with(&[("/storefront/index.html", "two")]).get("/", &[]);
+    assert_ne!(one.headers()[header::ETAG], two.headers()[header::ETAG]);
+}
+
+#[test]
+fn precompressed_siblings_go_to_who_can_read_them() {
+    let shop = Memory::shop();
+    for (accepted, encoding, body) in [
+        ("gzip, deflate, br, zstd", "br", "br!"),
+        ("gzip", "gzip", "gzip"),
+        ("br;q=0, gzip;q=0.5", "gzip", "gzip"),
+        ("identity", "", "let shop = 1;"),
+        ("", "", "let shop = 1;"),
+    ] {
+        let response = shop.get(SHOP, &[("accept-encoding", accepted)]);
+        assert_eq!(text(&response, "content-encoding"), encoding, "{accepted}");
+        assert_eq!(response.body(), body, "{accepted}");
+        assert_eq!(text(&response, "vary"), "Accept-Encoding");
+        assert_eq!(text(&response, "content-type"), "text/javascript; charset=utf-8");
+    }
+    let tags: std::collections::BTreeSet<_> = ["br", "gzip", "identity"]
+        .iter()
+        .map(|accepted| text(&shop.get(SHOP, &[("accept-encoding", accepted)]), "etag").to_owned())
+        .collect();
+    assert_eq!(tags.len(), 3);
+}
+
+#[test]
+fn unknown_addresses_are_a_page_for_browsers_and_a_problem_for_the_rest() {
+    let shop = Memory::shop();
+    for path in
+        ["/nope", "/secret.html", "/m/x.glb", "/assets/none-ABCD2345.js", "/assets/../secret.html"]
+    {
+        let response = shop.get(path, &[BROWSER]);
+        assert_eq!(
+            (response.status().as_u16(), text(&response, "content-type")),
+            (404, "text/html; charset=utf-8")
+        );
+        assert_eq!(text(&response, "cache-control"), "no-store");
+        let response = shop.get(path, &[("accept", "*/*")]);
+        assert_eq!(
+            (response.status().as_u16(), text(&response, "content-type")),
+            (404, "application/problem+json")
+        );
+    }
+}
+
+#[test]
+fn says_so_when_the_storefront_is_not_built() {
+    let empty = Memory::default();
+    let response = empty.get("/", &[BROWSER]);
+    assert_eq!(response.status(), 503);
+    assert!(String::from_utf8_lossy(response.body()).contains("not built"));
+    assert_eq!(empty.get("/nope", &[BROWSER]).status(), 404);
+    assert_eq!(empty.get("/robots.txt", &[]).status(), 404);
+}
+
+#[test]
+fn head_is_get_without_a_body_and_nothing_else_is_allowed() {
+    let shop = Memory::shop();
+    for path in ["/", GLB, SHOP, "/robots.txt", "/nope"] {
+        let (get, head) = (shop.get(path, &[]), shop.ask("HEAD", path, &[]));
+        assert_eq!((head.status(), head.headers()), (get.status(), get.headers()), "{path}");
+        assert!(head.body().is_empty());
+    }
+    for method in ["POST", "PUT", "DELETE", "OPTIONS"] {
+        let response = shop.ask(method, "/", &[]);
+        assert_eq!((response.status().as_u16(), text(&response, "allow")), (405, "GET, HEAD"));
+    }
+}
+
+#[test]
+fn conditions_and_dates_work_on_files() {
+    let shop = Memory::shop();
+    let first = shop.get(GLB, &[]);
+    let modified = text(&first, "last-modified").to_owned();
+    assert_eq!(modified, "Sun, 22 Nov 2026 12:00:00 GMT");
+    assert_eq!(shop.get(GLB, &[("if-modified-since", &modified)]).status(), 304);
+    assert_eq!(shop.get(GLB, &[("if-match", "\"other\"")]).status(), 412);
+}
+
+/// A disk whose one file is larger than may be served.
+struct Huge;
+
+impl Disk for Huge {
+    fn facts(&self, _: &str) -> Option<Facts> {
+        Some(Facts { length: FILE_BYTES_MAX + 1, modified: None })
+    }
+
+    fn read(&self, _: &str, _: u64, _: u64) -> Result<Bytes, String> {
+        Err("must not be read".to_owned())
+    }
+}
+
+#[test]
+fn a_file_over_the_limit_is_never_read() {
+    let response = handle(&Huge, &Request::get(GLB).body(Bytes::new()).unwrap());
+    assert_eq!(response.status(), 500);
+    let fault = response.extensions().get::<Fault>().unwrap();
+    assert!(fault.0.ends_with("has 10485761 bytes"), "{}", fault.0);
+}
