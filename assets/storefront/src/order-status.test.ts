@@ -9,7 +9,7 @@ test('has words for states and shows unknown ones as they are', () => {
 });
 
 test('looks again only at payments that settle by themselves', () => {
-  for (const status of ['processing', 'pending', 'unknown']) assert.ok(isSettling(status), status);
+  for (const status of ['created', 'processing', 'pending', 'unknown']) assert.ok(isSettling(status), status);
   for (const status of ['requires_action', 'captured', 'declined', 'expired']) assert.ok(!isSettling(status), status);
 });
 

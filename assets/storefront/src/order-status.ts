@@ -9,6 +9,7 @@ export interface StatusText {
 }
 
 const PAYMENT: Record<string, StatusText> = {
+  created: { label: 'Payment on its way', tone: 'waiting' },
   pending: { label: 'Payment on its way', tone: 'waiting' },
   processing: { label: 'Payment on its way', tone: 'waiting' },
   unknown: { label: 'Being checked with the bank', tone: 'waiting' },
@@ -57,7 +58,7 @@ export function orderStatus(status: string): StatusText {
 
 /** Tells that the payment is still on its way and will settle without the shopper. */
 export function isSettling(payment: string): boolean {
-  return payment === 'processing' || payment === 'pending' || payment === 'unknown';
+  return ['created', 'pending', 'processing', 'unknown'].includes(payment);
 }
 
 /** Wait before the n-th look (from 0) at an order that is settling: 1 s, half as much more each time, 15 s at most. */
