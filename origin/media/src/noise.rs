@@ -14,11 +14,20 @@ pub fn value(x: f32, y: f32, period: (i32, i32), seed: u32) -> f32 {
     let (fx, fy) = (x.floor(), y.floor());
     let fade = |t: f32| t * t * t * (t * (t * 6.0 - 15.0) + 10.0);
     let (tx, ty) = (fade(x - fx), fade(y - fy));
-    let (ix, iy) = (fx as i32, fy as i32);
-    let at = |dx: i32, dy: i32| lattice(ix + dx, iy + dy, period, seed);
-    let top = at(0, 0) + (at(1, 0) - at(0, 0)) * tx;
-    let bottom = at(0, 1) + (at(1, 1) - at(0, 1)) * tx;
-    top + (bottom - top) * ty
+    let wrap = |i: i32, n: i32| {
+        let low = i.rem_euclid(n);
+        (low as u32, if low + 1 == n { 0 } else { low as u32 + 1 })
+    };
+    let ((x0, x1), (y0, y1)) = (wrap(fx as i32, period.0), wrap(fy as i32, period.1));
+    let salt = seed.wrapping_mul(0x9e37_79b9) ^ 0x51ed_270b;
+    let row = |y: u32| {
+        let y = hash(y ^ salt);
+        let at = |x: u32| (hash(x ^ y) >> 8) as f32 / 16_777_216.0;
+        let left = at(x0);
+        left + (at(x1) - left) * tx
+    };
+    let top = row(y0);
+    top + (row(y1) - top) * ty
 }
 
 /// Several octaves of [`value`] over the unit square, starting with `cells` lattice cells, in 0‥1.

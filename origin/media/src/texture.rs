@@ -47,11 +47,13 @@ impl Texture {
         quality: u8,
         f: impl Fn(f32, f32) -> Vec3,
     ) -> Result<Self, ImageError> {
+        let gamma: Vec<u8> =
+            (0..=8192).map(|i| (linear_to_srgb(i as f32 / 8192.0) * 255.0 + 0.5) as u8).collect();
         let mut rgb = Vec::with_capacity(side * side * 3);
         for y in 0..side {
             for x in 0..side {
                 let c = f((x as f32 + 0.5) / side as f32, (y as f32 + 0.5) / side as f32);
-                rgb.extend(c.to_array().map(|v| (linear_to_srgb(v.clamp(0.0, 1.0)) * 255.0 + 0.5) as u8));
+                rgb.extend(c.to_array().map(|v| gamma[(v.clamp(0.0, 1.0) * 8192.0 + 0.5) as usize]));
             }
         }
         let jpeg = encode_jpeg(&rgb, side, side, quality)?;

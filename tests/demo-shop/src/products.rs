@@ -1,6 +1,10 @@
 //! The designs: each a function from materials to a shaped model with its looks.
 
+mod decor;
+mod lighting;
 mod seating;
+mod storage;
+mod tables;
 
 use std::sync::Arc;
 
@@ -68,6 +72,35 @@ fn look(name: &str, materials: &[&Finish]) -> Look {
 /// All designs.
 pub const DESIGNS: &[Design] = &[
     Design { handle: "lyra-chair", build: seating::lyra },
+    Design { handle: "nido-armchair", build: seating::nido },
+    Design { handle: "halden-sofa", build: seating::halden },
+    Design { handle: "tove-bar-stool", build: seating::tove },
+    Design { handle: "trio-stool", build: seating::trio },
+    Design { handle: "bruma-pouf", build: seating::bruma },
+    Design { handle: "alba-bench", build: seating::alba },
+    Design { handle: "fjord-dining-table", build: tables::fjord },
+    Design { handle: "mesa-coffee-table", build: tables::mesa },
+    Design { handle: "orbit-side-table", build: tables::orbit },
+    Design { handle: "kontor-desk", build: tables::kontor },
+    Design { handle: "duo-nesting-tables", build: tables::duo },
+    Design { handle: "piazza-bistro-table", build: tables::piazza },
+    Design { handle: "luma-table-lamp", build: lighting::luma },
+    Design { handle: "arca-floor-lamp", build: lighting::arca },
+    Design { handle: "pinna-floor-lamp", build: lighting::pinna },
+    Design { handle: "faro-desk-lamp", build: lighting::faro },
+    Design { handle: "kumo-lantern", build: lighting::kumo },
+    Design { handle: "linea-sideboard", build: storage::linea },
+    Design { handle: "trellis-shelf", build: storage::trellis },
+    Design { handle: "cubo-bedside-table", build: storage::cubo },
+    Design { handle: "corda-basket", build: storage::corda },
+    Design { handle: "ramo-coat-stand", build: storage::ramo },
+    Design { handle: "terra-vase", build: decor::terra },
+    Design { handle: "onda-bowl", build: decor::onda },
+    Design { handle: "arco-mirror", build: decor::arco },
+    Design { handle: "palma-planter", build: decor::palma },
+    Design { handle: "lumen-candleholders", build: decor::lumen },
+    Design { handle: "nodo-sculpture", build: decor::nodo },
+    Design { handle: "luna-bookends", build: decor::luna },
 ];
 
 /// What stands in the hero picture.

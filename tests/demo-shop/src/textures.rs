@@ -28,7 +28,7 @@ type Recipe = (&'static str, fn(&str) -> Result<Texture, image::ImageError>);
 const RECIPES: &[Recipe] = &[
     ("oak", |n| wood(n, 0xdcbd92, 0xb88d5c, 11)),
     ("walnut", |n| wood(n, 0x86603f, 0x4c3020, 23)),
-    ("black_ash", |n| wood(n, 0x35312e, 0x1d1b1a, 37)),
+    ("black_ash", |n| wood(n, 0x4a4541, 0x2b2826, 37)),
     ("cherry", |n| wood(n, 0xb9764c, 0x8a4e2e, 41)),
     ("weave", |n| Texture::color(n, 512, 80, |u, v| Vec3::splat(0.62 + 0.38 * weave(u, v)))),
     ("weave_normal", |n| Texture::normal(n, 512, 0.006, weave)),
@@ -63,8 +63,8 @@ pub fn all() -> anyhow::Result<Textures> {
 fn wood(name: &str, light: u32, dark: u32, seed: u32) -> Result<Texture, image::ImageError> {
     let (light, dark) = (srgb_hex(light), srgb_hex(dark));
     Texture::color(name, 1024, 76, move |u, v| {
-        let bend = fractal(u, v, (2, 3), 3, seed);
-        let rings = 14.0 * v + 7.0 * bend + 0.35 * fractal(u, v, (3, 40), 2, seed + 5);
+        let bend = fractal(u, v, (1, 3), 3, seed);
+        let rings = 16.0 * v + 4.2 * bend + 0.35 * fractal(u, v, (3, 40), 2, seed + 5);
         let phase = rings - rings.floor();
         // Growth rings darken slowly and end sharply.
         let ring = smoothstep(0.0, 0.82, phase) * (1.0 - smoothstep(0.86, 1.0, phase));

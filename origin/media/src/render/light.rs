@@ -12,7 +12,7 @@ use crate::math::vec3;
 /// Colour of the key light, a large window.
 pub(super) const KEY: Vec3 = vec3(1.62, 1.57, 1.48);
 /// Colour of the light from all around.
-pub(super) const SKY: Vec3 = vec3(0.86, 0.89, 0.93);
+pub(super) const SKY: Vec3 = vec3(0.88, 0.89, 0.9);
 /// Colour of the light that the floor throws back.
 pub(super) const BOUNCE: Vec3 = vec3(0.56, 0.54, 0.51);
 /// Colour of a lamp's light.

@@ -229,7 +229,7 @@ fn environment(roughness: f32, facing: f32) -> (f32, f32) {
 }
 
 /// How bright the camera takes the scene.
-const EXPOSURE: f32 = 0.5;
+const EXPOSURE: f32 = 0.58;
 
 /// Khronos' neutral tone mapping for products: colours stay what they are, highlights roll off.
 fn toned(color: Vec3) -> Vec3 {
