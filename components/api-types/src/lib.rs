@@ -24,4 +24,5 @@ pub mod order;
 pub mod problem;
 pub mod read_model;
 pub mod reply;
+pub mod token;
 pub mod validator;

@@ -1,0 +1,155 @@
+//! What is added to every answer on its way out.
+
+use http::{HeaderMap, HeaderName, HeaderValue, header};
+
+use crate::cors::Verdict;
+use crate::hygiene;
+use crate::limit::Standing;
+use crate::policy::{Class, Quota, WINDOW};
+
+/// For pages: everything from here, images and workers also from memory, WebAssembly for the 3D decoders.
+const PAGE_CSP: HeaderValue = HeaderValue::from_static(
+    "default-src 'self'; img-src 'self' data: blob:; connect-src 'self' blob: data:; worker-src 'self' blob:; \
+     script-src 'self' 'wasm-unsafe-eval'; style-src 'self' 'unsafe-inline'; frame-ancestors 'none'; base-uri 'self'",
+);
+
+/// For pictures that could carry scripts: opened alone they are inert.
+const SVG_CSP: HeaderValue =
+    HeaderValue::from_static("default-src 'none'; style-src 'unsafe-inline'; sandbox");
+
+/// For everything else: nothing in it is ever run or framed.
+const DATA_CSP: HeaderValue =
+    HeaderValue::from_static("default-src 'none'; frame-ancestors 'none'");
+
+/// The camera is for WebXR on our own pages; the rest is for nobody.
+const PERMISSIONS: HeaderValue = HeaderValue::from_static(
+    "camera=(self), xr-spatial-tracking=(self), fullscreen=(self), geolocation=(), microphone=(), payment=()",
+);
+
+/// The edits of one answer.
+#[derive(Debug, Clone, Default)]
+pub struct ResponseEdits {
+    pub(crate) class: Option<Class>,
+    pub(crate) cors: Verdict,
+    pub(crate) rate: Option<(Quota, Standing)>,
+    pub(crate) request_id: Option<HeaderValue>,
+}
+
+/// Applies the edits to an answer's headers, whoever made it.
+pub fn finish(edits: &ResponseEdits, headers: &mut HeaderMap) {
+    strip(headers);
+    edits.cors.write(headers);
+    if let Some((quota, standing)) = &edits.rate {
+        write_rate(quota, standing, headers);
+    }
+    if let Some(id) = &edits.request_id {
+        headers.insert(HeaderName::from_static("x-request-id"), id.clone());
+    }
+    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    headers.insert(
+        header::REFERRER_POLICY,
+        HeaderValue::from_static("strict-origin-when-cross-origin"),
+    );
+    let kind = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
+    let kind = kind.unwrap_or("").split(';').next().unwrap_or("").trim().to_ascii_lowercase();
+    let policy = match kind.as_str() {
+        "text/html" => {
+            headers.insert(HeaderName::from_static("permissions-policy"), PERMISSIONS);
+            PAGE_CSP
+        }
+        "image/svg+xml" => SVG_CSP,
+        _ => DATA_CSP,
+    };
+    headers.insert(header::CONTENT_SECURITY_POLICY, policy);
+    if edits.class == Some(Class::Media) {
+        let name = HeaderName::from_static("cross-origin-resource-policy");
+        headers.insert(name, HeaderValue::from_static("cross-origin"));
+    }
+}
+
+/// Takes out what inner handlers may not say to clients.
+fn strip(headers: &mut HeaderMap) {
+    let private: Vec<HeaderName> = headers
+        .keys()
+        .filter(|name| {
+            let text = name.as_str();
+            hygiene::is_hop_by_hop(text)
+                || hygiene::is_ours(text)
+                || text.starts_with("spin-")
+                || *name == header::SERVER
+        })
+        .cloned()
+        .collect();
+    for name in private {
+        headers.remove(name);
+    }
+}
+
+/// Writes `RateLimit-Policy` and `RateLimit` (draft-ietf-httpapi-ratelimit-headers-10): structured fields, one item.
+fn write_rate(quota: &Quota, standing: &Standing, headers: &mut HeaderMap) {
+    let Quota { name, .. } = quota;
+    let Standing { limit, remaining, reset_s, .. } = standing;
+    let policy = format!("\"{name}\";q={limit};w={}", WINDOW.as_secs());
+    let now = format!("\"{name}\";r={remaining};t={reset_s}");
+    for (header, text) in [("ratelimit-policy", policy), ("ratelimit", now)] {
+        if let Ok(value) = HeaderValue::from_str(&text) {
+            headers.insert(HeaderName::from_static(header), value);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::policy::OnFailure;
+
+    fn finished(class: Class, kind: &'static str) -> HeaderMap {
+        let quota = Quota { name: "read", requests_max: 5, on_failure: OnFailure::Open };
+        let standing = Standing { is_admitted: true, limit: 5, remaining: 3, reset_s: 15 };
+        let edits = ResponseEdits {
+            class: Some(class),
+            rate: Some((quota, standing)),
+            request_id: Some(HeaderValue::from_static("r1")),
+            ..ResponseEdits::default()
+        };
+        let mut headers = HeaderMap::from_iter([
+            (header::CONTENT_TYPE, HeaderValue::from_static(kind)),
+            (header::SERVER, HeaderValue::from_static("x")),
+            (header::CONNECTION, HeaderValue::from_static("close")),
+            (HeaderName::from_static("x-vitrine-identity"), HeaderValue::from_static("v1")),
+            (HeaderName::from_static("spin-path-info"), HeaderValue::from_static("/")),
+            (header::ETAG, HeaderValue::from_static("\"1\"")),
+        ]);
+        finish(&edits, &mut headers);
+        headers
+    }
+
+    #[test]
+    fn answers_leave_with_our_headers_and_without_inner_ones() {
+        let headers = finished(Class::Edge, "application/json");
+        assert_eq!(headers["ratelimit-policy"], "\"read\";q=5;w=60");
+        assert_eq!(headers["ratelimit"], "\"read\";r=3;t=15");
+        assert_eq!(headers["x-request-id"], "r1");
+        assert_eq!(headers["x-content-type-options"], "nosniff");
+        assert_eq!(headers["etag"], "\"1\"");
+        for gone in ["server", "connection", "x-vitrine-identity", "spin-path-info"] {
+            assert!(!headers.contains_key(gone), "{gone}");
+        }
+    }
+
+    #[test]
+    fn what_an_answer_may_run_depends_on_its_type() {
+        for (class, kind, start) in [
+            (Class::Page, "text/html; charset=utf-8", "default-src 'self';"),
+            (Class::Page, "Text/HTML", "default-src 'self';"),
+            (Class::Media, "image/svg+xml", "default-src 'none'; style-src"),
+            (Class::Edge, "application/json", "default-src 'none'; frame-ancestors"),
+            (Class::Media, "model/gltf-binary", "default-src 'none'; frame-ancestors"),
+        ] {
+            let headers = finished(class, kind);
+            let policy = headers["content-security-policy"].to_str().unwrap();
+            assert!(policy.starts_with(start), "{kind}: {policy}");
+            assert_eq!(headers.contains_key("cross-origin-resource-policy"), class == Class::Media);
+        }
+    }
+}

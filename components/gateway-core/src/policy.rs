@@ -1,0 +1,248 @@
+//! What every route asks of its callers: one table.
+
+use core::time::Duration;
+
+use http::Method;
+
+use crate::path::{self, PathError};
+
+#[cfg(test)]
+mod tests;
+
+/// Who may call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Auth {
+    /// Nobody looks at tokens.
+    None,
+    /// A token is checked if there is one; a bad one is refused.
+    Optional,
+    /// An account's token is demanded.
+    Required,
+}
+
+/// Which browsers on other sites may read the answers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Cors {
+    /// None.
+    Never,
+    /// Those of the variable `cors_origins`.
+    Listed,
+    /// All: models and pictures may be shown anywhere.
+    Everybody,
+}
+
+/// What happens when counters cannot be moved.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OnFailure {
+    /// Requests pass uncounted: a shop that can be read matters more.
+    Open,
+    /// Requests are refused with 503: a login that cannot be limited can be guessed.
+    Closed,
+}
+
+/// Requests per window, per client and per account.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Quota {
+    /// Name, as the `RateLimit` headers say it.
+    pub name: &'static str,
+    /// Requests per [`WINDOW`], before `rate_limit_scale`.
+    pub requests_max: u32,
+    /// What happens when it cannot be counted.
+    pub on_failure: OnFailure,
+}
+
+/// Length of every window: one minute.
+pub const WINDOW: Duration = Duration::from_secs(60);
+
+/// 20 reads a second: a whole office behind one address, browsing.
+const READ: Quota = Quota { name: "read", requests_max: 1_200, on_failure: OnFailure::Open };
+/// Searches cost the most of all reads.
+const SEARCH: Quota = Quota { name: "search", requests_max: 600, on_failure: OnFailure::Open };
+/// 10 changes a second: carts are changed in bursts, and many shoppers may share an address. Stock is guarded by
+/// reservations, not by this.
+const WRITE: Quota = Quota { name: "write", requests_max: 600, on_failure: OnFailure::Open };
+/// What costs the origin an argon2id, and what a guesser would repeat.
+const LOGIN: Quota = Quota { name: "login", requests_max: 10, on_failure: OnFailure::Closed };
+/// Every tab refreshes its token now and then.
+const REFRESH: Quota = Quota { name: "refresh", requests_max: 30, on_failure: OnFailure::Closed };
+
+/// Largest body of a login: 8 KiB.
+const LOGIN_BYTES_MAX: usize = 8 * 1_024;
+/// Largest body of a change: 256 KiB, a thousand cart lines.
+const WRITE_BYTES_MAX: usize = 256 * 1_024;
+
+/// Where a request of the class is answered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Class {
+    /// Pages of the shop.
+    Page,
+    /// The shop's own scripts and styles.
+    Asset,
+    /// Models and pictures.
+    Media,
+    /// The API, from the edge's copy.
+    Edge,
+    /// The API, from the origin: gets a signed identity.
+    Origin,
+}
+
+/// A row of the table.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Policy {
+    /// `*` is one segment, `...` any number of them.
+    pub pattern: &'static str,
+    /// Methods that the row is for.
+    pub methods: Methods,
+    /// Where it is answered.
+    pub class: Class,
+    /// Who may call.
+    pub auth: Auth,
+    /// How often; `None` is unlimited (static files, which any cache answers).
+    pub quota: Option<Quota>,
+    /// Largest request body in bytes.
+    pub body_bytes_max: usize,
+    /// Which other sites may read it.
+    pub cors: Cors,
+}
+
+/// A set of methods. OPTIONS is answered for every path and never listed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Methods {
+    /// GET and HEAD.
+    Read,
+    /// POST.
+    Post,
+    /// POST, PUT, PATCH and DELETE.
+    Write,
+}
+
+impl Methods {
+    /// Returns the methods.
+    #[must_use]
+    pub const fn list(self) -> &'static [Method] {
+        match self {
+            Self::Read => &[Method::GET, Method::HEAD],
+            Self::Post => &[Method::POST],
+            Self::Write => &[Method::POST, Method::PUT, Method::PATCH, Method::DELETE],
+        }
+    }
+}
+
+const fn files(pattern: &'static str, class: Class, cors: Cors) -> Policy {
+    let (methods, auth) = (Methods::Read, Auth::None);
+    Policy { pattern, methods, class, auth, quota: None, body_bytes_max: 0, cors }
+}
+
+const fn edge(pattern: &'static str, quota: Quota) -> Policy {
+    let (methods, class, auth) = (Methods::Read, Class::Edge, Auth::None);
+    Policy {
+        pattern,
+        methods,
+        class,
+        auth,
+        quota: Some(quota),
+        body_bytes_max: 0,
+        cors: Cors::Listed,
+    }
+}
+
+const fn origin(
+    pattern: &'static str,
+    methods: Methods,
+    auth: Auth,
+    quota: Quota,
+    body_bytes_max: usize,
+) -> Policy {
+    let (class, cors) = (Class::Origin, Cors::Listed);
+    Policy { pattern, methods, class, auth, quota: Some(quota), body_bytes_max, cors }
+}
+
+/// The first row whose pattern and method fit decides. Rows with the same pattern stand together.
+pub const TABLE: &[Policy] = &[
+    edge("/v1/products/...", READ),
+    edge("/v1/categories", READ),
+    edge("/v1/search", SEARCH),
+    edge("/v1/ar/...", READ),
+    origin("/.well-known/jwks.json", Methods::Read, Auth::None, READ, 0),
+    origin("/openapi.json", Methods::Read, Auth::None, READ, 0),
+    origin("/v1/auth/login", Methods::Post, Auth::None, LOGIN, LOGIN_BYTES_MAX),
+    origin("/v1/auth/register", Methods::Post, Auth::None, LOGIN, LOGIN_BYTES_MAX),
+    origin("/v1/auth/refresh", Methods::Post, Auth::None, REFRESH, LOGIN_BYTES_MAX),
+    // Logging out must work with a token that has just run out: the refresh token in the body decides.
+    origin("/v1/auth/logout", Methods::Post, Auth::None, REFRESH, LOGIN_BYTES_MAX),
+    origin("/v1/me/...", Methods::Read, Auth::Required, READ, 0),
+    origin("/v1/me/...", Methods::Write, Auth::Required, WRITE, WRITE_BYTES_MAX),
+    origin("/v1/orders", Methods::Read, Auth::Required, READ, 0),
+    origin("/v1/...", Methods::Read, Auth::Optional, READ, 0),
+    origin("/v1/...", Methods::Write, Auth::Optional, WRITE, WRITE_BYTES_MAX),
+    files("/assets/...", Class::Asset, Cors::Never),
+    files("/m/...", Class::Media, Cors::Everybody),
+    files("/...", Class::Page, Cors::Never),
+];
+
+/// What the table says about a path.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Match {
+    /// Rows for the path, one per set of methods; never empty.
+    rows: Vec<&'static Policy>,
+}
+
+impl Match {
+    /// Returns the row for a method.
+    #[must_use]
+    pub fn policy(&self, method: &Method) -> Option<&'static Policy> {
+        self.rows.iter().copied().find(|row| row.methods.list().contains(method))
+    }
+
+    /// Returns every method that the path answers, OPTIONS last.
+    #[must_use]
+    pub fn allowed(&self) -> String {
+        let methods = self.rows.iter().flat_map(|row| row.methods.list());
+        let names: Vec<&str> =
+            methods.chain(core::iter::once(&Method::OPTIONS)).map(Method::as_str).collect();
+        names.join(", ")
+    }
+
+    /// Returns which other sites may read the path.
+    #[must_use]
+    pub fn cors(&self) -> Cors {
+        self.rows.first().map_or(Cors::Never, |row| row.cors)
+    }
+
+    fn pattern(&self) -> Option<&'static str> {
+        self.rows.first().map(|row| row.pattern)
+    }
+}
+
+/// Finds the rows of a path.
+///
+/// # Errors
+/// When the path has no single reading. That includes a path that routers, which see it undecoded, would send
+/// elsewhere than this table thinks.
+pub fn find(raw_path: &str) -> Result<Match, PathError> {
+    let normal = rows(&path::normalise(raw_path)?);
+    // The router trims slashes at both ends and decodes nothing.
+    let routed = rows(raw_path.trim_matches('/'));
+    if normal.pattern() == routed.pattern() { Ok(normal) } else { Err(PathError::Ambiguous) }
+}
+
+fn rows(path: &str) -> Match {
+    let segments: Vec<&str> = path.trim_matches('/').split('/').collect();
+    let fits = |row: &&Policy| matches(row.pattern, &segments);
+    let first = TABLE.iter().find(fits).map_or("/...", |row| row.pattern);
+    Match { rows: TABLE.iter().filter(|row| row.pattern == first).collect() }
+}
+
+fn matches(pattern: &str, segments: &[&str]) -> bool {
+    let mut segments = segments.iter();
+    for part in pattern.trim_matches('/').split('/') {
+        if part == "..." {
+            return true;
+        }
+        match segments.next() {
+            Some(segment) if part == "*" || part == *segment => {}
+            _ => return false,
+        }
+    }
+    segments.next().is_none()
+}
