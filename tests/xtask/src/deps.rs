@@ -31,11 +31,6 @@ pub(crate) fn run(context: &Context) -> Result<()> {
     }
 }
 
-/// The names of our crates.
-pub(crate) fn package_names(workspace: &Workspace) -> Result<Vec<String>> {
-    Ok(read_manifests(workspace)?.into_iter().map(|manifest| manifest.name).collect())
-}
-
 /// Checks every crate of the workspace; returns what was checked, in a sentence.
 fn check(workspace: &Workspace) -> Result<String> {
     let manifests = read_manifests(workspace)?;

@@ -18,8 +18,8 @@ use count::Count;
 
 /// Built for WebAssembly alone: native test binaries of them would only cost time.
 const NOT_NATIVE: [&str; 6] = ["gateway", "catalog", "ar-router", "shop-api", "assets", "guests"];
-/// Crates whose tests need the whole shop; they run apart, one test at a time.
-const WHOLE_STACK: [&str; 1] = ["e2e"];
+/// The crate whose tests need the whole shop; they run apart, one test at a time.
+const WHOLE_STACK: &str = "e2e";
 /// Version of Pixar's package on `PyPI`.
 const USD_CORE: &str = "26.11";
 /// Where the journeys leave their pictures, below the generated files.
@@ -61,6 +61,13 @@ pub(crate) fn run(context: &Context, args: &TestArgs) -> Result<()> {
     run.summarise(started.elapsed())
 }
 
+/// Whether a run has the tests of the whole stack, or all others.
+#[derive(Debug, Clone, Copy)]
+enum Stacks {
+    Only,
+    Without,
+}
+
 struct Run<'a> {
     context: &'a Context,
     name: Option<String>,
@@ -94,10 +101,7 @@ impl Run<'_> {
     }
 
     fn rust(&mut self, ring: Ring) -> Result<()> {
-        let mut command = self.runner();
-        for package in WHOLE_STACK {
-            command.args(["--exclude", package]);
-        }
+        let mut command = self.runner(Stacks::Without);
         let name = match ring {
             Ring::Unit => {
                 command.args(["--lib", "--bins"]);
@@ -114,10 +118,7 @@ impl Run<'_> {
     }
 
     fn whole_stack(&mut self) -> Result<()> {
-        let mut command = self.runner();
-        for package in self.all_packages_but_whole_stack()? {
-            command.args(["--exclude", &package]);
-        }
+        let mut command = self.runner(Stacks::Only);
         self.add_name(&mut command);
         if has_nextest() {
             command.args(["--test-threads", "1"]);
@@ -196,10 +197,12 @@ impl Run<'_> {
         self.record("browser journeys", command)
     }
 
-    /// The program that runs Rust tests, with what they need to find things.
-    fn runner(&self) -> Command {
+    /// The program that runs Rust tests. nextest chooses among tests that are all built already;
+    /// `cargo test` can only choose packages, and may have to build some again.
+    fn runner(&self, stacks: Stacks) -> Command {
         let mut command = self.context.workspace.cargo();
-        if has_nextest() {
+        let is_nextest = has_nextest();
+        if is_nextest {
             command.args(["nextest", "run", "--no-tests", "pass"]);
             if std::env::var_os("CI").is_some() {
                 command.args(["--profile", "ci"]);
@@ -207,7 +210,23 @@ impl Run<'_> {
         } else {
             command.args(["test", "--no-fail-fast"]);
         }
-        select(&mut command);
+        match (is_nextest, stacks) {
+            (true, Stacks::Only) => {
+                select(&mut command);
+                command.args(["--filterset", &format!("package({WHOLE_STACK})")]);
+            }
+            (true, Stacks::Without) => {
+                select(&mut command);
+                command.args(["--filterset", &format!("not package({WHOLE_STACK})")]);
+            }
+            (false, Stacks::Only) => {
+                command.args(["--package", WHOLE_STACK]);
+            }
+            (false, Stacks::Without) => {
+                select(&mut command);
+                command.args(["--exclude", WHOLE_STACK]);
+            }
+        }
         command
     }
 
@@ -269,15 +288,6 @@ impl Run<'_> {
             bail!("tests failed in: {}", failed.join(", "));
         }
         Ok(())
-    }
-
-    /// Packages to leave out so that only whole-stack ones stay, while features stay the same.
-    fn all_packages_but_whole_stack(&self) -> Result<Vec<String>> {
-        let mut packages = crate::deps::package_names(&self.context.workspace)?;
-        packages.retain(|name| {
-            !WHOLE_STACK.contains(&name.as_str()) && !NOT_NATIVE.contains(&name.as_str())
-        });
-        Ok(packages)
     }
 }
 

@@ -133,9 +133,15 @@ fn it_starts_lists_restarts_and_stops_everything_and_keeps_its_data() {
     });
     up.stop();
 
-    let (again, edge) = Up::start(folder.path());
+    let (mut again, edge) = Up::start(folder.path());
     assert_eq!(stock(&edge, &sku), before - 1, "a second start keeps the data");
-    again.stop();
+    let left: Vec<u32> = again.processes().values().map(|(pid, _)| *pid).collect();
+    kill(again.child.id());
+    again.child.wait().unwrap();
+
+    let (third, _) = Up::start(folder.path());
+    assert!(!left.iter().any(|pid| is_alive(*pid)), "what a killed start left over is ended");
+    third.stop();
 }
 
 #[test]
