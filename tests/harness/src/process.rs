@@ -7,9 +7,9 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
 use rustix::process::{Pid, Signal, kill_process};
-use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
-use tokio::process::{Child, ChildStdout, Command};
-use tokio::sync::oneshot;
+use tokio::process::{Child, Command};
+
+use crate::eventually;
 
 /// What a program prints in front of its address when it accepts connections.
 const LISTENING: &str = "listening ";
@@ -90,42 +90,54 @@ impl Process {
     /// Starts it with the same command line: the same data and port. Kills it first if it runs.
     pub async fn restart(&mut self) -> Result<()> {
         self.kill().await?;
-        let (mut child, stdout, log) = self.spawn()?;
-        let (said, listening) = oneshot::channel();
-        tokio::spawn(copy(stdout, log, said));
-        let limit = self.spec.start_limit;
-        match tokio::time::timeout(limit, listening).await {
+        let said_before = self.log().len();
+        let mut child = self.spawn()?;
+        let (name, limit) = (&self.spec.name, self.spec.start_limit);
+        let what = format!("{name} listens");
+        let ended = eventually(limit, &what, || {
+            let ended = child.try_wait().ok().flatten();
+            let url = self.listening_since(said_before);
+            async move { url.map(Ok).or_else(|| ended.map(Err)) }
+        });
+        match ended.await {
             Ok(Ok(url)) => {
                 self.url = url;
                 self.child = Some(child);
                 Ok(())
             }
-            Ok(Err(_)) => {
-                let status = child.wait().await.context("wait for a process that failed")?;
-                bail!("{} ended ({status}) before it listened:\n{}", self.spec.name, self.quote())
+            Ok(Err(status)) => {
+                bail!("{name} ended ({status}) before it listened:\n{}", self.quote())
             }
-            Err(_) => {
-                child.kill().await.with_context(|| format!("kill {}", self.spec.name))?;
-                bail!("{} does not listen after {limit:?}:\n{}", self.spec.name, self.quote())
+            Err(error) => {
+                child.kill().await.with_context(|| format!("kill {name}"))?;
+                bail!("{error:#}:\n{}", self.quote())
             }
         }
     }
 
-    fn spawn(&self) -> Result<(Child, ChildStdout, tokio::fs::File)> {
+    /// Starts the program. It writes into its log by itself: under load, copying would cost the
+    /// machine more than what is measured.
+    fn spawn(&self) -> Result<Child> {
         let log = open_log(&self.spec.log)?;
         let also = log.try_clone().context("share a log file")?;
-        let mut child = Command::new(&self.spec.program)
+        Command::new(&self.spec.program)
             .args(&self.spec.args)
             .envs(self.spec.env.iter().map(|(name, value)| (name, value)))
             .current_dir(&self.spec.folder)
             .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::from(log))
+            .stdout(Stdio::from(log))
+            .stderr(Stdio::from(also))
             .kill_on_drop(true)
             .spawn()
-            .with_context(|| format!("start {}", self.spec.program.display()))?;
-        let stdout = child.stdout.take().context("take a process's output")?;
-        Ok((child, stdout, tokio::fs::File::from_std(also)))
+            .with_context(|| format!("start {}", self.spec.program.display()))
+    }
+
+    fn listening_since(&self, said_before: usize) -> Option<String> {
+        let log = self.log();
+        // A line counts when it is whole.
+        let whole = log.get(said_before..)?.rsplit_once('\n')?.0;
+        let url = whole.lines().find_map(|line| line.strip_prefix(LISTENING))?;
+        Some(url.trim().to_owned())
     }
 
     fn quote(&self) -> String {
@@ -133,23 +145,6 @@ impl Process {
         let from = log.len().saturating_sub(QUOTE_BYTES_MAX);
         let from = (from..=log.len()).find(|at| log.is_char_boundary(*at)).unwrap_or(0);
         log.get(from..).unwrap_or("").to_owned()
-    }
-}
-
-/// Copies output to the log for as long as there is some: a full pipe would stop the process.
-async fn copy(stdout: ChildStdout, mut log: tokio::fs::File, said: oneshot::Sender<String>) {
-    let mut said = Some(said);
-    let mut lines = BufReader::new(stdout).lines();
-    while let Ok(Some(line)) = lines.next_line().await {
-        if let Some(url) = line.strip_prefix(LISTENING)
-            && let Some(said) = said.take()
-        {
-            // Nobody waits any more when the start was given up; the copying goes on.
-            let _ = said.send(url.trim().to_owned());
-        }
-        if log.write_all(format!("{line}\n").as_bytes()).await.is_err() {
-            return;
-        }
     }
 }
 

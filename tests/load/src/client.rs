@@ -10,6 +10,7 @@ use http_body_util::{BodyExt as _, Empty};
 use hyper::client::conn::http1::{SendRequest, handshake};
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
+use tokio::time::timeout;
 
 /// A stuck server ends the measurement instead of holding it.
 const STUCK_LIMIT: Duration = Duration::from_secs(30);
@@ -45,50 +46,61 @@ pub(crate) fn run(turn: &Turn, begin: impl FnOnce(), end: impl FnOnce()) -> Resu
         .build()
         .context("start the client")?;
     runtime.block_on(async {
-        let warm_up = tokio::time::timeout(turn.warm_up + STUCK_LIMIT, all(turn, turn.warm_up));
-        warm_up.await.context("warm up: the server is stuck")??;
+        let uri: Uri = turn.url.parse().context("read the server's address")?;
+        let authority = uri.authority().context("read the server's address")?.as_str();
+        let connecting = timeout(STUCK_LIMIT, connect_all(authority, turn.connections));
+        let connections = connecting.await.context("connect: the server is stuck")??;
+        let warm_up = timeout(turn.warm_up + STUCK_LIMIT, all(connections, turn, turn.warm_up));
+        let (_, connections) = warm_up.await.context("warm up: the server is stuck")??;
         begin();
         let started = Instant::now();
-        let counted = tokio::time::timeout(turn.duration + STUCK_LIMIT, all(turn, turn.duration));
-        let mut measured = counted.await.context("measure: the server is stuck")??;
+        let counted = timeout(turn.duration + STUCK_LIMIT, all(connections, turn, turn.duration));
+        let (mut measured, _) = counted.await.context("measure: the server is stuck")??;
         measured.elapsed = started.elapsed();
         end();
         Ok(measured)
     })
 }
 
-async fn all(turn: &Turn, duration: Duration) -> Result<Measured> {
+/// Lets every connection ask for `duration`, and gives them back.
+async fn all(
+    connections: Vec<Connection>,
+    turn: &Turn,
+    duration: Duration,
+) -> Result<(Measured, Vec<Connection>)> {
     let until = Instant::now() + duration;
+    let (mut sum, mut back) = (Measured::default(), Vec::with_capacity(connections.len()));
     let mut loops = tokio::task::JoinSet::new();
-    for _ in 0..turn.connections {
-        loops.spawn(one(turn.clone(), until));
+    for connection in connections {
+        loops.spawn(one(connection, turn.path.clone(), until));
     }
-    let mut sum = Measured::default();
     while let Some(one) = loops.join_next().await {
-        let one = one.context("run a connection")??;
+        let (one, connection) = one.context("run a connection")??;
         sum.answers += one.answers;
         sum.refusals += one.refusals;
         sum.latencies_us.extend(one.latencies_us);
+        back.push(connection);
     }
-    Ok(sum)
+    Ok((sum, back))
 }
 
-async fn one(turn: Turn, until: Instant) -> Result<Measured> {
-    let uri: Uri = turn.url.parse().context("read the server's address")?;
-    let authority = uri.authority().context("read the server's address")?.as_str().to_owned();
-    let mut sender = connect(&authority).await?;
+async fn one(
+    mut connection: Connection,
+    path: String,
+    until: Instant,
+) -> Result<(Measured, Connection)> {
     let mut measured = Measured::default();
     loop {
         let asked = Instant::now();
         if asked >= until {
-            return Ok(measured);
+            return Ok((measured, connection));
         }
-        let request = Request::get(&turn.path)
-            .header(HOST, &authority)
+        let request = Request::get(&path)
+            .header(HOST, &connection.authority)
             .header(ACCEPT, "application/json")
             .body(Empty::new())
             .context("build a request")?;
-        let answer = sender.send_request(request).await.context("ask")?;
+        let answer = connection.sender.send_request(request).await.context("ask")?;
         let status = answer.status();
         let mut body = answer.into_body();
         let mut bytes = 0;
@@ -102,13 +114,21 @@ async fn one(turn: Turn, until: Instant) -> Result<Measured> {
         } else {
             measured.refusals += 1;
         }
-        if sender.is_closed() {
-            sender = connect(&authority).await?;
+        if connection.sender.ready().await.is_err() {
+            connection = connect(&connection.authority).await?;
         }
     }
 }
 
-async fn connect(authority: &str) -> Result<SendRequest<Empty<Bytes>>> {
+async fn connect_all(authority: &str, count: u32) -> Result<Vec<Connection>> {
+    let mut connections = Vec::new();
+    for _ in 0..count {
+        connections.push(connect(authority).await?);
+    }
+    Ok(connections)
+}
+
+async fn connect(authority: &str) -> Result<Connection> {
     let stream =
         TcpStream::connect(authority).await.with_context(|| format!("reach {authority}"))?;
     stream.set_nodelay(true).context("set up a connection")?;
@@ -118,7 +138,14 @@ async fn connect(authority: &str) -> Result<SendRequest<Empty<Bytes>>> {
     if sender.ready().await.is_err() {
         bail!("{authority} closed a new connection");
     }
-    Ok(sender)
+    Ok(Connection { sender, authority: authority.to_owned() })
+}
+
+/// One kept connection.
+#[derive(Debug)]
+struct Connection {
+    sender: SendRequest<Empty<Bytes>>,
+    authority: String,
 }
 
 #[cfg(test)]
