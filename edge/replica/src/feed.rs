@@ -91,14 +91,15 @@ impl FeedClient {
         self.active == 0
     }
 
-    /// Asks for what came after `position`, waiting for it at the origin.
+    /// Asks for what came after `position`; the origin may wait for it, but no longer than `wait`.
     pub(crate) async fn changes(
         &self,
         epoch: &str,
         position: u64,
         schema_version: u32,
+        wait: Duration,
     ) -> Result<ChangesAnswer, FeedError> {
-        let (wait, limit) = (self.limits.poll_wait, self.limits.batch_transactions);
+        let limit = self.limits.batch_transactions;
         let path = format!(
             "{CHANGES_PATH}?epoch={epoch}&after={position}&schema_version={schema_version}\
              &wait_ms={}&limit={limit}",

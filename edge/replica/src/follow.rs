@@ -91,7 +91,11 @@ impl Follower {
             self.must_rebuild = true;
             return Ok(());
         };
-        let answer = self.feed.changes(&position.epoch, position.position, schema_version).await?;
+        // Out of contact, the first poll does not wait: its answer is what proves the contact.
+        let is_in_contact = self.shared.cells().state == State::Following;
+        let wait = if is_in_contact { self.limits.poll_wait } else { Duration::ZERO };
+        let (epoch, after) = (&position.epoch, position.position);
+        let answer = self.feed.changes(epoch, after, schema_version, wait).await?;
         let body = match answer {
             ChangesAnswer::Body(body) => body,
             ChangesAnswer::Gone => {

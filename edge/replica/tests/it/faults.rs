@@ -298,6 +298,23 @@ async fn a_served_copy_outlives_its_origin_and_heals() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn contact_is_found_at_once_even_where_nothing_happens() {
+    let (mut origin, dir) = (Origin::start().await, tempfile::tempdir().unwrap());
+    let mut settings = settings(dir.path(), &[origin.url()]);
+    settings.limits.poll_wait = 4 * crate::LIMIT;
+    for _ in 0..2 {
+        let replica = Replica::start(settings.clone()).await.unwrap();
+        for _ in 0..2 {
+            until(&replica, "following", |status| status.state == State::Following).await;
+            origin.cut_off().await;
+            until(&replica, "disconnected", |status| status.state == State::Disconnected).await;
+            origin.serve().await;
+        }
+        replica.stop().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn turns_to_the_next_origin_of_the_list() {
     let (mut rng, origin, dir) =
         (Rng::seeded(), Origin::start().await, tempfile::tempdir().unwrap());
