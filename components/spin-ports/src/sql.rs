@@ -5,8 +5,12 @@ use core::fmt;
 use futures::lock::Mutex;
 use ports::{Rows, SQL_ROWS_MAX, Sql, SqlError, SqlValue};
 use spin_sdk::sqlite::{Connection, Error, Value};
+use spin_sdk::wasip3::wit_bindgen::StreamResult;
 
 use crate::SpinPorts;
+
+/// Rows taken over from the host at once: a page of the catalogue and one more. Each crossing costs more than a row.
+const ROWS_PER_READ: usize = 128;
 
 /// The request's connection: opened by the first query, so that all queries of a request read the same file.
 #[derive(Default)]
@@ -27,15 +31,21 @@ impl Sql for SpinPorts {
         };
         let opened = connection.insert(opened);
         let parameters: Vec<Value> = parameters.iter().map(to_wit).collect();
-        let mut result = opened.execute(statement, parameters).await.map_err(from_wit)?;
-        let mut rows = Rows { columns: result.columns().to_vec(), rows: Vec::new() };
-        while let Some(row) = result.next().await {
-            if rows.rows.len() == SQL_ROWS_MAX {
+        let result = opened.execute(statement, parameters).await.map_err(from_wit)?;
+        let (columns, mut stream, end) = result.into_inner();
+        let mut rows = Rows { columns, rows: Vec::new() };
+        loop {
+            let (state, batch) = stream.read(Vec::with_capacity(ROWS_PER_READ)).await;
+            if rows.rows.len().saturating_add(batch.len()) > SQL_ROWS_MAX {
                 return Err(SqlError::TooManyRows);
             }
-            rows.rows.push(row.values.into_iter().map(value).collect());
+            rows.rows
+                .extend(batch.into_iter().map(|row| row.values.into_iter().map(value).collect()));
+            if !matches!(state, StreamResult::Complete(_)) {
+                break;
+            }
         }
-        result.result().await.map_err(from_wit)?;
+        end.await.map_err(from_wit)?;
         Ok(rows)
     }
 }
