@@ -9,10 +9,12 @@ import { Price } from './price';
 export interface ProductCardProps {
   item: ListItem;
   eager?: boolean;
+  /** Level below the heading that the grid stands under. */
+  heading?: 'h2' | 'h3';
 }
 
 /** One product: the whole card is one link with one name. */
-export function ProductCard({ item, eager = false }: ProductCardProps) {
+export function ProductCard({ item, eager = false, heading: Heading = 'h3' }: ProductCardProps) {
   return (
     <li class="card" data-testid="product-card" data-sku={item.sku}>
       <div class="niche">
@@ -24,9 +26,9 @@ export function ProductCard({ item, eager = false }: ProductCardProps) {
         )}
       </div>
       <div class="card-text">
-        <h3>
+        <Heading class="card-title">
           <a href={paths.product(item.handle)}>{item.title}</a>
-        </h3>
+        </Heading>
         <p class="card-price">{item.available ? <Price money={item.price} short /> : <span class="sold-out">Sold out</span>}</p>
         {item.subtitle && <p class="card-subtitle">{item.subtitle}</p>}
       </div>
@@ -40,10 +42,11 @@ export interface ProductGridProps {
   frames?: number;
   /** Cards on the first screen, whose pictures load at once. */
   eager?: number;
+  heading?: 'h2' | 'h3';
 }
 
 /** A grid of products, or of frames while they load. */
-export function ProductGrid({ items, frames = 8, eager = 4 }: ProductGridProps) {
+export function ProductGrid({ items, frames = 8, eager = 4, heading = 'h3' }: ProductGridProps) {
   if (!items) {
     return (
       <ul class="grid" aria-hidden="true">
@@ -59,7 +62,7 @@ export function ProductGrid({ items, frames = 8, eager = 4 }: ProductGridProps) 
   return (
     <ul class="grid">
       {items.map((item, i) => (
-        <ProductCard key={item.handle} item={item} eager={i < eager} />
+        <ProductCard key={item.handle} item={item} eager={i < eager} heading={heading} />
       ))}
     </ul>
   );

@@ -17,7 +17,7 @@ export function ProductList({ list, empty }: ProductListProps) {
   return (
     <>
       <div class={list.isLoading && list.data ? 'is-reloading' : ''} aria-busy={list.isLoading}>
-        <ProductGrid items={list.data} />
+        <ProductGrid items={list.data} heading="h2" />
       </div>
       {list.moreError && <Problem error={list.moreError} doing="browse" onRetry={list.more} />}
       {list.hasMore && !list.moreError && (
