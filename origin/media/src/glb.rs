@@ -43,33 +43,58 @@ impl Buffer {
         self.views.len() - 1
     }
 
-    fn accessor(&mut self, view: usize, component: u32, count: usize, kind: &str, extra: &str) -> usize {
+    fn accessor(
+        &mut self,
+        view: usize,
+        component: u32,
+        count: usize,
+        kind: &str,
+        extra: &str,
+    ) -> usize {
         self.accessors.push(format!(
             r#"{{"bufferView":{view},"componentType":{component},"count":{count},"type":"{kind}"{extra}}}"#
         ));
         self.accessors.len() - 1
     }
 
-    fn floats(&mut self, values: impl Iterator<Item = f32>, count: usize, kind: &str, extra: &str) -> usize {
+    fn floats(
+        &mut self,
+        values: impl Iterator<Item = f32>,
+        count: usize,
+        kind: &str,
+        extra: &str,
+    ) -> usize {
         let data: Vec<u8> = values.flat_map(f32::to_le_bytes).collect();
         let view = self.view(&data, Some(34962));
         self.accessor(view, 5126, count, kind, extra)
     }
 
-    /// Adds a mesh; returns the accessors (position, normal, texture coordinate, index).
-    fn mesh(&mut self, mesh: &Mesh) -> [usize; 4] {
+    /// Adds a mesh with what its materials need; returns its attributes and the index accessor.
+    fn mesh(&mut self, mesh: &Mesh, needs: Needs) -> (String, usize) {
         let count = mesh.positions.len();
         let bounds = mesh.bounds();
         let triple = |v: [f32; 3]| {
             let [x, y, z] = v.map(f64::from);
             format!("[{x},{y},{z}]")
         };
-        let range =
-            format!(r#","min":{},"max":{}"#, triple(bounds.min.to_array()), triple(bounds.max.to_array()));
+        let range = format!(
+            r#","min":{},"max":{}"#,
+            triple(bounds.min.to_array()),
+            triple(bounds.max.to_array())
+        );
         let positions = mesh.positions.iter().flat_map(|p| p.to_array());
         let position = self.floats(positions, count, "VEC3", &range);
         let normal = self.floats(mesh.normals.iter().flat_map(|n| n.to_array()), count, "VEC3", "");
-        let uv = self.floats(mesh.uvs.iter().flat_map(|t| *t), count, "VEC2", "");
+        let mut attributes = format!(r#""POSITION":{position},"NORMAL":{normal}"#);
+        if needs.uvs {
+            let uv = self.floats(mesh.uvs.iter().flat_map(|t| *t), count, "VEC2", "");
+            let _ = write!(attributes, r#","TEXCOORD_0":{uv}"#);
+        }
+        if needs.tangents {
+            let tangents = mesh.tangents();
+            let tangent = self.floats(tangents.iter().flat_map(|t| *t), count, "VEC4", "");
+            let _ = write!(attributes, r#","TANGENT":{tangent}"#);
+        }
         let (data, component): (Vec<u8>, u32) = if count <= 65_535 {
             (mesh.indices.iter().flat_map(|i| (*i as u16).to_le_bytes()).collect(), 5123)
         } else {
@@ -77,7 +102,27 @@ impl Buffer {
         };
         let view = self.view(&data, Some(34963));
         let index = self.accessor(view, component, mesh.indices.len(), "SCALAR", "");
-        [position, normal, uv, index]
+        (attributes, index)
+    }
+}
+
+/// What the materials of a surface need of its mesh; viewers warn about more and guess what is missing.
+#[derive(Clone, Copy)]
+struct Needs {
+    uvs: bool,
+    tangents: bool,
+}
+
+impl Needs {
+    fn of(model: &Model, looks: Looks, slot: usize) -> Self {
+        let shown = model
+            .looks
+            .iter()
+            .enumerate()
+            .filter(|(i, _)| looks == Looks::All || looks == Looks::One(*i));
+        let materials: Vec<&Arc<Material>> = shown.map(|(_, l)| &l.materials[slot]).collect();
+        let tangents = materials.iter().any(|m| m.normal_map.is_some());
+        Self { uvs: tangents || materials.iter().any(|m| m.base_map.is_some()), tangents }
     }
 }
 
@@ -141,7 +186,7 @@ pub fn write(model: &Model, looks: Looks) -> Vec<u8> {
     let mut library = Library::default();
     let mut primitives = Vec::new();
     for (slot, surface) in model.surfaces.iter().enumerate() {
-        let [position, normal, uv, index] = buffer.mesh(&surface.mesh);
+        let (attributes, index) = buffer.mesh(&surface.mesh, Needs::of(model, looks, slot));
         let shown = if let Looks::One(i) = looks { i } else { 0 };
         let material = library.material(&model.looks[shown].materials[slot]);
         let extension = match looks {
@@ -149,7 +194,7 @@ pub fn write(model: &Model, looks: Looks) -> Vec<u8> {
             Looks::All => mappings(model, slot, &mut library),
         };
         primitives.push(format!(
-            r#"{{"attributes":{{"POSITION":{position},"NORMAL":{normal},"TEXCOORD_0":{uv}}},"indices":{index},"material":{material}{extension}}}"#
+            r#"{{"attributes":{{{attributes}}},"indices":{index},"material":{material}{extension}}}"#
         ));
     }
     let json = document(model, looks, &mut buffer, &library, &primitives);
@@ -194,7 +239,8 @@ fn document(
     }
     let textures: Vec<String> =
         (0..images.len()).map(|i| format!(r#"{{"sampler":0,"source":{i}}}"#)).collect();
-    let materials: Vec<String> = library.materials.iter().map(|m| library.material_json(m)).collect();
+    let materials: Vec<String> =
+        library.materials.iter().map(|m| library.material_json(m)).collect();
     let name = quote(&model.name);
     let mut json = String::from(r#"{"asset":{"version":"2.0","generator":"Vitrine media"}"#);
     if looks == Looks::All {
@@ -210,7 +256,8 @@ fn document(
         json,
         r#","scene":0,"scenes":[{{"name":{name},"nodes":[0]}}],"nodes":[{{"name":{name},"mesh":0}}]"#
     );
-    let _ = write!(json, r#","meshes":[{{"name":{name},"primitives":[{}]}}]"#, primitives.join(","));
+    let _ =
+        write!(json, r#","meshes":[{{"name":{name},"primitives":[{}]}}]"#, primitives.join(","));
     let _ = write!(json, r#","materials":[{}]"#, materials.join(","));
     if !images.is_empty() {
         let _ = write!(

@@ -32,7 +32,8 @@ pub struct Bounds {
 
 impl Bounds {
     /// Holds nothing yet.
-    pub const EMPTY: Self = Self { min: Vec3::splat(f32::INFINITY), max: Vec3::splat(f32::NEG_INFINITY) };
+    pub const EMPTY: Self =
+        Self { min: Vec3::splat(f32::INFINITY), max: Vec3::splat(f32::NEG_INFINITY) };
 
     /// Grown to hold `p`.
     #[must_use]
@@ -250,6 +251,35 @@ impl Mesh {
             }
         }
         self
+    }
+
+    /// Directions of growing `u` at each vertex, at right angles to the normal; the fourth number is the side on
+    /// which `v` shrinks, as glTF wants it.
+    #[must_use]
+    pub fn tangents(&self) -> Vec<[f32; 4]> {
+        let mut sums = vec![(Vec3::ZERO, 0.0_f32); self.positions.len()];
+        for t in self.indices.chunks_exact(3) {
+            let [a, b, c] = [t[0] as usize, t[1] as usize, t[2] as usize];
+            let (e1, e2) =
+                (self.positions[b] - self.positions[a], self.positions[c] - self.positions[a]);
+            let (ta, tb, tc) = (self.uvs[a], self.uvs[b], self.uvs[c]);
+            let (u1, v1, u2, v2) = (tb[0] - ta[0], tb[1] - ta[1], tc[0] - ta[0], tc[1] - ta[1]);
+            let det = u1 * v2 - u2 * v1;
+            let side = if det < 0.0 { -1.0 } else { 1.0 };
+            let along = ((e1 * v2 - e2 * v1) * side * 1e4).normalized();
+            for i in [a, b, c] {
+                sums[i].0 += along;
+                sums[i].1 += side;
+            }
+        }
+        let finish = |(n, (sum, side)): (&Vec3, &(Vec3, f32))| {
+            let flat = *sum - *n * n.dot(*sum);
+            let tangent = if flat.length() > 1e-4 { flat.normalized() } else { n.perpendicular() };
+            // The texture's green axis points to smaller `v`.
+            let w = if *side < 0.0 { 1.0 } else { -1.0 };
+            [tangent.x, tangent.y, tangent.z, w]
+        };
+        self.normals.iter().zip(&sums).map(finish).collect()
     }
 
     /// Without triangles that have no area and vertices that no triangle uses.

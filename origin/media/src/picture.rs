@@ -8,7 +8,12 @@ use crate::texture::encode_jpeg;
 ///
 /// # Errors
 /// When the sizes do not fit together.
-pub fn jpeg_within(rgb: &[u8], width: usize, height: usize, bytes_max: usize) -> Result<Vec<u8>, ImageError> {
+pub fn jpeg_within(
+    rgb: &[u8],
+    width: usize,
+    height: usize,
+    bytes_max: usize,
+) -> Result<Vec<u8>, ImageError> {
     let mut quality = 84;
     loop {
         let bytes = encode_jpeg(rgb, width, height, quality)?;

@@ -25,6 +25,7 @@ pub use plate::plate;
 pub use shell::shell;
 pub use sweep::Section;
 pub use sweep::curve;
+pub use sweep::ring;
 pub use sweep::rod;
 pub use sweep::sweep;
 pub use sweep::taper;

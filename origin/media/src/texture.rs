@@ -25,7 +25,12 @@ pub struct Texture {
 ///
 /// # Errors
 /// When the sizes do not fit together.
-pub fn encode_jpeg(rgb: &[u8], width: usize, height: usize, quality: u8) -> Result<Vec<u8>, ImageError> {
+pub fn encode_jpeg(
+    rgb: &[u8],
+    width: usize,
+    height: usize,
+    quality: u8,
+) -> Result<Vec<u8>, ImageError> {
     let mut out = Vec::new();
     JpegEncoder::new_with_quality(&mut out, quality).encode(
         rgb,
@@ -53,7 +58,9 @@ impl Texture {
         for y in 0..side {
             for x in 0..side {
                 let c = f((x as f32 + 0.5) / side as f32, (y as f32 + 0.5) / side as f32);
-                rgb.extend(c.to_array().map(|v| gamma[(v.clamp(0.0, 1.0) * 8192.0 + 0.5) as usize]));
+                rgb.extend(
+                    c.to_array().map(|v| gamma[(v.clamp(0.0, 1.0) * 8192.0 + 0.5) as usize]),
+                );
             }
         }
         let jpeg = encode_jpeg(&rgb, side, side, quality)?;

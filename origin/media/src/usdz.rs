@@ -106,7 +106,9 @@ fn mesh(out: &mut String, root: &str, surface: &Surface, material: &Material) {
     );
     let normals: Vec<[f32; 3]> = mesh.normals.iter().map(|n| n.to_array()).collect();
     tuples(out, normals.iter().map(|a| &a[..]), 3);
-    out.push_str("] (\n            interpolation = \"vertex\"\n        )\n        point3f[] points = [");
+    out.push_str(
+        "] (\n            interpolation = \"vertex\"\n        )\n        point3f[] points = [",
+    );
     let points: Vec<[f32; 3]> = mesh.positions.iter().map(|p| p.to_array()).collect();
     tuples(out, points.iter().map(|a| &a[..]), 5);
     out.push_str("]\n        texCoord2f[] primvars:st = [");
@@ -128,8 +130,11 @@ fn shader_network(out: &mut String, root: &str, m: &Material) {
             "                color3f inputs:diffuseColor.connect = <{path}/BaseColor.outputs:rgb>"
         );
     } else {
-        let _ =
-            writeln!(inputs, "                color3f inputs:diffuseColor = ({}, {}, {})", c.x, c.y, c.z);
+        let _ = writeln!(
+            inputs,
+            "                color3f inputs:diffuseColor = ({}, {}, {})",
+            c.x, c.y, c.z
+        );
     }
     if m.normal_map.is_some() {
         let _ = writeln!(
@@ -160,7 +165,8 @@ fn shader_network(out: &mut String, root: &str, m: &Material) {
         );
     }
     if let Some(map) = &m.base_map {
-        let scale = format!("                float4 inputs:scale = ({}, {}, {}, 1)\n", c.x, c.y, c.z);
+        let scale =
+            format!("                float4 inputs:scale = ({}, {}, {}, 1)\n", c.x, c.y, c.z);
         texture(out, &path, "BaseColor", map, &scale, "sRGB");
     }
     if let Some(map) = &m.normal_map {
@@ -197,7 +203,8 @@ struct Zip {
 impl Zip {
     fn add(&mut self, name: &str, data: &[u8]) {
         let offset = self.bytes.len() as u32;
-        let mut padding = (ALIGNMENT - (self.bytes.len() + 30 + name.len()) % ALIGNMENT) % ALIGNMENT;
+        let mut padding =
+            (ALIGNMENT - (self.bytes.len() + 30 + name.len()) % ALIGNMENT) % ALIGNMENT;
         // An extra field has a head of four bytes of its own.
         if padding > 0 && padding < 4 {
             padding += ALIGNMENT;
@@ -249,7 +256,8 @@ impl Zip {
 fn crc32(data: &[u8]) -> u32 {
     let mut table = [0_u32; 256];
     for (i, entry) in table.iter_mut().enumerate() {
-        *entry = (0..8).fold(i as u32, |c, _| if c & 1 == 1 { 0xedb8_8320 ^ (c >> 1) } else { c >> 1 });
+        *entry =
+            (0..8).fold(i as u32, |c, _| if c & 1 == 1 { 0xedb8_8320 ^ (c >> 1) } else { c >> 1 });
     }
     !data.iter().fold(!0, |c, b| table[((c ^ u32::from(*b)) & 0xff) as usize] ^ (c >> 8))
 }

@@ -84,8 +84,8 @@ impl Seed {
     /// # Errors
     /// When it is not there or not in order.
     pub fn load(path: &Path) -> anyhow::Result<Self> {
-        let text =
-            std::fs::read_to_string(path).with_context(|| format!("read catalogue {}", path.display()))?;
+        let text = std::fs::read_to_string(path)
+            .with_context(|| format!("read catalogue {}", path.display()))?;
         toml::from_str(&text).with_context(|| format!("parse catalogue {}", path.display()))
     }
 }

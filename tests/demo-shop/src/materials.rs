@@ -93,14 +93,20 @@ impl Materials {
     #[must_use]
     pub fn lit_paper(&self, hex: u32) -> Finish {
         let paper = self.textured(format!("paper_{hex:06x}"), hex, 0.9, ("paper", ""));
-        Arc::new(Material { emissive: srgb_hex(hex).scale(Vec3 { x: 0.5, y: 0.42, z: 0.3 }), ..(*paper).clone() })
+        Arc::new(Material {
+            emissive: srgb_hex(hex).scale(Vec3 { x: 0.5, y: 0.42, z: 0.3 }),
+            ..(*paper).clone()
+        })
     }
 
     /// Cloth with a lamp behind it.
     #[must_use]
     pub fn lit_fabric(&self, hex: u32) -> Finish {
         let cloth = self.textured(format!("shade_{hex:06x}"), hex, 0.94, ("weave", "weave_normal"));
-        Arc::new(Material { emissive: srgb_hex(hex).scale(Vec3 { x: 0.46, y: 0.37, z: 0.24 }), ..(*cloth).clone() })
+        Arc::new(Material {
+            emissive: srgb_hex(hex).scale(Vec3 { x: 0.46, y: 0.37, z: 0.24 }),
+            ..(*cloth).clone()
+        })
     }
 
     /// Paint or lacquer in a colour.
@@ -120,7 +126,7 @@ impl Materials {
     /// Brushed brass.
     #[must_use]
     pub fn brass(&self) -> Finish {
-        self.metal(0xcfa765, 0.26)
+        self.metal(0xdfbc7c, 0.26)
     }
 
     /// Polished steel.

@@ -37,7 +37,8 @@ impl Store {
             // Written beside and renamed, so that an interrupted run leaves no half file under a good name.
             let draft = self.folder.join(format!("{name}.{extension}.part"));
             std::fs::write(&draft, bytes).with_context(|| format!("write {}", draft.display()))?;
-            std::fs::rename(&draft, &path).with_context(|| format!("rename to {}", path.display()))?;
+            std::fs::rename(&draft, &path)
+                .with_context(|| format!("rename to {}", path.display()))?;
         }
         Ok(format!("/m/{name}.{extension}"))
     }

@@ -92,7 +92,12 @@ pub fn run(seed: &Path, out: &Path, only: Option<&str>, progress: &Progress) -> 
     write_catalogue(&seed, out, hero, products)
 }
 
-fn work(job: &Job<'_>, store: &Store, materials: &Materials, progress: &Progress) -> anyhow::Result<Made> {
+fn work(
+    job: &Job<'_>,
+    store: &Store,
+    materials: &Materials,
+    progress: &Progress,
+) -> anyhow::Result<Made> {
     match job {
         Job::Hero => {
             let url = hero(store, materials).context("make the hero picture")?;
@@ -100,7 +105,8 @@ fn work(job: &Job<'_>, store: &Store, materials: &Materials, progress: &Progress
             Ok(Made::Hero(url))
         }
         Job::Product(seed, piece) => {
-            let product = product(seed, piece, store).with_context(|| format!("make {}", seed.handle))?;
+            let product =
+                product(seed, piece, store).with_context(|| format!("make {}", seed.handle))?;
             progress.step(&seed.handle);
             Ok(Made::Product(Box::new(product)))
         }
@@ -120,7 +126,9 @@ pub fn piece_of(seed: &SeedProduct, materials: &Materials) -> anyhow::Result<Pie
     let mut looks = Vec::new();
     for variant in &seed.variant {
         let look = piece.model.looks.iter().find(|l| l.name == variant.name);
-        looks.push(look.with_context(|| format!("{} has no look {}", seed.handle, variant.name))?.clone());
+        looks.push(
+            look.with_context(|| format!("{} has no look {}", seed.handle, variant.name))?.clone(),
+        );
     }
     piece.model.looks = looks;
     Ok(piece)
@@ -133,7 +141,11 @@ fn write_catalogue(
     products: Vec<Product>,
 ) -> anyhow::Result<()> {
     let picture_of = |handle: &str| {
-        products.iter().find(|p| p.handle == handle).and_then(|p| p.images.first()).map(|i| i.url.clone())
+        products
+            .iter()
+            .find(|p| p.handle == handle)
+            .and_then(|p| p.images.first())
+            .map(|i| i.url.clone())
     };
     let categories = seed.category.iter().enumerate().map(|(i, c)| Category {
         handle: c.handle.clone(),
@@ -163,7 +175,8 @@ fn product(seed: &SeedProduct, piece: &Piece, store: &Store) -> anyhow::Result<P
         let plain = glb::write(model, glb::Looks::One(i));
         let package = usdz::write(model, i);
         let image_url = store.put(&pictures[i], "jpg")?;
-        let image_alt = format!("{} in {}, seen from the front right", seed.title, v.name.to_lowercase());
+        let image_alt =
+            format!("{} in {}, seen from the front right", seed.title, v.name.to_lowercase());
         images.push(Image { url: image_url.clone(), alt: image_alt.clone() });
         let price = |currency: &str, minor| Price { currency: currency.to_owned(), minor };
         variants.push(Variant {
@@ -229,12 +242,13 @@ fn surfaces(model: &Model) -> impl Iterator<Item = (&media::mesh::Mesh, SurfaceK
 fn photograph(piece: &Piece) -> anyhow::Result<(Vec<Vec<u8>>, Vec<u8>)> {
     let model = &piece.model;
     let scene = Scene::new(surfaces(model), piece.lamps.clone());
-    let points: Vec<Vec3> = model.surfaces.iter().flat_map(|s| s.mesh.positions.iter().copied()).collect();
+    let points: Vec<Vec3> =
+        model.surfaces.iter().flat_map(|s| s.mesh.positions.iter().copied()).collect();
     let view = |(yaw, pitch): (f32, f32)| View {
         yaw,
         pitch,
         field: 20.0,
-        fill: 0.8,
+        fill: 0.85,
         width: PICTURE_SIDE,
         height: PICTURE_SIDE,
     };
@@ -257,7 +271,8 @@ fn hero(store: &Store, materials: &Materials) -> anyhow::Result<String> {
         let design = design.with_context(|| format!("{} has no design", placed.handle))?;
         let piece = (design.build)(materials);
         let look = piece.model.looks.iter().find(|l| l.name == placed.look);
-        let look = look.with_context(|| format!("{} has no look {}", placed.handle, placed.look))?;
+        let look =
+            look.with_context(|| format!("{} has no look {}", placed.handle, placed.look))?;
         for (surface, finish) in piece.model.surfaces.iter().zip(&look.materials) {
             meshes.push(surface.mesh.clone().yawed(placed.yaw).at(placed.x, placed.y, placed.z));
             finishes.push(finish.clone());

@@ -106,6 +106,23 @@ pub const DESIGNS: &[Design] = &[
 /// What stands in the hero picture.
 #[must_use]
 pub fn hero() -> Vec<Placed> {
-    let place = |handle, look, x, z, yaw| Placed { handle, look, x, y: 0.0, z, yaw };
-    vec![place("lyra-chair", "Oak", 0.0, 0.0, 20.0)]
+    let on = |handle, look, x, y, z, yaw| Placed { handle, look, x, y, z, yaw };
+    let place = |handle, look, x, z, yaw| on(handle, look, x, 0.0, z, yaw);
+    vec![
+        place("halden-sofa", "Forest", -0.35, -0.2, 4.0),
+        place("arca-floor-lamp", "Brass and Carrara", -1.35, -0.62, 0.0),
+        place("mesa-coffee-table", "Carrara", -0.25, 0.85, 0.0),
+        on("onda-bowl", "Sand", -0.15, 0.36, 0.8, 0.0),
+        on("lumen-candleholders", "Brass", -0.47, 0.36, 0.88, 20.0),
+        place("nido-armchair", "Rust", 1.25, 0.75, -38.0),
+        place("linea-sideboard", "Walnut", 1.85, -0.75, -4.0),
+        on("luma-table-lamp", "Ochre", 2.35, 0.71, -0.75, 0.0),
+        on("terra-vase", "Celadon", 1.45, 0.71, -0.78, 0.0),
+        on("nodo-sculpture", "Plaster", 1.78, 0.71, -0.72, -20.0),
+        place("palma-planter", "Terracotta", -2.55, -0.4, 0.0),
+        place("bruma-pouf", "Cream", -1.75, 0.85, 0.0),
+        place("orbit-side-table", "Brick", 2.15, 0.45, 200.0),
+        place("arco-mirror", "Brass", -2.15, -1.0, 14.0),
+        place("lyra-chair", "Oak", 2.95, 0.25, -48.0),
+    ]
 }

@@ -71,7 +71,8 @@ fn wood(name: &str, light: u32, dark: u32, seed: u32) -> Result<Texture, image::
         let fibre = fractal(u, v, (6, 170), 3, seed + 9);
         let pore = smoothstep(0.74, 0.86, value(u * 40.0, v * 420.0, (40, 420), seed + 17));
         let tone = fractal(u, v, (1, 4), 2, seed + 31);
-        let t = 0.42 * ring + 0.5 * (fibre - 0.32) + 0.32 * (tone - 0.3) + 0.28 * pore * (0.4 + ring);
+        let t =
+            0.42 * ring + 0.5 * (fibre - 0.32) + 0.32 * (tone - 0.3) + 0.28 * pore * (0.4 + ring);
         light.lerp(dark, t.clamp(0.0, 1.0))
     })
 }
@@ -91,7 +92,8 @@ fn weave(u: f32, v: f32) -> f32 {
 
 /// Curled loops of wool.
 fn boucle(u: f32, v: f32) -> f32 {
-    let (wu, wv) = (u + 0.012 * fractal(u, v, (12, 12), 2, 5), v + 0.012 * fractal(u, v, (12, 12), 2, 8));
+    let (wu, wv) =
+        (u + 0.012 * fractal(u, v, (12, 12), 2, 5), v + 0.012 * fractal(u, v, (12, 12), 2, 8));
     let (near, next, id) = cells(wu, wv, (34, 34), 21);
     let dome = (1.0 - near * near * 1.5).max(0.0);
     let groove = smoothstep(0.0, 0.25, next - near);
@@ -120,7 +122,8 @@ fn marble(name: &str, ground: u32, vein: u32, seed: u32) -> Result<Texture, imag
             let n = fractal(warp_u, warp_v, cells, 4, s);
             pow((1.0 - (n - 0.5).abs() * 2.0).clamp(0.0, 1.0), sharp)
         };
-        let large = ridge((2, 2), seed + 1, 34.0) * smoothstep(0.35, 0.62, fractal(u, v, (2, 2), 2, seed + 9));
+        let large = ridge((2, 2), seed + 1, 34.0)
+            * smoothstep(0.35, 0.62, fractal(u, v, (2, 2), 2, seed + 9));
         let small = ridge((5, 4), seed + 2, 40.0) * 0.4;
         let cloud = (fractal(warp_u, warp_v, (3, 3), 5, seed + 3) - 0.42).max(0.0) * 0.5;
         ground.lerp(vein, (large * 0.85 + small * 0.7 + cloud).clamp(0.0, 0.9))
@@ -146,7 +149,8 @@ fn terrazzo(u: f32, v: f32) -> Vec3 {
 fn speckle(u: f32, v: f32) -> Vec3 {
     let (near, _, id) = cells(u, v, (60, 60), 77);
     let size = 0.16 * hash_unit(id) * hash_unit(id ^ 5);
-    let speck = smoothstep(size + 0.05, size, near) * if hash_unit(id ^ 11) > 0.45 { 1.0 } else { 0.0 };
+    let speck =
+        smoothstep(size + 0.05, size, near) * if hash_unit(id ^ 11) > 0.45 { 1.0 } else { 0.0 };
     let cloud = 0.93 + 0.14 * (fractal(u, v, (5, 5), 4, 12) - 0.5);
     Vec3::splat(cloud * mix(1.0, 0.4, speck * 0.8))
 }
@@ -164,7 +168,8 @@ fn rope(u: f32, v: f32) -> f32 {
 /// Mulberry paper with long fibres.
 fn paper(u: f32, v: f32) -> Vec3 {
     let warp = 0.05 * fractal(u, v, (5, 5), 2, 3);
-    let fibre = fractal(u + warp, v + warp * 2.0, (60, 10), 2, 15) + fractal(u - warp, v, (9, 50), 2, 25);
+    let fibre =
+        fractal(u + warp, v + warp * 2.0, (60, 10), 2, 15) + fractal(u - warp, v, (9, 50), 2, 25);
     let t = smoothstep(1.05, 1.5, fibre);
     srgb_hex(0xf7f0e3).lerp(srgb_hex(0xe2d5bf), 0.7 * t + 0.2 * fractal(u, v, (4, 4), 3, 5))
 }
@@ -173,10 +178,13 @@ fn paper(u: f32, v: f32) -> Vec3 {
 fn leaf(u: f32, v: f32) -> Vec3 {
     let band = fractal(u, v, (14, 2), 3, 8);
     let stripe = smoothstep(0.42, 0.6, band);
-    srgb_hex(0x7f9c62).lerp(srgb_hex(0x2f5137), stripe * 0.85 + 0.1 * fractal(u, v, (4, 60), 2, 5))
+    srgb_hex(0x93b073).lerp(srgb_hex(0x41684a), stripe * 0.85 + 0.1 * fractal(u, v, (4, 60), 2, 5))
 }
 
 /// Unglazed clay.
 fn clay(u: f32, v: f32) -> Vec3 {
-    Vec3::splat(0.8 + 0.3 * (fractal(u, v, (8, 24), 4, 19) - 0.5) + 0.12 * (fractal(u, v, (100, 100), 2, 9) - 0.5))
+    Vec3::splat(
+        0.8 + 0.3 * (fractal(u, v, (8, 24), 4, 19) - 0.5)
+            + 0.12 * (fractal(u, v, (100, 100), 2, 9) - 0.5),
+    )
 }

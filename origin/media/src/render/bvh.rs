@@ -66,7 +66,11 @@ impl Bvh {
         while let Some((node, start, end)) = waiting.pop() {
             let all = items[start..end].iter().fold(Bounds::EMPTY, |b, i| b.union(i.bounds));
             let slot = |first, count| Node { min: all.min, max: all.max, first, count };
-            let cut = if end - start <= LEAF_TRIANGLES_MAX { None } else { split(&mut items[start..end]) };
+            let cut = if end - start <= LEAF_TRIANGLES_MAX {
+                None
+            } else {
+                split(&mut items[start..end])
+            };
             match cut {
                 Some(cut) => {
                     let child = tree.nodes.len();
@@ -80,6 +84,11 @@ impl Bvh {
         }
         tree.triangles = items.iter().map(|i| i.triangle).collect();
         tree
+    }
+
+    /// Whether there are no triangles.
+    pub(super) fn is_empty(&self) -> bool {
+        self.triangles.is_empty()
     }
 
     /// The nearest triangle along a ray, nearer than `far`.

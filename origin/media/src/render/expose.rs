@@ -2,6 +2,7 @@
 
 use crate::math::Vec3;
 use crate::math::hash;
+use crate::math::hash_unit;
 use crate::math::vec3;
 
 use super::camera::Camera;
@@ -11,12 +12,15 @@ use super::scene::Scene;
 
 /// Samples per pixel, placed as four rooks on a chess board.
 pub(super) const SAMPLES: usize = 4;
-const OFFSETS: [(f32, f32); SAMPLES] = [(0.375, 0.125), (0.875, 0.375), (0.125, 0.625), (0.625, 0.875)];
+const OFFSETS: [(f32, f32); SAMPLES] =
+    [(0.375, 0.125), (0.875, 0.375), (0.125, 0.625), (0.625, 0.875)];
 
 /// Stands for the floor instead of a triangle.
 pub(super) const FLOOR: u32 = u32::MAX;
 /// Stands for the background instead of a triangle.
 pub(super) const NOTHING: u32 = u32::MAX - 1;
+/// Width of a bulb with its frosted glass: 9 cm.
+const LAMP_SIZE: f32 = 0.09;
 /// How far the floor is drawn from the middle, in metres; beyond it is background.
 const FLOOR_RADIUS: f32 = 30.0;
 
@@ -84,15 +88,19 @@ pub(super) fn sample_ray(camera: &Camera, index: usize) -> Vec3 {
 pub fn expose<'a>(scene: &'a Scene, camera: &Camera) -> Shot<'a> {
     let studio = Studio::new(camera.right, camera.forward);
     let count = camera.width * camera.height * SAMPLES;
-    let samples: Vec<Sample> = (0..count).map(|i| look(scene, camera, sample_ray(camera, i))).collect();
+    let samples: Vec<Sample> =
+        (0..count).map(|i| look(scene, camera, sample_ray(camera, i))).collect();
     let places: Vec<Place> = (0..count / SAMPLES)
         .map(|pixel| {
             let i = pixel * SAMPLES;
             place(scene, camera, &samples[i], sample_ray(camera, i))
         })
         .collect();
-    let coarse: Vec<Light> =
-        places.iter().enumerate().map(|(pixel, p)| gather(scene, &studio, p, pixel as u32)).collect();
+    let coarse: Vec<Light> = places
+        .iter()
+        .enumerate()
+        .map(|(pixel, p)| gather(scene, &studio, p, pixel as u32))
+        .collect();
     let coarse = filter::smooth(coarse, &places, camera);
     let lights = (0..count)
         .map(|i| {
@@ -119,6 +127,9 @@ fn look(scene: &Scene, camera: &Camera, direction: Vec3) -> Sample {
 }
 
 fn look_through(scene: &Scene, camera: &Camera, samples: &[Sample]) -> Vec<[Sample; 2]> {
+    if !scene.has_glass() {
+        return Vec::new();
+    }
     let layer = |i: usize, near: f32| {
         let direction = sample_ray(camera, i);
         let start = camera.eye + direction * near;
@@ -128,9 +139,6 @@ fn look_through(scene: &Scene, camera: &Camera, samples: &[Sample]) -> Vec<[Samp
         }
     };
     let fronts: Vec<Sample> = (0..samples.len()).map(|i| layer(i, 0.0)).collect();
-    if fronts.iter().all(|s| s.id == NOTHING) {
-        return Vec::new();
-    }
     let second = |(i, front): (usize, &Sample)| {
         let behind = if front.id == NOTHING { *front } else { layer(i, front.t + 1e-4) };
         [*front, behind]
@@ -172,8 +180,10 @@ fn gather(scene: &Scene, studio: &Studio, place: &Place, seed: u32) -> Light {
         seen += if scene.is_blocked(start, ray, 3.0) { 0.16 * bright } else { bright };
     }
     let mut lamp = 0.0;
-    for l in &scene.lamps {
-        let way = l.place - start;
+    for (i, l) in scene.lamps.iter().enumerate() {
+        // A bulb has a size: each pixel sees another point of it, and the filter blends them.
+        let point = |k: u32| hash_unit(seed ^ (i as u32 * 4 + k)) - 0.5;
+        let way = l.place + vec3(point(1), point(2), point(3)) * LAMP_SIZE - start;
         let distance = way.length();
         let direction = way * (1.0 / distance);
         let facing = direction.dot(place.normal);

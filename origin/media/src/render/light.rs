@@ -21,9 +21,9 @@ pub(super) const LAMP: Vec3 = vec3(1.0, 0.72, 0.42);
 pub(super) const FLOOR: Vec3 = vec3(0.872, 0.855, 0.83);
 
 /// Rays towards the key light per pixel.
-pub(super) const KEY_RAYS: usize = 4;
+pub(super) const KEY_RAYS: usize = 3;
 /// Rays into the room per pixel.
-pub(super) const ROOM_RAYS: usize = 8;
+pub(super) const ROOM_RAYS: usize = 6;
 /// How many different sets of rays there are; neighbouring pixels use different ones.
 const SETS: usize = 64;
 
@@ -130,8 +130,8 @@ impl Studio {
     /// What a surface of `roughness` mirrors from `direction`; the key light is dimmed by `key_seen`.
     pub(super) fn mirrored(&self, direction: Vec3, roughness: f32, key_seen: f32) -> Vec3 {
         let soft = 0.03 + roughness * 0.9;
-        let ceiling = mix(0.34, 0.72, smoothstep(-0.1, 0.9, direction.y));
-        let base = mix(0.62, ceiling, smoothstep(-soft - 0.02, soft + 0.02, direction.y));
+        let ceiling = mix(0.5, 0.95, smoothstep(-0.1, 0.9, direction.y));
+        let base = mix(0.72, ceiling, smoothstep(-soft - 0.02, soft + 0.02, direction.y));
         let mut light = SKY * base;
         for (i, b) in self.boxes.iter().enumerate() {
             let seen = if i == 0 { 0.35 + 0.65 * key_seen } else { 1.0 };

@@ -34,7 +34,6 @@ pub struct Scene {
     uvs: Vec<[f32; 2]>,
     triangles: Vec<[u32; 3]>,
     surface_of: Vec<u32>,
-    /// Metres per tile of each surface; textures are scaled by it.
     pub(super) lamps: Vec<Lamp>,
     solid: Bvh,
     seen: Bvh,
@@ -63,7 +62,10 @@ pub(super) struct Skin {
 impl Scene {
     /// Takes one mesh per surface with its kind; surfaces are numbered in this order.
     #[must_use]
-    pub fn new<'a>(surfaces: impl IntoIterator<Item = (&'a Mesh, SurfaceKind)>, lamps: Vec<Lamp>) -> Self {
+    pub fn new<'a>(
+        surfaces: impl IntoIterator<Item = (&'a Mesh, SurfaceKind)>,
+        lamps: Vec<Lamp>,
+    ) -> Self {
         let (mut positions, mut normals, mut uvs) = (Vec::new(), Vec::new(), Vec::new());
         let (mut triangles, mut surface_of, mut kinds) = (Vec::new(), Vec::new(), Vec::new());
         for (number, (mesh, kind)) in surfaces.into_iter().enumerate() {
@@ -71,13 +73,17 @@ impl Scene {
             positions.extend_from_slice(&mesh.positions);
             normals.extend_from_slice(&mesh.normals);
             uvs.extend_from_slice(&mesh.uvs);
-            triangles
-                .extend(mesh.indices.chunks_exact(3).map(|t| [t[0] + base, t[1] + base, t[2] + base]));
+            triangles.extend(
+                mesh.indices.chunks_exact(3).map(|t| [t[0] + base, t[1] + base, t[2] + base]),
+            );
             surface_of.resize(triangles.len(), number as u32);
             kinds.push(kind);
         }
         let tree = |wanted: &dyn Fn(SurfaceKind) -> bool| {
-            let chosen = triangles.iter().enumerate().filter(|(i, _)| wanted(kinds[surface_of[*i] as usize]));
+            let chosen = triangles
+                .iter()
+                .enumerate()
+                .filter(|(i, _)| wanted(kinds[surface_of[*i] as usize]));
             Bvh::new(chosen.map(|(i, t)| (t.map(|v| positions[v as usize]), i as u32)))
         };
         let solid = tree(&|k| k == SurfaceKind::Solid);
@@ -94,6 +100,11 @@ impl Scene {
     /// Glass in front of the distance `far`.
     pub(super) fn glass(&self, origin: Vec3, direction: Vec3, far: f32) -> Option<Hit> {
         self.clear.nearest(origin, direction, far)
+    }
+
+    /// Whether there is any glass.
+    pub(super) fn has_glass(&self) -> bool {
+        !self.clear.is_empty()
     }
 
     /// Whether light cannot pass.

@@ -37,7 +37,8 @@ impl Pyramid {
             })
             .collect();
         let part = |c: u8| table[usize::from(c)];
-        let first = texture.rgb.chunks_exact(3).map(|p| vec3(part(p[0]), part(p[1]), part(p[2]))).collect();
+        let first =
+            texture.rgb.chunks_exact(3).map(|p| vec3(part(p[0]), part(p[1]), part(p[2]))).collect();
         let mut levels: Vec<(usize, Vec<Vec3>)> = vec![(texture.side, first)];
         while let Some((side, pixels)) = levels.last().filter(|l| l.0 > 1) {
             let (side, half) = (*side, side / 2);
@@ -60,16 +61,21 @@ impl Pyramid {
         let low = (level as usize).min(self.levels.len() - 1);
         let high = (low + 1).min(self.levels.len() - 1);
         let near = self.bilinear(low, uv);
-        if high == low { near } else { near.lerp(self.bilinear(high, uv), (level - low as f32).min(1.0)) }
+        if high == low {
+            near
+        } else {
+            near.lerp(self.bilinear(high, uv), (level - low as f32).min(1.0))
+        }
     }
 
     fn bilinear(&self, level: usize, uv: [f32; 2]) -> Vec3 {
         let (side, pixels) = &self.levels[level];
         let wrap = |c: f32| {
-            let c = (c - c.floor()) * *side as f32 - 0.5;
-            let low = c.floor();
-            let index = |i: f32| (i as isize).rem_euclid(*side as isize) as usize;
-            (index(low), index(low + 1.0), c - low)
+            // Sides are powers of two, so that wrapping around is one `and`.
+            let c = c * *side as f32 - 0.5;
+            let whole = c as i32 - i32::from(c < 0.0);
+            let index = |i: i32| (i & (*side as i32 - 1)) as usize;
+            (index(whole), index(whole + 1), c - whole as f32)
         };
         let ((x0, x1, tx), (y0, y1, ty)) = (wrap(uv[0]), wrap(uv[1]));
         let row = |y: usize| pixels[y * side + x0].lerp(pixels[y * side + x1], tx);
@@ -176,7 +182,8 @@ impl Shot<'_> {
             let skin = self.scene.skin(sample.id, sample.u, sample.v);
             let facing = point.normal.dot(view).max(0.25).sqrt();
             let footprint = sample.t * self.camera.pixel() * 0.6 / facing * skin.density;
-            if let Some(map) = material.base_map.as_ref().and_then(|t| palette.pyramids.get(t.name.as_str()))
+            if let Some(map) =
+                material.base_map.as_ref().and_then(|t| palette.pyramids.get(t.name.as_str()))
             {
                 spot.base = spot.base.scale(map.at(skin.uv, footprint));
             }
@@ -208,7 +215,7 @@ impl Shot<'_> {
         // Fibres stand up at the edge of cloth and catch light.
         let edge = 1.0 - facing;
         let fuzz = smoothstep(0.82, 0.95, material.roughness) * edge * edge * edge * 0.3;
-        let body = diffuse + diffuse * fuzz + material.emissive * 1.25;
+        let body = diffuse + diffuse * fuzz + material.emissive * (0.85 + 0.45 * facing);
         match behind {
             Some(behind) => {
                 let edge_opacity = mix(material.opacity, 1.0, 0.35 * edge * edge);
@@ -223,7 +230,12 @@ impl Shot<'_> {
 
 /// How much of the surroundings a rough surface mirrors (Karis' fit of the split sum).
 fn environment(roughness: f32, facing: f32) -> (f32, f32) {
-    let r = (1.0 - roughness, 0.0425 - 0.0275 * roughness, 1.04 - 0.572 * roughness, 0.022 * roughness - 0.04);
+    let r = (
+        1.0 - roughness,
+        0.0425 - 0.0275 * roughness,
+        1.04 - 0.572 * roughness,
+        0.022 * roughness - 0.04,
+    );
     let a = (r.0 * r.0).min(exp(-9.28 * facing * std::f32::consts::LN_2)) * r.0 + r.1;
     (-1.04 * a + r.2, (1.04 * a + r.3).max(0.0))
 }

@@ -43,7 +43,8 @@ fn grain_of(size: Vec3) -> Axis {
 /// Sides of a face grid: sign of the inner corner, tangent of the bevel angle, way along the flat part (-1‥1).
 fn grid_line(bevel_steps: usize, flat_steps: usize) -> Vec<(f32, f32)> {
     let angle = |i: usize| tan(PI / 4.0 * i as f32 / bevel_steps as f32);
-    let mut line: Vec<(f32, f32)> = (0..bevel_steps).map(|i| (-1.0, -angle(bevel_steps - i))).collect();
+    let mut line: Vec<(f32, f32)> =
+        (0..bevel_steps).map(|i| (-1.0, -angle(bevel_steps - i))).collect();
     line.extend((0..=flat_steps).map(|i| (-1.0 + 2.0 * i as f32 / flat_steps as f32, 0.0)));
     line.extend((1..=bevel_steps).map(|i| (1.0, angle(i))));
     line

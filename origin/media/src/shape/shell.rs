@@ -16,7 +16,12 @@ pub fn shell(f: impl Fn(f32, f32) -> Vec3, nu: usize, nv: usize, thickness: f32)
         let (u0, v0) = (u.clamp(e, 1.0 - e), v.clamp(e, 1.0 - e));
         let du = f(u0 + e, v) - f(u0 - e, v);
         let dv = f(u, v0 + e) - f(u, v0 - e);
-        (f(u, v), du.normalized().cross(dv.normalized()).normalized(), du.normalized(), dv.normalized())
+        (
+            f(u, v),
+            du.normalized().cross(dv.normalized()).normalized(),
+            du.normalized(),
+            dv.normalized(),
+        )
     };
     // Around the rim the sheet is a half round: front → rim → back, as rings about the outline.
     let half = thickness * 0.5;
@@ -56,14 +61,16 @@ fn lay_uvs(mesh: &mut Mesh, nu: usize, nv: usize) {
         let middle: Vec<f32> = (0..=nv)
             .scan(0.0, |sum, j| {
                 if j > 0 {
-                    *sum += (mesh.positions[at(nu / 2, j)] - mesh.positions[at(nu / 2, j - 1)]).length();
+                    *sum += (mesh.positions[at(nu / 2, j)] - mesh.positions[at(nu / 2, j - 1)])
+                        .length();
                 }
                 Some(*sum)
             })
             .collect();
         for (j, along) in middle.iter().enumerate() {
-            let width: f32 =
-                (1..=nu).map(|i| (mesh.positions[at(i, j)] - mesh.positions[at(i - 1, j)]).length()).sum();
+            let width: f32 = (1..=nu)
+                .map(|i| (mesh.positions[at(i, j)] - mesh.positions[at(i - 1, j)]).length())
+                .sum();
             let mut across = -width * 0.5;
             for i in 0..=nu {
                 if i > 0 {
@@ -95,8 +102,20 @@ fn rim(
         let (u, v) = outline[i % n];
         let (p, normal, du, dv) = at(u, v);
         let mut out = Vec3::ZERO;
-        out += if u <= 0.0 { -du } else if u >= 1.0 { du } else { Vec3::ZERO };
-        out += if v <= 0.0 { -dv } else if v >= 1.0 { dv } else { Vec3::ZERO };
+        out += if u <= 0.0 {
+            -du
+        } else if u >= 1.0 {
+            du
+        } else {
+            Vec3::ZERO
+        };
+        out += if v <= 0.0 {
+            -dv
+        } else if v >= 1.0 {
+            dv
+        } else {
+            Vec3::ZERO
+        };
         let out = (out - normal * out.dot(normal)).normalized();
         if i > 0 {
             let (pu, pv) = outline[i - 1];

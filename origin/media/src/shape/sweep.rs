@@ -100,7 +100,12 @@ pub fn sweep(path: &[Vec3], section: &Section, up_hint: Vec3, scale: impl Fn(f32
     rings.push((path[0], 0, 0.0, 0.0));
     for k in 0..3 {
         let t = k as f32 / 3.0;
-        rings.push((path[0] + frames[0].0 * (round * t), 0, scale(0.0) * shrink(cap(t)), round * t));
+        rings.push((
+            path[0] + frames[0].0 * (round * t),
+            0,
+            scale(0.0) * shrink(cap(t)),
+            round * t,
+        ));
     }
     let mut along = 0.0;
     for (i, p) in path.iter().enumerate() {
@@ -125,7 +130,11 @@ pub fn sweep(path: &[Vec3], section: &Section, up_hint: Vec3, scale: impl Fn(f32
 }
 
 /// Rings of a section joined into a closed skin.
-fn skin(rings: &[(Vec3, usize, f32, f32)], frames: &[(Vec3, Vec3, Vec3)], section: &[(f32, f32)]) -> Mesh {
+fn skin(
+    rings: &[(Vec3, usize, f32, f32)],
+    frames: &[(Vec3, Vec3, Vec3)],
+    section: &[(f32, f32)],
+) -> Mesh {
     let mut mesh = Mesh::default();
     let n = section.len();
     for (center, frame, scale, along) in rings {
@@ -155,6 +164,38 @@ fn skin(rings: &[(Vec3, usize, f32, f32)], frames: &[(Vec3, Vec3, Vec3)], sectio
 #[must_use]
 pub fn tube(path: &[Vec3], radius: f32, steps: usize) -> Mesh {
     sweep(path, &Section::circle(radius, steps), Vec3::Y, |_| 1.0)
+}
+
+/// A round tube along a closed path (the first point is not repeated), which must stay away from `center`.
+#[must_use]
+pub fn ring(path: &[Vec3], center: Vec3, radius: f32, steps: usize) -> Mesh {
+    let n = path.len();
+    let mut mesh = Mesh::default();
+    let mut along = 0.0;
+    for i in 0..=n {
+        let (before, here, after) = (path[(i + n - 1) % n], path[i % n], path[(i + 1) % n]);
+        if i > 0 {
+            along += (here - before).length();
+        }
+        let tangent = (after - before).normalized();
+        // Frames lean on the centre instead of on their neighbour, so that the last meets the first.
+        let outward = here - center;
+        let right = (outward - tangent * outward.dot(tangent)).normalized();
+        let up = tangent.cross(right);
+        for k in 0..=steps {
+            let a = TAU * k as f32 / steps as f32;
+            let normal = right * cos(a) + up * sin(a);
+            mesh.push(here + normal * radius, normal, [along, radius * a]);
+        }
+    }
+    let row = steps as u32 + 1;
+    for i in 0..n as u32 {
+        for k in 0..steps as u32 {
+            let a = i * row + k;
+            mesh.quad(a, a + 1, a + row + 1, a + row);
+        }
+    }
+    mesh
 }
 
 /// A straight round bar from `a` to `b`.

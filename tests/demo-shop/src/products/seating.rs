@@ -1,8 +1,8 @@
 //! Chairs, sofas, stools.
 
-use media::math::Vec3;
 use media::math::PI;
 use media::math::TAU;
+use media::math::Vec3;
 use media::math::cos;
 use media::math::sin;
 use media::math::smoothstep;
@@ -26,7 +26,8 @@ pub(super) fn lyra(m: &Materials) -> Piece {
         |u, v| {
             let (x, z) = (u * 2.0 - 1.0, 1.0 - v * 2.0);
             let round = 1.0 - 0.16 * (z * z * z * z) - 0.05 * smoothstep(0.0, -1.0, z);
-            let dish = 0.018 * (x * x) + 0.012 * smoothstep(-0.2, -1.0, z) - 0.03 * smoothstep(0.6, 1.0, z);
+            let dish = 0.018 * (x * x) + 0.012 * smoothstep(-0.2, -1.0, z)
+                - 0.03 * smoothstep(0.6, 1.0, z);
             let corner = 1.0 - 0.13 * x * x * x * x;
             vec3(x * 0.225 * round, 0.452 + dish, z * 0.215 * corner)
         },
@@ -61,7 +62,8 @@ pub(super) fn lyra(m: &Materials) -> Piece {
         ],
         6,
     );
-    let rear = shape::sweep(&path, &Section::circle(0.0175, 16), Vec3::Z, |t| 0.62 + 1.3 * t * (1.0 - t));
+    let rear =
+        shape::sweep(&path, &Section::circle(0.0175, 16), Vec3::Z, |t| 0.62 + 1.3 * t * (1.0 - t));
     a.add(wood, &rear.both_sides());
     let rail = shape::rod(vec3(-0.172, 0.425, 0.155), vec3(0.172, 0.425, 0.155), 0.012, 14);
     a.add(wood, &rail);
@@ -77,7 +79,7 @@ pub(super) fn lyra(m: &Materials) -> Piece {
 /// A lounge chair: a tub of bouclé around a loose cushion, on short legs.
 pub(super) fn nido(m: &Materials) -> Piece {
     let mut a = Assembly::new();
-    let cloth = a.surface("Upholstery", 0.42);
+    let cloth = a.surface("Upholstery", 0.3);
     let wood = a.surface("Legs", 0.6);
     let tub = shape::shell(
         |u, v| {
@@ -94,7 +96,8 @@ pub(super) fn nido(m: &Materials) -> Piece {
         0.105,
     );
     a.add(cloth, &tub);
-    let base = shape::plate(&shape::outline_superellipse(0.315, 0.335, 2.3, 72), 0.16, 0.05).at(0.0, 0.15, 0.02);
+    let base = shape::plate(&shape::outline_superellipse(0.315, 0.335, 2.3, 72), 0.16, 0.05)
+        .at(0.0, 0.15, 0.02);
     a.add(cloth, &base);
     let outline = shape::outline_superellipse(0.285, 0.32, 2.4, 72);
     let seat = shape::plate(&outline, 0.15, 0.07).deformed(|p| {
@@ -111,8 +114,13 @@ pub(super) fn nido(m: &Materials) -> Piece {
     a.add(cloth, &pillow.at(0.0, 0.575, -0.17));
     let leg = shape::taper(vec3(0.2, 0.17, 0.21), vec3(0.245, 0.0, 0.255), 0.024, 0.015, 16);
     a.add(wood, &leg.four_corners());
-    let looks = [("Oat", 0xe3d8c6, "oak"), ("Moss", 0x7d8263, "walnut"), ("Rust", 0xb4653f, "walnut"), ("Slate", 0x66707a, "black_ash")]
-        .map(|(name, hex, kind)| look(name, &[&m.boucle(hex), &m.wood(kind)]));
+    let looks = [
+        ("Oat", 0xe3d8c6, "oak"),
+        ("Moss", 0x7d8263, "walnut"),
+        ("Rust", 0xb4653f, "walnut"),
+        ("Slate", 0x66707a, "black_ash"),
+    ]
+    .map(|(name, hex, kind)| look(name, &[&m.boucle(hex), &m.wood(kind)]));
     Piece::new(a, "NidoArmchair", looks.to_vec()).seen((30.0, 14.0), (-140.0, 14.0))
 }
 
@@ -137,8 +145,13 @@ pub(super) fn halden(m: &Materials) -> Piece {
     a.add(wood, &plinth);
     let leg = shape::taper(vec3(0.86, 0.14, 0.29), vec3(0.9, 0.0, 0.33), 0.026, 0.017, 16);
     a.add(wood, &leg.four_corners());
-    let looks = [("Stone", 0xc9c1b4, "oak"), ("Forest", 0x52644f, "walnut"), ("Terracotta", 0xb66a4a, "walnut"), ("Ink", 0x414c60, "black_ash")]
-        .map(|(name, hex, kind)| look(name, &[&m.fabric(hex), &m.wood(kind)]));
+    let looks = [
+        ("Stone", 0xc9c1b4, "oak"),
+        ("Forest", 0x52644f, "walnut"),
+        ("Terracotta", 0xb66a4a, "walnut"),
+        ("Ink", 0x414c60, "black_ash"),
+    ]
+    .map(|(name, hex, kind)| look(name, &[&m.fabric(hex), &m.wood(kind)]));
     Piece::new(a, "HaldenSofa", looks.to_vec()).seen((26.0, 13.0), (-30.0, 9.0))
 }
 
@@ -152,7 +165,11 @@ pub(super) fn tove(m: &Materials) -> Piece {
             let (x, z) = (u * 2.0 - 1.0, 1.0 - v * 2.0);
             let corner = 1.0 - 0.14 * x * x * x * x;
             let rise = 0.11 * smoothstep(-0.35, -1.0, z) + 0.022 * x * x;
-            vec3(x * 0.2 * (1.0 - 0.14 * z * z * z * z), 0.69 + rise, z * 0.19 * corner - 0.03 * smoothstep(-0.4, -1.0, z))
+            vec3(
+                x * 0.2 * (1.0 - 0.14 * z * z * z * z),
+                0.69 + rise,
+                z * 0.19 * corner - 0.03 * smoothstep(-0.4, -1.0, z),
+            )
         },
         28,
         28,
@@ -161,23 +178,31 @@ pub(super) fn tove(m: &Materials) -> Piece {
     a.add(hide, &seat);
     for side in [0.0_f32, 90.0, 180.0, 270.0] {
         let path = shape::curve(
-            &[vec3(0.04, 0.668, 0.04), vec3(0.13, 0.662, 0.13), vec3(0.152, 0.6, 0.152), vec3(0.185, 0.3, 0.185), vec3(0.205, 0.0, 0.205)],
+            &[
+                vec3(0.04, 0.668, 0.04),
+                vec3(0.13, 0.662, 0.13),
+                vec3(0.152, 0.6, 0.152),
+                vec3(0.185, 0.3, 0.185),
+                vec3(0.205, 0.0, 0.205),
+            ],
             8,
         );
         a.add(steel, &shape::tube(&path, 0.0095, 14).yawed(side));
     }
-    let ring: Vec<Vec3> = (0..=64)
+    let ring: Vec<Vec3> = (0..64)
         .map(|i| {
             let t = TAU * i as f32 / 64.0;
             let r = 0.262;
             vec3(r * sin(t), 0.24, r * cos(t))
         })
         .collect();
-    a.add(steel, &shape::tube(&ring, 0.0075, 12));
-    let looks = [("Cognac", 0xa5683a, 0), ("Black", 0x2e2c2b, 0), ("Sand", 0xcdb595, 1)].map(|(name, hex, frame)| {
-        let steel = if frame == 0 { m.black_steel() } else { m.brass() };
-        look(name, &[&m.leather(hex), &steel])
-    });
+    a.add(steel, &shape::ring(&ring, vec3(0.0, 0.24, 0.0), 0.0075, 12));
+    let looks = [("Cognac", 0xa5683a, 0), ("Black", 0x2e2c2b, 0), ("Sand", 0xcdb595, 1)].map(
+        |(name, hex, frame)| {
+            let steel = if frame == 0 { m.black_steel() } else { m.brass() };
+            look(name, &[&m.leather(hex), &steel])
+        },
+    );
     Piece::new(a, "ToveStool", looks.to_vec()).seen((34.0, 15.0), (-145.0, 16.0))
 }
 
@@ -185,7 +210,8 @@ pub(super) fn tove(m: &Materials) -> Piece {
 pub(super) fn trio(m: &Materials) -> Piece {
     let mut a = Assembly::new();
     let wood = a.surface("Wood", 0.6);
-    let profile = [(0.0, 0.425), (0.13, 0.425), (0.165, 0.438), (0.172, 0.458), (0.15, 0.463), (0.0, 0.452)];
+    let profile =
+        [(0.0, 0.425), (0.13, 0.425), (0.165, 0.438), (0.172, 0.458), (0.15, 0.463), (0.0, 0.452)];
     a.add(wood, &flat_grain(shape::lathe(&shape::fillet(&profile, 0.03), 72)));
     for i in 0..3 {
         let leg = shape::taper(vec3(0.0, 0.44, 0.095), vec3(0.0, 0.0, 0.175), 0.017, 0.0125, 18);
@@ -193,7 +219,8 @@ pub(super) fn trio(m: &Materials) -> Piece {
         let rung = shape::rod(vec3(0.0, 0.19, 0.005), vec3(0.0, 0.19, 0.14), 0.0095, 14);
         a.add(wood, &rung.yawed(120.0 * i as f32 + 60.0));
     }
-    let looks = [("Oak", "oak"), ("Walnut", "walnut"), ("Cherry", "cherry")].map(|(name, kind)| look(name, &[&m.wood(kind)]));
+    let looks = [("Oak", "oak"), ("Walnut", "walnut"), ("Cherry", "cherry")]
+        .map(|(name, kind)| look(name, &[&m.wood(kind)]));
     Piece::new(a, "TrioStool", looks.to_vec()).seen((20.0, 20.0), (80.0, 34.0))
 }
 
@@ -208,26 +235,39 @@ pub(super) fn flat_grain(mut mesh: media::mesh::Mesh) -> media::mesh::Mesh {
 /// A pouf: a soft, pleated drum with a leather tab.
 pub(super) fn bruma(m: &Materials) -> Piece {
     let mut a = Assembly::new();
-    let cloth = a.surface("Cover", 0.34);
+    let cloth = a.surface("Cover", 0.26);
     let seam = a.surface("Piping", 0.3);
-    let profile = [(0.0, 0.0), (0.2, 0.0), (0.265, 0.07), (0.285, 0.19), (0.27, 0.31), (0.2, 0.385), (0.0, 0.4)];
-    let body = shape::ribbed(&shape::fillet(&profile, 0.09), 144, |angle, y| {
+    let profile = [
+        (0.0, 0.0),
+        (0.2, 0.0),
+        (0.265, 0.07),
+        (0.285, 0.19),
+        (0.27, 0.31),
+        (0.2, 0.385),
+        (0.0, 0.4),
+    ];
+    let body = shape::ribbed(&shape::fillet(&profile, 0.09), 120, |angle, y| {
         let t = (y / 0.4).clamp(0.0, 1.0);
         1.0 + 0.014 * sin(t * PI) * cos(angle * 12.0) + 0.006 * sin(angle * 2.0 + 1.0)
     });
     a.add(cloth, &body.smooth());
     for (y, r) in [(0.352, 0.237), (0.04, 0.236)] {
-        let ring: Vec<Vec3> = (0..=96)
+        let ring: Vec<Vec3> = (0..96)
             .map(|i| {
                 let t = TAU * i as f32 / 96.0;
                 let r = r * (1.0 + 0.01 * cos(t * 12.0));
                 vec3(r * sin(t), y, r * cos(t))
             })
             .collect();
-        a.add(seam, &shape::tube(&ring, 0.007, 10));
+        a.add(seam, &shape::ring(&ring, vec3(0.0, y, 0.0), 0.007, 10));
     }
-    let looks = [("Cream", 0xeae1d2, 0xb08a5e), ("Clay", 0xc07c5b, 0x7a4a32), ("Sage", 0x96a284, 0x55604a), ("Charcoal", 0x53555a, 0x2f3033)]
-        .map(|(name, hex, seam)| look(name, &[&m.boucle(hex), &m.leather(seam)]));
+    let looks = [
+        ("Cream", 0xeae1d2, 0xb08a5e),
+        ("Clay", 0xc07c5b, 0x7a4a32),
+        ("Sage", 0x96a284, 0x55604a),
+        ("Charcoal", 0x53555a, 0x2f3033),
+    ]
+    .map(|(name, hex, seam)| look(name, &[&m.boucle(hex), &m.leather(seam)]));
     Piece::new(a, "BrumaPouf", looks.to_vec()).seen((20.0, 20.0), (60.0, 42.0))
 }
 

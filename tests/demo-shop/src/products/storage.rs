@@ -49,7 +49,10 @@ pub(super) fn trellis(m: &Materials) -> Piece {
     let boards = a.surface("Boards", 1.0);
     let posts = a.surface("Posts", 0.5);
     for i in 0..5 {
-        a.add(boards, &rounded_box(vec3(0.9, 0.022, 0.33), 0.007).at(0.0, 0.13 + 0.41 * i as f32, 0.0));
+        a.add(
+            boards,
+            &rounded_box(vec3(0.9, 0.022, 0.33), 0.007).at(0.0, 0.13 + 0.41 * i as f32, 0.0),
+        );
     }
     for x in [-0.425, 0.425] {
         for z in [-0.14, 0.14] {
@@ -84,18 +87,42 @@ pub(super) fn cubo(m: &Materials) -> Piece {
     let foot = 0.045;
     a.add(paint, &rounded_box(vec3(w, 0.026, d), 0.012).at(0.0, foot + h - 0.013, 0.0));
     a.add(paint, &rounded_box(vec3(w, 0.026, d), 0.012).at(0.0, foot + 0.013, 0.0));
-    a.add(paint, &rounded_box(vec3(0.026, h, d), 0.012).at(w * 0.5 - 0.013, foot + h * 0.5, 0.0).both_sides());
-    a.add(paint, &rounded_box(vec3(w - 0.03, h - 0.03, 0.014), 0.003).at(0.0, foot + h * 0.5, -d * 0.5 + 0.012));
-    a.add(paint, &rounded_box(vec3(w - 0.04, 0.016, d - 0.02), 0.004).at(0.0, foot + 0.235, -0.004));
-    a.add(drawer, &rounded_box(vec3(w - 0.06, 0.162, 0.02), 0.006).at(0.0, foot + 0.328, d * 0.5 - 0.016));
+    a.add(
+        paint,
+        &rounded_box(vec3(0.026, h, d), 0.012)
+            .at(w * 0.5 - 0.013, foot + h * 0.5, 0.0)
+            .both_sides(),
+    );
+    a.add(
+        paint,
+        &rounded_box(vec3(w - 0.03, h - 0.03, 0.014), 0.003).at(
+            0.0,
+            foot + h * 0.5,
+            -d * 0.5 + 0.012,
+        ),
+    );
+    a.add(
+        paint,
+        &rounded_box(vec3(w - 0.04, 0.016, d - 0.02), 0.004).at(0.0, foot + 0.235, -0.004),
+    );
+    a.add(
+        drawer,
+        &rounded_box(vec3(w - 0.06, 0.162, 0.02), 0.006).at(0.0, foot + 0.328, d * 0.5 - 0.016),
+    );
     a.add(drawer, &rounded_box(vec3(w - 0.08, 0.14, d - 0.06), 0.004).at(0.0, foot + 0.328, -0.01));
-    let knob = [(0.0, 0.0), (0.008, 0.0), (0.008, 0.012), (0.018, 0.02), (0.018, 0.028), (0.0, 0.031)];
+    let knob =
+        [(0.0, 0.0), (0.008, 0.0), (0.008, 0.012), (0.018, 0.02), (0.018, 0.028), (0.0, 0.031)];
     let knob = shape::lathe(&shape::fillet(&knob, 0.005), 40).pitched(90.0);
     a.add(metal, &knob.at(0.0, foot + 0.328, d * 0.5 - 0.008));
     let peg = shape::cylinder(0.018, foot, 0.003, 28);
     a.add(metal, &peg.at(w * 0.5 - 0.05, 0.0, d * 0.5 - 0.05).four_corners());
-    let looks = [("Cloud", 0xe6e2d9, "oak"), ("Mustard", 0xcb9a3b, "oak"), ("Pine", 0x3c5a4b, "oak"), ("Plum", 0x653f4d, "walnut")]
-        .map(|(name, hex, kind)| look(name, &[&m.lacquer(hex, 0.36), &m.wood(kind), &m.brass()]));
+    let looks = [
+        ("Cloud", 0xe6e2d9, "oak"),
+        ("Mustard", 0xcb9a3b, "oak"),
+        ("Pine", 0x3c5a4b, "oak"),
+        ("Plum", 0x653f4d, "walnut"),
+    ]
+    .map(|(name, hex, kind)| look(name, &[&m.lacquer(hex, 0.36), &m.wood(kind), &m.brass()]));
     Piece::new(a, "CuboBedside", looks.to_vec()).seen((30.0, 17.0), (-36.0, 26.0))
 }
 
@@ -131,8 +158,12 @@ pub(super) fn corda(m: &Materials) -> Piece {
     let section = shape::Section::superellipse(0.012, 0.004, 3.0, 20);
     let handle = shape::sweep(&strap, &section, Vec3::X, |_| 1.0);
     a.add(hide, &handle.both_sides());
-    let looks = [("Natural", 0xd9c39b, 0x9a6238), ("Charcoal", 0x55524f, 0x2f2a27), ("Indigo", 0x4a5d85, 0x9a6238)]
-        .map(|(name, hex, strap)| look(name, &[&m.rope(hex), &m.leather(strap)]));
+    let looks = [
+        ("Natural", 0xd9c39b, 0x9a6238),
+        ("Charcoal", 0x55524f, 0x2f2a27),
+        ("Indigo", 0x4a5d85, 0x9a6238),
+    ]
+    .map(|(name, hex, strap)| look(name, &[&m.rope(hex), &m.leather(strap)]));
     Piece::new(a, "CordaBasket", looks.to_vec()).seen((28.0, 22.0), (-60.0, 38.0))
 }
 
@@ -161,7 +192,11 @@ pub(super) fn ramo(m: &Materials) -> Piece {
     }
     let ring = [(0.052, 0.0), (0.064, 0.0), (0.064, 0.022), (0.052, 0.022), (0.052, 0.0)];
     a.add(pegs, &shape::lathe(&shape::fillet(&ring, 0.003), 48).at(0.0, 1.06, 0.0));
-    let looks = [("Oak", m.wood("oak"), m.black_steel()), ("Walnut", m.wood("walnut"), m.brass()), ("Black ash", m.wood("black_ash"), m.wood("oak"))]
-        .map(|(name, wood, peg)| look(name, &[&wood, &peg]));
+    let looks = [
+        ("Oak", m.wood("oak"), m.black_steel()),
+        ("Walnut", m.wood("walnut"), m.brass()),
+        ("Black ash", m.wood("black_ash"), m.wood("oak")),
+    ]
+    .map(|(name, wood, peg)| look(name, &[&wood, &peg]));
     Piece::new(a, "RamoCoatStand", looks.to_vec()).seen((10.0, 8.0), (70.0, 20.0))
 }

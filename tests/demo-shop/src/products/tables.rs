@@ -29,7 +29,10 @@ pub(super) fn fjord(m: &Materials) -> Piece {
     a.add(frame, &leg.four_corners());
     a.add(frame, &shape::rounded_box(vec3(1.3, 0.065, 0.024), 0.006).at(0.0, 0.68, 0.25));
     a.add(frame, &shape::rounded_box(vec3(1.3, 0.065, 0.024), 0.006).at(0.0, 0.68, -0.25));
-    a.add(frame, &shape::rounded_box(vec3(0.024, 0.065, 0.5), 0.006).at(0.65, 0.68, 0.0).both_sides());
+    a.add(
+        frame,
+        &shape::rounded_box(vec3(0.024, 0.065, 0.5), 0.006).at(0.65, 0.68, 0.0).both_sides(),
+    );
     let looks = [("Oak", "oak"), ("Walnut", "walnut"), ("Black ash", "black_ash")]
         .map(|(name, kind)| look(name, &[&m.wood(kind), &m.wood(kind)]));
     Piece::new(a, "FjordTable", looks.to_vec()).seen((28.0, 16.0), (-38.0, 26.0))
@@ -60,12 +63,27 @@ pub(super) fn mesa(m: &Materials) -> Piece {
 pub(super) fn orbit(m: &Materials) -> Piece {
     let mut a = Assembly::new();
     let paint = a.surface("Steel", 0.5);
-    let tray = [(0.0, 0.52), (0.212, 0.52), (0.22, 0.528), (0.22, 0.55), (0.2155, 0.55), (0.2155, 0.5255), (0.0, 0.5255)];
+    let tray = [
+        (0.0, 0.52),
+        (0.212, 0.52),
+        (0.22, 0.528),
+        (0.22, 0.55),
+        (0.2155, 0.55),
+        (0.2155, 0.5255),
+        (0.0, 0.5255),
+    ];
     a.add(paint, &shape::lathe(&shape::fillet(&tray, 0.003), 96));
     let foot = [(0.0, 0.0), (0.165, 0.0), (0.165, 0.011), (0.0, 0.013)];
     a.add(paint, &shape::lathe(&shape::fillet(&foot, 0.005), 96).at(0.03, 0.0, 0.0));
     let stem = shape::curve(
-        &[vec3(0.12, 0.008, 0.0), vec3(0.12, 0.2, 0.0), vec3(0.12, 0.42, 0.0), vec3(0.105, 0.49, 0.0), vec3(0.04, 0.513, 0.0), vec3(-0.04, 0.515, 0.0)],
+        &[
+            vec3(0.12, 0.008, 0.0),
+            vec3(0.12, 0.2, 0.0),
+            vec3(0.12, 0.42, 0.0),
+            vec3(0.105, 0.49, 0.0),
+            vec3(0.04, 0.513, 0.0),
+            vec3(-0.04, 0.515, 0.0),
+        ],
         10,
     );
     a.add(paint, &shape::tube(&stem, 0.012, 20));
@@ -89,24 +107,37 @@ pub(super) fn kontor(m: &Materials) -> Piece {
     let brass = a.surface("Fittings", 0.3);
     a.add(wood, &shape::rounded_box(vec3(1.3, 0.022, 0.62), 0.007).at(0.0, 0.729, 0.0));
     a.add(wood, &shape::rounded_box(vec3(1.3, 0.07, 0.018), 0.006).at(0.0, 0.765, -0.301));
-    a.add(wood, &shape::rounded_box(vec3(0.018, 0.045, 0.3), 0.006).at(0.641, 0.755, -0.16).both_sides());
+    a.add(
+        wood,
+        &shape::rounded_box(vec3(0.018, 0.045, 0.3), 0.006).at(0.641, 0.755, -0.16).both_sides(),
+    );
     a.add(wood, &shape::rounded_box(vec3(1.18, 0.016, 0.54), 0.004).at(0.0, 0.609, -0.01));
-    a.add(wood, &shape::rounded_box(vec3(0.018, 0.12, 0.54), 0.004).at(0.59, 0.662, -0.01).both_sides());
+    a.add(
+        wood,
+        &shape::rounded_box(vec3(0.018, 0.12, 0.54), 0.004).at(0.59, 0.662, -0.01).both_sides(),
+    );
     a.add(wood, &shape::rounded_box(vec3(1.18, 0.12, 0.016), 0.004).at(0.0, 0.662, -0.272));
     a.add(wood, &shape::rounded_box(vec3(0.018, 0.1, 0.5), 0.004).at(0.0, 0.662, -0.02));
     for x in [-0.2945, 0.2945] {
         a.add(fronts, &shape::rounded_box(vec3(0.565, 0.096, 0.02), 0.004).at(x, 0.667, 0.252));
-        let knob = [(0.0, 0.0), (0.007, 0.0), (0.007, 0.012), (0.015, 0.018), (0.015, 0.026), (0.0, 0.028)];
+        let knob = [
+            (0.0, 0.0),
+            (0.007, 0.0),
+            (0.007, 0.012),
+            (0.015, 0.018),
+            (0.015, 0.026),
+            (0.0, 0.028),
+        ];
         let knob = shape::lathe(&shape::fillet(&knob, 0.004), 32).pitched(90.0);
         a.add(brass, &knob.at(x, 0.667, 0.261));
     }
     let leg = shape::taper(vec3(0.535, 0.61, 0.215), vec3(0.6, 0.012, 0.265), 0.023, 0.0135, 20);
     a.add(wood, &leg.four_corners());
-    let ferrule = shape::taper(vec3(0.596, 0.05, 0.262), vec3(0.6015, 0.0, 0.2662), 0.0152, 0.0142, 20);
+    let ferrule =
+        shape::taper(vec3(0.596, 0.05, 0.262), vec3(0.6015, 0.0, 0.2662), 0.0152, 0.0142, 20);
     a.add(brass, &ferrule.four_corners());
-    let looks = [("Oak", "oak", 0xd9d2c3), ("Walnut", "walnut", 0x3f5147)].map(|(name, kind, hex)| {
-        look(name, &[&m.wood(kind), &m.lacquer(hex, 0.45), &m.brass()])
-    });
+    let looks = [("Oak", "oak", 0xd9d2c3), ("Walnut", "walnut", 0x3f5147)]
+        .map(|(name, kind, hex)| look(name, &[&m.wood(kind), &m.lacquer(hex, 0.45), &m.brass()]));
     Piece::new(a, "KontorDesk", looks.to_vec()).seen((30.0, 15.0), (-30.0, 28.0))
 }
 
@@ -117,7 +148,9 @@ pub(super) fn duo(m: &Materials) -> Piece {
     let low = a.surface("LowTop", 0.7);
     let legs = a.surface("Legs", 0.6);
     let pebble = |size: f32, phase: f32| {
-        shape::outline_polygon(112, move |t| size * (1.0 + 0.09 * cos(2.0 * t + phase) + 0.055 * cos(3.0 * t - phase)))
+        shape::outline_polygon(112, move |t| {
+            size * (1.0 + 0.09 * cos(2.0 * t + phase) + 0.055 * cos(3.0 * t - phase))
+        })
     };
     let mut table = |top, size: f32, height: f32, x: f32, z: f32, phase: f32| {
         a.add(top, &shape::plate(&pebble(size, phase), 0.024, 0.011).at(x, height - 0.024, z));
@@ -135,8 +168,12 @@ pub(super) fn duo(m: &Materials) -> Piece {
     };
     table(high, 0.31, 0.46, -0.16, -0.08, 0.5);
     table(low, 0.25, 0.36, 0.26, 0.16, 2.2);
-    let looks = [("Oak and sage", "oak", 0x8f9c81), ("Walnut and cream", "walnut", 0xe9e0cf), ("Black and terracotta", "black_ash", 0xb56a4a)]
-        .map(|(name, kind, hex)| look(name, &[&m.wood(kind), &m.lacquer(hex, 0.4), &m.wood(kind)]));
+    let looks = [
+        ("Oak and sage", "oak", 0x8f9c81),
+        ("Walnut and cream", "walnut", 0xe9e0cf),
+        ("Black and terracotta", "black_ash", 0xb56a4a),
+    ]
+    .map(|(name, kind, hex)| look(name, &[&m.wood(kind), &m.lacquer(hex, 0.4), &m.wood(kind)]));
     Piece::new(a, "DuoNestingTables", looks.to_vec()).seen((24.0, 22.0), (-40.0, 32.0))
 }
 
