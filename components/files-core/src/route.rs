@@ -133,13 +133,18 @@ fn asset(names: &[&str]) -> Option<File> {
     media_type::of(file.extension()).is_some().then_some(file)
 }
 
-/// Tells the bundler's `name-HASH.ext`: a hyphen, eight capitals or digits, a dot.
+/// Tells a name that changes with its content: a hyphen, a hash of eight characters, a dot.
 fn is_hashed(name: &str) -> bool {
-    name.split('.').rev().skip(1).any(|part| {
-        part.rsplit_once('-').is_some_and(|(_, hash)| {
-            hash.len() == 8 && hash.bytes().all(|b| b.is_ascii_uppercase() || b.is_ascii_digit())
-        })
-    })
+    let mut parts = name.split('.').rev().skip(1);
+    parts.any(|part| part.rsplit_once('-').is_some_and(|(_, hash)| is_hash(hash)))
+}
+
+/// Eight capitals or digits (esbuild's), or eight hexadecimal digits with a number among them, so no word.
+fn is_hash(text: &str) -> bool {
+    let is_hex = text.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b))
+        && text.bytes().any(|b| b.is_ascii_digit());
+    let is_base32 = text.bytes().all(|b| b.is_ascii_uppercase() || b.is_ascii_digit());
+    text.len() == 8 && (is_hex || is_base32)
 }
 
 fn media(name: &str) -> Option<File> {
@@ -197,6 +202,8 @@ mod tests {
                 "/storefront/assets/fonts/f-ABCD2345.woff2",
                 Immutable,
             ),
+            ("/assets/icon-bf88e71d.svg", "/storefront/assets/icon-bf88e71d.svg", Immutable),
+            ("/assets/well-defaaced.svg", "/storefront/assets/well-defaaced.svg", Revalidate),
             ("/assets/plain.css", "/storefront/assets/plain.css", Revalidate),
             ("/assets/not-a-hash.css", "/storefront/assets/not-a-hash.css", Revalidate),
             (glb, "/media/0123456789abcdef0123456789abcdef.glb", Immutable),
