@@ -3,6 +3,7 @@
 use core::cell::RefCell;
 use core::net::IpAddr;
 use core::time::Duration;
+use std::rc::Rc;
 
 use api_types::problem::Problem;
 use bytes::Bytes;
@@ -37,7 +38,7 @@ impl<P: Sql + Counters + Clock + Entropy + Variables> Ports for P {}
 /// What one instance remembers between requests. Losing it costs time, nothing else.
 #[derive(Debug, Default)]
 pub struct State {
-    config: RefCell<Option<Config>>,
+    config: RefCell<Option<Rc<Config>>>,
     opened: RefCell<Opened>,
     memory: RefCell<Memory>,
 }
@@ -72,11 +73,11 @@ pub struct Forward {
 }
 
 /// Why a request ends here.
-struct Refusal(Problem, Option<(HeaderName, HeaderValue)>);
+struct Refusal(Box<Problem>, Option<(HeaderName, HeaderValue)>);
 
 impl From<Problem> for Refusal {
     fn from(problem: Problem) -> Self {
-        Self(problem, None)
+        Self(Box::new(problem), None)
     }
 }
 
@@ -161,7 +162,7 @@ async fn pass<P: Ports>(
     Ok(Passed::On { headers, body: Some(body) })
 }
 
-async fn config<P: Ports>(ports: &P, state: &State, now: Timestamp) -> Result<Config, Refusal> {
+async fn config<P: Ports>(ports: &P, state: &State, now: Timestamp) -> Result<Rc<Config>, Refusal> {
     let kept = state.config.borrow().clone();
     if let Some(config) = kept.filter(|config| now.since(config.read_at) < CONFIG_KEPT) {
         return Ok(config);
@@ -170,7 +171,8 @@ async fn config<P: Ports>(ports: &P, state: &State, now: Timestamp) -> Result<Co
     let config = config::read(ports, now)
         .await
         .map_err(|_misconfigured| Problem::of(ErrorKind::Internal))?;
-    *state.config.borrow_mut() = Some(config.clone());
+    let config = Rc::new(config);
+    *state.config.borrow_mut() = Some(Rc::clone(&config));
     Ok(config)
 }
 
@@ -191,7 +193,7 @@ fn row(head: &Parts, found: &Match) -> Result<&'static Policy, Refusal> {
     policy.ok_or_else(|| {
         let allow = HeaderValue::from_str(&found.allowed()).ok();
         let extra = allow.map(|allow| (header::ALLOW, allow));
-        Refusal(Problem::of(ErrorKind::MethodNotAllowed), extra)
+        Refusal(Box::new(Problem::of(ErrorKind::MethodNotAllowed)), extra)
     })
 }
 
@@ -228,7 +230,7 @@ fn refuse_caller(error: &AuthError) -> Refusal {
             "The access token is not valid",
         );
         let challenge = HeaderValue::from_static("Bearer error=\"invalid_token\"");
-        Refusal(problem, Some((header::WWW_AUTHENTICATE, challenge)))
+        Refusal(Box::new(problem), Some((header::WWW_AUTHENTICATE, challenge)))
     };
     match error {
         AuthError::Missing => Problem::of(ErrorKind::Unauthenticated).into(),

@@ -133,6 +133,10 @@ async fn account<P: Sql>(
     now: Timestamp,
 ) -> Result<Caller, AuthError> {
     let digest: [u8; 32] = Sha256::digest(token).into();
+    if !memory.borrow().tokens.contains_key(&digest) {
+        // What cannot be a token is refused without asking anybody.
+        token::parse(token).map_err(AuthError::BadToken)?;
+    }
     refresh_keys(ports, memory, None, now).await?;
     let known = memory.borrow().known(&digest, now);
     let proven = match known {

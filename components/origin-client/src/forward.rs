@@ -43,6 +43,8 @@ pub async fn handle<P: HttpClient + Clock + Timer + Variables>(
     health: &RefCell<Health>,
     request: Request<Bytes>,
 ) -> Response<Bytes> {
+    let id = request.headers().get("x-request-id").and_then(|value| value.to_str().ok());
+    let id = id.map(str::to_owned);
     let answer = match origins(ports).await {
         Some(origins) => {
             let request = outbound(request);
@@ -52,7 +54,14 @@ pub async fn handle<P: HttpClient + Clock + Timer + Variables>(
     };
     match answer {
         Ok(response) => inbound(response),
-        Err(error) => error.problem().into_response(),
+        Err(error) => {
+            let problem = error.problem();
+            let problem = match id {
+                Some(id) => problem.request_id(id),
+                None => problem,
+            };
+            problem.into_response()
+        }
     }
 }
 

@@ -176,6 +176,8 @@ fn nobody_is_let_in_on_a_guess() {
     tables.is_down.set(true);
     let at = |ms| ask(&tables, &memory, &[&good()], Auth::Optional, Duration::from_millis(ms));
     assert_eq!(at(0), Err(AuthError::Unavailable(SqlError::NotReady)));
+    let junk = ask(&tables, &memory, &["Bearer junk"], Auth::Optional, Duration::ZERO);
+    assert_eq!(junk, Err(AuthError::BadToken(TokenError::Malformed)));
     tables.is_down.set(false);
     assert!(at(1).is_ok());
     tables.is_down.set(true);
