@@ -93,6 +93,14 @@ impl Database {
         Self { file, limits, permits, idle: Mutex::default() }
     }
 
+    /// Tells whether there is a file to read: a replica has none before its first snapshot.
+    pub(crate) fn is_filled(&self) -> bool {
+        match &self.file {
+            File::Local(_) => true,
+            File::Replica(source) => source.current().is_some(),
+        }
+    }
+
     /// Runs `statement` on a thread that may block.
     pub(crate) async fn execute(
         self: Arc<Self>,

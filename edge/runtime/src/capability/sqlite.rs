@@ -29,6 +29,10 @@ impl Host {
         let Some(database) = self.capabilities.databases.get(label) else {
             return Ok(Err(Error::AccessDenied));
         };
+        if !database.is_filled() {
+            // A variant of its own, so that a component can tell "come back in a second" from a fault.
+            return Ok(Err(Error::NoSuchDatabase));
+        }
         let database = Arc::clone(database);
         let opened = OpenDatabase { database, last_insert_rowid: 0, changes: 0 };
         Ok(Ok(self.table.push(opened)?))
