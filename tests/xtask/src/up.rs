@@ -8,6 +8,7 @@ mod supervisor;
 
 use std::fs;
 use std::process::Command;
+use std::time::Instant;
 
 use anyhow::{Context as _, Result, bail};
 use serde_json::json;
@@ -44,7 +45,13 @@ pub(crate) fn run(context: &Context, args: &UpArgs) -> Result<()> {
         supervisor.watch();
         context.reporter.note("stopping …");
     }
+    let stopping = Instant::now();
     let stopped = supervisor.stop();
+    if stopped.is_ok() {
+        let seconds = stopping.elapsed().as_secs_f64();
+        context.reporter.note(&format!("stopped in {seconds:.1} s, nothing is left running"));
+        context.reporter.event(&json!({"event": "stopped"}));
+    }
     match started {
         // A start that was interrupted is not a failure of the shop.
         Err(_) if context.stop.is_requested() => stopped,
