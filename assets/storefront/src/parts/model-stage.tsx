@@ -51,8 +51,9 @@ export function ModelStage({ src, usdz, poster, title, variant, onViewer }: Mode
     const viewer = element.current;
     if (!hasViewer || !viewer) return undefined;
     const onLoad = (): void => {
-      setPhase('ready');
       onViewer(viewer);
+      // The first frames compile shaders and can take seconds without a GPU: the picture stays until they are drawn.
+      requestAnimationFrame(() => requestAnimationFrame(() => setPhase('ready')));
     };
     const onError = (): void => setPhase('failed');
     viewer.addEventListener('load', onLoad);
