@@ -23,7 +23,7 @@ const EDGE_START_LIMIT: Duration = Duration::from_secs(180);
 const SEED_LIMIT: Duration = Duration::from_secs(60);
 const READY_LIMIT: Duration = Duration::from_secs(60);
 /// Where the payment provider tells the origin how a payment went.
-const WEBHOOK_PATH: &str = "/webhooks/payments";
+const WEBHOOK_PATH: &str = "/internal/payments/webhook";
 const SECRET_BYTES: usize = 32;
 
 /// The processes that every stack has.

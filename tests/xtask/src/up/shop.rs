@@ -18,7 +18,7 @@ const START_LIMIT: Duration = Duration::from_secs(30);
 const EDGE_START_LIMIT: Duration = Duration::from_secs(180);
 const REPLICA_LIMIT: Duration = Duration::from_secs(60);
 /// Where the payment provider tells the origin how a payment went.
-const WEBHOOK_PATH: &str = "/webhooks/payments";
+const WEBHOOK_PATH: &str = "/internal/payments/webhook";
 
 /// Everything that the command lines need.
 #[derive(Debug)]
