@@ -123,6 +123,6 @@ pub fn hero() -> Vec<Placed> {
         place("bruma-pouf", "Cream", -1.75, 0.85, 0.0),
         place("orbit-side-table", "Brick", 2.15, 0.45, 200.0),
         place("arco-mirror", "Brass", -2.15, -1.0, 14.0),
-        place("lyra-chair", "Oak", 2.95, 0.25, -48.0),
+        place("lyra-chair", "Oak", 2.78, 0.3, -48.0),
     ]
 }

@@ -72,6 +72,8 @@ pub struct Shot<'a> {
     pub(super) studio: Studio,
     pub(super) samples: Vec<Sample>,
     pub(super) lights: Vec<Light>,
+    /// Pixels that show the floor or the background and nothing else.
+    pub(super) plain: Vec<bool>,
     /// Front and second layer of glass, where the scene has glass at all.
     pub(super) glass: Vec<[Sample; 2]>,
 }
@@ -87,30 +89,51 @@ pub(super) fn sample_ray(camera: &Camera, index: usize) -> Vec3 {
 #[must_use]
 pub fn expose<'a>(scene: &'a Scene, camera: &Camera) -> Shot<'a> {
     let studio = Studio::new(camera.right, camera.forward);
-    let count = camera.width * camera.height * SAMPLES;
-    let samples: Vec<Sample> =
-        (0..count).map(|i| look(scene, camera, sample_ray(camera, i))).collect();
-    let places: Vec<Place> = (0..count / SAMPLES)
-        .map(|pixel| {
-            let i = pixel * SAMPLES;
-            place(scene, camera, &samples[i], sample_ray(camera, i))
-        })
-        .collect();
+    let pixels = camera.width * camera.height;
+    let first = |pixel: usize| look(scene, camera, sample_ray(camera, pixel * SAMPLES));
+    let firsts: Vec<Sample> = (0..pixels).map(first).collect();
+    let plain = plain_pixels(&firsts, camera, scene.has_glass());
+    let mut samples = Vec::with_capacity(pixels * SAMPLES);
+    for (pixel, seen) in firsts.iter().enumerate() {
+        samples.push(*seen);
+        for k in 1..SAMPLES {
+            let ray = || sample_ray(camera, pixel * SAMPLES + k);
+            samples.push(if plain[pixel] { *seen } else { look(scene, camera, ray()) });
+        }
+    }
+    let at = |i: usize| place(scene, camera, &samples[i], sample_ray(camera, i));
+    let places: Vec<Place> = (0..pixels).map(|pixel| at(pixel * SAMPLES)).collect();
     let coarse: Vec<Light> = places
         .iter()
         .enumerate()
         .map(|(pixel, p)| gather(scene, &studio, p, pixel as u32))
         .collect();
     let coarse = filter::smooth(coarse, &places, camera);
-    let lights = (0..count)
-        .map(|i| {
-            let p = place(scene, camera, &samples[i], sample_ray(camera, i));
-            filter::upsample(&coarse, &places, camera, i / SAMPLES, &p)
-                .unwrap_or_else(|| gather(scene, &studio, &p, i as u32))
-        })
-        .collect();
+    let light = |i: usize| {
+        let pixel = i / SAMPLES;
+        if plain[pixel] {
+            return coarse[pixel];
+        }
+        let p = at(i);
+        filter::upsample(&coarse, &places, camera, pixel, &p)
+            .unwrap_or_else(|| gather(scene, &studio, &p, i as u32))
+    };
+    let lights = (0..samples.len()).map(light).collect();
     let glass = look_through(scene, camera, &samples);
-    Shot { scene, camera: *camera, studio, samples, lights, glass }
+    Shot { scene, camera: *camera, studio, samples, lights, plain, glass }
+}
+
+/// Pixels whose neighbours all show floor or background: one sample is enough there, whatever the look.
+fn plain_pixels(firsts: &[Sample], camera: &Camera, has_glass: bool) -> Vec<bool> {
+    let (width, height) = (camera.width, camera.height);
+    let is_ground = |x: usize, y: usize| firsts[y * width + x].id >= NOTHING;
+    let is_plain = |pixel: usize| {
+        let (x, y) = (pixel % width, pixel / width);
+        let mut around = (y.saturating_sub(1)..(y + 2).min(height))
+            .flat_map(|j| (x.saturating_sub(1)..(x + 2).min(width)).map(move |i| (i, j)));
+        !has_glass && around.all(|(i, j)| is_ground(i, j))
+    };
+    (0..firsts.len()).map(is_plain).collect()
 }
 
 fn look(scene: &Scene, camera: &Camera, direction: Vec3) -> Sample {

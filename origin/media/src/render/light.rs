@@ -130,8 +130,8 @@ impl Studio {
     /// What a surface of `roughness` mirrors from `direction`; the key light is dimmed by `key_seen`.
     pub(super) fn mirrored(&self, direction: Vec3, roughness: f32, key_seen: f32) -> Vec3 {
         let soft = 0.03 + roughness * 0.9;
-        let ceiling = mix(0.5, 0.95, smoothstep(-0.1, 0.9, direction.y));
-        let base = mix(0.72, ceiling, smoothstep(-soft - 0.02, soft + 0.02, direction.y));
+        let ceiling = mix(0.74, 1.05, smoothstep(-0.1, 0.9, direction.y));
+        let base = mix(0.9, ceiling, smoothstep(-soft - 0.02, soft + 0.02, direction.y));
         let mut light = SKY * base;
         for (i, b) in self.boxes.iter().enumerate() {
             let seen = if i == 0 { 0.35 + 0.65 * key_seen } else { 1.0 };

@@ -113,11 +113,10 @@ impl Shot<'_> {
             (0..=4096).map(|i| (linear_to_srgb(i as f32 / 4096.0) * 255.0 + 0.5) as u8).collect();
         let mut rgb = Vec::with_capacity(self.samples.len() / SAMPLES * 3);
         for pixel in 0..self.samples.len() / SAMPLES {
-            let mut sum = Vec3::ZERO;
-            for k in 0..SAMPLES {
-                sum += self.sample(pixel * SAMPLES + k, &palette);
-            }
-            let c = sum * (1.0 / SAMPLES as f32);
+            let count = if self.plain[pixel] { 1 } else { SAMPLES };
+            let first = pixel * SAMPLES;
+            let samples = (first..first + count).map(|i| self.sample(i, &palette));
+            let c = samples.fold(Vec3::ZERO, |sum, c| sum + c) * (1.0 / count as f32);
             rgb.extend(c.to_array().map(|v| gamma[(v.clamp(0.0, 1.0) * 4096.0 + 0.5) as usize]));
         }
         rgb
@@ -241,7 +240,7 @@ fn environment(roughness: f32, facing: f32) -> (f32, f32) {
 }
 
 /// How bright the camera takes the scene.
-const EXPOSURE: f32 = 0.58;
+const EXPOSURE: f32 = 0.62;
 
 /// Khronos' neutral tone mapping for products: colours stay what they are, highlights roll off.
 fn toned(color: Vec3) -> Vec3 {
