@@ -62,7 +62,7 @@ mod tests {
     proptest! {
         #[test]
         fn comes_back_to_the_second(seconds in 0_i64..253_402_300_800) {
-            let moment = Timestamp::from_unix_ms(seconds * 1_000);
+            let moment = Timestamp::from_unix_ms(seconds.saturating_mul(1_000));
             prop_assert_eq!(read(&write(moment)), Some(moment));
         }
     }

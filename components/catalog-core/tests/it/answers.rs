@@ -2,7 +2,9 @@
 
 use bytes::Bytes;
 use http::{Request, header};
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use ports::SqlError;
+use proptest::prelude::*;
 use serde_json::json;
 
 use crate::shop::{Product, Shop};
@@ -177,4 +179,39 @@ fn may_be_kept_for_a_moment_and_asked_for_again() {
     let request =
         Request::get("/v1/products").header(header::IF_NONE_MATCH, &first.headers()[header::ETAG]);
     assert_eq!(shop.ask(request.body(Bytes::new()).unwrap()).status(), 200);
+}
+
+/// Letters to Rust that are none to the index, words of the query language, and everything that delimits.
+fn typed() -> impl Strategy<Value = String> {
+    let tricky = [
+        "\u{345}",
+        "\u{939}\u{93f}",
+        "²",
+        "Ⅷ",
+        "'",
+        "\"",
+        "AND",
+        "NEAR(",
+        "a*",
+        "\0",
+        "^",
+        ":",
+        "-",
+        "椅子",
+        "é",
+    ];
+    let word =
+        prop_oneof![proptest::sample::select(tricky.to_vec()).prop_map(str::to_owned), "\\PC{0,6}"];
+    proptest::collection::vec(word, 0..6).prop_map(|words| words.join(" "))
+}
+
+#[test]
+fn whatever_is_typed_is_searched_for_and_never_a_fault() {
+    let shop = chairs();
+    proptest!(|(text in typed())| {
+        let encoded = utf8_percent_encode(&text, NON_ALPHANUMERIC);
+        let response = shop.get(&format!("/v1/products?q={encoded}"));
+        let fault = response.extensions().get::<catalog_core::Fault>();
+        prop_assert_eq!(response.status(), 200, "{:?}", fault);
+    });
 }
