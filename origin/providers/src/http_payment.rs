@@ -64,24 +64,39 @@ impl HttpPaymentProvider {
             request = request.header("idempotency-key", key);
         }
         let request = request.body(Full::new(Bytes::from(body))).map_err(unknown)?;
-        let answer = tokio::time::timeout(self.deadline, self.exchange(request)).await.map_err(unknown)??;
+        let answer = tokio::time::timeout(self.deadline, self.exchange(request))
+            .await
+            .map_err(unknown)??;
         let (status, body) = answer;
         match status {
             StatusCode::NOT_FOUND => Ok(None),
-            status if status.is_success() => serde_json::from_slice(&body).map(Some).map_err(unknown),
+            status if status.is_success() => {
+                serde_json::from_slice(&body).map(Some).map_err(unknown)
+            }
             status if status.is_client_error() => Err(PaymentError::Refused(status.as_u16())),
             status => Err(unknown(std::io::Error::other(format!("status {status}")))),
         }
     }
 
-    async fn exchange(&self, request: Request<Full<Bytes>>) -> Result<(StatusCode, Bytes), PaymentError> {
+    async fn exchange(
+        &self,
+        request: Request<Full<Bytes>>,
+    ) -> Result<(StatusCode, Bytes), PaymentError> {
         let response = self.client.request(request).await.map_err(unknown)?;
         let status = response.status();
-        let body = Limited::new(response.into_body(), ANSWER_BYTES_MAX).collect().await.map_err(PaymentError::Unknown)?;
+        let body = Limited::new(response.into_body(), ANSWER_BYTES_MAX)
+            .collect()
+            .await
+            .map_err(PaymentError::Unknown)?;
         Ok((status, body.to_bytes()))
     }
 
-    async fn change(&self, path: &str, key: &str, body: &impl Serialize) -> Result<Intent, PaymentError> {
+    async fn change(
+        &self,
+        path: &str,
+        key: &str,
+        body: &impl Serialize,
+    ) -> Result<Intent, PaymentError> {
         let body = serde_json::to_vec(body).map_err(unknown)?;
         let intent = self.call(Method::POST, path, Some(key), body).await?;
         intent.ok_or(PaymentError::Refused(StatusCode::NOT_FOUND.as_u16()))
@@ -101,18 +116,28 @@ struct Action {
 struct Nothing {}
 
 impl PaymentProvider for HttpPaymentProvider {
-    fn create(&self, key: String, intent: NewIntent) -> BoxFuture<'_, Result<Intent, PaymentError>> {
+    fn create(
+        &self,
+        key: String,
+        intent: NewIntent,
+    ) -> BoxFuture<'_, Result<Intent, PaymentError>> {
         Box::pin(async move { self.change("/intents", &key, &intent).await })
     }
 
     fn lookup(&self, key: String) -> BoxFuture<'_, Result<Option<Intent>, PaymentError>> {
         Box::pin(async move {
             let key = utf8_percent_encode(&key, NON_ALPHANUMERIC);
-            self.call(Method::GET, &format!("/intents?idempotency_key={key}"), None, Vec::new()).await
+            self.call(Method::GET, &format!("/intents?idempotency_key={key}"), None, Vec::new())
+                .await
         })
     }
 
-    fn act(&self, key: String, id: String, decision: Decision) -> BoxFuture<'_, Result<Intent, PaymentError>> {
+    fn act(
+        &self,
+        key: String,
+        id: String,
+        decision: Decision,
+    ) -> BoxFuture<'_, Result<Intent, PaymentError>> {
         let path = format!("/intents/{}/actions", utf8_percent_encode(&id, NON_ALPHANUMERIC));
         Box::pin(async move { self.change(&path, &key, &Action { action: decision }).await })
     }

@@ -46,13 +46,20 @@ pub enum Wish {
 #[must_use]
 pub const fn next_status(status: IntentStatus, wish: Wish) -> Option<IntentStatus> {
     match (status, wish) {
-        (IntentStatus::RequiresAction, Wish::Act(Decision::Approve)) => Some(IntentStatus::Captured),
+        (IntentStatus::RequiresAction, Wish::Act(Decision::Approve)) => {
+            Some(IntentStatus::Captured)
+        }
         (IntentStatus::RequiresAction, Wish::Act(Decision::Reject)) => Some(IntentStatus::Declined),
-        (IntentStatus::RequiresAction | IntentStatus::Processing, Wish::Cancel) => Some(IntentStatus::Cancelled),
+        (IntentStatus::RequiresAction | IntentStatus::Processing, Wish::Cancel) => {
+            Some(IntentStatus::Cancelled)
+        }
         (IntentStatus::Processing, Wish::Settle) => Some(IntentStatus::Captured),
         (IntentStatus::Captured, Wish::Refund) => Some(IntentStatus::Refunded),
         (
-            IntentStatus::Captured | IntentStatus::Declined | IntentStatus::Cancelled | IntentStatus::Refunded,
+            IntentStatus::Captured
+            | IntentStatus::Declined
+            | IntentStatus::Cancelled
+            | IntentStatus::Refunded,
             Wish::Cancel,
         ) => Some(status),
         (IntentStatus::Refunded, Wish::Refund) => Some(status),
@@ -78,16 +85,23 @@ mod tests {
         assert_eq!(walk(TestMethod::Success, &[]), Some(IntentStatus::Captured));
         assert_eq!(walk(TestMethod::Late, &[Wish::Settle]), Some(IntentStatus::Captured));
         assert_eq!(walk(TestMethod::Late, &[Wish::Cancel, Wish::Settle]), None);
-        assert_eq!(walk(TestMethod::RequiresAction, &[Wish::Act(Decision::Reject)]), Some(IntentStatus::Declined));
+        assert_eq!(
+            walk(TestMethod::RequiresAction, &[Wish::Act(Decision::Reject)]),
+            Some(IntentStatus::Declined)
+        );
         let approved_late = [Wish::Act(Decision::Approve), Wish::Cancel];
         assert_eq!(walk(TestMethod::RequiresAction, &approved_late), Some(IntentStatus::Captured));
-        assert_eq!(walk(TestMethod::Success, &[Wish::Refund, Wish::Refund]), Some(IntentStatus::Refunded));
+        assert_eq!(
+            walk(TestMethod::Success, &[Wish::Refund, Wish::Refund]),
+            Some(IntentStatus::Refunded)
+        );
         assert_eq!(walk(TestMethod::Decline, &[Wish::Refund]), None);
     }
 
     #[test]
     fn pauses_double_up_to_a_minute() {
-        let pauses: Vec<u128> = [0, 1, 2, 7, 40].map(|attempts| webhook_pause(attempts).as_millis()).into();
+        let pauses: Vec<u128> =
+            [0, 1, 2, 7, 40].map(|attempts| webhook_pause(attempts).as_millis()).into();
         assert_eq!(pauses, [500, 1_000, 2_000, 60_000, 60_000]);
     }
 }

@@ -121,11 +121,17 @@ pub enum PaymentError {
 /// Somebody who moves money. Every call that changes something carries a key: asking twice does it once.
 pub trait PaymentProvider: fmt::Debug + Send + Sync {
     /// Creates and confirms a payment.
-    fn create(&self, key: String, intent: NewIntent) -> BoxFuture<'_, Result<Intent, PaymentError>>;
+    fn create(&self, key: String, intent: NewIntent)
+    -> BoxFuture<'_, Result<Intent, PaymentError>>;
     /// Finds the payment that `key` created, if there is one.
     fn lookup(&self, key: String) -> BoxFuture<'_, Result<Option<Intent>, PaymentError>>;
     /// Passes on what the payer decided.
-    fn act(&self, key: String, id: String, decision: Decision) -> BoxFuture<'_, Result<Intent, PaymentError>>;
+    fn act(
+        &self,
+        key: String,
+        id: String,
+        decision: Decision,
+    ) -> BoxFuture<'_, Result<Intent, PaymentError>>;
     /// Gives up a payment that has not ended; one that has comes back as it ended.
     fn cancel(&self, key: String, id: String) -> BoxFuture<'_, Result<Intent, PaymentError>>;
     /// Gives captured money back.

@@ -93,7 +93,8 @@ pub fn verify(
         return Err(WebhookError::Malformed);
     }
     let is_signed = signatures.split(' ').take(SIGNATURES_MAX).any(|signature| {
-        let Some(Ok(bytes)) = signature.strip_prefix("v1,").map(|text| STANDARD.decode(text)) else {
+        let Some(Ok(bytes)) = signature.strip_prefix("v1,").map(|text| STANDARD.decode(text))
+        else {
             return false;
         };
         // `verify_slice` compares in constant time.
@@ -144,13 +145,25 @@ mod tests {
         let two = format!("v1,AAAA {signature}");
         assert_eq!(check(b"s", "evt_1", at, &signature, b"{}", 300), Ok(()));
         assert_eq!(check(b"s", "evt_1", at, &two, b"{}", 0), Ok(()));
-        assert_eq!(check(b"s", "evt_1", at, &signature, b"{}", 301), Err(WebhookError::OutsideWindow));
+        assert_eq!(
+            check(b"s", "evt_1", at, &signature, b"{}", 301),
+            Err(WebhookError::OutsideWindow)
+        );
         assert_eq!(check(b"x", "evt_1", at, &signature, b"{}", 0), Err(WebhookError::BadSignature));
         assert_eq!(check(b"s", "evt_2", at, &signature, b"{}", 0), Err(WebhookError::BadSignature));
-        assert_eq!(check(b"s", "evt_1", "1614265331", &signature, b"{}", 0), Err(WebhookError::BadSignature));
-        assert_eq!(check(b"s", "evt_1", at, &signature, b"{ }", 0), Err(WebhookError::BadSignature));
+        assert_eq!(
+            check(b"s", "evt_1", "1614265331", &signature, b"{}", 0),
+            Err(WebhookError::BadSignature)
+        );
+        assert_eq!(
+            check(b"s", "evt_1", at, &signature, b"{ }", 0),
+            Err(WebhookError::BadSignature)
+        );
         assert_eq!(check(b"s", "evt_1", at, "v2,x", b"{}", 0), Err(WebhookError::BadSignature));
         assert_eq!(check(b"s", "", at, &signature, b"{}", 0), Err(WebhookError::Malformed));
-        assert_eq!(check(b"s", "evt_1", "soon", &signature, b"{}", 0), Err(WebhookError::Malformed));
+        assert_eq!(
+            check(b"s", "evt_1", "soon", &signature, b"{}", 0),
+            Err(WebhookError::Malformed)
+        );
     }
 }

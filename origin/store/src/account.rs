@@ -123,7 +123,11 @@ impl Store {
     ///
     /// # Errors
     /// As every write.
-    pub async fn start_login(&self, email: Email, now: Timestamp) -> Result<LoginStart, StoreError> {
+    pub async fn start_login(
+        &self,
+        email: Email,
+        now: Timestamp,
+    ) -> Result<LoginStart, StoreError> {
         self.write(move |connection| sqlite::account::start_login(connection, &email, now)).await
     }
 
@@ -138,10 +142,11 @@ impl Store {
         claim: Option<Claim>,
     ) -> Result<Once<SessionGrant>, StoreError> {
         self.write(move |connection| {
-            let opened = sqlite::idempotency::once(connection, claim.as_ref(), session.now, || {
-                sqlite::account::open_session(connection, user, &session)
-                    .map(Ok::<_, std::convert::Infallible>)
-            })?;
+            let opened =
+                sqlite::idempotency::once(connection, claim.as_ref(), session.now, || {
+                    sqlite::account::open_session(connection, user, &session)
+                        .map(Ok::<_, std::convert::Infallible>)
+                })?;
             match opened {
                 Ok(once) => Ok(once),
                 Err(never) => match never {},
@@ -177,14 +182,21 @@ impl Store {
         kept: Duration,
         now: Timestamp,
     ) -> Result<(), StoreError> {
-        self.write(move |connection| sqlite::account::revoke(connection, session, now.after(kept), now)).await
+        self.write(move |connection| {
+            sqlite::account::revoke(connection, session, now.after(kept), now)
+        })
+        .await
     }
 
     /// Reads the account of a session that has not been revoked.
     ///
     /// # Errors
     /// As every read.
-    pub async fn account(&self, user: UserId, session: SessionId) -> Result<Option<Account>, StoreError> {
+    pub async fn account(
+        &self,
+        user: UserId,
+        session: SessionId,
+    ) -> Result<Option<Account>, StoreError> {
         self.read(move |connection| sqlite::account::find(connection, user, session)).await
     }
 }

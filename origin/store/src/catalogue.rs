@@ -117,7 +117,11 @@ impl Store {
     ///
     /// # Errors
     /// As every write.
-    pub async fn upsert_catalogue(&self, catalogue: Catalogue, now: Timestamp) -> Result<(), StoreError> {
+    pub async fn upsert_catalogue(
+        &self,
+        catalogue: Catalogue,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
         self.write(move |connection| sqlite::catalogue::upsert(connection, &catalogue, now)).await
     }
 

@@ -41,7 +41,9 @@ impl StoreError {
     pub const fn kind(&self) -> ErrorKind {
         match self {
             Self::QueueFull | Self::NoAnswer => ErrorKind::Unavailable,
-            Self::Database(_) | Self::Corrupt(_) | Self::TooNew { .. } | Self::Place(_) => ErrorKind::Internal,
+            Self::Database(_) | Self::Corrupt(_) | Self::TooNew { .. } | Self::Place(_) => {
+                ErrorKind::Internal
+            }
         }
     }
 }

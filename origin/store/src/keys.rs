@@ -67,7 +67,13 @@ impl Store {
         now: Timestamp,
     ) -> Result<Vec<SigningKey>, StoreError> {
         self.write(move |connection| {
-            sqlite::keys::rotate(connection, fresh, now.before(active_age_max), now.after(retired_kept), now)
+            sqlite::keys::rotate(
+                connection,
+                fresh,
+                now.before(active_age_max),
+                now.after(retired_kept),
+                now,
+            )
         })
         .await
     }
@@ -76,7 +82,11 @@ impl Store {
     ///
     /// # Errors
     /// As every write.
-    pub async fn shared_secret(&self, name: &'static str, candidate: [u8; 32]) -> Result<[u8; 32], StoreError> {
+    pub async fn shared_secret(
+        &self,
+        name: &'static str,
+        candidate: [u8; 32],
+    ) -> Result<[u8; 32], StoreError> {
         self.write(move |connection| sqlite::keys::shared_secret(connection, name, candidate)).await
     }
 }

@@ -28,7 +28,8 @@ use rusqlite::Connection;
 use tokio::sync::watch;
 
 pub use account::{
-    Account, CreateAccount, EmailTaken, LoginStart, OpenSession, RefreshRefused, Rotate, SessionGrant,
+    Account, CreateAccount, EmailTaken, LoginStart, OpenSession, RefreshRefused, Rotate,
+    SessionGrant,
 };
 pub use cart::{CartRefusal, ChangeCart, LineEdit, OpenCart};
 pub use catalogue::{Catalogue, CategoryRow, PriceRow, ProductRow, VariantRow};
@@ -36,7 +37,9 @@ pub use error::{DatabaseError, StoreError};
 pub use feed::{ChangesPage, FeedState, POSITIONS_KEPT};
 pub use idempotency::{Claim, KEPT as IDEMPOTENCY_KEPT, Once};
 pub use keys::{KeyMaterial, KeyState, SigningKey};
-pub use order::{CheckoutOutcome, CheckoutSnapshot, OrderRecord, PaymentRecord, PlaceOrder, Placed, Shortage};
+pub use order::{
+    CheckoutOutcome, CheckoutSnapshot, OrderRecord, PaymentRecord, PlaceOrder, Placed, Shortage,
+};
 pub use outbox::OutboxEvent;
 pub use payment::{Settle, Settled};
 pub use upkeep::{StockSums, UpkeepLimits};
@@ -101,7 +104,9 @@ impl Store {
         let publish = head.clone();
         let after_commit = move |connection: &Connection| {
             if let Ok(state) = sqlite::feed::state(connection) {
-                publish.send_if_modified(|head| std::mem::replace(head, state.position) != state.position);
+                publish.send_if_modified(|head| {
+                    std::mem::replace(head, state.position) != state.position
+                });
             }
         };
         let writer = Writer::start(connection, config.write_queue_max, after_commit)?;

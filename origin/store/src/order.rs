@@ -5,7 +5,10 @@ use std::time::Duration;
 use api_types::cart::{Line, Totals};
 use api_types::order::Address;
 use domain::payment::TestMethod;
-use domain::{CartId, Email, LineId, Money, OrderId, OrderStatus, PaymentId, PaymentStatus, Sku, Timestamp, UserId};
+use domain::{
+    CartId, Email, LineId, Money, OrderId, OrderStatus, PaymentId, PaymentStatus, Sku, Timestamp,
+    UserId,
+};
 use serde::{Deserialize, Serialize};
 
 use crate::{CartRefusal, Claim, Store, StoreError, sqlite};
@@ -194,7 +197,11 @@ impl Store {
     ///
     /// # Errors
     /// As every read.
-    pub async fn orders_of(&self, user: UserId, limit: u32) -> Result<Vec<OrderRecord>, StoreError> {
+    pub async fn orders_of(
+        &self,
+        user: UserId,
+        limit: u32,
+    ) -> Result<Vec<OrderRecord>, StoreError> {
         self.read(move |connection| sqlite::order::of_user(connection, user, limit)).await
     }
 

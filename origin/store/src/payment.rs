@@ -51,7 +51,11 @@ impl Store {
     ///
     /// # Errors
     /// As every write.
-    pub async fn claim_payments_to_check(&self, now: Timestamp, limit: u32) -> Result<Vec<OrderRecord>, StoreError> {
+    pub async fn claim_payments_to_check(
+        &self,
+        now: Timestamp,
+        limit: u32,
+    ) -> Result<Vec<OrderRecord>, StoreError> {
         self.write(move |connection| sqlite::payment::claim_to_check(connection, now, limit)).await
     }
 

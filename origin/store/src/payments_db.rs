@@ -247,7 +247,12 @@ fn replay(connection: &Connection, request: &RequestKey) -> Result<Option<Writte
     Ok(Some(find(connection, &id)?.map_or(Written::NotFound, Written::Intent)))
 }
 
-fn remember(connection: &Connection, request: &RequestKey, intent: &str, now: Timestamp) -> Result<(), StoreError> {
+fn remember(
+    connection: &Connection,
+    request: &RequestKey,
+    intent: &str,
+    now: Timestamp,
+) -> Result<(), StoreError> {
     connection
         .prepare_cached("INSERT INTO requests (key, fingerprint, intent_id, created_at_ms) VALUES (?1, ?2, ?3, ?4)")?
         .execute(params![request.key, request.fingerprint, intent, now.unix_ms()])?;
@@ -273,7 +278,11 @@ fn insert(connection: &Connection, intent: &IntentRow, now: Timestamp) -> Result
     Ok(())
 }
 
-fn enqueue(connection: &Connection, webhook: Option<(String, String)>, now: Timestamp) -> Result<(), StoreError> {
+fn enqueue(
+    connection: &Connection,
+    webhook: Option<(String, String)>,
+    now: Timestamp,
+) -> Result<(), StoreError> {
     if let Some((id, body)) = webhook {
         connection
             .prepare_cached(
@@ -285,7 +294,11 @@ fn enqueue(connection: &Connection, webhook: Option<(String, String)>, now: Time
     Ok(())
 }
 
-fn set_status(connection: &Connection, intent: IntentRow, status: String) -> Result<IntentRow, StoreError> {
+fn set_status(
+    connection: &Connection,
+    intent: IntentRow,
+    status: String,
+) -> Result<IntentRow, StoreError> {
     connection
         .prepare_cached("UPDATE intents SET status = ?2 WHERE id = ?1")?
         .execute(params![intent.id, status])?;
@@ -313,7 +326,8 @@ fn find(connection: &Connection, id: &str) -> Result<Option<IntentRow>, StoreErr
         })
         .optional()?;
     row.map(|((minor, currency), intent)| {
-        let currency = currency.parse().map_err(|_unknown| StoreError::Corrupt("currency of an intent"))?;
+        let currency =
+            currency.parse().map_err(|_unknown| StoreError::Corrupt("currency of an intent"))?;
         Ok(IntentRow { amount: Money::new(minor, currency), ..intent })
     })
     .transpose()

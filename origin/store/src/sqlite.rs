@@ -28,7 +28,10 @@ const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 const STATEMENTS_MAX: usize = 128;
 
 /// Opens the connection that writes, and brings the file up to date.
-pub(crate) fn open_writer(path: &Path, migrations: &[migrations::Migration]) -> Result<Connection, StoreError> {
+pub(crate) fn open_writer(
+    path: &Path,
+    migrations: &[migrations::Migration],
+) -> Result<Connection, StoreError> {
     let mut connection = Connection::open(path)?;
     connection.busy_timeout(BUSY_TIMEOUT)?;
     // FULL: a commit that was answered survives a power cut (WAL alone keeps the file whole but may lose the last).

@@ -22,7 +22,12 @@ pub struct UpkeepLimits {
 impl Default for UpkeepLimits {
     fn default() -> Self {
         let week = Duration::from_hours(7 * 24);
-        Self { idempotency_kept: crate::IDEMPOTENCY_KEPT, webhooks_kept: week, events_kept: week, rows_max: 1_000 }
+        Self {
+            idempotency_kept: crate::IDEMPOTENCY_KEPT,
+            webhooks_kept: week,
+            events_kept: week,
+            rows_max: 1_000,
+        }
     }
 }
 

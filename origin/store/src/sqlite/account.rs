@@ -7,7 +7,8 @@ use rusqlite::{Connection, OptionalExtension, params};
 use super::feed;
 use crate::StoreError;
 use crate::account::{
-    Account, CreateAccount, EmailTaken, LoginStart, OpenSession, RefreshRefused, Rotate, SessionGrant,
+    Account, CreateAccount, EmailTaken, LoginStart, OpenSession, RefreshRefused, Rotate,
+    SessionGrant,
 };
 
 pub(crate) fn create(
@@ -20,14 +21,23 @@ pub(crate) fn create(
             "INSERT INTO users (id, email, password_hash, created_at_ms) VALUES (?1, ?2, ?3, ?4)
              ON CONFLICT (email) DO NOTHING",
         )?
-        .execute(params![command.user.as_bytes(), command.email.as_str(), command.password_hash, now.unix_ms()])?;
+        .execute(params![
+            command.user.as_bytes(),
+            command.email.as_str(),
+            command.password_hash,
+            now.unix_ms()
+        ])?;
     if inserted == 0 {
         return Ok(Err(EmailTaken));
     }
     open_session(connection, command.user, &command.session).map(Ok)
 }
 
-pub(crate) fn start_login(connection: &Connection, email: &Email, now: Timestamp) -> Result<LoginStart, StoreError> {
+pub(crate) fn start_login(
+    connection: &Connection,
+    email: &Email,
+    now: Timestamp,
+) -> Result<LoginStart, StoreError> {
     let failures = connection
         .prepare_cached("SELECT failures, since_ms FROM login_attempts WHERE email = ?1")?
         .query_row([email.as_str()], |row| {
@@ -108,15 +118,32 @@ pub(crate) fn rotate(
     }
     if is_used {
         // Two holders of one token: the thief and the owner cannot be told apart, so both lose.
-        revoke(connection, command.session, command.now.after(command.revocation_kept), command.now)?;
+        revoke(
+            connection,
+            command.session,
+            command.now.after(command.revocation_kept),
+            command.now,
+        )?;
         return Ok(Err(RefreshRefused::Reused));
     }
     connection
         .prepare_cached("UPDATE refresh_tokens SET used_at_ms = ?2 WHERE hash = ?1")?
         .execute(params![command.hash, command.now.unix_ms()])?;
     let generation = command.generation.saturating_add(1);
-    insert_token(connection, command.session, generation, command.next_hash, command.next_expires_at)?;
-    Ok(Ok(SessionGrant { user, email, session: command.session, generation, granted_at: command.now }))
+    insert_token(
+        connection,
+        command.session,
+        generation,
+        command.next_hash,
+        command.next_expires_at,
+    )?;
+    Ok(Ok(SessionGrant {
+        user,
+        email,
+        session: command.session,
+        generation,
+        granted_at: command.now,
+    }))
 }
 
 pub(crate) fn revoke(
@@ -126,7 +153,9 @@ pub(crate) fn revoke(
     now: Timestamp,
 ) -> Result<(), StoreError> {
     let revoked = connection
-        .prepare_cached("UPDATE sessions SET revoked_at_ms = ?2 WHERE id = ?1 AND revoked_at_ms IS NULL")?
+        .prepare_cached(
+            "UPDATE sessions SET revoked_at_ms = ?2 WHERE id = ?1 AND revoked_at_ms IS NULL",
+        )?
         .execute(params![session.as_bytes(), now.unix_ms()])?;
     if revoked == 0 {
         return Ok(());
@@ -140,7 +169,11 @@ pub(crate) fn revoke(
     feed::publish(connection, &[feed::row("revocations", [name.as_str()])], now)
 }
 
-pub(crate) fn find(connection: &Connection, user: UserId, session: SessionId) -> Result<Option<Account>, StoreError> {
+pub(crate) fn find(
+    connection: &Connection,
+    user: UserId,
+    session: SessionId,
+) -> Result<Option<Account>, StoreError> {
     // By primary keys.
     let account = connection
         .prepare_cached(
@@ -148,7 +181,11 @@ pub(crate) fn find(connection: &Connection, user: UserId, session: SessionId) ->
              WHERE s.id = ?2 AND s.user_id = ?1 AND s.revoked_at_ms IS NULL",
         )?
         .query_row(params![user.as_bytes(), session.as_bytes()], |row| {
-            Ok(Account { id: user, email: row.get(0)?, created_at: Timestamp::from_unix_ms(row.get(1)?) })
+            Ok(Account {
+                id: user,
+                email: row.get(0)?,
+                created_at: Timestamp::from_unix_ms(row.get(1)?),
+            })
         })
         .optional()?;
     Ok(account)

@@ -30,12 +30,15 @@ pub(crate) fn load(connection: &Connection, id: CartId) -> Outcome {
     // By primary key.
     let head = connection
         .prepare_cached("SELECT currency, version, order_id IS NOT NULL FROM carts WHERE id = ?1")?
-        .query_row([id.as_bytes()], |row| Ok((row.get::<_, String>(0)?, row.get(1)?, row.get::<_, bool>(2)?)))
+        .query_row([id.as_bytes()], |row| {
+            Ok((row.get::<_, String>(0)?, row.get(1)?, row.get::<_, bool>(2)?))
+        })
         .optional()?;
     let Some((currency, version, is_checked_out)) = head else {
         return Ok(Err(CartRefusal::NotFound));
     };
-    let currency = currency.parse().map_err(|_unknown| StoreError::Corrupt("currency of a cart"))?;
+    let currency =
+        currency.parse().map_err(|_unknown| StoreError::Corrupt("currency of a cart"))?;
     let mut lines = Vec::new();
     for (line, sku, quantity) in stored_lines(connection, id)? {
         let Some(row) = catalogue::priced(connection, &sku, currency)? else {
@@ -71,17 +74,22 @@ pub(crate) fn load(connection: &Connection, id: CartId) -> Outcome {
     Ok(Ok(Cart { id, version, status, currency, lines, totals: totals.into() }))
 }
 
-fn stored_lines(connection: &Connection, id: CartId) -> Result<Vec<(LineId, Sku, Quantity)>, StoreError> {
+fn stored_lines(
+    connection: &Connection,
+    id: CartId,
+) -> Result<Vec<(LineId, Sku, Quantity)>, StoreError> {
     // By primary key; line ids are UUIDv7, so their order is the order of adding.
-    let mut statement =
-        connection.prepare_cached("SELECT id, sku, quantity FROM cart_lines WHERE cart_id = ?1 ORDER BY id")?;
+    let mut statement = connection.prepare_cached(
+        "SELECT id, sku, quantity FROM cart_lines WHERE cart_id = ?1 ORDER BY id",
+    )?;
     let mut rows = statement.query([id.as_bytes()])?;
     let mut lines = Vec::new();
     while let Some(row) = rows.next()? {
         let sku: String = row.get(1)?;
         let sku = sku.parse().map_err(|_invalid| StoreError::Corrupt("SKU of a line"))?;
         let quantity: u32 = row.get(2)?;
-        let quantity = quantity.try_into().map_err(|_invalid| StoreError::Corrupt("quantity of a line"))?;
+        let quantity =
+            quantity.try_into().map_err(|_invalid| StoreError::Corrupt("quantity of a line"))?;
         lines.push((LineId::from_bytes(row.get(0)?), sku, quantity));
     }
     Ok(lines)
@@ -103,7 +111,9 @@ pub(crate) fn change(connection: &Connection, command: &ChangeCart) -> Outcome {
         LineEdit::Add { line, sku, quantity } => add(connection, &cart, *line, sku, *quantity)?,
         LineEdit::Set { line, quantity } => {
             let changed = connection
-                .prepare_cached("UPDATE cart_lines SET quantity = ?3 WHERE cart_id = ?1 AND id = ?2")?
+                .prepare_cached(
+                    "UPDATE cart_lines SET quantity = ?3 WHERE cart_id = ?1 AND id = ?2",
+                )?
                 .execute(params![cart.id.as_bytes(), line.as_bytes(), quantity.get()])?;
             (changed == 0).then_some(CartRefusal::LineNotFound)
         }
@@ -130,11 +140,15 @@ fn add(
 ) -> Result<Option<CartRefusal>, StoreError> {
     match catalogue::priced(connection, sku, cart.currency)? {
         None => return Ok(Some(CartRefusal::UnknownSku(sku.clone()))),
-        Some(row) if row.price.is_none() => return Ok(Some(CartRefusal::NotSoldIn(sku.clone(), cart.currency))),
+        Some(row) if row.price.is_none() => {
+            return Ok(Some(CartRefusal::NotSoldIn(sku.clone(), cart.currency)));
+        }
         Some(_) => {}
     }
     if let Some(present) = cart.lines.iter().find(|line| line.sku == *sku) {
-        let Ok(quantity) = Quantity::try_from(present.quantity).and_then(|have| have.checked_add(quantity)) else {
+        let Ok(quantity) =
+            Quantity::try_from(present.quantity).and_then(|have| have.checked_add(quantity))
+        else {
             return Ok(Some(CartRefusal::TooManyPieces));
         };
         connection
@@ -146,7 +160,9 @@ fn add(
         return Ok(Some(CartRefusal::TooManyLines));
     }
     connection
-        .prepare_cached("INSERT INTO cart_lines (cart_id, id, sku, quantity) VALUES (?1, ?2, ?3, ?4)")?
+        .prepare_cached(
+            "INSERT INTO cart_lines (cart_id, id, sku, quantity) VALUES (?1, ?2, ?3, ?4)",
+        )?
         .execute(params![cart.id.as_bytes(), line.as_bytes(), sku.as_str(), quantity.get()])?;
     Ok(None)
 }

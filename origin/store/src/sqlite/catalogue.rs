@@ -28,7 +28,10 @@ pub(crate) fn currencies(connection: &Connection) -> Result<(Currency, Vec<Curre
 }
 
 /// Reads how totals are made: tax rate, and the shipping rule of a currency (`shipping.EUR` = `490,10000`).
-pub(crate) fn price_rules(connection: &Connection, currency: Currency) -> Result<(ShippingRule, u32), StoreError> {
+pub(crate) fn price_rules(
+    connection: &Connection,
+    currency: Currency,
+) -> Result<(ShippingRule, u32), StoreError> {
     let tax = match setting(connection, "tax_rate_basis_points")? {
         None => TAX_BASIS_POINTS_DEFAULT,
         Some(text) => text.parse().map_err(|_unreadable| StoreError::Corrupt("tax rate"))?,
@@ -37,14 +40,20 @@ pub(crate) fn price_rules(connection: &Connection, currency: Currency) -> Result
         None => ShippingRule::standard(currency),
         Some(text) => {
             let (flat, free) = text.split_once(',').ok_or(StoreError::Corrupt("shipping rule"))?;
-            let minor = |text: &str| text.trim().parse().map_err(|_unreadable| StoreError::Corrupt("shipping rule"));
+            let minor = |text: &str| {
+                text.trim().parse().map_err(|_unreadable| StoreError::Corrupt("shipping rule"))
+            };
             ShippingRule { flat_minor: minor(flat)?, free_from_minor: minor(free)? }
         }
     };
     Ok((shipping, tax))
 }
 
-pub(crate) fn priced(connection: &Connection, sku: &Sku, currency: Currency) -> Result<Option<PriceRow>, StoreError> {
+pub(crate) fn priced(
+    connection: &Connection,
+    sku: &Sku,
+    currency: Currency,
+) -> Result<Option<PriceRow>, StoreError> {
     // By primary keys of variants, products, prices.
     let row = connection
         .prepare_cached(
@@ -71,7 +80,11 @@ pub(crate) fn priced(connection: &Connection, sku: &Sku, currency: Currency) -> 
     .transpose()
 }
 
-pub(crate) fn upsert(connection: &Connection, catalogue: &Catalogue, now: Timestamp) -> Result<(), StoreError> {
+pub(crate) fn upsert(
+    connection: &Connection,
+    catalogue: &Catalogue,
+    now: Timestamp,
+) -> Result<(), StoreError> {
     let mut touched = Vec::new();
     for (name, value) in &catalogue.settings {
         connection
@@ -107,12 +120,20 @@ pub(crate) fn upsert(connection: &Connection, catalogue: &Catalogue, now: Timest
             for price in &variant.prices {
                 let code = price.currency.code();
                 touched.push(feed::row("variant_prices", [code, variant.sku.as_str()]));
-                touched.push(feed::row::<api_types::feed::FeedValue>("product_prices", [code.into(), id.into()]));
+                touched.push(feed::row::<api_types::feed::FeedValue>(
+                    "product_prices",
+                    [code.into(), id.into()],
+                ));
             }
         }
     }
     // After the products: a category's row holds their count.
-    touched.extend(catalogue.categories.iter().map(|category| feed::row("categories", [category.handle.as_str()])));
+    touched.extend(
+        catalogue
+            .categories
+            .iter()
+            .map(|category| feed::row("categories", [category.handle.as_str()])),
+    );
     feed::publish(connection, &touched, now)
 }
 
@@ -198,7 +219,11 @@ fn upsert_variant(
     receive_if_new(connection, variant, now)
 }
 
-fn receive_if_new(connection: &Connection, variant: &VariantRow, now: Timestamp) -> Result<(), StoreError> {
+fn receive_if_new(
+    connection: &Connection,
+    variant: &VariantRow,
+    now: Timestamp,
+) -> Result<(), StoreError> {
     let is_new = connection
         .prepare_cached("INSERT INTO stock (sku, on_hand, reserved) VALUES (?1, ?2, 0) ON CONFLICT (sku) DO NOTHING")?
         .execute(params![variant.sku.as_str(), variant.initial_stock])?

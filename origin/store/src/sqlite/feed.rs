@@ -1,7 +1,8 @@
 //! Change rows for the edges, written in the transaction that changes the data; and whole copies.
 
 use api_types::feed::{
-    FeedChange, FeedTable, FeedTransaction, FeedValue, SnapshotEnd, SnapshotHeader, SnapshotLine, SnapshotRow,
+    FeedChange, FeedTable, FeedTransaction, FeedValue, SnapshotEnd, SnapshotHeader, SnapshotLine,
+    SnapshotRow,
 };
 use api_types::read_model::{DDL, SCHEMA_VERSION, TABLES, Table};
 use domain::Timestamp;
@@ -19,12 +20,19 @@ pub(crate) struct RowKey {
 }
 
 /// Names a row by its table and key values.
-pub(crate) fn row<V: Into<FeedValue>>(table: &'static str, key: impl IntoIterator<Item = V>) -> RowKey {
+pub(crate) fn row<V: Into<FeedValue>>(
+    table: &'static str,
+    key: impl IntoIterator<Item = V>,
+) -> RowKey {
     RowKey { table, key: key.into_iter().map(Into::into).collect() }
 }
 
 /// Compares rows with what the edges were told last, and writes one transaction of what differs.
-pub(crate) fn publish(connection: &Connection, rows: &[RowKey], now: Timestamp) -> Result<(), StoreError> {
+pub(crate) fn publish(
+    connection: &Connection,
+    rows: &[RowKey],
+    now: Timestamp,
+) -> Result<(), StoreError> {
     let mut changes = Vec::new();
     for row in rows {
         changes.extend(difference(connection, row)?);
@@ -34,7 +42,9 @@ pub(crate) fn publish(connection: &Connection, rows: &[RowKey], now: Timestamp) 
     }
     // One writer, so positions are in the order of commits.
     let position: i64 = connection
-        .prepare_cached("UPDATE feed_state SET position = position + 1 WHERE id = 1 RETURNING position")?
+        .prepare_cached(
+            "UPDATE feed_state SET position = position + 1 WHERE id = 1 RETURNING position",
+        )?
         .query_row([], |row| row.get(0))?;
     let mut insert = connection.prepare_cached(
         "INSERT INTO feed_changes (position, sequence, at_ms, change_json) VALUES (?1, ?2, ?3, ?4)",
@@ -53,7 +63,9 @@ fn difference(connection: &Connection, row: &RowKey) -> Result<Option<FeedChange
     let values = read_row(connection, table, &row.key)?;
     let key_json = json(&row.key)?;
     let told: Option<String> = connection
-        .prepare_cached("SELECT values_json FROM feed_rows WHERE table_name = ?1 AND key_json = ?2")?
+        .prepare_cached(
+            "SELECT values_json FROM feed_rows WHERE table_name = ?1 AND key_json = ?2",
+        )?
         .query_row(params![table.name, key_json], |row| row.get(0))
         .optional()?;
     let Some(values) = values else {
@@ -78,7 +90,11 @@ fn difference(connection: &Connection, row: &RowKey) -> Result<Option<FeedChange
     Ok(Some(FeedChange::Put { table: table.name.to_owned(), values }))
 }
 
-fn read_row(connection: &Connection, table: &Table, key: &[FeedValue]) -> Result<Option<Vec<FeedValue>>, StoreError> {
+fn read_row(
+    connection: &Connection,
+    table: &Table,
+    key: &[FeedValue],
+) -> Result<Option<Vec<FeedValue>>, StoreError> {
     let conditions: Vec<String> = table.key.iter().map(|column| format!("{column} = ?")).collect();
     let sql = format!("{} WHERE {}", select(table), conditions.join(" AND "));
     let mut statement = connection.prepare_cached(&sql)?;
@@ -99,7 +115,9 @@ fn values(row: &rusqlite::Row<'_>, table: &Table) -> Result<Vec<FeedValue>, Stor
                 ValueRef::Integer(number) => FeedValue::Integer(number),
                 ValueRef::Real(number) => FeedValue::Real(number),
                 ValueRef::Text(text) => FeedValue::Text(String::from_utf8_lossy(text).into_owned()),
-                ValueRef::Blob(_) => return Err(StoreError::Corrupt("bytes in a read-model column")),
+                ValueRef::Blob(_) => {
+                    return Err(StoreError::Corrupt("bytes in a read-model column"));
+                }
             })
         })
         .collect()
@@ -124,7 +142,11 @@ pub(crate) fn state(connection: &Connection) -> Result<FeedState, StoreError> {
         .prepare_cached("SELECT epoch, position, pruned_to FROM feed_state WHERE id = 1")?
         .query_row([], |row| {
             let (position, pruned_to): (i64, i64) = (row.get(1)?, row.get(2)?);
-            Ok(FeedState { epoch: row.get(0)?, position: unsigned(position), pruned_to: unsigned(pruned_to) })
+            Ok(FeedState {
+                epoch: row.get(0)?,
+                position: unsigned(position),
+                pruned_to: unsigned(pruned_to),
+            })
         })?;
     Ok(state)
 }
@@ -140,25 +162,31 @@ pub(crate) fn begin(connection: &Connection, epoch: &str) -> Result<(), StoreErr
 
 /// Breaks the history: every edge starts again from a snapshot.
 pub(crate) fn new_epoch(connection: &Connection, epoch: &str) -> Result<(), StoreError> {
-    connection.execute("UPDATE feed_state SET epoch = ?1, pruned_to = position WHERE id = 1", [epoch])?;
+    connection
+        .execute("UPDATE feed_state SET epoch = ?1, pruned_to = position WHERE id = 1", [epoch])?;
     connection.execute("DELETE FROM feed_changes", [])?;
     Ok(())
 }
 
-pub(crate) fn changes(connection: &Connection, after: u64, limit: usize) -> Result<ChangesPage, StoreError> {
+pub(crate) fn changes(
+    connection: &Connection,
+    after: u64,
+    limit: usize,
+) -> Result<ChangesPage, StoreError> {
     let state = state(connection)?;
     // By primary key; one position may hold several changes, so whole positions are cut by the second condition.
     let mut statement = connection.prepare_cached(
         "SELECT position, at_ms, change_json FROM feed_changes
          WHERE position > ?1 AND position <= ?1 + ?2 ORDER BY position, sequence",
     )?;
-    let mut rows = statement.query(params![signed(after), i64::try_from(limit).unwrap_or(i64::MAX)])?;
+    let mut rows =
+        statement.query(params![signed(after), i64::try_from(limit).unwrap_or(i64::MAX)])?;
     let mut transactions: Vec<FeedTransaction> = Vec::new();
     while let Some(row) = rows.next()? {
         let (position, at_ms, change): (i64, i64, String) = (row.get(0)?, row.get(1)?, row.get(2)?);
         let position = unsigned(position);
-        let change: FeedChange =
-            serde_json::from_str(&change).map_err(|_unreadable| StoreError::Corrupt("feed change"))?;
+        let change: FeedChange = serde_json::from_str(&change)
+            .map_err(|_unreadable| StoreError::Corrupt("feed change"))?;
         match transactions.last_mut() {
             Some(last) if last.position == position => last.changes.push(change),
             _ => transactions.push(FeedTransaction { position, at_ms, changes: vec![change] }),
@@ -176,7 +204,11 @@ pub(crate) fn snapshot(
     let owned = |names: &[&str]| names.iter().map(|&name| name.to_owned()).collect();
     let tables = TABLES
         .iter()
-        .map(|table| FeedTable { name: table.name.to_owned(), columns: owned(table.columns), key: owned(table.key) })
+        .map(|table| FeedTable {
+            name: table.name.to_owned(),
+            columns: owned(table.columns),
+            key: owned(table.key),
+        })
         .collect();
     let header = SnapshotHeader {
         epoch: state.epoch,
@@ -190,7 +222,11 @@ pub(crate) fn snapshot(
     }
     let mut rows_sent = 0_u64;
     for table in TABLES {
-        let mut statement = connection.prepare_cached(&format!("{} ORDER BY {}", select(table), table.key.join(", ")))?;
+        let mut statement = connection.prepare_cached(&format!(
+            "{} ORDER BY {}",
+            select(table),
+            table.key.join(", ")
+        ))?;
         let mut rows = statement.query([])?;
         while let Some(row) = rows.next()? {
             let line = SnapshotRow { table: table.name.to_owned(), values: values(row, table)? };

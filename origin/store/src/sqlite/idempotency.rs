@@ -16,7 +16,10 @@ pub(crate) enum Found {
     OtherRequest,
     Answer(String),
     /// Claimed by a checkout that has not ended; `order` is what it made.
-    Unfinished { order: OrderId, lease_until: Timestamp },
+    Unfinished {
+        order: OrderId,
+        lease_until: Timestamp,
+    },
 }
 
 pub(crate) fn find(connection: &Connection, claim: &Claim) -> Result<Found, StoreError> {
@@ -49,7 +52,8 @@ pub(crate) fn finish<T: Serialize>(
     answer: &T,
     now: Timestamp,
 ) -> Result<(), StoreError> {
-    let answer = serde_json::to_string(answer).map_err(|_unwritable| StoreError::Corrupt("answer"))?;
+    let answer =
+        serde_json::to_string(answer).map_err(|_unwritable| StoreError::Corrupt("answer"))?;
     connection
         .prepare_cached(
             "INSERT INTO idempotency (scope, key, fingerprint, answer, lease_until_ms, created_at_ms)

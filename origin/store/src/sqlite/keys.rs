@@ -20,9 +20,11 @@ pub(crate) fn rotate(
     let mut touched = Vec::new();
     let [first, second] = fresh;
     let active: Option<(String, i64)> = connection
-        .query_row("SELECT kid, active_since_ms FROM signing_keys WHERE state = 'active'", [], |row| {
-            Ok((row.get(0)?, row.get(1)?))
-        })
+        .query_row(
+            "SELECT kid, active_since_ms FROM signing_keys WHERE state = 'active'",
+            [],
+            |row| Ok((row.get(0)?, row.get(1)?)),
+        )
         .optional()?;
     match active {
         None => touched.push(insert(connection, &first, "active", Some(now))?),
@@ -39,8 +41,11 @@ pub(crate) fn rotate(
         }
         Some(_) => {}
     }
-    let has_next: bool =
-        connection.query_row("SELECT EXISTS (SELECT 1 FROM signing_keys WHERE state = 'next')", [], |row| row.get(0))?;
+    let has_next: bool = connection.query_row(
+        "SELECT EXISTS (SELECT 1 FROM signing_keys WHERE state = 'next')",
+        [],
+        |row| row.get(0),
+    )?;
     if !has_next {
         touched.push(insert(connection, &second, "next", None)?);
     }
@@ -49,7 +54,8 @@ pub(crate) fn rotate(
         .query_map([now.unix_ms()], |row| row.get(0))?
         .collect::<Result<_, _>>()?;
     touched.extend(ended);
-    let rows: Vec<_> = touched.iter().map(|kid| feed::row("signing_keys", [kid.as_str()])).collect();
+    let rows: Vec<_> =
+        touched.iter().map(|kid| feed::row("signing_keys", [kid.as_str()])).collect();
     feed::publish(connection, &rows, now)?;
     all(connection)
 }
@@ -63,13 +69,21 @@ fn insert(
     connection.execute(
         "INSERT INTO signing_keys (kid, seed, jwk_json, state, active_since_ms, expires_at_ms)
          VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
-        params![key.kid, key.seed, key.jwk_json, state, active_since.map(Timestamp::unix_ms), OPEN_END_MS],
+        params![
+            key.kid,
+            key.seed,
+            key.jwk_json,
+            state,
+            active_since.map(Timestamp::unix_ms),
+            OPEN_END_MS
+        ],
     )?;
     Ok(key.kid.clone())
 }
 
 fn all(connection: &Connection) -> Result<Vec<SigningKey>, StoreError> {
-    let mut statement = connection.prepare_cached("SELECT kid, seed, jwk_json, state FROM signing_keys ORDER BY kid")?;
+    let mut statement = connection
+        .prepare_cached("SELECT kid, seed, jwk_json, state FROM signing_keys ORDER BY kid")?;
     let mut rows = statement.query([])?;
     let mut keys = Vec::new();
     while let Some(row) = rows.next()? {
@@ -95,5 +109,6 @@ pub(crate) fn shared_secret(
         "INSERT INTO server_secrets (name, value) VALUES (?1, ?2) ON CONFLICT (name) DO NOTHING",
         params![name, candidate],
     )?;
-    Ok(connection.query_row("SELECT value FROM server_secrets WHERE name = ?1", [name], |row| row.get(0))?)
+    Ok(connection
+        .query_row("SELECT value FROM server_secrets WHERE name = ?1", [name], |row| row.get(0))?)
 }

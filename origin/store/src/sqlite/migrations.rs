@@ -13,23 +13,35 @@ pub(crate) struct Migration {
 }
 
 /// The shop's own database.
-pub(crate) const ORIGIN: &[Migration] =
-    &[Migration { number: 1, name: "first", sql: include_str!("../../migrations/sqlite/0001_first.sql") }];
+pub(crate) const ORIGIN: &[Migration] = &[Migration {
+    number: 1,
+    name: "first",
+    sql: include_str!("../../migrations/sqlite/0001_first.sql"),
+}];
 
 /// The local payment provider's database.
-pub(crate) const PAYMENTS: &[Migration] =
-    &[Migration { number: 1, name: "first", sql: include_str!("../../migrations/sqlite-payments/0001_first.sql") }];
+pub(crate) const PAYMENTS: &[Migration] = &[Migration {
+    number: 1,
+    name: "first",
+    sql: include_str!("../../migrations/sqlite-payments/0001_first.sql"),
+}];
 
 /// Applies what is missing.
-pub(crate) fn apply(connection: &mut Connection, migrations: &[Migration]) -> Result<(), StoreError> {
+pub(crate) fn apply(
+    connection: &mut Connection,
+    migrations: &[Migration],
+) -> Result<(), StoreError> {
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     transaction.execute_batch(
         "CREATE TABLE IF NOT EXISTS schema_migrations (
            number INTEGER PRIMARY KEY, name TEXT NOT NULL, applied_at TEXT NOT NULL DEFAULT CURRENT_TIMESTAMP
          ) STRICT",
     )?;
-    let found: i64 =
-        transaction.query_row("SELECT coalesce(max(number), 0) FROM schema_migrations", [], |row| row.get(0))?;
+    let found: i64 = transaction.query_row(
+        "SELECT coalesce(max(number), 0) FROM schema_migrations",
+        [],
+        |row| row.get(0),
+    )?;
     let known = migrations.last().map_or(0, |last| last.number);
     if found > known {
         return Err(StoreError::TooNew { found, known });
@@ -57,8 +69,13 @@ mod tests {
             let mut connection = Connection::open_in_memory().unwrap();
             apply(&mut connection, migrations).unwrap();
             apply(&mut connection, migrations).unwrap();
-            connection.execute("INSERT INTO schema_migrations (number, name) VALUES (99, 'later')", []).unwrap();
-            assert!(matches!(apply(&mut connection, migrations), Err(StoreError::TooNew { found: 99, .. })));
+            connection
+                .execute("INSERT INTO schema_migrations (number, name) VALUES (99, 'later')", [])
+                .unwrap();
+            assert!(matches!(
+                apply(&mut connection, migrations),
+                Err(StoreError::TooNew { found: 99, .. })
+            ));
         }
     }
 }

@@ -3,7 +3,10 @@
 use api_types::cart::{Cart, Line, Totals};
 use domain::cart::CartStatus;
 use domain::order::{Consequence, OrderEvent};
-use domain::{CartId, Currency, LineId, Money, OrderId, OrderStatus, PaymentId, Quantity, Sku, Timestamp, UserId};
+use domain::{
+    CartId, Currency, LineId, Money, OrderId, OrderStatus, PaymentId, Quantity, Sku, Timestamp,
+    UserId,
+};
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::idempotency::{self, Found};
@@ -11,7 +14,9 @@ use super::stock::{self, Movement};
 use super::{cart, outbox};
 use crate::StoreError;
 use crate::cart::CartRefusal;
-use crate::order::{CheckoutOutcome, OrderRecord, PaymentRecord, PlaceOrder, Placed, Shortage, line_id};
+use crate::order::{
+    CheckoutOutcome, OrderRecord, PaymentRecord, PlaceOrder, Placed, Shortage, line_id,
+};
 
 pub(crate) fn place(connection: &Connection, command: &PlaceOrder) -> Result<Placed, StoreError> {
     let lease_until = command.now.after(command.lease);
@@ -21,7 +26,9 @@ pub(crate) fn place(connection: &Connection, command: &PlaceOrder) -> Result<Pla
         Found::Answer(answer) => {
             return Ok(Placed::Decided { outcome: idempotency::read(&answer)?, is_replay: true });
         }
-        Found::Unfinished { lease_until, .. } if lease_until > command.now => return Ok(Placed::InFlight),
+        Found::Unfinished { lease_until, .. } if lease_until > command.now => {
+            return Ok(Placed::InFlight);
+        }
         Found::Unfinished { order, .. } => {
             idempotency::lease(connection, &command.claim, order, lease_until, command.now)?;
             let order = load(connection, order)?.ok_or(StoreError::Corrupt("order of a claim"))?;
@@ -30,7 +37,9 @@ pub(crate) fn place(connection: &Connection, command: &PlaceOrder) -> Result<Pla
     }
     let cart = match cart::load(connection, command.cart)? {
         Err(refusal) => return Ok(Placed::Refused(refusal)),
-        Ok(cart) if cart.status == CartStatus::CheckedOut => return Ok(Placed::Refused(CartRefusal::CheckedOut)),
+        Ok(cart) if cart.status == CartStatus::CheckedOut => {
+            return Ok(Placed::Refused(CartRefusal::CheckedOut));
+        }
         Ok(cart) if cart.lines.is_empty() => return Ok(Placed::Refused(CartRefusal::Empty)),
         Ok(cart) => cart,
     };
@@ -44,14 +53,16 @@ pub(crate) fn place(connection: &Connection, command: &PlaceOrder) -> Result<Pla
     hold_stock(connection, command, &cart)?;
     idempotency::lease(connection, &command.claim, command.order, lease_until, command.now)?;
     outbox::append(connection, command.order, "order.placed", command.now)?;
-    let order = load(connection, command.order)?.ok_or(StoreError::Corrupt("order just written"))?;
+    let order =
+        load(connection, command.order)?.ok_or(StoreError::Corrupt("order just written"))?;
     Ok(Placed::Order(Box::new(order)))
 }
 
 fn shortages(connection: &Connection, cart: &Cart) -> Result<Vec<Shortage>, StoreError> {
     let mut shortages = Vec::new();
     for (place, line) in cart.lines.iter().enumerate() {
-        let stock = stock::find(connection, &line.sku)?.ok_or(StoreError::Corrupt("stock of a variant"))?;
+        let stock =
+            stock::find(connection, &line.sku)?.ok_or(StoreError::Corrupt("stock of a variant"))?;
         if let Err(short) = stock.hold(quantity(line)?) {
             shortages.push(Shortage {
                 line: place,
@@ -64,12 +75,22 @@ fn shortages(connection: &Connection, cart: &Cart) -> Result<Vec<Shortage>, Stor
     Ok(shortages)
 }
 
-fn hold_stock(connection: &Connection, command: &PlaceOrder, cart: &Cart) -> Result<(), StoreError> {
+fn hold_stock(
+    connection: &Connection,
+    command: &PlaceOrder,
+    cart: &Cart,
+) -> Result<(), StoreError> {
     let expires_at_ms = command.now.after(command.hold).unix_ms();
     for line in &cart.lines {
         let quantity = quantity(line)?;
-        let is_held =
-            stock::move_pieces(connection, &line.sku, quantity, Movement::Reserved, command.order, command.now)?;
+        let is_held = stock::move_pieces(
+            connection,
+            &line.sku,
+            quantity,
+            Movement::Reserved,
+            command.order,
+            command.now,
+        )?;
         if !is_held {
             // `shortages` looked in this very transaction.
             return Err(StoreError::Corrupt("stock counter"));
@@ -79,17 +100,29 @@ fn hold_stock(connection: &Connection, command: &PlaceOrder, cart: &Cart) -> Res
                 "INSERT INTO reservations (order_id, sku, quantity, status, expires_at_ms)
                  VALUES (?1, ?2, ?3, 'held', ?4)",
             )?
-            .execute(params![command.order.as_bytes(), line.sku.as_str(), quantity.get(), expires_at_ms])?;
+            .execute(params![
+                command.order.as_bytes(),
+                line.sku.as_str(),
+                quantity.get(),
+                expires_at_ms
+            ])?;
     }
     stock::publish(connection, cart.lines.iter().map(|line| &line.sku), command.now)
 }
 
-fn write_order(connection: &Connection, command: &PlaceOrder, cart: &Cart) -> Result<(), StoreError> {
+fn write_order(
+    connection: &Connection,
+    command: &PlaceOrder,
+    cart: &Cart,
+) -> Result<(), StoreError> {
     let number: i64 = connection
-        .prepare_cached("UPDATE counters SET value = value + 1 WHERE name = 'order_number' RETURNING value")?
+        .prepare_cached(
+            "UPDATE counters SET value = value + 1 WHERE name = 'order_number' RETURNING value",
+        )?
         .query_row([], |row| row.get(0))?;
     let (order, now_ms) = (command.order.as_bytes(), command.now.unix_ms());
-    let address = serde_json::to_string(&command.address).map_err(|_unwritable| StoreError::Corrupt("address"))?;
+    let address = serde_json::to_string(&command.address)
+        .map_err(|_unwritable| StoreError::Corrupt("address"))?;
     connection
         .prepare_cached(
             "INSERT INTO orders (id, number, cart_id, cart_version, user_id, token_hash, email, address_json, status,
@@ -139,7 +172,12 @@ fn write_order(connection: &Connection, command: &PlaceOrder, cart: &Cart) -> Re
     Ok(())
 }
 
-fn write_line(connection: &Connection, command: &PlaceOrder, place: usize, line: &Line) -> Result<(), StoreError> {
+fn write_line(
+    connection: &Connection,
+    command: &PlaceOrder,
+    place: usize,
+    line: &Line,
+) -> Result<(), StoreError> {
     connection
         .prepare_cached(
             "INSERT INTO order_lines (order_id, position, id, sku, handle, title, variant_title, image_url, quantity,
@@ -170,15 +208,23 @@ const COLUMNS: &str = "o.id, o.number, o.cart_id, o.cart_version, o.user_id, o.t
   o.status, o.currency, o.subtotal_minor, o.shipping_minor, o.tax_minor, o.total_minor, o.created_at_ms,
   o.expires_at_ms, p.id, p.method, p.status, p.amount_minor, p.provider_ref";
 
-pub(crate) fn load(connection: &Connection, id: OrderId) -> Result<Option<OrderRecord>, StoreError> {
+pub(crate) fn load(
+    connection: &Connection,
+    id: OrderId,
+) -> Result<Option<OrderRecord>, StoreError> {
     // By primary key, and payments by their unique order_id.
-    let sql = format!("SELECT {COLUMNS} FROM orders o JOIN payments p ON p.order_id = o.id WHERE o.id = ?1");
+    let sql = format!(
+        "SELECT {COLUMNS} FROM orders o JOIN payments p ON p.order_id = o.id WHERE o.id = ?1"
+    );
     let mut statement = connection.prepare_cached(&sql)?;
     let mut rows = statement.query([id.as_bytes()])?;
     rows.next()?.map(|row| read(connection, row)).transpose()
 }
 
-pub(crate) fn by_payment(connection: &Connection, id: PaymentId) -> Result<Option<OrderRecord>, StoreError> {
+pub(crate) fn by_payment(
+    connection: &Connection,
+    id: PaymentId,
+) -> Result<Option<OrderRecord>, StoreError> {
     let order = connection
         .prepare_cached("SELECT order_id FROM payments WHERE id = ?1")?
         .query_row([id.as_bytes()], |row| row.get(0))
@@ -186,7 +232,11 @@ pub(crate) fn by_payment(connection: &Connection, id: PaymentId) -> Result<Optio
     order.map_or(Ok(None), |order| load(connection, OrderId::from_bytes(order)))
 }
 
-pub(crate) fn of_user(connection: &Connection, user: UserId, limit: u32) -> Result<Vec<OrderRecord>, StoreError> {
+pub(crate) fn of_user(
+    connection: &Connection,
+    user: UserId,
+    limit: u32,
+) -> Result<Vec<OrderRecord>, StoreError> {
     // By index orders_user.
     let sql = format!(
         "SELECT {COLUMNS} FROM orders o JOIN payments p ON p.order_id = o.id
@@ -204,7 +254,8 @@ pub(crate) fn of_user(connection: &Connection, user: UserId, limit: u32) -> Resu
 fn read(connection: &Connection, row: &Row<'_>) -> Result<OrderRecord, StoreError> {
     let corrupt = StoreError::Corrupt;
     let text = |index| row.get::<_, String>(index);
-    let currency: Currency = text(9)?.parse().map_err(|_unknown| corrupt("currency of an order"))?;
+    let currency: Currency =
+        text(9)?.parse().map_err(|_unknown| corrupt("currency of an order"))?;
     let money = |index| row.get(index).map(|minor| Money::new(minor, currency));
     let id = OrderId::from_bytes(row.get(0)?);
     Ok(OrderRecord {
@@ -218,7 +269,13 @@ fn read(connection: &Connection, row: &Row<'_>) -> Result<OrderRecord, StoreErro
         address: serde_json::from_str(&text(7)?).map_err(|_unreadable| corrupt("address"))?,
         status: text(8)?.parse().map_err(|_unknown| corrupt("status of an order"))?,
         lines: lines(connection, id, currency)?,
-        totals: Totals { currency, subtotal: money(10)?, shipping: money(11)?, tax: money(12)?, total: money(13)? },
+        totals: Totals {
+            currency,
+            subtotal: money(10)?,
+            shipping: money(11)?,
+            tax: money(12)?,
+            total: money(13)?,
+        },
         created_at: Timestamp::from_unix_ms(row.get(14)?),
         expires_at: Timestamp::from_unix_ms(row.get(15)?),
         payment: PaymentRecord {
@@ -231,7 +288,11 @@ fn read(connection: &Connection, row: &Row<'_>) -> Result<OrderRecord, StoreErro
     })
 }
 
-fn lines(connection: &Connection, order: OrderId, currency: Currency) -> Result<Vec<Line>, StoreError> {
+fn lines(
+    connection: &Connection,
+    order: OrderId,
+    currency: Currency,
+) -> Result<Vec<Line>, StoreError> {
     // By primary key.
     let mut statement = connection.prepare_cached(
         "SELECT id, sku, handle, title, variant_title, image_url, quantity, unit_minor, total_minor
@@ -264,8 +325,15 @@ pub(crate) fn advance(
     now: Timestamp,
 ) -> Result<bool, StoreError> {
     let moved = connection
-        .prepare_cached("UPDATE orders SET status = ?3, updated_at_ms = ?4 WHERE id = ?1 AND status = ?2")?
-        .execute(params![order.id.as_bytes(), order.status.as_str(), next.as_str(), now.unix_ms()])?;
+        .prepare_cached(
+            "UPDATE orders SET status = ?3, updated_at_ms = ?4 WHERE id = ?1 AND status = ?2",
+        )?
+        .execute(params![
+            order.id.as_bytes(),
+            order.status.as_str(),
+            next.as_str(),
+            now.unix_ms()
+        ])?;
     if moved == 1 {
         outbox::append(connection, order.id, &format!("order.{next}"), now)?;
     }
@@ -301,7 +369,9 @@ pub(crate) fn finish_holds(
 ) -> Result<(), StoreError> {
     let status = if movement == Movement::Sold { "consumed" } else { "released" };
     connection
-        .prepare_cached("UPDATE reservations SET status = ?2 WHERE order_id = ?1 AND status = 'held'")?
+        .prepare_cached(
+            "UPDATE reservations SET status = ?2 WHERE order_id = ?1 AND status = 'held'",
+        )?
         .execute(params![order.id.as_bytes(), status])?;
     for line in &order.lines {
         if !stock::move_pieces(connection, &line.sku, quantity(line)?, movement, order.id, now)? {
@@ -312,15 +382,27 @@ pub(crate) fn finish_holds(
 }
 
 /// Takes the stock of an order that was paid after its hold had ended; all of it or none.
-pub(crate) fn retake(connection: &Connection, order: &OrderRecord, now: Timestamp) -> Result<bool, StoreError> {
+pub(crate) fn retake(
+    connection: &Connection,
+    order: &OrderRecord,
+    now: Timestamp,
+) -> Result<bool, StoreError> {
     for line in &order.lines {
-        let stock = stock::find(connection, &line.sku)?.ok_or(StoreError::Corrupt("stock of a variant"))?;
+        let stock =
+            stock::find(connection, &line.sku)?.ok_or(StoreError::Corrupt("stock of a variant"))?;
         if stock.hold(quantity(line)?).is_err() {
             return Ok(false);
         }
     }
     for line in &order.lines {
-        if !stock::move_pieces(connection, &line.sku, quantity(line)?, Movement::Retaken, order.id, now)? {
+        if !stock::move_pieces(
+            connection,
+            &line.sku,
+            quantity(line)?,
+            Movement::Retaken,
+            order.id,
+            now,
+        )? {
             return Err(StoreError::Corrupt("stock counter"));
         }
     }
@@ -331,7 +413,12 @@ pub(crate) fn retake(connection: &Connection, order: &OrderRecord, now: Timestam
             "UPDATE carts SET order_id = ?2, updated_at_ms = ?4
              WHERE id = ?1 AND order_id IS NULL AND version = ?3 + 1",
         )?
-        .execute(params![order.cart.as_bytes(), order.id.as_bytes(), order.cart_version, now.unix_ms()])?;
+        .execute(params![
+            order.cart.as_bytes(),
+            order.id.as_bytes(),
+            order.cart_version,
+            now.unix_ms()
+        ])?;
     Ok(true)
 }
 
@@ -339,7 +426,11 @@ fn skus(order: &OrderRecord) -> impl Iterator<Item = &Sku> {
     order.lines.iter().map(|line| &line.sku)
 }
 
-pub(crate) fn release_expired(connection: &Connection, now: Timestamp, limit: u32) -> Result<usize, StoreError> {
+pub(crate) fn release_expired(
+    connection: &Connection,
+    now: Timestamp,
+    limit: u32,
+) -> Result<usize, StoreError> {
     // By index orders_pending.
     let ids: Vec<[u8; 16]> = connection
         .prepare_cached(
@@ -349,7 +440,8 @@ pub(crate) fn release_expired(connection: &Connection, now: Timestamp, limit: u3
         .query_map(params![now.unix_ms(), limit], |row| row.get(0))?
         .collect::<Result<_, _>>()?;
     for &id in &ids {
-        let order = load(connection, OrderId::from_bytes(id))?.ok_or(StoreError::Corrupt("order"))?;
+        let order =
+            load(connection, OrderId::from_bytes(id))?.ok_or(StoreError::Corrupt("order"))?;
         if let Consequence::End(next) = order.status.on(OrderEvent::HoldExpired) {
             end(connection, &order, next, now)?;
             // The provider may still hold the payment open: the reconciler tells it to stop.

@@ -7,7 +7,12 @@ use crate::StoreError;
 use crate::outbox::OutboxEvent;
 
 /// Writes an event about an order. Its words are its names alone: personal data stays in the order.
-pub(crate) fn append(connection: &Connection, order: OrderId, kind: &str, now: Timestamp) -> Result<(), StoreError> {
+pub(crate) fn append(
+    connection: &Connection,
+    order: OrderId,
+    kind: &str,
+    now: Timestamp,
+) -> Result<(), StoreError> {
     let payload = serde_json::json!({ "order_id": order, "type": kind, "at": now }).to_string();
     connection
         .prepare_cached(
@@ -41,9 +46,14 @@ pub(crate) fn waiting(connection: &Connection, limit: u32) -> Result<Vec<OutboxE
     Ok(events)
 }
 
-pub(crate) fn mark_delivered(connection: &Connection, ids: &[i64], now: Timestamp) -> Result<(), StoreError> {
-    let mut update = connection
-        .prepare_cached("UPDATE outbox SET delivered_at_ms = ?2 WHERE id = ?1 AND delivered_at_ms IS NULL")?;
+pub(crate) fn mark_delivered(
+    connection: &Connection,
+    ids: &[i64],
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    let mut update = connection.prepare_cached(
+        "UPDATE outbox SET delivered_at_ms = ?2 WHERE id = ?1 AND delivered_at_ms IS NULL",
+    )?;
     for id in ids {
         update.execute(params![id, now.unix_ms()])?;
     }

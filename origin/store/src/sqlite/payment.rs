@@ -26,7 +26,9 @@ pub(crate) fn settle(connection: &Connection, command: &Settle) -> Result<Settle
     };
     if let Some(provider_ref) = &command.provider_ref {
         connection
-            .prepare_cached("UPDATE payments SET provider_ref = ?2 WHERE id = ?1 AND provider_ref IS NULL")?
+            .prepare_cached(
+                "UPDATE payments SET provider_ref = ?2 WHERE id = ?1 AND provider_ref IS NULL",
+            )?
             .execute(params![command.payment.as_bytes(), provider_ref])?;
     }
     let has_moved = is_first_delivery(connection, command)? && apply(connection, command, &found)?;
@@ -48,7 +50,11 @@ fn is_first_delivery(connection: &Connection, command: &Settle) -> Result<bool, 
 }
 
 /// The one compare-and-set of a payment, with everything that follows from it.
-fn apply(connection: &Connection, command: &Settle, found: &OrderRecord) -> Result<bool, StoreError> {
+fn apply(
+    connection: &Connection,
+    command: &Settle,
+    found: &OrderRecord,
+) -> Result<bool, StoreError> {
     let Some(event) = command.event else {
         return Ok(false);
     };
@@ -61,7 +67,9 @@ fn apply(connection: &Connection, command: &Settle, found: &OrderRecord) -> Resu
         }
     };
     let moved = connection
-        .prepare_cached("UPDATE payments SET status = ?3, updated_at_ms = ?4 WHERE id = ?1 AND status = ?2")?
+        .prepare_cached(
+            "UPDATE payments SET status = ?3, updated_at_ms = ?4 WHERE id = ?1 AND status = ?2",
+        )?
         .execute(params![
             found.payment.id.as_bytes(),
             found.payment.status.as_str(),
@@ -155,14 +163,25 @@ fn write_capture(
     let total = found.totals.total;
     let net = total.checked_sub(found.totals.tax).map_err(|_out| out_of_range())?;
     let key = format!("{word}:{}", found.payment.id);
-    let entries = [("provider_clearing", total.minor), ("tax_payable", -found.totals.tax.minor), ("revenue", -net.minor)];
+    let entries = [
+        ("provider_clearing", total.minor),
+        ("tax_payable", -found.totals.tax.minor),
+        ("revenue", -net.minor),
+    ];
     let mut insert = connection.prepare_cached(
         "INSERT INTO ledger_entries (key, account, currency, minor, payment_id, at_ms)
          VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
     )?;
     for (account, minor) in entries {
         let (currency, payment) = (total.currency.code(), found.payment.id);
-        insert.execute(params![key, account, currency, minor * sign, payment.as_bytes(), now.unix_ms()])?;
+        insert.execute(params![
+            key,
+            account,
+            currency,
+            minor * sign,
+            payment.as_bytes(),
+            now.unix_ms()
+        ])?;
     }
     Ok(())
 }
@@ -183,7 +202,9 @@ pub(crate) fn claim_to_check(
     for (payment, order, checks) in due {
         let pause = Duration::from_secs(1 << checks.min(6)).min(CHECK_PAUSE_MAX);
         connection
-            .prepare_cached("UPDATE payments SET next_check_at_ms = ?2, checks = checks + 1 WHERE id = ?1")?
+            .prepare_cached(
+                "UPDATE payments SET next_check_at_ms = ?2, checks = checks + 1 WHERE id = ?1",
+            )?
             .execute(params![payment, now.after(pause).unix_ms()])?;
         orders.extend(order::load(connection, OrderId::from_bytes(order))?);
     }

@@ -28,7 +28,10 @@ impl Readers {
         &self,
         work: impl FnOnce(&Connection) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, StoreError> {
-        let permit = Arc::clone(&self.permits).acquire_owned().await.map_err(|_closed| StoreError::NoAnswer)?;
+        let permit = Arc::clone(&self.permits)
+            .acquire_owned()
+            .await
+            .map_err(|_closed| StoreError::NoAnswer)?;
         let (path, idle) = (self.path.clone(), Arc::clone(&self.idle));
         let query = move || {
             let _permit = permit;

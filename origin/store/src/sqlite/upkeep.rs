@@ -8,7 +8,11 @@ use super::feed;
 use crate::StoreError;
 use crate::upkeep::{StockSums, UpkeepLimits};
 
-pub(crate) fn forget_old(connection: &Connection, limits: &UpkeepLimits, now: Timestamp) -> Result<(), StoreError> {
+pub(crate) fn forget_old(
+    connection: &Connection,
+    limits: &UpkeepLimits,
+    now: Timestamp,
+) -> Result<(), StoreError> {
     // SQLite as bundled has no DELETE … LIMIT; each inner query goes by an index on the age.
     let statements = [
         (
@@ -45,7 +49,8 @@ pub(crate) fn forget_old(connection: &Connection, limits: &UpkeepLimits, now: Ti
         )?
         .query_map(params![now.unix_ms(), limits.rows_max], |row| row.get(0))?
         .collect::<Result<_, _>>()?;
-    let rows: Vec<_> = ended.iter().map(|session| feed::row("revocations", [session.as_str()])).collect();
+    let rows: Vec<_> =
+        ended.iter().map(|session| feed::row("revocations", [session.as_str()])).collect();
     feed::publish(connection, &rows, now)
 }
 
@@ -56,10 +61,10 @@ pub(crate) fn sums(connection: &Connection) -> Result<StockSums, StoreError> {
         on_hand_moved: sum("SELECT coalesce(sum(on_hand_delta), 0) FROM stock_movements")?,
         reserved: sum("SELECT coalesce(sum(reserved), 0) FROM stock")?,
         reserved_moved: sum("SELECT coalesce(sum(reserved_delta), 0) FROM stock_movements")?,
-        reserved_held: sum("SELECT coalesce(sum(quantity), 0) FROM reservations WHERE status = 'held'")?,
-        ledger_imbalance: sum(
-            "SELECT coalesce(sum(abs(off)), 0) FROM
-               (SELECT sum(minor) AS off FROM ledger_entries GROUP BY key, currency)",
+        reserved_held: sum(
+            "SELECT coalesce(sum(quantity), 0) FROM reservations WHERE status = 'held'",
         )?,
+        ledger_imbalance: sum("SELECT coalesce(sum(abs(off)), 0) FROM
+               (SELECT sum(minor) AS off FROM ledger_entries GROUP BY key, currency)")?,
     })
 }

@@ -131,7 +131,10 @@ fn run(
     }
 }
 
-fn run_batch(connection: &Connection, batch: impl Iterator<Item = Command>) -> (Vec<Answer>, Commit) {
+fn run_batch(
+    connection: &Connection,
+    batch: impl Iterator<Item = Command>,
+) -> (Vec<Answer>, Commit) {
     // IMMEDIATE: a `seed` in another process may hold the lock; waiting for it here cannot deadlock.
     if let Err(error) = connection.execute_batch("BEGIN IMMEDIATE") {
         tracing::error!(error = %error, "could not begin a transaction");
@@ -199,7 +202,10 @@ mod tests {
 
     async fn sum(writer: &Writer) -> i64 {
         writer
-            .run(|connection| Ok(connection.query_row("SELECT coalesce(sum(n), 0) FROM t", [], |row| row.get(0))?))
+            .run(|connection| {
+                Ok(connection
+                    .query_row("SELECT coalesce(sum(n), 0) FROM t", [], |row| row.get(0))?)
+            })
             .await
             .unwrap()
     }
@@ -241,7 +247,8 @@ mod tests {
         let (first, results) = tokio::join!(blocker, crowd);
         first.unwrap();
         let done = results.iter().filter(|result| result.is_ok()).count();
-        let refused = results.iter().filter(|result| matches!(result, Err(StoreError::QueueFull))).count();
+        let refused =
+            results.iter().filter(|result| matches!(result, Err(StoreError::QueueFull))).count();
         assert_eq!(done + refused, 20);
         assert!(refused >= 15, "{refused}");
         assert_eq!(sum(&writer).await, i64::try_from(done).unwrap());
@@ -249,7 +256,8 @@ mod tests {
     }
 
     async fn join_all<T>(futures: Vec<impl Future<Output = T>>) -> Vec<T> {
-        let mut pinned: Vec<_> = futures.into_iter().map(|future| (Box::pin(future), None)).collect();
+        let mut pinned: Vec<_> =
+            futures.into_iter().map(|future| (Box::pin(future), None)).collect();
         std::future::poll_fn(|context| {
             for (future, value) in &mut pinned {
                 if value.is_none() {
@@ -258,7 +266,11 @@ mod tests {
                     }
                 }
             }
-            if pinned.iter().all(|(_, value)| value.is_some()) { std::task::Poll::Ready(()) } else { std::task::Poll::Pending }
+            if pinned.iter().all(|(_, value)| value.is_some()) {
+                std::task::Poll::Ready(())
+            } else {
+                std::task::Poll::Pending
+            }
         })
         .await;
         pinned.into_iter().filter_map(|(_, value)| value).collect()

@@ -1,0 +1,195 @@
+//! From a cart to a paid order.
+//!
+//! Two short transactions with the provider's call between them: place (claim the key, hold the stock, write order and
+//! payment), then settle what the provider said. Whatever ends the story in between (a crash, a lost answer), the
+//! reconciler or a retry with the same key takes it up again; the provider knows every call by its key.
+
+use api_types::order::{CheckoutAnswer, CheckoutRequest, NextAction};
+use domain::order::number_text;
+use domain::payment::PaymentEvent;
+use domain::{CartId, ErrorKind, OrderId, OrderStatus, PaymentId, PaymentStatus};
+use providers::payment::{Intent, NewIntent, PaymentError};
+use store::{
+    CheckoutOutcome, Claim, OrderRecord, PaymentRecord, PlaceOrder, Placed, Settle, Settled,
+    Shortage,
+};
+
+use crate::error::{in_flight, reused};
+use crate::{Answered, App, Caller, Error, Refusal, cart, random, tokens, validate};
+
+impl App {
+    /// Buys a cart.
+    ///
+    /// # Errors
+    /// `invalid-input`, `not-found`, `cart-empty`, `cart-checked-out`, `out-of-stock`, `payment-declined`, and what a
+    /// key may refuse.
+    pub async fn checkout(
+        &self,
+        caller: &Caller,
+        cart: CartId,
+        request: &CheckoutRequest,
+        claim: Claim,
+    ) -> Result<Answered<CheckoutAnswer>, Error> {
+        let input = validate::checkout(request)?;
+        let now = self.clock.now();
+        let order = OrderId::v7(now, random()?);
+        let command = PlaceOrder {
+            cart,
+            order,
+            payment: PaymentId::v7(now, random()?),
+            line_seed: random()?,
+            token_hash: tokens::digest(&self.secret.order_token(order)),
+            user: caller.user,
+            email: input.email,
+            address: input.address,
+            method: input.method,
+            claim: claim.clone(),
+            hold: self.settings.hold,
+            lease: self.settings.lease,
+            now,
+        };
+        let order = match self.store.place_order(command).await? {
+            Placed::Order(order) => order,
+            Placed::Decided { outcome, is_replay } => return self.answer(outcome, is_replay),
+            Placed::Refused(refusal) => return Err(cart::refuse(refusal).into()),
+            Placed::InFlight => return Err(in_flight()),
+            Placed::Reused => return Err(reused()),
+        };
+        let report = match (order.status, order.payment.status) {
+            (OrderStatus::PendingPayment, PaymentStatus::Created | PaymentStatus::Unknown) => {
+                Some(self.ask_for_payment(&order.payment).await)
+            }
+            // Taken up again after others had settled it: only the answer is missing.
+            _ => None,
+        };
+        let (event, provider_ref) = report.unzip();
+        let settle = Settle {
+            payment: order.payment.id,
+            event,
+            provider_ref: provider_ref.flatten(),
+            answer: Some(claim),
+            webhook: None,
+            now: self.clock.now(),
+        };
+        match self.store.settle_payment(settle).await? {
+            Settled::Order { order, .. } => self.answer(order.outcome(), false),
+            Settled::UnknownPayment => Err(lost_payment()),
+        }
+    }
+
+    /// Asks the provider for the money. No answer is an answer too: the outcome is unknown, and said so.
+    pub(crate) async fn ask_for_payment(
+        &self,
+        payment: &PaymentRecord,
+    ) -> (PaymentEvent, Option<String>) {
+        let intent =
+            NewIntent { reference: payment.id, amount: payment.amount, method: payment.method };
+        report(payment, self.payments.create(provider_key(payment.id, "create"), intent).await)
+    }
+
+    fn answer(
+        &self,
+        outcome: CheckoutOutcome,
+        is_replay: bool,
+    ) -> Result<Answered<CheckoutAnswer>, Error> {
+        match outcome {
+            CheckoutOutcome::Placed(snapshot) => {
+                let value = CheckoutAnswer {
+                    order_id: snapshot.order,
+                    number: number_text(snapshot.number),
+                    status: snapshot.status,
+                    payment_status: snapshot.payment_status,
+                    totals: snapshot.totals,
+                    order_token: self.secret.order_token(snapshot.order),
+                    next_action: next_action(
+                        snapshot.order,
+                        snapshot.status,
+                        snapshot.payment_status,
+                    ),
+                };
+                Ok(Answered { value, is_replay })
+            }
+            CheckoutOutcome::Declined => {
+                let refusal = Refusal::new(ErrorKind::PaymentRefused, "payment-declined", "The payment was declined")
+                    .detail("nothing was charged; the cart can be checked out again with a new Idempotency-Key");
+                Err(Refusal { is_replay, ..refusal }.into())
+            }
+            CheckoutOutcome::OutOfStock(shortages) => {
+                Err(Refusal { is_replay, ..out_of_stock(&shortages) }.into())
+            }
+        }
+    }
+}
+
+/// Names a call to the provider: asking twice by this name does it once.
+pub(crate) fn provider_key(payment: PaymentId, operation: &str) -> String {
+    format!("{payment}:{operation}")
+}
+
+/// Says what an answer of the provider tells about our payment.
+pub(crate) fn report(
+    payment: &PaymentRecord,
+    answer: Result<Intent, PaymentError>,
+) -> (PaymentEvent, Option<String>) {
+    match answer {
+        Ok(intent) if intent.reference == payment.id && intent.amount == payment.amount => {
+            (intent.status.event(), Some(intent.id))
+        }
+        Ok(_other) => {
+            tracing::error!(payment.id = %payment.id, "the provider answered about another payment");
+            (PaymentEvent::TimedOut, None)
+        }
+        Err(error) => {
+            let cause = std::error::Error::source(&error).map(ToString::to_string);
+            tracing::warn!(payment.id = %payment.id, error = %error, cause, "could not settle a payment yet");
+            (PaymentEvent::TimedOut, None)
+        }
+    }
+}
+
+/// Says what the payer has to do, if anything.
+pub(crate) fn next_action(
+    order: OrderId,
+    status: OrderStatus,
+    payment: PaymentStatus,
+) -> Option<NextAction> {
+    let is_waiting =
+        status == OrderStatus::PendingPayment && payment == PaymentStatus::RequiresAction;
+    is_waiting.then(|| NextAction {
+        kind: "approve".to_owned(),
+        url: format!("/v1/orders/{order}/payment/actions"),
+    })
+}
+
+pub(crate) fn lost_payment() -> Error {
+    Error::Fault("settle a payment", "the payment is not there".into())
+}
+
+fn out_of_stock(shortages: &[Shortage]) -> Refusal {
+    let first = Refusal::new(ErrorKind::Conflict, "out-of-stock", "Not enough in stock");
+    let refusal = shortages.iter().fold(first, |refusal, shortage| {
+        let Shortage { line, sku, wanted, available } = shortage;
+        let detail = format!("{sku}: {available} available, {wanted} wanted");
+        refusal.field(format!("/lines/{line}"), "out-of-stock", detail)
+    });
+    let skus: Vec<&str> = shortages.iter().map(|shortage| shortage.sku.as_str()).collect();
+    refusal.detail(format!("not enough of {}", skus.join(", ")))
+}
+
+impl App {
+    /// Settles a report that no caller waits for.
+    pub(crate) async fn settle(
+        &self,
+        order: &OrderRecord,
+        event: PaymentEvent,
+        provider_ref: Option<String>,
+    ) -> Result<OrderRecord, Error> {
+        let (payment, now) = (order.payment.id, self.clock.now());
+        let settle =
+            Settle { payment, event: Some(event), provider_ref, answer: None, webhook: None, now };
+        match self.store.settle_payment(settle).await? {
+            Settled::Order { order, .. } => Ok(*order),
+            Settled::UnknownPayment => Err(lost_payment()),
+        }
+    }
+}

@@ -1,0 +1,128 @@
+//! What happens without anybody asking. Each method does one bounded round; the server repeats them.
+
+use domain::payment::PaymentEvent;
+use domain::{OrderStatus, PaymentStatus};
+use store::{OrderRecord, POSITIONS_KEPT, UpkeepLimits};
+
+use crate::checkout::{provider_key, report};
+use crate::{App, Error};
+
+/// Orders that one round ends: 256, one short transaction.
+const EXPIRED_MAX: u32 = 256;
+/// Payments that one round asks about: 32.
+const CHECKS_MAX: u32 = 32;
+/// Events that one round takes: 256.
+const EVENTS_MAX: u32 = 256;
+
+impl App {
+    /// Gives back the stock of checkouts whose hold ran out. Returns how many orders ended.
+    ///
+    /// # Errors
+    /// As every write.
+    pub async fn release_expired(&self) -> Result<usize, Error> {
+        let count = self.store.release_expired(self.clock.now(), EXPIRED_MAX).await?;
+        if count > 0 {
+            tracing::info!(count, "released the stock of expired orders");
+        }
+        Ok(count)
+    }
+
+    /// Asks the provider about payments whose end is not known, and ends them. Returns how many it looked at.
+    ///
+    /// # Errors
+    /// As every write. A provider that does not answer is no error: the payment is asked about again later.
+    pub async fn reconcile_payments(&self) -> Result<usize, Error> {
+        let orders = self.store.claim_payments_to_check(self.clock.now(), CHECKS_MAX).await?;
+        for order in &orders {
+            let (event, provider_ref) = self.find_out(order).await;
+            if event == PaymentEvent::TimedOut && order.payment.status != PaymentStatus::Created {
+                continue;
+            }
+            let settled = self.settle(order, event, provider_ref).await?;
+            tracing::info!(
+                order.id = %settled.id,
+                payment.id = %settled.payment.id,
+                payment.status = %settled.payment.status,
+                "reconciled a payment"
+            );
+        }
+        Ok(orders.len())
+    }
+
+    async fn find_out(&self, order: &OrderRecord) -> (PaymentEvent, Option<String>) {
+        let payment = &order.payment;
+        if payment.status == PaymentStatus::Captured {
+            // Paid, but its stock is gone: the money goes back.
+            return match payment.provider_ref.clone() {
+                Some(id) => report(
+                    payment,
+                    self.payments.refund(provider_key(payment.id, "refund"), id).await,
+                ),
+                None => self.look_up(order).await.unwrap_or((PaymentEvent::TimedOut, None)),
+            };
+        }
+        let found = match self.payments.lookup(provider_key(payment.id, "create")).await {
+            Ok(found) => found,
+            Err(error) => return report(payment, Err(error)),
+        };
+        match (found, order.status == OrderStatus::PendingPayment) {
+            // The provider never heard of it. The shopper has asked to buy and the stock is held: ask now.
+            (None, true) => self.ask_for_payment(payment).await,
+            (None, false) => (PaymentEvent::Cancelled, None),
+            (Some(intent), true) => report(payment, Ok(intent)),
+            (Some(intent), false) if intent.status.event() == PaymentEvent::Captured => {
+                report(payment, Ok(intent))
+            }
+            // Nobody may pay an order that has ended.
+            (Some(intent), false) => report(
+                payment,
+                self.payments.cancel(provider_key(payment.id, "cancel"), intent.id).await,
+            ),
+        }
+    }
+
+    /// Asks the provider where a payment stands.
+    pub(crate) async fn look_up(
+        &self,
+        order: &OrderRecord,
+    ) -> Result<(PaymentEvent, Option<String>), Error> {
+        let payment = &order.payment;
+        Ok(match self.payments.lookup(provider_key(payment.id, "create")).await? {
+            Some(intent) => report(payment, Ok(intent)),
+            None => (PaymentEvent::TimedOut, None),
+        })
+    }
+
+    /// Takes waiting events out of the outbox. There is no subscriber yet: each is written to the log, in order, and
+    /// marked. Returns how many.
+    ///
+    /// # Errors
+    /// As every write.
+    pub async fn deliver_events(&self) -> Result<usize, Error> {
+        let events = self.store.waiting_events(EVENTS_MAX).await?;
+        let ids: Vec<i64> = events.iter().map(|event| event.id).collect();
+        for event in &events {
+            let (aggregate, id) = (&event.aggregate, &event.aggregate_id);
+            tracing::info!(
+                event.kind = event.kind,
+                aggregate,
+                id,
+                event.sequence = event.sequence,
+                "event"
+            );
+        }
+        if !ids.is_empty() {
+            self.store.mark_delivered(ids, self.clock.now()).await?;
+        }
+        Ok(events.len())
+    }
+
+    /// Forgets what is no longer needed.
+    ///
+    /// # Errors
+    /// As every write.
+    pub async fn forget_old(&self) -> Result<(), Error> {
+        self.store.forget_old(UpkeepLimits::default(), self.clock.now()).await?;
+        Ok(self.store.prune_feed(POSITIONS_KEPT).await?)
+    }
+}

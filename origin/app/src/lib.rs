@@ -1,0 +1,189 @@
+//! What the shop can do: one method of [`App`] per use case, a file per noun.
+//!
+//! Layer: adapter (L3). Checks what was asked, lets `domain` decide, has `store` carry it out and asks `providers` for
+//! money, outside of every transaction. Knows neither HTTP nor SQL.
+//! Not here: routes and statuses (`origin/http`), statements (`store`), processes and intervals (`server`).
+//! Start at [`App::start`]; the longest story is [`App::checkout`].
+
+mod account;
+mod cart;
+mod checkout;
+mod clock;
+mod error;
+mod feed;
+mod inventory;
+mod jobs;
+mod keys;
+mod order;
+mod password;
+mod seed;
+mod tokens;
+mod validate;
+mod webhook;
+
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use domain::{SessionId, UserId};
+use hmac::{Hmac, KeyInit, Mac};
+use providers::payment::PaymentProvider;
+use sha2::Sha256;
+use store::{Claim, Store};
+
+pub use cart::Precondition;
+pub use clock::Clock;
+pub use error::{Error, Refusal};
+pub use feed::ChangesQuery;
+pub use seed::parse_catalogue;
+pub use webhook::WebhookHeaders;
+
+use keys::Keys;
+use password::Passwords;
+
+/// How the shop behaves. Durations have their defaults in [`Settings::default`].
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// How long a checkout holds its stock. Default 10 minutes.
+    pub hold: Duration,
+    /// How long a checkout under way is left alone by retries and the reconciler. Default 10 s; more than a call to
+    /// the payment provider may take.
+    pub lease: Duration,
+    /// Life of an access token. Default 15 minutes; a stolen one is good for as long where an edge is cut off.
+    pub access_life: Duration,
+    /// Life of a refresh token. Default 30 days.
+    pub refresh_life: Duration,
+    /// Age at which the signing key is changed. Default 30 days.
+    pub key_age_max: Duration,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            hold: domain::cart::HOLD_DEFAULT,
+            lease: Duration::from_secs(10),
+            access_life: Duration::from_mins(15),
+            refresh_life: Duration::from_hours(30 * 24),
+            key_age_max: Duration::from_hours(30 * 24),
+        }
+    }
+}
+
+/// Who asks.
+#[derive(Debug, Clone, Copy)]
+pub struct Caller {
+    /// The account, if signed in.
+    pub user: Option<UserId>,
+    /// The session of that account.
+    pub session: Option<SessionId>,
+    /// The address of the client.
+    pub client: IpAddr,
+}
+
+/// An answer, and whether it was given before.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Answered<T> {
+    /// The answer.
+    pub value: T,
+    /// Whether it repeats an earlier answer to the same key.
+    pub is_replay: bool,
+}
+
+/// The shop.
+#[derive(Debug)]
+pub struct App {
+    store: Arc<Store>,
+    payments: Arc<dyn PaymentProvider>,
+    webhook_secret: Vec<u8>,
+    settings: Settings,
+    clock: Clock,
+    secret: Secret,
+    keys: Keys,
+    passwords: Passwords,
+}
+
+/// What the shop is made of.
+#[derive(Debug)]
+pub struct Parts {
+    /// Its memory.
+    pub store: Arc<Store>,
+    /// Who moves its money.
+    pub payments: Arc<dyn PaymentProvider>,
+    /// The secret that webhooks of that provider are signed with.
+    pub webhook_secret: Vec<u8>,
+    /// How it behaves.
+    pub settings: Settings,
+    /// Its clock.
+    pub clock: Clock,
+}
+
+impl App {
+    /// Takes up work: frees what a killed process left behind, and makes sure there are keys to sign with.
+    ///
+    /// # Errors
+    /// When the store does not answer or the system gives no randomness.
+    pub async fn start(parts: Parts) -> Result<Self, Error> {
+        let Parts { store, payments, webhook_secret, settings, clock } = parts;
+        store.free_abandoned_checkouts(clock.now()).await?;
+        let secret = Secret(store.shared_secret("tokens", random()?).await?);
+        let app = Self {
+            store,
+            payments,
+            webhook_secret,
+            settings,
+            clock,
+            secret,
+            keys: Keys::default(),
+            passwords: Passwords::new()?,
+        };
+        app.rotate_keys().await?;
+        Ok(app)
+    }
+
+    /// Returns the store, for metrics and the feed's wake-up.
+    #[must_use]
+    pub fn store(&self) -> &Store {
+        &self.store
+    }
+
+    /// Returns the clock.
+    #[must_use]
+    pub const fn clock(&self) -> &Clock {
+        &self.clock
+    }
+
+    /// Makes the claim of a caller's idempotency key. `request` is everything that must be the same in a retry.
+    #[must_use]
+    pub fn claim(&self, scope: String, key: String, request: &[&[u8]]) -> Claim {
+        Claim { scope, key, fingerprint: self.secret.mac("request", request) }
+    }
+}
+
+/// The secret that tokens and fingerprints are made with.
+struct Secret([u8; 32]);
+
+impl std::fmt::Debug for Secret {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("***")
+    }
+}
+
+impl Secret {
+    /// Authenticates parts for one purpose. Each part is preceded by its length, so no two lists look the same.
+    #[expect(clippy::expect_used, reason = "HMAC takes keys of every length, RFC 2104 section 2")]
+    fn mac(&self, purpose: &str, parts: &[&[u8]]) -> [u8; 32] {
+        let mut mac = Hmac::<Sha256>::new_from_slice(&self.0).expect("every key length is valid");
+        for part in std::iter::once(purpose.as_bytes()).chain(parts.iter().copied()) {
+            mac.update(&u64::try_from(part.len()).unwrap_or(u64::MAX).to_be_bytes());
+            mac.update(part);
+        }
+        mac.finalize().into_bytes().into()
+    }
+}
+
+fn random<const N: usize>() -> Result<[u8; N], Error> {
+    let mut bytes = [0; N];
+    getrandom::fill(&mut bytes)
+        .map_err(|error| Error::Fault("read randomness", Box::new(error)))?;
+    Ok(bytes)
+}

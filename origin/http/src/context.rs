@@ -1,0 +1,74 @@
+//! What every handler can reach.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use app::App;
+use tokio::sync::Semaphore;
+
+use crate::identity::Nonces;
+use crate::metrics::Metrics;
+
+/// How much is taken on.
+#[derive(Debug, Clone, Copy)]
+pub struct Limits {
+    /// Longest body of a request: 64 KiB. A checkout has under 1 KiB.
+    pub body_bytes_max: usize,
+    /// Requests under `/v1` at once: 512. More are answered 503.
+    pub in_flight_max: usize,
+    /// Longest time for one request under `/v1`: 10 s. More than a payment provider may take.
+    pub deadline: Duration,
+    /// Whole copies that may be streamed at once: 4.
+    pub snapshots_max: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            body_bytes_max: 64 * 1024,
+            in_flight_max: 512,
+            deadline: Duration::from_secs(10),
+            snapshots_max: 4,
+        }
+    }
+}
+
+/// Shared by all handlers.
+pub struct Context {
+    pub(crate) app: App,
+    pub(crate) edge_secret: Vec<u8>,
+    pub(crate) limits: Limits,
+    pub(crate) in_flight: Arc<Semaphore>,
+    pub(crate) snapshots: Arc<Semaphore>,
+    pub(crate) nonces: Nonces,
+    pub(crate) metrics: Metrics,
+}
+
+impl fmt::Debug for Context {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Context({:?})", self.limits)
+    }
+}
+
+impl Context {
+    /// Puts a shop behind HTTP. `edge_secret` is what the edges sign with and ask for the feed with.
+    #[must_use]
+    pub fn new(app: App, edge_secret: Vec<u8>, limits: Limits) -> Arc<Self> {
+        Arc::new(Self {
+            app,
+            edge_secret,
+            limits,
+            in_flight: Arc::new(Semaphore::new(limits.in_flight_max)),
+            snapshots: Arc::new(Semaphore::new(limits.snapshots_max)),
+            nonces: Nonces::default(),
+            metrics: Metrics::default(),
+        })
+    }
+
+    /// Returns the shop, for the jobs that run beside the server.
+    #[must_use]
+    pub const fn app(&self) -> &App {
+        &self.app
+    }
+}

@@ -1,0 +1,125 @@
+//! The feed to the edges.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context as TaskContext, Poll};
+use std::time::Duration;
+
+use api_types::feed::{SNAPSHOT_MEDIA_TYPE, SnapshotLine};
+use api_types::problem::Problem;
+use app::ChangesQuery;
+use axum::body::{Body, Bytes};
+use axum::extract::{Query, State};
+use axum::response::Response;
+use domain::ErrorKind;
+use http::{HeaderMap, HeaderValue, StatusCode, header};
+use http_body::Frame;
+use serde::Deserialize;
+use subtle::ConstantTimeEq;
+use tokio::sync::mpsc;
+
+use super::{Reply, private};
+use crate::Context;
+use crate::extract::bearer;
+use crate::problem::Failure;
+
+/// Size of the pieces a copy is sent in: 32 KiB.
+const CHUNK_BYTES: usize = 32 * 1024;
+/// Pieces that wait for a slow edge: 8, so one copy holds at most 256 KiB.
+const CHUNKS_MAX: usize = 8;
+/// Transactions in one answer unless asked otherwise: 500.
+const LIMIT_DEFAULT: usize = 500;
+
+/// Query of `/internal/feed/changes`.
+#[derive(Debug, Deserialize)]
+pub(crate) struct ChangesParameters {
+    epoch: String,
+    after: u64,
+    schema_version: u32,
+    #[serde(default)]
+    wait_ms: u64,
+    #[serde(default = "limit_default")]
+    limit: usize,
+}
+
+const fn limit_default() -> usize {
+    LIMIT_DEFAULT
+}
+
+pub(crate) async fn changes(
+    State(context): State<Arc<Context>>,
+    headers: HeaderMap,
+    parameters: Result<Query<ChangesParameters>, axum::extract::rejection::QueryRejection>,
+) -> Reply {
+    authorize(&context, &headers)?;
+    let Query(parameters) = parameters.map_err(|error| {
+        Failure::from(Problem::of(ErrorKind::Unreadable).detail(error.body_text()))
+    })?;
+    let ChangesParameters { epoch, after, schema_version, wait_ms, limit } = parameters;
+    let query =
+        ChangesQuery { epoch, after, schema_version, wait: Duration::from_millis(wait_ms), limit };
+    private(StatusCode::OK, context.app.changes(query).await?)
+}
+
+pub(crate) async fn snapshot(State(context): State<Arc<Context>>, headers: HeaderMap) -> Reply {
+    authorize(&context, &headers)?;
+    let Ok(place) = Arc::clone(&context.snapshots).try_acquire_owned() else {
+        return Err(Problem::of(ErrorKind::Unavailable).retry_after(1).into());
+    };
+    let (sender, receiver) = mpsc::channel(CHUNKS_MAX);
+    tokio::spawn(async move {
+        let _place = place;
+        let mut chunks = Chunks { sender: sender.clone(), buffer: Vec::with_capacity(CHUNK_BYTES) };
+        if let Err(error) = context.app.store().feed_snapshot(move |line| chunks.push(line)).await {
+            tracing::error!(error = %error, "could not finish a snapshot");
+            // Breaks the body off: a copy without its end line must not look whole.
+            let _ = sender.send(Err(std::io::Error::other("the snapshot broke off"))).await;
+        }
+    });
+    let mut response = Response::new(Body::new(ChunkBody(receiver)));
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(SNAPSHOT_MEDIA_TYPE));
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    Ok(response)
+}
+
+fn authorize(context: &Context, headers: &HeaderMap) -> Result<(), Failure> {
+    let token = bearer(headers).unwrap_or("");
+    let is_edge = bool::from(token.as_bytes().ct_eq(&context.edge_secret));
+    if is_edge { Ok(()) } else { Err(ErrorKind::Unauthenticated.into()) }
+}
+
+/// Collects lines into pieces; runs on the thread that reads the database.
+struct Chunks {
+    sender: mpsc::Sender<Result<Bytes, std::io::Error>>,
+    buffer: Vec<u8>,
+}
+
+impl Chunks {
+    fn push(&mut self, line: &SnapshotLine) -> bool {
+        if serde_json::to_writer(&mut self.buffer, line).is_err() {
+            return false;
+        }
+        self.buffer.push(b'\n');
+        let is_last = matches!(line, SnapshotLine::End(_));
+        if self.buffer.len() < CHUNK_BYTES && !is_last {
+            return true;
+        }
+        let chunk = std::mem::replace(&mut self.buffer, Vec::with_capacity(CHUNK_BYTES));
+        self.sender.blocking_send(Ok(chunk.into())).is_ok()
+    }
+}
+
+struct ChunkBody(mpsc::Receiver<Result<Bytes, std::io::Error>>);
+
+impl http_body::Body for ChunkBody {
+    type Data = Bytes;
+    type Error = std::io::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut TaskContext<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, std::io::Error>>> {
+        self.0.poll_recv(context).map(|chunk| chunk.map(|chunk| chunk.map(Frame::data)))
+    }
+}

@@ -1,0 +1,90 @@
+//! The command line. These comments are its help.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+/// The origin of a Vitrine shop.
+#[derive(Debug, Parser)]
+#[command(name = "vitrine-origin", version)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Serves the shop: accounts, carts, checkout, orders, and the feed to the edges.
+    Serve(Serve),
+    /// Writes a catalogue into the shop. Stock of SKUs that exist is left alone.
+    Seed(Seed),
+    /// Runs the local payment provider: a process of its own with records of its own.
+    Payments(Payments),
+    /// Breaks the feed's history after a restore from a backup: every edge starts again from a snapshot.
+    NewEpoch(NewEpoch),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Serve {
+    /// Address to listen on; port 0 takes a free one.
+    #[arg(long, default_value = "127.0.0.1:8081")]
+    pub(crate) listen: SocketAddr,
+    /// Folder of the database `origin.db`; made when absent.
+    #[arg(long)]
+    pub(crate) data: PathBuf,
+    /// File with the secret that the edges sign with.
+    #[arg(long)]
+    pub(crate) edge_secret_file: PathBuf,
+    /// Where the payment provider is.
+    #[arg(long)]
+    pub(crate) payments_url: String,
+    /// File with the secret shared with the payment provider.
+    #[arg(long)]
+    pub(crate) payments_secret_file: PathBuf,
+    /// Folder of uploaded media. Checked at start; uploads come with the media pipeline.
+    #[arg(long)]
+    pub(crate) media_dir: Option<PathBuf>,
+    /// How long a checkout holds its stock, in seconds.
+    #[arg(long, default_value_t = 600, value_parser = clap::value_parser!(u64).range(1..=86_400))]
+    pub(crate) hold_seconds: u64,
+    /// Longest call to the payment provider, in milliseconds.
+    #[arg(long, default_value_t = 3_000, value_parser = clap::value_parser!(u64).range(50..=8_000))]
+    pub(crate) payments_timeout_ms: u64,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Seed {
+    /// Folder of the database `origin.db`; made when absent.
+    #[arg(long)]
+    pub(crate) data: PathBuf,
+    /// The catalogue, as JSON.
+    #[arg(long)]
+    pub(crate) catalogue: PathBuf,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Payments {
+    /// Address to listen on; port 0 takes a free one.
+    #[arg(long, default_value = "127.0.0.1:8082")]
+    pub(crate) listen: SocketAddr,
+    /// Folder of the database `payments.db`; made when absent.
+    #[arg(long)]
+    pub(crate) data: PathBuf,
+    /// File with the secret shared with the shop.
+    #[arg(long)]
+    pub(crate) secret_file: PathBuf,
+    /// Where webhooks go.
+    #[arg(long)]
+    pub(crate) webhook_url: String,
+    /// How long a `late` payment takes, in milliseconds.
+    #[arg(long, default_value_t = 2_000)]
+    pub(crate) late_ms: u64,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct NewEpoch {
+    /// Folder of the database `origin.db`.
+    #[arg(long)]
+    pub(crate) data: PathBuf,
+}
