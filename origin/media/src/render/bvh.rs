@@ -106,7 +106,7 @@ impl Bvh {
         let inverse = inverse(direction);
         enter(root, origin, inverse, far)?;
         let mut best = None;
-        let mut stack = [(0_u32, 0.0_f32); 64];
+        let mut stack = [(0_u32, 0.0_f32); 40];
         let mut depth = 1;
         while depth > 0 {
             depth -= 1;

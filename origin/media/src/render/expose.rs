@@ -103,12 +103,19 @@ pub fn expose<'a>(scene: &'a Scene, camera: &Camera) -> Shot<'a> {
     }
     let at = |i: usize| place(scene, camera, &samples[i], sample_ray(camera, i));
     let places: Vec<Place> = (0..pixels).map(|pixel| at(pixel * SAMPLES)).collect();
-    let coarse: Vec<Light> = places
-        .iter()
-        .enumerate()
-        .map(|(pixel, p)| gather(scene, &studio, p, pixel as u32))
-        .collect();
-    let coarse = filter::smooth(coarse, &places, camera);
+    // On plain floor light changes slowly: blocks of two by two pixels share their rays.
+    let source = |pixel: usize| {
+        let (x, y) = (pixel % camera.width, pixel / camera.width);
+        let corner = (y & !1) * camera.width + (x & !1);
+        if plain[pixel] && plain[corner] { corner } else { pixel }
+    };
+    let mut coarse: Vec<Light> = Vec::with_capacity(pixels);
+    for (pixel, p) in places.iter().enumerate() {
+        let from = source(pixel);
+        let shared = coarse.get(from).copied();
+        coarse.push(shared.unwrap_or_else(|| gather(scene, &studio, p, pixel as u32)));
+    }
+    let coarse = filter::smooth(coarse, &places, &plain, camera);
     let light = |i: usize| {
         let pixel = i / SAMPLES;
         if plain[pixel] {

@@ -17,14 +17,19 @@ fn likeness(a: &Place, b: &Place, reach: f32) -> f32 {
     turn * turn / ((1.0 + lift * lift * 4.0) * (1.0 + side * side))
 }
 
-/// Three passes of a small filter with growing holes ("à trous").
-pub(super) fn smooth(mut lights: Vec<Light>, places: &[Place], camera: &Camera) -> Vec<Light> {
+/// Three passes of a small filter with growing holes ("à trous"), a fourth for plain floor.
+pub(super) fn smooth(
+    mut lights: Vec<Light>,
+    places: &[Place],
+    plain: &[bool],
+    camera: &Camera,
+) -> Vec<Light> {
     let (width, height) = (camera.width as isize, camera.height as isize);
-    for pass in 0..3 {
+    for pass in 0..4 {
         let step = 1_isize << pass;
         let blend = |i: usize| {
             let here = &places[i];
-            if here.is_empty {
+            if here.is_empty || (pass == 3 && !plain[i]) {
                 return lights[i];
             }
             let distance = (here.place - camera.eye).length();
