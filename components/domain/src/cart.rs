@@ -93,11 +93,16 @@ mod tests {
     fn check(lines: &[(i64, u32)], subtotal: i64, shipping: i64, tax: i64) {
         let lines: Vec<_> = lines
             .iter()
-            .map(|&(minor, count)| (Money::new(minor, Currency::Eur), Quantity::try_from(count).unwrap()))
+            .map(|&(minor, count)| {
+                (Money::new(minor, Currency::Eur), Quantity::try_from(count).unwrap())
+            })
             .collect();
         let totals = totals(Currency::Eur, &lines, RULE, 1_900).unwrap();
         let of = |money: Money| money.minor;
-        assert_eq!((of(totals.subtotal), of(totals.shipping), of(totals.tax)), (subtotal, shipping, tax));
+        assert_eq!(
+            (of(totals.subtotal), of(totals.shipping), of(totals.tax)),
+            (subtotal, shipping, tax)
+        );
         assert_eq!(totals.total.minor, subtotal + shipping);
     }
 

@@ -45,7 +45,8 @@ pub enum Consequence {
 
 impl OrderStatus {
     /// Every state.
-    pub const ALL: [Self; 4] = [Self::PendingPayment, Self::Confirmed, Self::Cancelled, Self::Expired];
+    pub const ALL: [Self; 4] =
+        [Self::PendingPayment, Self::Confirmed, Self::Cancelled, Self::Expired];
 
     /// Returns the word on the wire and in storage.
     #[must_use]
@@ -63,7 +64,9 @@ impl OrderStatus {
     pub const fn on(self, event: OrderEvent) -> Consequence {
         match (self, event) {
             (Self::PendingPayment, OrderEvent::HoldExpired) => Consequence::End(Self::Expired),
-            (Self::PendingPayment, OrderEvent::Payment(PaymentStatus::Captured)) => Consequence::Confirm,
+            (Self::PendingPayment, OrderEvent::Payment(PaymentStatus::Captured)) => {
+                Consequence::Confirm
+            }
             (
                 Self::PendingPayment,
                 OrderEvent::Payment(PaymentStatus::Declined | PaymentStatus::Cancelled),
@@ -111,7 +114,11 @@ mod tests {
                 P::Declined | P::Cancelled => Consequence::End(OrderStatus::Cancelled),
                 _ => Consequence::Nothing,
             };
-            let ended = if payment == P::Captured { Consequence::RetakeOrRefund } else { Consequence::Nothing };
+            let ended = if payment == P::Captured {
+                Consequence::RetakeOrRefund
+            } else {
+                Consequence::Nothing
+            };
             let event = OrderEvent::Payment(payment);
             assert_eq!(OrderStatus::PendingPayment.on(event), pending, "{payment}");
             assert_eq!(OrderStatus::Confirmed.on(event), Consequence::Nothing, "{payment}");

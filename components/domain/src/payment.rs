@@ -118,11 +118,21 @@ impl PaymentStatus {
             (Self::Created | Self::Unknown, E::RequiresAction) => Self::RequiresAction,
             (Self::Created, E::TimedOut) => Self::Unknown,
             (
-                Self::Created | Self::Unknown | Self::Processing | Self::RequiresAction | Self::Cancelled,
+                Self::Created
+                | Self::Unknown
+                | Self::Processing
+                | Self::RequiresAction
+                | Self::Cancelled,
                 E::Captured,
             ) => Self::Captured,
-            (Self::Created | Self::Unknown | Self::Processing | Self::RequiresAction, E::Declined) => Self::Declined,
-            (Self::Created | Self::Unknown | Self::Processing | Self::RequiresAction, E::Cancelled) => Self::Cancelled,
+            (
+                Self::Created | Self::Unknown | Self::Processing | Self::RequiresAction,
+                E::Declined,
+            ) => Self::Declined,
+            (
+                Self::Created | Self::Unknown | Self::Processing | Self::RequiresAction,
+                E::Cancelled,
+            ) => Self::Cancelled,
             (Self::Captured, E::Refunded) => Self::Refunded,
             (_, E::Processing | E::RequiresAction | E::TimedOut)
             | (Self::Captured | Self::Refunded, E::Captured)
@@ -177,7 +187,7 @@ pub enum TestMethod {
     RequiresAction,
     /// Captured some seconds later, told by webhook.
     Late,
-    /// Captured at once, but the answer never comes in time.
+    /// Captured at once, but the answer never comes in time and no webhook tells.
     Timeout,
 }
 
@@ -214,8 +224,15 @@ mod tests {
 
     use super::*;
 
-    const EVENTS: [E; 7] =
-        [E::Processing, E::RequiresAction, E::Captured, E::Declined, E::Cancelled, E::TimedOut, E::Refunded];
+    const EVENTS: [E; 7] = [
+        E::Processing,
+        E::RequiresAction,
+        E::Captured,
+        E::Declined,
+        E::Cancelled,
+        E::TimedOut,
+        E::Refunded,
+    ];
 
     /// Rows: states in the order of `ALL`; columns: `EVENTS`. `.` stays, `!` is illegal, else the first letter of the
     /// next state (`U` for unknown, `A` for requires action, `F` for refunded, `X` for cancelled).

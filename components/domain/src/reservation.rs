@@ -49,7 +49,8 @@ impl Stock {
     /// # Errors
     /// [`Short`] when fewer are held.
     pub fn release(self, quantity: Quantity) -> Result<Self, Short> {
-        let reserved = self.reserved.checked_sub(i64::from(quantity.get())).filter(|&left| left >= 0);
+        let reserved =
+            self.reserved.checked_sub(i64::from(quantity.get())).filter(|&left| left >= 0);
         let short = Short { available: self.available() };
         Ok(Self { reserved: reserved.ok_or(short)?, ..self })
     }
@@ -61,7 +62,8 @@ impl Stock {
     pub fn consume(self, quantity: Quantity) -> Result<Self, Short> {
         let released = self.release(quantity)?;
         let short = Short { available: self.available() };
-        let on_hand = released.on_hand.checked_sub(i64::from(quantity.get())).filter(|&left| left >= 0);
+        let on_hand =
+            released.on_hand.checked_sub(i64::from(quantity.get())).filter(|&left| left >= 0);
         Ok(Self { on_hand: on_hand.ok_or(short)?, ..released })
     }
 
@@ -128,7 +130,9 @@ mod tests {
 
     #[test]
     fn levels_hide_the_count() {
-        for (available, level) in [(0, Level::OutOfStock), (1, Level::Low), (5, Level::Low), (6, Level::InStock)] {
+        for (available, level) in
+            [(0, Level::OutOfStock), (1, Level::Low), (5, Level::Low), (6, Level::InStock)]
+        {
             assert_eq!(Stock { on_hand: available + 2, reserved: 2 }.level(), level, "{available}");
         }
     }

@@ -99,7 +99,7 @@ struct Ar {
 /// When it is not in its format, or a product names a category that is not there or has no variant.
 pub fn parse_catalogue(json: &[u8]) -> Result<Catalogue, Error> {
     let file: File = serde_json::from_slice(json).map_err(|error| fault(error.to_string()))?;
-    let default = file.default_currency.or(file.currencies.first().copied());
+    let default = file.default_currency.or_else(|| file.currencies.first().copied());
     let default = default.ok_or_else(|| fault("there is no currency".to_owned()))?;
     let settings = [
         ("currencies", write(&file.currencies)?),

@@ -66,6 +66,10 @@ impl<T: DeserializeOwned> FromRequest<Arc<Context>> for Command<T> {
         let canonical = serde_json::to_vec(&json)?;
         let claim = read_claim(context, &who.caller, &parts, &canonical)?;
         let version = read_if_match(&parts.headers);
+        // serde would take a list for a struct, field by field.
+        if !json.is_object() {
+            return Err(Problem::of(ErrorKind::InvalidInput).detail("the body must be a JSON object").into());
+        }
         let value = T::deserialize(json).map_err(|error| {
             // The text names a field and what was expected of it; nothing of ours.
             Problem::of(ErrorKind::InvalidInput).detail(error.to_string())

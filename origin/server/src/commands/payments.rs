@@ -12,6 +12,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
 use domain::ErrorKind;
+use domain::payment::TestMethod;
 use http::{HeaderMap, StatusCode, header};
 use providers::local::{TIMEOUT_HELD, Wish, first_status, next_status};
 use providers::payment::{Decision, Intent, IntentStatus, NewIntent};
@@ -131,9 +132,10 @@ async fn create(State(provider): State<Arc<Provider>>, headers: HeaderMap, body:
         status: status.as_str().to_owned(),
         settles_at: (status == IntentStatus::Processing).then(|| now.after(provider.late)),
     };
-    let webhook = ends(status).then(|| tell(&provider, &row)).flatten();
+    let is_lost = new.method == TestMethod::Timeout;
+    let webhook = if ends(status) && !is_lost { tell(&provider, &row) } else { None };
     let written = provider.db.create(request, row, webhook, now).await?;
-    if new.method == domain::payment::TestMethod::Timeout {
+    if is_lost {
         tokio::time::sleep(TIMEOUT_HELD).await;
     }
     reply(StatusCode::CREATED, written)

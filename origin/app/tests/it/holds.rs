@@ -1,0 +1,67 @@
+//! Holds end, and what happens to money that comes after.
+
+use std::time::Duration;
+
+use domain::{OrderStatus, PaymentStatus};
+use providers::payment::IntentStatus;
+
+use crate::world::World;
+
+const AFTER_THE_HOLD: Duration = Duration::from_secs(601);
+
+#[tokio::test]
+async fn an_unpaid_order_gives_its_stock_and_its_cart_back() {
+    let world = World::with_stock(5).await;
+    let cart = world.cart(3).await;
+    let placed = world.checkout(cart, "requires_action", "k").await.unwrap().value;
+    assert_eq!(world.available().await, 2);
+    world.clock.advance(Duration::from_secs(599));
+    assert_eq!(world.app.release_expired().await.unwrap(), 0);
+    world.clock.advance(Duration::from_secs(2));
+    assert_eq!(world.app.release_expired().await.unwrap(), 1);
+    assert_eq!(world.app.release_expired().await.unwrap(), 0);
+    assert_eq!(world.available().await, 5);
+    assert_eq!(world.order(&placed).await.status, OrderStatus::Expired);
+    // The provider is told to stop, so that nobody can pay for it any more.
+    world.app.reconcile_payments().await.unwrap();
+    assert_eq!(world.order(&placed).await.payment_status, PaymentStatus::Cancelled);
+    let payment = world.payment_of(placed.order_id).await;
+    assert_eq!(world.provider.intent_of(payment).status, IntentStatus::Cancelled);
+    world.checkout(cart, "success", "k2").await.unwrap();
+    assert_eq!(world.available().await, 2);
+    world.check_sums().await;
+}
+
+#[tokio::test]
+async fn a_payment_after_the_hold_takes_the_stock_again() {
+    let world = World::with_stock(5).await;
+    let placed = world.checkout(world.cart(3).await, "late", "k").await.unwrap().value;
+    world.clock.advance(AFTER_THE_HOLD);
+    world.app.release_expired().await.unwrap();
+    let payment = world.payment_of(placed.order_id).await;
+    world.deliver("evt_1", payment, IntentStatus::Captured).await.unwrap();
+    let order = world.order(&placed).await;
+    assert_eq!((order.status, order.payment_status), (OrderStatus::Confirmed, PaymentStatus::Captured));
+    assert_eq!(world.available().await, 2);
+    world.check_sums().await;
+}
+
+#[tokio::test]
+async fn a_payment_after_the_stock_was_sold_to_another_goes_back() {
+    let world = World::with_stock(3).await;
+    let placed = world.checkout(world.cart(3).await, "requires_action", "k").await.unwrap().value;
+    let payment = world.payment_of(placed.order_id).await;
+    world.clock.advance(AFTER_THE_HOLD);
+    world.app.release_expired().await.unwrap();
+    world.checkout(world.cart(3).await, "success", "k2").await.unwrap();
+    world.provider.approve_behind_our_back(payment);
+    world.app.reconcile_payments().await.unwrap();
+    assert_eq!(world.order(&placed).await.payment_status, PaymentStatus::Captured);
+    world.clock.advance(Duration::from_secs(5));
+    world.app.reconcile_payments().await.unwrap();
+    let order = world.order(&placed).await;
+    assert_eq!((order.status, order.payment_status), (OrderStatus::Expired, PaymentStatus::Refunded));
+    assert_eq!(world.provider.intent_of(payment).status, IntentStatus::Refunded);
+    assert_eq!(world.available().await, 0);
+    world.check_sums().await;
+}

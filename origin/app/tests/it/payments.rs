@@ -1,0 +1,98 @@
+//! Answers that are lost, doubled, late and contradictory.
+
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use domain::{OrderStatus, PaymentStatus};
+use providers::payment::IntentStatus;
+
+use crate::world::World;
+
+const A_WHILE: Duration = Duration::from_secs(5);
+
+#[tokio::test]
+async fn a_lost_answer_is_found_out_and_charged_once() {
+    let world = World::with_stock(5).await;
+    world.provider.is_silent.store(true, Ordering::Relaxed);
+    let placed = world.checkout(world.cart(1).await, "success", "k").await.unwrap().value;
+    assert_eq!(placed.payment_status, PaymentStatus::Unknown);
+    world.provider.is_silent.store(false, Ordering::Relaxed);
+    world.clock.advance(A_WHILE);
+    world.app.reconcile_payments().await.unwrap();
+    let order = world.order(&placed).await;
+    assert_eq!((order.status, order.payment_status), (OrderStatus::Confirmed, PaymentStatus::Captured));
+    assert_eq!(world.provider.count(), 1);
+    world.check_sums().await;
+}
+
+#[tokio::test]
+async fn a_request_that_never_arrived_is_sent_again() {
+    let world = World::with_stock(5).await;
+    world.provider.is_gone.store(true, Ordering::Relaxed);
+    let placed = world.checkout(world.cart(1).await, "success", "k").await.unwrap().value;
+    world.clock.advance(A_WHILE);
+    world.app.reconcile_payments().await.unwrap();
+    assert_eq!(world.order(&placed).await.payment_status, PaymentStatus::Unknown);
+    world.provider.is_gone.store(false, Ordering::Relaxed);
+    world.clock.advance(A_WHILE);
+    world.app.reconcile_payments().await.unwrap();
+    assert_eq!(world.order(&placed).await.status, OrderStatus::Confirmed);
+    world.check_sums().await;
+}
+
+#[tokio::test]
+async fn a_webhook_that_comes_twice_or_out_of_order_changes_nothing_more() {
+    let world = World::with_stock(5).await;
+    let placed = world.checkout(world.cart(2).await, "late", "k").await.unwrap().value;
+    let payment = world.payment_of(placed.order_id).await;
+    for id in ["evt_1", "evt_1", "evt_2"] {
+        world.deliver(id, payment, IntentStatus::Captured).await.unwrap();
+    }
+    world.deliver("evt_3", payment, IntentStatus::Processing).await.unwrap();
+    world.deliver("evt_4", payment, IntentStatus::Declined).await.unwrap();
+    let order = world.order(&placed).await;
+    assert_eq!((order.status, order.payment_status), (OrderStatus::Confirmed, PaymentStatus::Captured));
+    assert_eq!(world.available().await, 3);
+    world.check_sums().await;
+}
+
+#[tokio::test]
+async fn a_checkout_whose_process_died_before_the_answer_goes_on_after_the_restart() {
+    let mut world = World::with_stock(5).await;
+    let cart = world.cart(1).await;
+    // The future is dropped while the provider is asked: what a crash leaves behind.
+    {
+        let checkout = world.checkout(cart, "success", "k");
+        let mut checkout = std::pin::pin!(checkout);
+        let until_held = async {
+            while world.available().await == 5 {
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::select! {
+            biased;
+            () = until_held => {}
+            _ = &mut checkout => {}
+        }
+    }
+    world.restart().await;
+    let answer = world.checkout(cart, "success", "k").await.unwrap();
+    assert_eq!(answer.value.status, OrderStatus::Confirmed);
+    let again = world.checkout(cart, "success", "k").await.unwrap();
+    assert!(again.is_replay);
+    assert_eq!(again.value, answer.value);
+    assert_eq!((world.provider.count(), world.available().await), (1, 4));
+    world.check_sums().await;
+}
+
+#[tokio::test]
+async fn a_key_that_is_in_use_waits_and_another_request_under_it_is_refused() {
+    let world = World::with_stock(5).await;
+    let cart = world.cart(1).await;
+    let (first, second) = tokio::join!(world.checkout(cart, "success", "k"), world.checkout(cart, "success", "k"));
+    let codes: Vec<String> = [&first, &second].iter().filter_map(|r| r.as_ref().err().map(ToString::to_string)).collect();
+    assert!(codes.is_empty() || codes == ["idempotency-in-flight"], "{codes:?}");
+    assert_eq!(world.provider.count(), 1);
+    let other = world.checkout(cart, "decline", "k").await.unwrap_err();
+    assert_eq!(other.to_string(), "idempotency-key-reuse");
+}

@@ -1,0 +1,202 @@
+//! A shop with one product, a scripted payment provider, and helpers to buy.
+
+use std::collections::BTreeMap;
+use std::net::{IpAddr, Ipv4Addr};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+
+use api_types::cart::{NewCart, NewLine};
+use api_types::order::{CheckoutAnswer, CheckoutRequest, Order};
+use app::{Answered, App, Caller, Clock, Error, Parts, Settings, WebhookHeaders};
+use domain::{CartId, OrderId, PaymentId, Sku};
+use providers::local::{Wish, first_status, next_status};
+use providers::payment::{BoxFuture, Decision, Intent, IntentStatus, NewIntent, PaymentError, PaymentProvider};
+use providers::webhook::{PaymentWebhook, sign};
+use store::{Store, StoreConfig};
+
+const WEBHOOK_SECRET: &[u8] = b"a secret of sixteen bytes or more";
+
+/// A provider in memory. While `is_silent`, it does what it is asked and its answers are lost.
+#[derive(Debug, Default)]
+pub(crate) struct Provider {
+    intents: Mutex<BTreeMap<String, Intent>>,
+    pub(crate) is_silent: AtomicBool,
+    /// While set, requests do not even arrive.
+    pub(crate) is_gone: AtomicBool,
+}
+
+fn lost() -> PaymentError {
+    PaymentError::Unknown("lost".into())
+}
+
+impl Provider {
+    fn answer(&self, intent: Intent) -> Result<Intent, PaymentError> {
+        if self.is_silent.load(Ordering::Relaxed) { Err(lost()) } else { Ok(intent) }
+    }
+
+    fn wish(&self, id: &str, wish: Wish) -> Result<Intent, PaymentError> {
+        if self.is_gone.load(Ordering::Relaxed) {
+            return Err(lost());
+        }
+        let mut intents = self.intents.lock().unwrap();
+        let intent = intents.values_mut().find(|intent| intent.id == id).ok_or(PaymentError::Refused(404))?;
+        intent.status = next_status(intent.status, wish).ok_or(PaymentError::Refused(409))?;
+        self.answer(intent.clone())
+    }
+
+    pub(crate) fn intent_of(&self, payment: PaymentId) -> Intent {
+        self.intents.lock().unwrap().values().find(|intent| intent.reference == payment).unwrap().clone()
+    }
+
+    /// The payer approves at the provider, and no webhook tells us.
+    pub(crate) fn approve_behind_our_back(&self, payment: PaymentId) {
+        self.wish(&self.intent_of(payment).id, Wish::Act(Decision::Approve)).unwrap();
+    }
+
+    pub(crate) fn count(&self) -> usize {
+        self.intents.lock().unwrap().len()
+    }
+}
+
+impl PaymentProvider for Provider {
+    fn create(&self, key: String, new: NewIntent) -> BoxFuture<'_, Result<Intent, PaymentError>> {
+        Box::pin(async move {
+            if self.is_gone.load(Ordering::Relaxed) {
+                return Err(lost());
+            }
+            let mut intents = self.intents.lock().unwrap();
+            let intent = intents.entry(key.clone()).or_insert_with(|| Intent {
+                id: format!("pi_{key}"),
+                reference: new.reference,
+                amount: new.amount,
+                status: first_status(new.method),
+            });
+            self.answer(intent.clone())
+        })
+    }
+
+    fn lookup(&self, key: String) -> BoxFuture<'_, Result<Option<Intent>, PaymentError>> {
+        Box::pin(async move {
+            if self.is_gone.load(Ordering::Relaxed) {
+                return Err(lost());
+            }
+            Ok(self.intents.lock().unwrap().get(&key).cloned())
+        })
+    }
+
+    fn act(&self, _key: String, id: String, decision: Decision) -> BoxFuture<'_, Result<Intent, PaymentError>> {
+        Box::pin(async move { self.wish(&id, Wish::Act(decision)) })
+    }
+
+    fn cancel(&self, _key: String, id: String) -> BoxFuture<'_, Result<Intent, PaymentError>> {
+        Box::pin(async move { self.wish(&id, Wish::Cancel) })
+    }
+
+    fn refund(&self, _key: String, id: String) -> BoxFuture<'_, Result<Intent, PaymentError>> {
+        Box::pin(async move { self.wish(&id, Wish::Refund) })
+    }
+}
+
+/// The shop and everything around it.
+pub(crate) struct World {
+    _folder: tempfile::TempDir,
+    pub(crate) app: App,
+    pub(crate) store: Arc<Store>,
+    pub(crate) provider: Arc<Provider>,
+    pub(crate) clock: Clock,
+}
+
+pub(crate) const GUEST: Caller = Caller { user: None, session: None, client: IpAddr::V4(Ipv4Addr::LOCALHOST) };
+
+impl World {
+    pub(crate) async fn with_stock(stock: u32) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Arc::new(Store::open(&StoreConfig::new(folder.path().join("origin.db")), "first").unwrap());
+        let (provider, clock) = (Arc::new(Provider::default()), Clock::default());
+        let catalogue = app::parse_catalogue(catalogue(stock).to_string().as_bytes()).unwrap();
+        store.upsert_catalogue(catalogue, clock.now()).await.unwrap();
+        let app = start(&store, &provider, &clock).await;
+        Self { _folder: folder, app, store, provider, clock }
+    }
+
+    /// Takes up the shop anew over the same store, as after a crash.
+    pub(crate) async fn restart(&mut self) {
+        self.app = start(&self.store, &self.provider, &self.clock).await;
+    }
+
+    pub(crate) async fn cart(&self, quantity: i64) -> CartId {
+        let cart = self.app.open_cart(&GUEST, &NewCart { currency: None }, None).await.unwrap().value;
+        let line = NewLine { sku: "CUP".to_owned(), quantity };
+        self.app.add_line(cart.id, &line, None, None).await.unwrap();
+        cart.id
+    }
+
+    pub(crate) async fn checkout(
+        &self,
+        cart: CartId,
+        method: &str,
+        key: &str,
+    ) -> Result<Answered<CheckoutAnswer>, Error> {
+        let request: CheckoutRequest = serde_json::from_value(serde_json::json!({
+            "email": "ada@example.org",
+            "shipping_address": {"name": "Ada", "line1": "Street 1", "postal_code": "10115", "city": "Berlin",
+                "country": "DE"},
+            "payment": {"provider": "test", "method": method}
+        }))
+        .unwrap();
+        let claim = self.app.claim(format!("test {cart}"), key.to_owned(), &[method.as_bytes()]);
+        self.app.checkout(&GUEST, cart, &request, claim).await
+    }
+
+    pub(crate) async fn order(&self, answer: &CheckoutAnswer) -> Order {
+        self.app.order(&GUEST, answer.order_id, Some(&answer.order_token)).await.unwrap()
+    }
+
+    pub(crate) async fn payment_of(&self, order: OrderId) -> PaymentId {
+        self.store.order(order).await.unwrap().unwrap().payment.id
+    }
+
+    pub(crate) async fn available(&self) -> i64 {
+        self.app.inventory("CUP".parse::<Sku>().unwrap()).await.unwrap().available
+    }
+
+    /// Delivers a webhook about a payment, as its provider would sign it.
+    pub(crate) async fn deliver(&self, id: &str, payment: PaymentId, status: IntentStatus) -> Result<(), Error> {
+        let intent = Intent { status, ..self.provider.intent_of(payment) };
+        let now = self.clock.now();
+        let body = serde_json::to_vec(&PaymentWebhook::about(intent, now)).unwrap();
+        let (timestamp, signature) = (now.unix_s().to_string(), sign(WEBHOOK_SECRET, id, now, &body));
+        self.app.take_webhook(WebhookHeaders { id, timestamp: &timestamp, signature: &signature }, &body).await
+    }
+
+    /// Counters, movements, holds and ledger agree.
+    pub(crate) async fn check_sums(&self) {
+        let sums = self.store.sums().await.unwrap();
+        assert_eq!(sums.on_hand, sums.on_hand_moved, "{sums:?}");
+        assert_eq!((sums.reserved, sums.reserved), (sums.reserved_moved, sums.reserved_held), "{sums:?}");
+        assert_eq!(sums.ledger_imbalance, 0, "{sums:?}");
+    }
+}
+
+async fn start(store: &Arc<Store>, provider: &Arc<Provider>, clock: &Clock) -> App {
+    let payments: Arc<dyn PaymentProvider> = Arc::<Provider>::clone(provider);
+    let parts = Parts {
+        store: Arc::clone(store),
+        payments,
+        webhook_secret: WEBHOOK_SECRET.to_vec(),
+        settings: Settings::default(),
+        clock: clock.clone(),
+    };
+    App::start(parts).await.unwrap()
+}
+
+fn catalogue(stock: u32) -> serde_json::Value {
+    serde_json::json!({
+        "currencies": ["EUR"],
+        "categories": [{"handle": "table", "title": "Table", "description": "", "position": 1}],
+        "products": [{"handle": "cup", "title": "Cup", "subtitle": "", "description": "", "category": "table",
+            "created_at": "2026-11-01T00:00:00Z",
+            "variants": [{"sku": "CUP", "title": "Plain", "prices": [{"currency": "EUR", "minor": 1900}],
+                "stock": stock, "image_url": "/m/cup.webp"}]}]
+    })
+}
