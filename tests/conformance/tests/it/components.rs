@@ -23,15 +23,18 @@ const COMPONENTS: [&str; 5] = ["gateway", "catalog", "ar_router", "shop_api", "a
 
 fn interfaces(component: &str) -> Interfaces {
     let path = root().join(format!("target/components/{component}.wasm"));
-    let wasm = fs::read(&path)
-        .unwrap_or_else(|cause| panic!("{} is missing ({cause}): run `cargo xtask build`", path.display()));
+    let wasm = fs::read(&path).unwrap_or_else(|cause| {
+        panic!("{} is missing ({cause}): run `cargo xtask build`", path.display())
+    });
     Interfaces::of(&wasm).expect("a component")
 }
 
 /// The lines `import x;` of `components/wit/world.wit`: the one place for the versions.
 fn accepted() -> BTreeSet<String> {
-    let world = fs::read_to_string(root().join("components/wit/world.wit")).expect("the world is in the tree");
-    let lines = world.lines().filter_map(|line| line.trim().strip_prefix("import ")?.strip_suffix(';'));
+    let world = fs::read_to_string(root().join("components/wit/world.wit"))
+        .expect("the world is in the tree");
+    let lines =
+        world.lines().filter_map(|line| line.trim().strip_prefix("import ")?.strip_suffix(';'));
     lines.map(str::to_owned).collect()
 }
 
@@ -49,7 +52,10 @@ fn components_import_only_what_real_spin_provides() {
     for component in COMPONENTS {
         for import in interfaces(component).imports {
             let is_next = component == "gateway" && import == "wasi:http/handler@0.3.0";
-            assert!(is_next || is_wasi(&import) || accepted.contains(&import), "{component} imports {import}");
+            assert!(
+                is_next || is_wasi(&import) || accepted.contains(&import),
+                "{component} imports {import}"
+            );
         }
     }
 }

@@ -14,7 +14,9 @@ fn app() -> manifest::App {
         [("edge_secret", "0".repeat(64)), ("origin_url", "http://127.0.0.1:8081".into())]
             .map(|(name, value)| (name.to_owned(), value)),
     );
-    Manifest::parse(&manifest_text()).and_then(|manifest| manifest.resolve(&variables)).expect("the manifest resolves")
+    Manifest::parse(&manifest_text())
+        .and_then(|manifest| manifest.resolve(&variables))
+        .expect("the manifest resolves")
 }
 
 #[test]
@@ -31,9 +33,15 @@ fn the_gateway_stands_before_every_component_and_inherits_what_it_needs() {
         let component = app.component(id).expect("a route's component exists");
         for middleware in &route.middleware {
             let grants = component.grants.inherited(&middleware.inherit);
-            assert!(grants.key_value_stores.contains("default"), "{id} gives the gateway its counters");
+            assert!(
+                grants.key_value_stores.contains("default"),
+                "{id} gives the gateway its counters"
+            );
             assert!(grants.sqlite_databases.contains("default"), "{id} gives the gateway its keys");
-            assert!(grants.variables.contains_key("edge_secret"), "{id} gives the gateway its secret");
+            assert!(
+                grants.variables.contains_key("edge_secret"),
+                "{id} gives the gateway its secret"
+            );
         }
     }
 }
@@ -43,7 +51,9 @@ fn the_gateway_has_no_grants_of_its_own() {
     let app = app();
     let grants = &app.component("gateway").expect("the gateway is a component").grants;
     assert!(grants.key_value_stores.is_empty() && grants.sqlite_databases.is_empty());
-    assert!(grants.files.is_empty() && grants.variables.is_empty() && grants.environment.is_empty());
+    assert!(
+        grants.files.is_empty() && grants.variables.is_empty() && grants.environment.is_empty()
+    );
 }
 
 #[test]
