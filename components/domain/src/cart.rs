@@ -103,7 +103,7 @@ mod tests {
             (of(totals.subtotal), of(totals.shipping), of(totals.tax)),
             (subtotal, shipping, tax)
         );
-        assert_eq!(totals.total.minor, subtotal + shipping);
+        assert_eq!(totals.subtotal.checked_add(totals.shipping), Ok(totals.total));
     }
 
     #[test]

@@ -68,7 +68,9 @@ impl<T: DeserializeOwned> FromRequest<Arc<Context>> for Command<T> {
         let version = read_if_match(&parts.headers);
         // serde would take a list for a struct, field by field.
         if !json.is_object() {
-            return Err(Problem::of(ErrorKind::InvalidInput).detail("the body must be a JSON object").into());
+            return Err(Problem::of(ErrorKind::InvalidInput)
+                .detail("the body must be a JSON object")
+                .into());
         }
         let value = T::deserialize(json).map_err(|error| {
             // The text names a field and what was expected of it; nothing of ours.

@@ -27,7 +27,8 @@ mod tests {
                 named.insert((path.clone(), method.clone()));
             }
         }
-        let mut known: BTreeSet<_> = EDGE_ROUTES.map(|path| (path.to_owned(), "get".to_owned())).into();
+        let mut known: BTreeSet<_> =
+            EDGE_ROUTES.map(|path| (path.to_owned(), "get".to_owned())).into();
         for route in [shop_routes(), public_routes(), internal_routes()].into_iter().flatten() {
             known.insert((route.path.to_owned(), route.method.as_str().to_lowercase()));
         }
@@ -62,7 +63,13 @@ mod tests {
         for operations in document["paths"].as_object().unwrap().values() {
             for operation in operations.as_object().unwrap().values() {
                 assert!(names.insert(operation["operationId"].as_str().unwrap()));
-                assert!(operation["responses"].as_object().unwrap().keys().any(|status| status.starts_with('5')));
+                assert!(
+                    operation["responses"]
+                        .as_object()
+                        .unwrap()
+                        .keys()
+                        .any(|status| status.starts_with('5'))
+                );
             }
         }
     }

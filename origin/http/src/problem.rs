@@ -12,13 +12,13 @@ pub(crate) const REPLAYED: &str = "idempotent-replayed";
 /// A failure on its way out. The outermost middleware writes it with the request's id.
 #[derive(Debug, Clone)]
 pub(crate) struct Failure {
-    pub(crate) problem: Problem,
+    pub(crate) problem: Box<Problem>,
     pub(crate) is_replay: bool,
 }
 
 impl From<Problem> for Failure {
     fn from(problem: Problem) -> Self {
-        Self { problem, is_replay: false }
+        Self { problem: Box::new(problem), is_replay: false }
     }
 }
 
@@ -36,7 +36,7 @@ impl From<app::Error> for Failure {
                 problem.detail = refusal.detail;
                 problem.errors = refusal.fields;
                 problem.retry_after_s = refusal.retry_after.map(whole_seconds);
-                Self { problem, is_replay: refusal.is_replay }
+                Self { problem: Box::new(problem), is_replay: refusal.is_replay }
             }
             error => {
                 let kind = error.kind();

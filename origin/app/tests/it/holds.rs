@@ -41,7 +41,10 @@ async fn a_payment_after_the_hold_takes_the_stock_again() {
     let payment = world.payment_of(placed.order_id).await;
     world.deliver("evt_1", payment, IntentStatus::Captured).await.unwrap();
     let order = world.order(&placed).await;
-    assert_eq!((order.status, order.payment_status), (OrderStatus::Confirmed, PaymentStatus::Captured));
+    assert_eq!(
+        (order.status, order.payment_status),
+        (OrderStatus::Confirmed, PaymentStatus::Captured)
+    );
     assert_eq!(world.available().await, 2);
     world.check_sums().await;
 }
@@ -60,7 +63,10 @@ async fn a_payment_after_the_stock_was_sold_to_another_goes_back() {
     world.clock.advance(Duration::from_secs(5));
     world.app.reconcile_payments().await.unwrap();
     let order = world.order(&placed).await;
-    assert_eq!((order.status, order.payment_status), (OrderStatus::Expired, PaymentStatus::Refunded));
+    assert_eq!(
+        (order.status, order.payment_status),
+        (OrderStatus::Expired, PaymentStatus::Refunded)
+    );
     assert_eq!(world.provider.intent_of(payment).status, IntentStatus::Refunded);
     assert_eq!(world.available().await, 0);
     world.check_sums().await;

@@ -20,7 +20,10 @@ async fn a_lost_answer_is_found_out_and_charged_once() {
     world.clock.advance(A_WHILE);
     world.app.reconcile_payments().await.unwrap();
     let order = world.order(&placed).await;
-    assert_eq!((order.status, order.payment_status), (OrderStatus::Confirmed, PaymentStatus::Captured));
+    assert_eq!(
+        (order.status, order.payment_status),
+        (OrderStatus::Confirmed, PaymentStatus::Captured)
+    );
     assert_eq!(world.provider.count(), 1);
     world.check_sums().await;
 }
@@ -51,7 +54,10 @@ async fn a_webhook_that_comes_twice_or_out_of_order_changes_nothing_more() {
     world.deliver("evt_3", payment, IntentStatus::Processing).await.unwrap();
     world.deliver("evt_4", payment, IntentStatus::Declined).await.unwrap();
     let order = world.order(&placed).await;
-    assert_eq!((order.status, order.payment_status), (OrderStatus::Confirmed, PaymentStatus::Captured));
+    assert_eq!(
+        (order.status, order.payment_status),
+        (OrderStatus::Confirmed, PaymentStatus::Captured)
+    );
     assert_eq!(world.available().await, 3);
     world.check_sums().await;
 }
@@ -89,8 +95,12 @@ async fn a_checkout_whose_process_died_before_the_answer_goes_on_after_the_resta
 async fn a_key_that_is_in_use_waits_and_another_request_under_it_is_refused() {
     let world = World::with_stock(5).await;
     let cart = world.cart(1).await;
-    let (first, second) = tokio::join!(world.checkout(cart, "success", "k"), world.checkout(cart, "success", "k"));
-    let codes: Vec<String> = [&first, &second].iter().filter_map(|r| r.as_ref().err().map(ToString::to_string)).collect();
+    let (first, second) =
+        tokio::join!(world.checkout(cart, "success", "k"), world.checkout(cart, "success", "k"));
+    let codes: Vec<String> = [&first, &second]
+        .iter()
+        .filter_map(|r| r.as_ref().err().map(ToString::to_string))
+        .collect();
     assert!(codes.is_empty() || codes == ["idempotency-in-flight"], "{codes:?}");
     assert_eq!(world.provider.count(), 1);
     let other = world.checkout(cart, "decline", "k").await.unwrap_err();

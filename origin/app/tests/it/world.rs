@@ -10,7 +10,9 @@ use api_types::order::{CheckoutAnswer, CheckoutRequest, Order};
 use app::{Answered, App, Caller, Clock, Error, Parts, Settings, WebhookHeaders};
 use domain::{CartId, OrderId, PaymentId, Sku};
 use providers::local::{Wish, first_status, next_status};
-use providers::payment::{BoxFuture, Decision, Intent, IntentStatus, NewIntent, PaymentError, PaymentProvider};
+use providers::payment::{
+    BoxFuture, Decision, Intent, IntentStatus, NewIntent, PaymentError, PaymentProvider,
+};
 use providers::webhook::{PaymentWebhook, sign};
 use store::{Store, StoreConfig};
 
@@ -39,13 +41,22 @@ impl Provider {
             return Err(lost());
         }
         let mut intents = self.intents.lock().unwrap();
-        let intent = intents.values_mut().find(|intent| intent.id == id).ok_or(PaymentError::Refused(404))?;
+        let intent = intents
+            .values_mut()
+            .find(|intent| intent.id == id)
+            .ok_or(PaymentError::Refused(404))?;
         intent.status = next_status(intent.status, wish).ok_or(PaymentError::Refused(409))?;
         self.answer(intent.clone())
     }
 
     pub(crate) fn intent_of(&self, payment: PaymentId) -> Intent {
-        self.intents.lock().unwrap().values().find(|intent| intent.reference == payment).unwrap().clone()
+        self.intents
+            .lock()
+            .unwrap()
+            .values()
+            .find(|intent| intent.reference == payment)
+            .unwrap()
+            .clone()
     }
 
     /// The payer approves at the provider, and no webhook tells us.
@@ -84,7 +95,12 @@ impl PaymentProvider for Provider {
         })
     }
 
-    fn act(&self, _key: String, id: String, decision: Decision) -> BoxFuture<'_, Result<Intent, PaymentError>> {
+    fn act(
+        &self,
+        _key: String,
+        id: String,
+        decision: Decision,
+    ) -> BoxFuture<'_, Result<Intent, PaymentError>> {
         Box::pin(async move { self.wish(&id, Wish::Act(decision)) })
     }
 
@@ -106,12 +122,15 @@ pub(crate) struct World {
     pub(crate) clock: Clock,
 }
 
-pub(crate) const GUEST: Caller = Caller { user: None, session: None, client: IpAddr::V4(Ipv4Addr::LOCALHOST) };
+pub(crate) const GUEST: Caller =
+    Caller { user: None, session: None, client: IpAddr::V4(Ipv4Addr::LOCALHOST) };
 
 impl World {
     pub(crate) async fn with_stock(stock: u32) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let store = Arc::new(Store::open(&StoreConfig::new(folder.path().join("origin.db")), "first").unwrap());
+        let store = Arc::new(
+            Store::open(&StoreConfig::new(folder.path().join("origin.db")), "first").unwrap(),
+        );
         let (provider, clock) = (Arc::new(Provider::default()), Clock::default());
         let catalogue = app::parse_catalogue(catalogue(stock).to_string().as_bytes()).unwrap();
         store.upsert_catalogue(catalogue, clock.now()).await.unwrap();
@@ -125,7 +144,8 @@ impl World {
     }
 
     pub(crate) async fn cart(&self, quantity: i64) -> CartId {
-        let cart = self.app.open_cart(&GUEST, &NewCart { currency: None }, None).await.unwrap().value;
+        let cart =
+            self.app.open_cart(&GUEST, &NewCart { currency: None }, None).await.unwrap().value;
         let line = NewLine { sku: "CUP".to_owned(), quantity };
         self.app.add_line(cart.id, &line, None, None).await.unwrap();
         cart.id
@@ -161,19 +181,34 @@ impl World {
     }
 
     /// Delivers a webhook about a payment, as its provider would sign it.
-    pub(crate) async fn deliver(&self, id: &str, payment: PaymentId, status: IntentStatus) -> Result<(), Error> {
+    pub(crate) async fn deliver(
+        &self,
+        id: &str,
+        payment: PaymentId,
+        status: IntentStatus,
+    ) -> Result<(), Error> {
         let intent = Intent { status, ..self.provider.intent_of(payment) };
         let now = self.clock.now();
         let body = serde_json::to_vec(&PaymentWebhook::about(intent, now)).unwrap();
-        let (timestamp, signature) = (now.unix_s().to_string(), sign(WEBHOOK_SECRET, id, now, &body));
-        self.app.take_webhook(WebhookHeaders { id, timestamp: &timestamp, signature: &signature }, &body).await
+        let (timestamp, signature) =
+            (now.unix_s().to_string(), sign(WEBHOOK_SECRET, id, now, &body));
+        self.app
+            .take_webhook(
+                WebhookHeaders { id, timestamp: &timestamp, signature: &signature },
+                &body,
+            )
+            .await
     }
 
     /// Counters, movements, holds and ledger agree.
     pub(crate) async fn check_sums(&self) {
         let sums = self.store.sums().await.unwrap();
         assert_eq!(sums.on_hand, sums.on_hand_moved, "{sums:?}");
-        assert_eq!((sums.reserved, sums.reserved), (sums.reserved_moved, sums.reserved_held), "{sums:?}");
+        assert_eq!(
+            (sums.reserved, sums.reserved),
+            (sums.reserved_moved, sums.reserved_held),
+            "{sums:?}"
+        );
         assert_eq!(sums.ledger_imbalance, 0, "{sums:?}");
     }
 }

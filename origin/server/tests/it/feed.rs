@@ -10,25 +10,37 @@ use crate::shop::{Asker, EDGE_SECRET, Shop, With, key};
 type Rows = BTreeMap<(String, String), Value>;
 
 async fn internal(asker: &Asker, path: &str) -> crate::shop::Answer {
-    let request = asker.request("GET", path).header("authorization", format!("Bearer {EDGE_SECRET}"));
+    let request =
+        asker.request("GET", path).header("authorization", format!("Bearer {EDGE_SECRET}"));
     asker.send(request.body(Full::default()).unwrap()).await.unwrap()
 }
 
 async fn snapshot(asker: &Asker) -> (Value, Rows) {
     let answer = internal(asker, "/internal/feed/snapshot").await.expect(200);
-    let lines: Vec<Value> =
-        answer.bytes.split(|&byte| byte == b'\n').filter_map(|line| serde_json::from_slice(line).ok()).collect();
+    let lines: Vec<Value> = answer
+        .bytes
+        .split(|&byte| byte == b'\n')
+        .filter_map(|line| serde_json::from_slice(line).ok())
+        .collect();
     let header = lines[0]["header"].clone();
     let mut rows = Rows::new();
     for line in &lines[1..lines.len() - 1] {
         put(&header, &mut rows, &line["row"]);
     }
-    assert_eq!(lines[lines.len() - 1]["end"], json!({"rows": rows.len(), "position": header["position"]}));
+    assert_eq!(
+        lines[lines.len() - 1]["end"],
+        json!({"rows": rows.len(), "position": header["position"]})
+    );
     (header, rows)
 }
 
 fn put(header: &Value, rows: &mut Rows, row: &Value) {
-    let table = header["tables"].as_array().unwrap().iter().find(|table| table["name"] == row["table"]).unwrap();
+    let table = header["tables"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .find(|table| table["name"] == row["table"])
+        .unwrap();
     let columns = table["columns"].as_array().unwrap();
     let key: Vec<&Value> = table["key"]
         .as_array()
@@ -79,7 +91,9 @@ async fn a_copy_that_follows_equals_a_fresh_copy() {
     assert_eq!(fresh_header["position"], answer.body["to"]);
     let to = answer.body["to"].as_u64().unwrap();
     changes(asker, &header, to + 1, 0).await.expect_problem(410, "feed-gone");
-    changes(asker, &json!({"epoch": "other", "schema_version": 1}), to, 0).await.expect_problem(410, "feed-gone");
+    changes(asker, &json!({"epoch": "other", "schema_version": 1}), to, 0)
+        .await
+        .expect_problem(410, "feed-gone");
     let waiting = {
         let (asker, header) = (asker.clone(), header.clone());
         tokio::spawn(async move { changes(&asker, &header, to, 20_000).await })

@@ -29,8 +29,12 @@ pub(crate) struct Process {
 
 impl Process {
     fn start(arguments: &[&str]) -> Self {
-        let mut child =
-            Command::new(PROGRAM).args(arguments).env("VITRINE_LOG", "warn").stdout(Stdio::piped()).spawn().unwrap();
+        let mut child = Command::new(PROGRAM)
+            .args(arguments)
+            .env("VITRINE_LOG", "warn")
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
         let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
         let line = lines.next().expect("the process says where it listens").unwrap();
         let url = line.strip_prefix("listening ").expect("the first line says where").to_owned();
@@ -82,12 +86,22 @@ impl Shop {
             .unwrap();
         assert!(seeded.status.success(), "{}", String::from_utf8_lossy(&seeded.stderr));
         // The provider must know where the shop is and the shop where the provider is: the shop's port is taken first.
-        let port = std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap().port();
+        let port = std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
+            .unwrap()
+            .local_addr()
+            .unwrap()
+            .port();
         let webhook = format!("http://127.0.0.1:{port}/internal/payments/webhook");
         let payments = start_payments(folder.path(), "127.0.0.1:0", &webhook);
         let origin = start_origin(folder.path(), &format!("127.0.0.1:{port}"), &payments.url);
         let client = Asker::new(&origin.url);
         Self { folder, payments, origin, client }
+    }
+
+    /// Reads the sums of a shop that was stopped.
+    pub(crate) async fn books(&self) -> store::StockSums {
+        let config = store::StoreConfig::new(self.folder.path().join("origin").join("origin.db"));
+        store::Store::open(&config, "unused").unwrap().sums().await.unwrap()
     }
 
     /// Kills the shop and starts it again at the same place.
@@ -110,17 +124,39 @@ fn start_payments(folder: &Path, listen: &str, webhook: &str) -> Process {
     let (data, secret) = (folder.join("payments.d"), folder.join("payments"));
     let (data, secret) = (data.to_str().unwrap(), secret.to_str().unwrap());
     Process::start(&[
-        "payments", "--listen", listen, "--data", data, "--secret-file", secret, "--webhook-url", webhook, "--late-ms",
+        "payments",
+        "--listen",
+        listen,
+        "--data",
+        data,
+        "--secret-file",
+        secret,
+        "--webhook-url",
+        webhook,
+        "--late-ms",
         "300",
     ])
 }
 
 fn start_origin(folder: &Path, listen: &str, payments_url: &str) -> Process {
-    let (data, edge, payments) = (folder.join("origin"), folder.join("edge"), folder.join("payments"));
-    let (data, edge, payments) = (data.to_str().unwrap(), edge.to_str().unwrap(), payments.to_str().unwrap());
+    let (data, edge, payments) =
+        (folder.join("origin"), folder.join("edge"), folder.join("payments"));
+    let (data, edge, payments) =
+        (data.to_str().unwrap(), edge.to_str().unwrap(), payments.to_str().unwrap());
     Process::start(&[
-        "serve", "--listen", listen, "--data", data, "--edge-secret-file", edge, "--payments-url", payments_url,
-        "--payments-secret-file", payments, "--payments-timeout-ms", "1500",
+        "serve",
+        "--listen",
+        listen,
+        "--data",
+        data,
+        "--edge-secret-file",
+        edge,
+        "--payments-url",
+        payments_url,
+        "--payments-secret-file",
+        payments,
+        "--payments-timeout-ms",
+        "1500",
     ])
 }
 
@@ -168,13 +204,22 @@ impl Answer {
     pub(crate) fn expect_problem(self, status: u16, code: &str) -> Self {
         let answer = self.expect(status);
         assert_eq!(answer.headers["content-type"], "application/problem+json");
-        assert_eq!(answer.body["type"], format!("https://vitrine.dev/problems/{code}"), "{}", answer.body);
+        assert_eq!(
+            answer.body["type"],
+            format!("https://vitrine.dev/problems/{code}"),
+            "{}",
+            answer.body
+        );
         assert!(answer.body["request_id"].is_string(), "{}", answer.body);
         answer
     }
 
     pub(crate) fn text(&self, pointer: &str) -> String {
-        self.body.pointer(pointer).and_then(Value::as_str).unwrap_or_else(|| panic!("{pointer} in {}", self.body)).into()
+        self.body
+            .pointer(pointer)
+            .and_then(Value::as_str)
+            .unwrap_or_else(|| panic!("{pointer} in {}", self.body))
+            .into()
     }
 
     pub(crate) fn is_replay(&self) -> bool {
@@ -204,7 +249,11 @@ pub(crate) fn key(key: &str) -> With<'_> {
 
 impl Asker {
     fn new(url: &str) -> Self {
-        Self { url: url.to_owned(), http: Client::builder(TokioExecutor::new()).build_http(), account: None }
+        Self {
+            url: url.to_owned(),
+            http: Client::builder(TokioExecutor::new()).build_http(),
+            account: None,
+        }
     }
 
     /// Asks in the name of an account, as the edge does after it has verified a token.
@@ -214,7 +263,10 @@ impl Asker {
         let claims = base64::engine::general_purpose::URL_SAFE_NO_PAD.decode(payload).unwrap();
         let claims: Value = serde_json::from_slice(&claims).unwrap();
         let id = |name: &str| claims[name].as_str().unwrap().to_owned();
-        Self { account: Some((id("sub").parse().unwrap(), id("sid").parse().unwrap())), ..self.clone() }
+        Self {
+            account: Some((id("sub").parse().unwrap(), id("sid").parse().unwrap())),
+            ..self.clone()
+        }
     }
 
     pub(crate) async fn get(&self, path: &str) -> Answer {
@@ -225,7 +277,13 @@ impl Asker {
         self.ask("POST", path, Some(body), with).await
     }
 
-    pub(crate) async fn ask(&self, method: &str, path: &str, body: Option<Value>, with: With<'_>) -> Answer {
+    pub(crate) async fn ask(
+        &self,
+        method: &str,
+        path: &str,
+        body: Option<Value>,
+        with: With<'_>,
+    ) -> Answer {
         self.try_ask(method, path, body, with).await.unwrap()
     }
 
@@ -245,7 +303,10 @@ impl Asker {
             client: IpAddr::V4(Ipv4Addr::LOCALHOST),
         };
         let value = sign(EDGE_SECRET.as_bytes(), &signed, &identity, now(), nonce());
-        let mut request = Request::builder().method(method).uri(format!("{}{path}", self.url)).header(HEADER, value);
+        let mut request = Request::builder()
+            .method(method)
+            .uri(format!("{}{path}", self.url))
+            .header(HEADER, value);
         if !body.is_empty() {
             request = request.header("content-type", "application/json");
         }
@@ -277,7 +338,8 @@ impl Asker {
 
     /// Opens a cart with pieces of one SKU and returns its id.
     pub(crate) async fn cart_with(&self, sku: &str, quantity: u32) -> String {
-        let cart = self.post("/v1/carts", json!({"currency": "EUR"}), With::default()).await.expect(201);
+        let cart =
+            self.post("/v1/carts", json!({"currency": "EUR"}), With::default()).await.expect(201);
         let id = cart.text("/id");
         let line = json!({"sku": sku, "quantity": quantity});
         self.post(&format!("/v1/carts/{id}/lines"), line, With::default()).await.expect(201);
@@ -289,7 +351,9 @@ impl Asker {
     }
 
     pub(crate) async fn available(&self, sku: &str) -> i64 {
-        self.get(&format!("/v1/inventory/{sku}")).await.expect(200).body["available"].as_i64().unwrap()
+        self.get(&format!("/v1/inventory/{sku}")).await.expect(200).body["available"]
+            .as_i64()
+            .unwrap()
     }
 }
 

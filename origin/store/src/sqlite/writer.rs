@@ -260,10 +260,10 @@ mod tests {
             futures.into_iter().map(|future| (Box::pin(future), None)).collect();
         std::future::poll_fn(|context| {
             for (future, value) in &mut pinned {
-                if value.is_none() {
-                    if let std::task::Poll::Ready(ready) = future.as_mut().poll(context) {
-                        *value = Some(ready);
-                    }
+                if value.is_none()
+                    && let std::task::Poll::Ready(ready) = future.as_mut().poll(context)
+                {
+                    *value = Some(ready);
                 }
             }
             if pinned.iter().all(|(_, value)| value.is_some()) {

@@ -1,4 +1,5 @@
 //! The store over a real file.
+#![expect(clippy::unwrap_used, reason = "what fails in a helper fails its test")]
 
 use api_types::feed::{FeedValue, SnapshotLine};
 use domain::reservation::{Level, Stock};
@@ -74,7 +75,9 @@ async fn the_levels_that_edges_read_are_those_of_the_domain() {
     store.upsert_catalogue(catalogue(9), NOW).await.unwrap();
     for (table, values) in rows(&store).await {
         if table == "stock" {
-            let (FeedValue::Text(sku), FeedValue::Text(level)) = (&values[0], &values[2]) else { panic!("{values:?}") };
+            let (FeedValue::Text(sku), FeedValue::Text(level)) = (&values[0], &values[2]) else {
+                panic!("{values:?}")
+            };
             let on_hand: i64 = sku.trim_start_matches("SKU-").parse().unwrap();
             let expected = match (Stock { on_hand, reserved: 0 }).level() {
                 Level::InStock => "in_stock",
@@ -98,7 +101,10 @@ async fn seeding_twice_tells_the_edges_nothing_new_and_leaves_stock_alone() {
     store.upsert_catalogue(again, NOW).await.unwrap();
     assert_eq!(store.feed_state().await.unwrap().position, position);
     assert_eq!(rows(&store).await, before);
-    assert_eq!(store.stock("SKU-2".parse().unwrap()).await.unwrap(), Some(Stock { on_hand: 2, reserved: 0 }));
+    assert_eq!(
+        store.stock("SKU-2".parse().unwrap()).await.unwrap(),
+        Some(Stock { on_hand: 2, reserved: 0 })
+    );
 }
 
 #[tokio::test]
@@ -125,7 +131,8 @@ async fn only_the_newest_changes_are_kept() {
     store.prune_feed(2).await.unwrap();
     let page = store.feed_changes(2, 10).await.unwrap();
     assert_eq!(page.state.pruned_to, 2);
-    let positions: Vec<u64> = page.transactions.iter().map(|transaction| transaction.position).collect();
+    let positions: Vec<u64> =
+        page.transactions.iter().map(|transaction| transaction.position).collect();
     assert_eq!(positions, [3, 4]);
 }
 
