@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use api_types::feed::Changes;
+use api_types::feed::{Changes, SnapshotLine};
 use api_types::read_model::SCHEMA_VERSION;
 use domain::ErrorKind;
 
-use crate::{App, Error, Refusal};
+use crate::{App, Error, FeedState, Refusal};
 
 /// Longest wait for something new: 30 s.
 const WAIT_MAX: Duration = Duration::from_secs(30);
@@ -32,6 +32,31 @@ pub struct ChangesQuery {
 }
 
 impl App {
+    /// Reads where the feed stands; also proves that the store answers.
+    ///
+    /// # Errors
+    /// As every read.
+    pub async fn feed_state(&self) -> Result<FeedState, Error> {
+        Ok(self.store.feed_state().await?)
+    }
+
+    /// Returns the newest position that this process knows of.
+    #[must_use]
+    pub fn feed_position(&self) -> u64 {
+        *self.store.feed_head().borrow()
+    }
+
+    /// Reads a whole copy at one position, line by line. `emit` says whether to go on; it may block.
+    ///
+    /// # Errors
+    /// As every read. Lines that were emitted before then stay without an end line.
+    pub async fn snapshot(
+        &self,
+        emit: impl FnMut(&SnapshotLine) -> bool + Send + 'static,
+    ) -> Result<(), Error> {
+        Ok(self.store.feed_snapshot(emit).await?)
+    }
+
     /// Returns what came after a position, waiting when nothing has.
     ///
     /// # Errors

@@ -29,7 +29,9 @@ use domain::{SessionId, UserId};
 use hmac::{Hmac, KeyInit, Mac};
 use providers::payment::PaymentProvider;
 use sha2::Sha256;
-use store::{Claim, Store};
+use store::Store;
+
+pub use store::{Claim, FeedState, WriterReport};
 
 pub use cart::Precondition;
 pub use clock::Clock;
@@ -140,10 +142,10 @@ impl App {
         Ok(app)
     }
 
-    /// Returns the store, for metrics and the feed's wake-up.
+    /// Returns what the store's writer has done, for metrics.
     #[must_use]
-    pub fn store(&self) -> &Store {
-        &self.store
+    pub fn writer_report(&self) -> WriterReport {
+        self.store.writer_report()
     }
 
     /// Returns the clock.

@@ -3,14 +3,13 @@
 use std::sync::Arc;
 
 use api_types::problem::Problem;
-use app::{Caller, Precondition};
+use app::{Caller, Claim, Precondition};
 use axum::body::{Body, Bytes};
 use axum::extract::{FromRequest, FromRequestParts, Request};
 use domain::ErrorKind;
 use http::request::Parts;
 use http::{HeaderMap, header};
 use serde::de::DeserializeOwned;
-use store::Claim;
 
 use crate::Context;
 use crate::identity::read_body;

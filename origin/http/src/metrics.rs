@@ -5,7 +5,7 @@ use std::fmt::Write;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use store::WriterReport;
+use app::WriterReport;
 
 /// Requests by method, route and status. Routes are patterns, so the number of series is bounded.
 #[derive(Debug, Default)]

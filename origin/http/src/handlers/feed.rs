@@ -70,7 +70,7 @@ pub(crate) async fn snapshot(State(context): State<Arc<Context>>, headers: Heade
     tokio::spawn(async move {
         let _place = place;
         let mut chunks = Chunks { sender: sender.clone(), buffer: Vec::with_capacity(CHUNK_BYTES) };
-        if let Err(error) = context.app.store().feed_snapshot(move |line| chunks.push(line)).await {
+        if let Err(error) = context.app.snapshot(move |line| chunks.push(line)).await {
             tracing::error!(error = %error, "could not finish a snapshot");
             // Breaks the body off: a copy without its end line must not look whole.
             let _ = sender.send(Err(std::io::Error::other("the snapshot broke off"))).await;

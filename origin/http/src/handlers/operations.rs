@@ -15,7 +15,7 @@ use crate::{Context, openapi};
 const CONTRACT_AGE_MAX: std::time::Duration = std::time::Duration::from_mins(1);
 
 pub(crate) async fn health(State(context): State<Arc<Context>>) -> Reply {
-    let feed = context.app.store().feed_state().await.map_err(app::Error::from)?;
+    let feed = context.app.feed_state().await?;
     private(
         StatusCode::OK,
         serde_json::json!({ "status": "ok", "epoch": feed.epoch, "position": feed.position }),
@@ -23,11 +23,10 @@ pub(crate) async fn health(State(context): State<Arc<Context>>) -> Reply {
 }
 
 pub(crate) async fn metrics(State(context): State<Arc<Context>>) -> Reply {
-    let store = context.app.store();
     let in_flight =
         context.limits.in_flight_max.saturating_sub(context.in_flight.available_permits());
-    let position = *store.feed_head().borrow();
-    let text = context.metrics.write(in_flight, position, store.writer_report());
+    let position = context.app.feed_position();
+    let text = context.metrics.write(in_flight, position, context.app.writer_report());
     let mut response = Response::new(Body::from(text));
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/plain; version=0.0.4"));
