@@ -24,7 +24,7 @@ pub enum ManifestError {
         /// The id.
         id: String,
     },
-    /// A variable's name is not lower_snake_case.
+    /// A variable's name is not in lower snake case.
     #[error("variable name `{name}` of {owner} is not lower_snake_case")]
     VariableName {
         /// The name.
@@ -144,7 +144,7 @@ pub enum ManifestError {
         /// What is wrong.
         reason: &'static str,
     },
-    /// A store or database label is not kebab-case or snake_case.
+    /// A store or database label is neither in kebab case nor in snake case.
     #[error("label `{label}` of component `{id}` is neither kebab-case nor snake_case")]
     Label {
         /// The component.

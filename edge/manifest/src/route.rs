@@ -60,7 +60,7 @@ impl Router {
             let pattern = Pattern { index, raw: raw.to_owned(), based };
             router.add(spec.as_str(), pattern).map_err(|reason| ManifestError::RoutePattern {
                 route: raw.to_owned(),
-                reason: reason.to_string(),
+                reason,
             })?;
         }
         Ok(Self(router))

@@ -4,8 +4,10 @@ use std::collections::BTreeSet;
 
 use crate::{Manifest, ManifestError, raw::RawRoute};
 
-/// Reads `text` with every rule of Spin that needs no variable values, and lists further objections: labels that need
-/// a runtime configuration, routes that silently replace others, components that nothing uses.
+/// Reads `text` with every rule of Spin that needs no variable values, and lists further objections.
+///
+/// Those are labels that need a runtime configuration, routes that silently replace others, and
+/// components that nothing uses.
 ///
 /// # Errors
 /// If the manifest is refused outright.

@@ -18,7 +18,7 @@ impl Template {
     /// Reads `text`; `owner` says in errors where it stands.
     ///
     /// # Errors
-    /// If braces do not match or a name between them is not lower_snake_case.
+    /// If braces do not match or a name between them is not in lower snake case.
     pub fn parse(text: &str, owner: &str) -> Result<Self, ManifestError> {
         let broken = |reason| ManifestError::Template { owner: owner.to_owned(), reason };
         let mut parts = Vec::new();
@@ -85,7 +85,7 @@ impl Template {
     }
 }
 
-/// Whether `name` is lower_snake_case with each word starting with a letter.
+/// Whether `name` is in lower snake case with each word starting with a letter.
 pub(crate) fn is_lower_snake(name: &str) -> bool {
     is_cased(name, '_', |letter| letter.is_ascii_lowercase())
 }

@@ -151,6 +151,6 @@ impl http_body::Body for PipedBody {
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.size.clone()
+        self.size
     }
 }

@@ -149,3 +149,21 @@ pub enum InvokeError {
         component: String,
     },
 }
+
+impl InvokeError {
+    /// Returns the component that failed.
+    #[must_use]
+    pub fn component(&self) -> &str {
+        match self {
+            Self::Busy { component }
+            | Self::Timeout { component }
+            | Self::CpuBudget { component }
+            | Self::Memory { component }
+            | Self::Trap { component, .. }
+            | Self::Answer { component, .. }
+            | Self::Instantiate { component, .. }
+            | Self::Cancelled { component }
+            | Self::Missing { component } => component,
+        }
+    }
+}

@@ -68,7 +68,7 @@ impl Runtime {
     pub fn load(app: &App, resources: Resources) -> Result<Self, LoadError> {
         let limits = Arc::new(resources.limits.clone());
         let chains = count_chains(app);
-        let instances = limits.instances_max.saturating_mul(chains);
+        let instances = limits.instances_max.saturating_add(SPARE_INSTANCES).saturating_mul(chains);
         let ticking = Ticking::new(&limits, u32::try_from(instances).unwrap_or(u32::MAX))?;
         let refused = |error: wasmtime::Error| LoadError::Engine { reason: format!("{error:#}") };
         let linker = linker(&ticking.engine).map_err(refused)?;
@@ -123,6 +123,9 @@ impl Runtime {
         self.pools.iter().map(|pool| pool.stats()).collect()
     }
 }
+
+/// Room per pool for idle instances that are being dropped while all others are busy.
+const SPARE_INSTANCES: usize = 8;
 
 /// How many pools there will be: the primaries and, for each, the middleware chains before it.
 fn count_chains(app: &App) -> usize {

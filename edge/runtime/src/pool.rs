@@ -76,7 +76,10 @@ impl Pool {
     ) -> Result<http::Response<Body>, InvokeError> {
         let answer = self.handle_uncounted(request, passage).await;
         if let Err(error) = &answer {
-            self.counters.count(error);
+            // What an inner component did is counted there.
+            if error.component() == &*self.blueprint.component {
+                self.counters.count(error);
+            }
             tracing::debug!(component.id = %self.blueprint.name, "request failed: {error}");
         }
         answer
@@ -109,6 +112,11 @@ impl Pool {
             Ok(Ok(permit)) => Ok(permit),
             Ok(Err(_)) | Err(_) => Err(busy()),
         }
+    }
+
+    /// Takes a permit if one is free.
+    pub(crate) fn try_permit(&self) -> Option<OwnedSemaphorePermit> {
+        Arc::clone(&self.permits).try_acquire_owned().ok()
     }
 
     /// Gives `job` to the warmest idle worker, or to a new one: the permit guarantees room.

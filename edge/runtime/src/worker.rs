@@ -16,11 +16,14 @@ use std::{
 use http_body::Body as _;
 use http_body_util::BodyExt as _;
 use tokio::{
-    sync::{mpsc, oneshot},
+    sync::{OwnedSemaphorePermit, mpsc, oneshot},
     time::{Instant, timeout},
 };
 use wasmtime::{AsContextMut as _, Store, component::Accessor};
-use wasmtime_wasi_http::p3::{self, bindings::Service};
+use wasmtime_wasi_http::p3::{
+    self,
+    bindings::{Service, http::types::ErrorCode},
+};
 
 use self::instance::Instance;
 use crate::{
@@ -48,29 +51,38 @@ pub(crate) async fn run(pool: Arc<Pool>, first: Job) {
     let limits = Arc::clone(&pool.blueprint.limits);
     let mut job = first;
     let mut served = 0_u64;
-    loop {
-        let permit = serve_one(&pool, &mut instance, job).await;
+    // Held while the instance is dropped: whoever gets a permit must find room in the memory pool.
+    let _permit = loop {
+        let (permit, fate) = serve_one(&pool, &mut instance, job).await;
         served = served.saturating_add(1);
-        let Some(permit) = permit else { break };
-        if served >= limits.requests_per_instance_max {
-            break;
+        if fate == Fate::Spent || served >= limits.requests_per_instance_max {
+            break Some(permit);
         }
         // Offered before the permit goes back: who gets the permit finds this instance.
         pool.offer(sender.clone());
         drop(permit);
         job = match timeout(limits.idle_timeout, jobs.recv()).await {
             Ok(Some(job)) => job,
-            Ok(None) => break,
-            Err(_) if pool.withdraw(&sender) => break,
+            Ok(None) => break None,
+            Err(_) if pool.withdraw(&sender) => break pool.try_permit(),
             // Taken from the list an instant ago: the job is on its way.
             Err(_) => match jobs.recv().await {
                 Some(job) => job,
-                None => break,
+                None => break None,
             },
         };
-    }
+    };
     drop(instance);
     pool.counters.dropped.fetch_add(1, Relaxed);
+}
+
+/// Whether an instance may serve again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Fate {
+    /// It is as good as before.
+    Reusable,
+    /// It failed, or was interrupted somewhere.
+    Spent,
 }
 
 type Reply = oneshot::Sender<Result<http::Response<Body>, InvokeError>>;
@@ -95,16 +107,21 @@ impl Waiting {
     }
 }
 
-/// Serves one job; gives its permit back only if the instance is as good as before.
-async fn serve_one(
-    pool: &Pool,
-    instance: &mut Instance,
-    job: Job,
-) -> Option<tokio::sync::OwnedSemaphorePermit> {
+/// Serves one job; gives its permit back and tells what became of the instance.
+async fn serve_one(pool: &Pool, instance: &mut Instance, job: Job) -> (OwnedSemaphorePermit, Fate) {
     let Job { request, passage, reply, permit } = job;
     let waiting = Waiting(Arc::new(Mutex::new(Some(reply))));
     let result = drive(pool, instance, request, &passage, &waiting).await;
-    let Err(error) = result else { return Some(permit) };
+    let error = match result {
+        Ok(Served::Answered) => return (permit, Fate::Reusable),
+        Ok(Served::Refused(code)) => {
+            if let Some(reply) = waiting.take() {
+                let _ = reply.send(Err(refusal(pool, &passage, &code)));
+            }
+            return (permit, Fate::Reusable);
+        }
+        Err(error) => error,
+    };
     match waiting.take() {
         Some(reply) => {
             let _ = reply.send(Err(error));
@@ -115,7 +132,7 @@ async fn serve_one(
             tracing::warn!(component.id = %pool.blueprint.name, "answer cut short: {error}");
         }
     }
-    None
+    (permit, Fate::Spent)
 }
 
 /// Runs the instance for one request under its limits.
@@ -125,7 +142,7 @@ async fn drive(
     request: http::Request<Body>,
     passage: &Passage,
     waiting: &Waiting,
-) -> Result<(), InvokeError> {
+) -> Result<Served, InvokeError> {
     let Instance { store, service, meter } = instance;
     meter.reset();
     store.data_mut().passage = passage.clone();
@@ -154,32 +171,33 @@ async fn drive(
         Poll::Pending
     })
     .await?;
-    ended.map_err(|ended| classify(component, ended, meter, passage))
+    ended.map_err(|fault| classify(component, &fault, meter))
 }
 
-/// How a guest can end without an answer.
-enum Ended {
-    Fault(wasmtime::Error),
-    Code(p3::bindings::http::types::ErrorCode),
+/// How a guest that did not fail can end.
+enum Served {
+    /// With a response, which has been passed on.
+    Answered,
+    /// With an error code instead.
+    Refused(ErrorCode),
 }
 
-impl From<wasmtime::Error> for Ended {
-    fn from(error: wasmtime::Error) -> Self {
-        Self::Fault(error)
-    }
-}
-
-fn classify(component: String, ended: Ended, meter: &Meter, passage: &Passage) -> InvokeError {
+fn classify(component: String, fault: &wasmtime::Error, meter: &Meter) -> InvokeError {
     if meter.was_over_budget() {
         return InvokeError::CpuBudget { component };
     }
-    match ended {
-        Ended::Code(code) => passage
-            .noted()
-            .unwrap_or_else(|| InvokeError::Answer { component, reason: format!("{code:?}") }),
-        Ended::Fault(_) if meter.was_memory_refused() => InvokeError::Memory { component },
-        Ended::Fault(error) => InvokeError::Trap { component, reason: format!("{error:#}") },
+    if meter.was_memory_refused() {
+        return InvokeError::Memory { component };
     }
+    InvokeError::Trap { component, reason: format!("{fault:#}").replace('\n', " ") }
+}
+
+/// A middleware that answers with a code usually only hands on what went wrong behind it.
+fn refusal(pool: &Pool, passage: &Passage, code: &ErrorCode) -> InvokeError {
+    passage.noted().unwrap_or_else(|| InvokeError::Answer {
+        component: pool.component(),
+        reason: format!("{code:?}"),
+    })
 }
 
 async fn run_store(
@@ -187,12 +205,11 @@ async fn run_store(
     service: &Service,
     request: http::Request<Body>,
     waiting: &Waiting,
-) -> Result<(), Ended> {
-    let ended = store
+) -> wasmtime::Result<Served> {
+    store
         .as_context_mut()
         .run_concurrent(async |accessor| serve(accessor, service, request, waiting).await)
-        .await;
-    ended?
+        .await?
 }
 
 /// Calls the guest, sends the head, passes the body on, and waits until the guest has nothing left to do.
@@ -201,21 +218,26 @@ async fn serve(
     service: &Service,
     request: http::Request<Body>,
     waiting: &Waiting,
-) -> Result<(), Ended> {
+) -> wasmtime::Result<Served> {
     let (request, sent) = accessor.with(|mut access| {
         let (request, sent) = p3::Request::from_http(&mut Inbound, request);
         let sent: Pin<Box<dyn Future<Output = _> + Send>> = Box::pin(sent);
         wasmtime::Result::<_>::Ok((access.get().table.push(request)?, sent))
     })?;
     let answer = service.wasi_http_handler().call_handle(accessor, request).await?;
-    let response = answer.map_err(Ended::Code)?;
-    let response = accessor.with(|mut access| {
-        let response = access.get().table.delete(response)?;
-        response.into_http(&mut access, sent)
-    })?;
-    pass_on(response, waiting).await;
+    let served = match answer {
+        Ok(response) => {
+            let response = accessor.with(|mut access| {
+                let response = access.get().table.delete(response)?;
+                response.into_http(&mut access, sent)
+            })?;
+            pass_on(response, waiting).await;
+            Served::Answered
+        }
+        Err(code) => Served::Refused(code),
+    };
     poll_fn(|cx| accessor.poll_no_interesting_tasks(cx)).await;
-    Ok(())
+    Ok(served)
 }
 
 /// Sends the head to whoever waits and then the body, as fast as it is read.

@@ -1,1 +1,9 @@
-fn main() {}
+//! The real node with the guests that misbehave.
+//!
+//! The guests' wasm comes from `VITRINE_GUESTS_WASM`; `cargo xtask test` builds it and sets that.
+
+mod boot;
+mod capability;
+mod isolation;
+mod routing;
+mod support;

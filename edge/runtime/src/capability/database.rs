@@ -162,9 +162,7 @@ impl Database {
             for column in 0..width {
                 let value = row.get_ref(column)?;
                 bytes += size(value);
-                values.push(
-                    Value::try_from(value).map_err(|error| StatementError(error.to_string()))?,
-                );
+                values.push(owned(value));
             }
             if bytes > self.limits.row_bytes_max {
                 return Err(StatementError("the answer has too many bytes".to_owned()));
@@ -245,6 +243,17 @@ struct Parameter<'a>(&'a Value);
 impl ToSql for Parameter<'_> {
     fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
         self.0.to_sql()
+    }
+}
+
+/// Copies a value; text that is not UTF-8, which SQLite allows, is repaired.
+fn owned(value: ValueRef<'_>) -> Value {
+    match value {
+        ValueRef::Null => Value::Null,
+        ValueRef::Integer(number) => Value::Integer(number),
+        ValueRef::Real(number) => Value::Real(number),
+        ValueRef::Text(bytes) => Value::Text(String::from_utf8_lossy(bytes).into_owned()),
+        ValueRef::Blob(bytes) => Value::Blob(bytes.to_vec()),
     }
 }
 

@@ -1,0 +1,204 @@
+//! A node of its own for each test, and the plainest HTTP client there is.
+
+use std::{
+    io::{BufRead as _, BufReader, Read as _, Write as _},
+    net::TcpStream,
+    path::{Path, PathBuf},
+    process::{Child, Command, Output, Stdio},
+    time::Duration,
+};
+
+/// Longest wait for anything in these tests: compiling the guest on a busy machine takes longest.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Returns the guests' wasm file.
+pub(crate) fn guests() -> PathBuf {
+    let path = std::env::var_os("VITRINE_GUESTS_WASM").expect(
+        "VITRINE_GUESTS_WASM is not set: build the guests with `cargo build -p guests --target wasm32-wasip2 \
+         --profile wasm` and set it to the path of guests.wasm, or run `cargo xtask test`",
+    );
+    PathBuf::from(path)
+}
+
+/// A manifest with component `guest` on every route and `extra` at its end.
+pub(crate) fn manifest(extra: &str) -> String {
+    format!(
+        "spin_manifest_version = 2\n[application]\nname = \"guests\"\n[[trigger.http]]\nroute = \"/...\"\n\
+         component = \"guest\"\n[component.guest]\nsource = {:?}\n{extra}\n",
+        guests()
+    )
+}
+
+/// A running node, killed when dropped.
+pub(crate) struct Node {
+    child: Child,
+    address: String,
+    /// Holds manifest and state.
+    pub(crate) dir: tempfile::TempDir,
+}
+
+impl Node {
+    /// Starts a node on `manifest` with further arguments, and waits until it accepts.
+    pub(crate) fn start(manifest: &str, arguments: &[&str]) -> Self {
+        let dir = tempfile::tempdir().expect("makes a folder");
+        let mut child = command(dir.path(), manifest, arguments)
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("starts");
+        let mut line = String::new();
+        let stdout = child.stdout.take().expect("is piped");
+        BufReader::new(stdout).read_line(&mut line).expect("says something");
+        let address = line.trim().strip_prefix("listening http://").expect("listens").to_owned();
+        Self { child, address, dir }
+    }
+
+    /// Sends `GET path` with `headers`.
+    pub(crate) fn get(&self, path: &str, headers: &[(&str, &str)]) -> Answer {
+        self.send("GET", path, headers, b"")
+    }
+
+    /// Sends a request with a body of known length.
+    pub(crate) fn send(
+        &self,
+        method: &str,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: &[u8],
+    ) -> Answer {
+        let mut head =
+            format!("{method} {path} HTTP/1.1\r\nhost: edge.test\r\nconnection: close\r\n");
+        for (name, value) in headers {
+            head.push_str(&format!("{name}: {value}\r\n"));
+        }
+        if !body.is_empty() {
+            head.push_str(&format!("content-length: {}\r\n", body.len()));
+        }
+        let mut bytes = format!("{head}\r\n").into_bytes();
+        bytes.extend_from_slice(body);
+        self.raw(&bytes)
+    }
+
+    /// Sends `bytes` as they are and reads until the node closes.
+    pub(crate) fn raw(&self, bytes: &[u8]) -> Answer {
+        let mut stream = self.connect();
+        // A node that has already answered may close before it has read all.
+        let _ = stream.write_all(bytes);
+        let mut answer = Vec::new();
+        let _ = stream.read_to_end(&mut answer);
+        Answer::parse(&answer)
+    }
+
+    /// Opens a connection.
+    pub(crate) fn connect(&self) -> TcpStream {
+        let stream = TcpStream::connect(&self.address).expect("connects");
+        stream.set_read_timeout(Some(PATIENCE)).expect("sets the limit");
+        stream
+    }
+
+    /// Returns `host:port`.
+    pub(crate) fn address(&self) -> &str {
+        &self.address
+    }
+
+    /// Sends SIGTERM and returns the exit code.
+    pub(crate) fn terminate(&mut self) -> Option<i32> {
+        let pid = self.child.id().to_string();
+        let sent = Command::new("kill").args(["-TERM", &pid]).status().expect("sends the signal");
+        assert!(sent.success());
+        self.child.wait().expect("ends").code()
+    }
+}
+
+impl Drop for Node {
+    fn drop(&mut self) {
+        // It may have ended by itself.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Runs a node that is expected to refuse; returns its exit code and what it said.
+pub(crate) fn refused(manifest: &str, arguments: &[&str]) -> (Option<i32>, String) {
+    let dir = tempfile::tempdir().expect("makes a folder");
+    let Output { status, stderr, .. } =
+        command(dir.path(), manifest, arguments).output().expect("runs");
+    (status.code(), String::from_utf8_lossy(&stderr).into_owned())
+}
+
+fn command(dir: &Path, manifest: &str, arguments: &[&str]) -> Command {
+    std::fs::write(dir.join("spin.toml"), manifest).expect("writes the manifest");
+    let mut command = Command::new(env!("CARGO_BIN_EXE_vitrine-edge"));
+    command.args(["up", "--listen", "127.0.0.1:0", "--node-id", "test-1", "--from"]);
+    command.arg(dir.join("spin.toml")).arg("--state-dir").arg(dir.join("state"));
+    command.args(arguments).env("RUST_LOG", "warn").env_remove("SPIN_VARIABLE_SECRET");
+    command
+}
+
+/// An answer, wholly read.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    pub(crate) headers: Vec<(String, String)>,
+    pub(crate) body: Vec<u8>,
+}
+
+impl Answer {
+    fn parse(bytes: &[u8]) -> Self {
+        let end = bytes.windows(4).position(|four| four == b"\r\n\r\n").expect("has a head");
+        let head = String::from_utf8_lossy(&bytes[..end]).into_owned();
+        let mut lines = head.lines();
+        let status = lines.next().and_then(|line| line.split(' ').nth(1)?.parse().ok());
+        let headers = lines.filter_map(|line| line.split_once(": "));
+        let headers =
+            headers.map(|(name, value)| (name.to_lowercase(), value.to_owned())).collect();
+        let mut answer = Self {
+            status: status.expect("has a status"),
+            headers,
+            body: bytes[end + 4..].to_vec(),
+        };
+        if answer.header("transfer-encoding") == Some("chunked") {
+            answer.body = dechunked(&answer.body);
+        }
+        answer
+    }
+
+    /// Returns the first value of `name`.
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
+        self.headers.iter().find(|(other, _)| other == name).map(|(_, value)| value.as_str())
+    }
+
+    /// Returns the body as text.
+    pub(crate) fn text(&self) -> String {
+        String::from_utf8_lossy(&self.body).into_owned()
+    }
+
+    /// Asserts that this is a problem of `code` with nothing in it but the four members.
+    #[track_caller]
+    pub(crate) fn assert_problem(&self, status: u16, code: &str) {
+        assert_eq!(self.status, status, "{}", self.text());
+        assert_eq!(self.header("content-type"), Some("application/problem+json"));
+        let problem: serde_json::Value = serde_json::from_slice(&self.body).expect("is JSON");
+        let members: Vec<&String> = problem.as_object().expect("is an object").keys().collect();
+        assert_eq!(members, ["request_id", "status", "title", "type"]);
+        assert_eq!(problem["status"], status);
+        let kind = problem["type"].as_str().expect("is a text");
+        assert!(kind.ends_with(&format!("/{code}")), "{kind}");
+        assert_eq!(problem["request_id"].as_str(), self.header("x-request-id"));
+    }
+}
+
+/// Puts chunks together; stops where they break off.
+fn dechunked(mut rest: &[u8]) -> Vec<u8> {
+    let mut body = Vec::new();
+    while let Some(end) = rest.windows(2).position(|two| two == b"\r\n") {
+        let size = String::from_utf8_lossy(&rest[..end]).into_owned();
+        let size = usize::from_str_radix(size.trim(), 16).expect("is a chunk size");
+        let from = end + 2;
+        if size == 0 || rest.len() < from + size + 2 {
+            break;
+        }
+        body.extend_from_slice(&rest[from..from + size]);
+        rest = &rest[from + size + 2..];
+    }
+    body
+}
