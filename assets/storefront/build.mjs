@@ -8,7 +8,7 @@ import { createHash } from 'node:crypto';
 import { mkdir, readFile, readdir, rm, writeFile } from 'node:fs/promises';
 import { basename } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { gzipSync } from 'node:zlib';
+import { brotliCompressSync, constants, gzipSync } from 'node:zlib';
 import { selfHostedViewer } from './build/self-hosted-viewer.mjs';
 
 const root = fileURLToPath(new URL('.', import.meta.url));
@@ -71,6 +71,17 @@ async function licences(inputs) {
   return (await Promise.all(texts)).join(`\n${'-'.repeat(80)}\n\n`);
 }
 
+/** Writes `.br` and `.gz` beside every file that compresses; the edge picks one by `Accept-Encoding`. */
+async function compress() {
+  const files = [`${out}/index.html`, ...(await readdir(`${out}/assets`)).map((name) => `${out}/assets/${name}`)];
+  for (const file of files.filter((name) => /\.(js|css|svg|txt|html)$/.test(name))) {
+    const bytes = await readFile(file);
+    const brotli = { params: { [constants.BROTLI_PARAM_SIZE_HINT]: bytes.length } };
+    await writeFile(`${file}.br`, brotliCompressSync(bytes, brotli));
+    await writeFile(`${file}.gz`, gzipSync(bytes, { level: 9 }));
+  }
+}
+
 /** Gzipped size of one built file in bytes. */
 async function gzipBytes(path) {
   return gzipSync(await readFile(`${root}${path}`), { level: 9 }).length;
@@ -103,3 +114,4 @@ const html = (await readFile(`${root}src/index.html`, 'utf8'))
   .replace('%FONT%', font ? `/assets/${basename(font[0])}` : '');
 await writeFile(`${out}/index.html`, html);
 await checkBudgets(outputs);
+await compress();
