@@ -131,6 +131,13 @@ pub(crate) fn demo_shop(context: &Context, release: bool) -> Result<()> {
         return link_models(workspace);
     }
     stamp.forget();
+    // Files are named by content: those of older sources would stay for ever.
+    match fs::remove_dir_all(out.join("media")) {
+        Err(cause) if cause.kind() != std::io::ErrorKind::NotFound => {
+            return Err(cause).with_context(|| format!("empty {}", out.display()));
+        }
+        _ => {}
+    }
     let mut make = Command::new(workspace.programs(release).join("demo-shop"));
     make.current_dir(workspace.root()).arg("--out").arg(&out).args(["--progress", "plain"]);
     context.steps.run("make the demo shop's models and pictures", &mut make)?;

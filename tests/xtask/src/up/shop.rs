@@ -13,6 +13,9 @@ use super::supervisor::{Spec, Supervisor};
 use crate::Context;
 use crate::cli::UpArgs;
 
+/// Rate limits of a shop started by `up`, as a multiple of the table's: `--variable rate_limit_scale=1` is the table.
+const RATE_LIMIT_SCALE: u32 = 10;
+
 const START_LIMIT: Duration = Duration::from_secs(30);
 /// The edge compiles its components at the first start; unoptimised, that takes a while.
 const EDGE_START_LIMIT: Duration = Duration::from_secs(180);
@@ -153,6 +156,9 @@ impl Shop {
             &format!("origin_url={}", url(self.ports.origin)),
             "--variable",
             &format!("public_url={}", url(self.ports.edge)),
+            // Everybody on this machine shares one address, and some of them are load tests.
+            "--variable",
+            &format!("rate_limit_scale={RATE_LIMIT_SCALE}"),
         ]);
         for variable in &self.variables {
             args.extend(words(["--variable", variable]));
