@@ -27,7 +27,7 @@ pub struct Recommendation {
     pub why: String,
 }
 
-/// Every link. All are absolute paths or URLs that work without cookies and without a query.
+/// Every link. Files are paths that work without cookies and without a query; pages are absolute.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Links {
     /// GLB with all material variants, for `<model-viewer>`.
