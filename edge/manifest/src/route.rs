@@ -58,10 +58,9 @@ impl Router {
                 None => based.clone(),
             };
             let pattern = Pattern { index, raw: raw.to_owned(), based };
-            router.add(spec.as_str(), pattern).map_err(|reason| ManifestError::RoutePattern {
-                route: raw.to_owned(),
-                reason,
-            })?;
+            router
+                .add(spec.as_str(), pattern)
+                .map_err(|reason| ManifestError::RoutePattern { route: raw.to_owned(), reason })?;
         }
         Ok(Self(router))
     }
