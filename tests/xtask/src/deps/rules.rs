@@ -84,9 +84,10 @@ pub(crate) fn judge(from: &Package, import: &Import<'_>, is_dev: bool) -> Option
 }
 
 fn judge_ours(from: &Package, to: &Package, is_dev: bool) -> Option<String> {
-    // Tests may also reach the harness, the fakes, and whatever lies beside them.
-    let for_tests =
-        is_dev && (matches!(to.layer, Layer::Dev | Layer::Ports) || from.side == to.side);
+    // Tests may also reach the harness, the fakes, whatever lies beside them, and what both sides share.
+    let is_shared = SHARED_CORES.iter().any(|(_, core)| *core == to.name);
+    let for_tests = is_dev
+        && (matches!(to.layer, Layer::Dev | Layer::Ports) || from.side == to.side || is_shared);
     if from.layer == Layer::Dev || for_tests || is_downwards(from, to) {
         return None;
     }
