@@ -1,7 +1,7 @@
 //! Photographs models in a small studio: a seamless light floor, one large key light, a soft room.
 //!
 //! What depends on the shape alone (what is seen where, shadows, ambient light) is traced once per view by
-//! [`expose`]; [`Shot::develop`] then colours it with the materials of each look, which costs far less.
+//! [`mod@expose`]; [`Shot::develop`] then colours it with the materials of each look, which costs far less.
 
 mod bvh;
 mod camera;
