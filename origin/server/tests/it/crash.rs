@@ -16,6 +16,7 @@ async fn insist(asker: &Asker, path: &str, key_text: &str) -> Answer {
             Ok(answer) => last = Some(answer),
             Err(_not_there) => {}
         }
+        // sleeps because a polite client leaves a pause between tries
         tokio::time::sleep(std::time::Duration::from_millis(50)).await;
     }
     panic!("no answer for {key_text}: {last:?}");

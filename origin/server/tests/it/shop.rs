@@ -382,6 +382,7 @@ pub(crate) async fn eventually<F: Future<Output = bool>>(what: &str, mut look: i
     let until = Instant::now() + READY_LIMIT;
     while !look().await {
         assert!(Instant::now() < until, "not within {READY_LIMIT:?}: {what}");
+        // sleeps because this is the wait between two looks
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
 }
