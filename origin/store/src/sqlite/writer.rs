@@ -144,41 +144,53 @@ fn run_batch(
     }
     let mut answers = Vec::new();
     for command in batch {
-        answers.extend(run_one(connection, command));
+        let (answer, is_intact) = run_one(connection, command);
+        answers.extend(answer);
+        // A full disk or an I/O error may make SQLite end the whole transaction. What came before is undone then, and
+        // whatever ran next would be committed alone, unanswered: it stays in the queue for the next transaction.
+        if !is_intact || connection.is_autocommit() {
+            tracing::error!("lost the transaction of a batch");
+            if !connection.is_autocommit() {
+                let _ = log_failure(connection.execute_batch("ROLLBACK"));
+            }
+            return (answers, Commit::Failed);
+        }
     }
     match connection.execute_batch("COMMIT") {
         Ok(()) => (answers, Commit::Done),
         Err(error) => {
             tracing::error!(error = %error, "could not commit a batch");
             if !connection.is_autocommit() {
-                log_failure(connection.execute_batch("ROLLBACK"));
+                let _ = log_failure(connection.execute_batch("ROLLBACK"));
             }
             (answers, Commit::Failed)
         }
     }
 }
 
-fn run_one(connection: &Connection, command: Command) -> Option<Answer> {
-    if let Err(error) = connection.execute_batch("SAVEPOINT command") {
-        tracing::error!(error = %error, "could not open a savepoint");
-        return None;
+/// Runs a command; `false` when its savepoint could not be ended as it should, so the transaction must not be kept.
+fn run_one(connection: &Connection, command: Command) -> (Option<Answer>, bool) {
+    if !log_failure(connection.execute_batch("SAVEPOINT command")) {
+        return (None, false);
     }
     // A panic is a bug in one command; the others of the batch and the thread go on.
     let (effects, answer) = match catch_unwind(AssertUnwindSafe(|| command(connection))) {
         Ok((effects, answer)) => (effects, Some(answer)),
         Err(_panic) => (Effects::Undo, None),
     };
-    log_failure(match effects {
+    let is_intact = log_failure(match effects {
         Effects::Keep => connection.execute_batch("RELEASE command"),
         Effects::Undo => connection.execute_batch("ROLLBACK TO command; RELEASE command"),
     });
-    answer
+    (answer, is_intact)
 }
 
-fn log_failure(result: rusqlite::Result<()>) {
-    if let Err(error) = result {
-        tracing::error!(error = %error, "could not end a savepoint");
+/// Logs a failure of a statement that the writer itself runs; says whether there was none.
+fn log_failure(result: rusqlite::Result<()>) -> bool {
+    if let Err(error) = &result {
+        tracing::error!(error = %error, "could not begin or end a command");
     }
+    result.is_ok()
 }
 
 #[cfg(test)]
@@ -227,6 +239,29 @@ mod tests {
         assert!(matches!(half_done, Err(StoreError::Database(_))));
         assert!(matches!(panics, Err(StoreError::NoAnswer)));
         assert_eq!(sum(&writer).await, 7);
+    }
+
+    #[tokio::test]
+    async fn a_lost_transaction_is_answered_so_and_what_waits_goes_into_the_next() {
+        let writer = writer(16);
+        let (open, gate) = std::sync::mpsc::channel::<()>();
+        let blocker = writer.run(move |_| {
+            gate.recv().unwrap();
+            Ok(())
+        });
+        // As SQLite does by itself on a full disk.
+        let loses = writer.run::<()>(|connection| {
+            connection.execute_batch("ROLLBACK")?;
+            Err(StoreError::Corrupt("disk"))
+        });
+        let opened = async { open.send(()).unwrap() };
+        let (blocker, before, lost, after, ()) =
+            tokio::join!(blocker, add(&writer, 7), loses, add(&writer, 8), opened);
+        assert!(matches!(blocker, Err(StoreError::NoAnswer)));
+        assert!(matches!(before, Err(StoreError::NoAnswer)));
+        assert!(matches!(lost, Err(StoreError::Corrupt(_))));
+        assert!(after.is_ok(), "{after:?}");
+        assert_eq!(sum(&writer).await, 8);
     }
 
     #[tokio::test]
