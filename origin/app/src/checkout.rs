@@ -66,6 +66,7 @@ impl App {
         let settle = Settle {
             payment: order.payment.id,
             event,
+            amount: None,
             provider_ref: provider_ref.flatten(),
             answer: Some(claim),
             webhook: None,
@@ -185,8 +186,15 @@ impl App {
         provider_ref: Option<String>,
     ) -> Result<OrderRecord, Error> {
         let (payment, now) = (order.payment.id, self.clock.now());
-        let settle =
-            Settle { payment, event: Some(event), provider_ref, answer: None, webhook: None, now };
+        let settle = Settle {
+            payment,
+            event: Some(event),
+            amount: None,
+            provider_ref,
+            answer: None,
+            webhook: None,
+            now,
+        };
         match self.store.settle_payment(settle).await? {
             Settled::Order { order, .. } => Ok(*order),
             Settled::UnknownPayment => Err(lost_payment()),

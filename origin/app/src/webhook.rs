@@ -37,6 +37,7 @@ impl App {
         let settle = Settle {
             payment: message.reference(),
             event: Some(message.status().event()),
+            amount: Some(message.data.amount),
             provider_ref: Some(message.data.id.clone()),
             answer: None,
             webhook: Some(id.to_owned()),

@@ -1,7 +1,7 @@
 //! Payments: one function settles what anybody reports.
 
 use domain::payment::PaymentEvent;
-use domain::{PaymentId, Timestamp};
+use domain::{Money, PaymentId, Timestamp};
 
 use crate::{Claim, OrderRecord, Store, StoreError, sqlite};
 
@@ -14,6 +14,8 @@ pub struct Settle {
     pub payment: PaymentId,
     /// What is reported; `None` only reads, to answer a checkout that was settled by others.
     pub event: Option<PaymentEvent>,
+    /// How much the report is about, where nobody has compared it yet: another amount than ours settles nothing.
+    pub amount: Option<Money>,
     /// The provider's name for the payment, if the report had it.
     pub provider_ref: Option<String>,
     /// The checkout that waits for an answer: it is kept under this key.

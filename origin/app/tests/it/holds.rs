@@ -71,3 +71,29 @@ async fn a_payment_after_the_stock_was_sold_to_another_goes_back() {
     assert_eq!(world.available().await, 0);
     world.check_sums().await;
 }
+
+#[tokio::test]
+async fn a_cart_that_was_bought_again_meanwhile_is_paid_once() {
+    let world = World::with_stock(9).await;
+    let cart = world.cart(2).await;
+    let first = world.checkout(cart, "requires_action", "k").await.unwrap().value;
+    let payment = world.payment_of(first.order_id).await;
+    world.clock.advance(AFTER_THE_HOLD);
+    world.app.release_expired().await.unwrap();
+    let second = world.checkout(cart, "success", "k2").await.unwrap().value;
+    assert_eq!(second.status, OrderStatus::Confirmed);
+    // There is stock for both, but the shopper wanted these things once.
+    world.provider.approve_behind_our_back(payment);
+    world.app.reconcile_payments().await.unwrap();
+    world.clock.advance(Duration::from_secs(5));
+    world.app.reconcile_payments().await.unwrap();
+    let order = world.order(&first).await;
+    assert_eq!(
+        (order.status, order.payment_status),
+        (OrderStatus::Expired, PaymentStatus::Refunded)
+    );
+    assert_eq!(world.provider.intent_of(payment).status, IntentStatus::Refunded);
+    assert_eq!(world.order(&second).await.status, OrderStatus::Confirmed);
+    assert_eq!(world.available().await, 7);
+    world.check_sums().await;
+}

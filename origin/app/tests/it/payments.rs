@@ -3,8 +3,8 @@
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use domain::{OrderStatus, PaymentStatus};
-use providers::payment::IntentStatus;
+use domain::{Currency, Money, OrderStatus, PaymentStatus};
+use providers::payment::{Intent, IntentStatus};
 
 use crate::world::World;
 
@@ -105,4 +105,50 @@ async fn a_key_that_is_in_use_waits_and_another_request_under_it_is_refused() {
     assert_eq!(world.provider.count(), 1);
     let other = world.checkout(cart, "decline", "k").await.unwrap_err();
     assert_eq!(other.to_string(), "idempotency-key-reuse");
+}
+
+#[tokio::test]
+async fn a_key_left_behind_is_in_use_until_its_lease_ends_and_is_then_taken_up() {
+    let world = World::with_stock(5).await;
+    let cart = world.cart(1).await;
+    world.abandon_checkout(cart, "k").await;
+    let early = world.checkout(cart, "success", "k").await.unwrap_err();
+    assert_eq!(early.to_string(), "idempotency-in-flight");
+    assert_eq!(world.provider.count(), 0);
+    world.clock.advance(Duration::from_secs(11));
+    let answer = world.checkout(cart, "success", "k").await.unwrap();
+    assert_eq!((answer.value.status, answer.is_replay), (OrderStatus::Confirmed, false));
+    let again = world.checkout(cart, "success", "k").await.unwrap();
+    assert!(again.is_replay);
+    assert_eq!(again.value, answer.value);
+    assert_eq!((world.provider.count(), world.available().await), (1, 4));
+    world.check_sums().await;
+}
+
+#[tokio::test]
+async fn a_checkout_that_nobody_comes_back_for_is_ended_by_the_reconciler_and_its_key_answers() {
+    let world = World::with_stock(5).await;
+    let cart = world.cart(1).await;
+    world.abandon_checkout(cart, "k").await;
+    assert_eq!(world.app.reconcile_payments().await.unwrap(), 0, "its lease is not over");
+    world.clock.advance(Duration::from_secs(11));
+    assert_eq!(world.app.reconcile_payments().await.unwrap(), 1);
+    let answer = world.checkout(cart, "success", "k").await.unwrap().value;
+    assert_eq!(answer.status, OrderStatus::Confirmed);
+    assert_eq!((world.provider.count(), world.available().await), (1, 4));
+    world.check_sums().await;
+}
+
+#[tokio::test]
+async fn a_webhook_about_another_amount_confirms_nothing() {
+    let world = World::with_stock(5).await;
+    let placed = world.checkout(world.cart(1).await, "late", "k").await.unwrap().value;
+    let payment = world.payment_of(placed.order_id).await;
+    let right = Intent { status: IntentStatus::Captured, ..world.provider.intent_of(payment) };
+    let cheap = Intent { amount: Money::new(1, Currency::Eur), ..right.clone() };
+    world.deliver_intent("evt_1", cheap).await.unwrap();
+    assert_eq!(world.order(&placed).await.status, OrderStatus::PendingPayment);
+    world.deliver_intent("evt_2", right).await.unwrap();
+    assert_eq!(world.order(&placed).await.status, OrderStatus::Confirmed);
+    world.check_sums().await;
 }

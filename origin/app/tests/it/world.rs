@@ -25,6 +25,8 @@ pub(crate) struct Provider {
     pub(crate) is_silent: AtomicBool,
     /// While set, requests do not even arrive.
     pub(crate) is_gone: AtomicBool,
+    /// While set, nothing that is asked for ever ends.
+    pub(crate) is_hanging: AtomicBool,
 }
 
 fn lost() -> PaymentError {
@@ -72,6 +74,9 @@ impl Provider {
 impl PaymentProvider for Provider {
     fn create(&self, key: String, new: NewIntent) -> BoxFuture<'_, Result<Intent, PaymentError>> {
         Box::pin(async move {
+            if self.is_hanging.load(Ordering::Relaxed) {
+                std::future::pending::<()>().await;
+            }
             if self.is_gone.load(Ordering::Relaxed) {
                 return Err(lost());
             }
@@ -180,6 +185,23 @@ impl World {
         self.app.inventory("CUP".parse::<Sku>().unwrap()).await.unwrap().available
     }
 
+    /// Buys with a provider that never answers, and goes away once the stock is held: what a caller that gave up or a
+    /// process that died leaves behind.
+    pub(crate) async fn abandon_checkout(&self, cart: CartId, key: &str) {
+        let before = self.available().await;
+        self.provider.is_hanging.store(true, Ordering::Relaxed);
+        let until_held = async {
+            while self.available().await == before {
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::select! {
+            () = until_held => {}
+            answer = self.checkout(cart, "success", key) => panic!("{answer:?}"),
+        }
+        self.provider.is_hanging.store(false, Ordering::Relaxed);
+    }
+
     /// Delivers a webhook about a payment, as its provider would sign it.
     pub(crate) async fn deliver(
         &self,
@@ -187,7 +209,11 @@ impl World {
         payment: PaymentId,
         status: IntentStatus,
     ) -> Result<(), Error> {
-        let intent = Intent { status, ..self.provider.intent_of(payment) };
+        self.deliver_intent(id, Intent { status, ..self.provider.intent_of(payment) }).await
+    }
+
+    /// Delivers a webhook that says what it is told to say.
+    pub(crate) async fn deliver_intent(&self, id: &str, intent: Intent) -> Result<(), Error> {
         let now = self.clock.now();
         let body = serde_json::to_vec(&PaymentWebhook::about(intent, now)).unwrap();
         let (timestamp, signature) =

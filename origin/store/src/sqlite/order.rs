@@ -381,12 +381,21 @@ pub(crate) fn finish_holds(
     stock::publish(connection, skus(order), now)
 }
 
-/// Takes the stock of an order that was paid after its hold had ended; all of it or none.
+/// Takes the stock of an order that was paid after its hold had ended; all of it or none. Nothing is taken when
+/// another order was made of the cart meanwhile: the shopper bought these things once, not twice.
 pub(crate) fn retake(
     connection: &Connection,
     order: &OrderRecord,
     now: Timestamp,
 ) -> Result<bool, StoreError> {
+    let is_bought_again: bool = connection
+        .prepare_cached(
+            "SELECT EXISTS (SELECT 1 FROM carts WHERE id = ?1 AND order_id IS NOT NULL AND order_id <> ?2)",
+        )?
+        .query_row(params![order.cart.as_bytes(), order.id.as_bytes()], |row| row.get(0))?;
+    if is_bought_again {
+        return Ok(false);
+    }
     for line in &order.lines {
         let stock =
             stock::find(connection, &line.sku)?.ok_or(StoreError::Corrupt("stock of a variant"))?;

@@ -24,14 +24,18 @@ pub(crate) fn settle(connection: &Connection, command: &Settle) -> Result<Settle
     let Some(found) = order::by_payment(connection, command.payment)? else {
         return Ok(Settled::UnknownPayment);
     };
-    if let Some(provider_ref) = &command.provider_ref {
+    let is_ours = command.amount.is_none_or(|amount| amount == found.payment.amount);
+    if !is_ours {
+        tracing::error!(payment.id = %found.payment.id, "refused a report about another amount");
+    } else if let Some(provider_ref) = &command.provider_ref {
         connection
             .prepare_cached(
                 "UPDATE payments SET provider_ref = ?2 WHERE id = ?1 AND provider_ref IS NULL",
             )?
             .execute(params![command.payment.as_bytes(), provider_ref])?;
     }
-    let has_moved = is_first_delivery(connection, command)? && apply(connection, command, &found)?;
+    let has_moved =
+        is_ours && is_first_delivery(connection, command)? && apply(connection, command, &found)?;
     let order = order::load(connection, found.id)?.ok_or(StoreError::Corrupt("order"))?;
     if let Some(claim) = &command.answer {
         idempotency::finish(connection, claim, &order.outcome(), command.now)?;
@@ -110,7 +114,7 @@ fn follow(
         }
         Consequence::RetakeOrRefund => {
             if !order::retake(connection, found, now)? {
-                tracing::warn!(order.id = %found.id, "paid after its stock was gone: the money goes back");
+                tracing::warn!(order.id = %found.id, "paid after its stock was gone or its cart was bought again: the money goes back");
                 return Ok(found.status);
             }
             order::advance(connection, found, OrderStatus::Confirmed, now)?;
