@@ -65,6 +65,7 @@ impl App {
         let limit = query.limit.clamp(1, TRANSACTIONS_MAX);
         let until = tokio::time::Instant::now() + query.wait.min(WAIT_MAX);
         let mut head = self.store.feed_head();
+        let mut closing = self.closing.subscribe();
         loop {
             head.mark_unchanged();
             let page = self.store.feed_changes(query.after, limit).await?;
@@ -76,7 +77,7 @@ impl App {
                 return Err(Refusal::new(ErrorKind::Gone, "feed-gone", title).into());
             }
             let now = tokio::time::Instant::now();
-            if !page.transactions.is_empty() || now >= until {
+            if !page.transactions.is_empty() || now >= until || *closing.borrow() {
                 let to = page.transactions.last().map_or(query.after, |last| last.position);
                 return Ok(Changes {
                     epoch: page.state.epoch,
@@ -87,8 +88,11 @@ impl App {
                     transactions: page.transactions,
                 });
             }
-            // Woken, or the pause is over: either way the loop looks again.
-            let _ = tokio::time::timeout_at(until.min(now + LOOK_EVERY), head.changed()).await;
+            // Woken, sent home, or the pause is over: either way the loop looks again.
+            tokio::select! {
+                _ = tokio::time::timeout_at(until.min(now + LOOK_EVERY), head.changed()) => {}
+                _ = closing.wait_for(|&is_closing| is_closing) => {}
+            }
         }
     }
 }

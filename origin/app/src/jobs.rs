@@ -8,11 +8,11 @@ use crate::checkout::{provider_key, report};
 use crate::{App, Error};
 
 /// Orders that one round ends: 256, one short transaction.
-const EXPIRED_MAX: u32 = 256;
+pub const EXPIRED_MAX: u32 = 256;
 /// Payments that one round asks about: 32.
-const CHECKS_MAX: u32 = 32;
+pub const CHECKS_MAX: u32 = 32;
 /// Events that one round takes: 256.
-const EVENTS_MAX: u32 = 256;
+pub const EVENTS_MAX: u32 = 256;
 
 impl App {
     /// Gives back the stock of checkouts whose hold ran out. Returns how many orders ended.
@@ -117,12 +117,13 @@ impl App {
         Ok(events.len())
     }
 
-    /// Forgets what is no longer needed.
+    /// Forgets what is no longer needed. Says whether there may be more.
     ///
     /// # Errors
     /// As every write.
-    pub async fn forget_old(&self) -> Result<(), Error> {
-        self.store.forget_old(UpkeepLimits::default(), self.clock.now()).await?;
-        Ok(self.store.prune_feed(POSITIONS_KEPT).await?)
+    pub async fn forget_old(&self) -> Result<bool, Error> {
+        let is_more = self.store.forget_old(UpkeepLimits::default(), self.clock.now()).await?;
+        self.store.prune_feed(POSITIONS_KEPT).await?;
+        Ok(is_more)
     }
 }

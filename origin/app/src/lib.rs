@@ -30,6 +30,7 @@ use hmac::{Hmac, KeyInit, Mac};
 use providers::payment::PaymentProvider;
 use sha2::Sha256;
 use store::Store;
+use tokio::sync::watch;
 
 pub use store::{Claim, FeedState, WriterReport};
 
@@ -37,6 +38,7 @@ pub use cart::Precondition;
 pub use clock::Clock;
 pub use error::{Error, Refusal};
 pub use feed::ChangesQuery;
+pub use jobs::{CHECKS_MAX, EVENTS_MAX, EXPIRED_MAX};
 pub use seed::parse_catalogue;
 pub use webhook::WebhookHeaders;
 
@@ -102,6 +104,7 @@ pub struct App {
     secret: Secret,
     keys: Keys,
     passwords: Passwords,
+    closing: watch::Sender<bool>,
 }
 
 /// What the shop is made of.
@@ -137,9 +140,15 @@ impl App {
             secret,
             keys: Keys::default(),
             passwords: Passwords::new()?,
+            closing: watch::Sender::new(false),
         };
         app.rotate_keys().await?;
         Ok(app)
+    }
+
+    /// Sends home whoever waits for something new: the process is about to stop. Everything else goes on.
+    pub fn close(&self) {
+        self.closing.send_replace(true);
     }
 
     /// Returns what the store's writer has done, for metrics.

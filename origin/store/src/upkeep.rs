@@ -15,6 +15,8 @@ pub struct UpkeepLimits {
     pub webhooks_kept: Duration,
     /// Events that were delivered: 7 days.
     pub events_kept: Duration,
+    /// Carts that nobody touched and no order was made of: 30 days.
+    pub carts_kept: Duration,
     /// Rows of each kind that go in one transaction: 1 000.
     pub rows_max: u32,
 }
@@ -26,6 +28,7 @@ impl Default for UpkeepLimits {
             idempotency_kept: crate::IDEMPOTENCY_KEPT,
             webhooks_kept: week,
             events_kept: week,
+            carts_kept: Duration::from_hours(30 * 24),
             rows_max: 1_000,
         }
     }
@@ -49,11 +52,15 @@ pub struct StockSums {
 }
 
 impl Store {
-    /// Forgets what is older than the limits.
+    /// Forgets what is older than the limits, at most `rows_max` of each kind. Says whether there may be more.
     ///
     /// # Errors
     /// As every write.
-    pub async fn forget_old(&self, limits: UpkeepLimits, now: Timestamp) -> Result<(), StoreError> {
+    pub async fn forget_old(
+        &self,
+        limits: UpkeepLimits,
+        now: Timestamp,
+    ) -> Result<bool, StoreError> {
         self.write(move |connection| sqlite::upkeep::forget_old(connection, &limits, now)).await
     }
 

@@ -36,6 +36,12 @@ pub(crate) async fn run(options: Serve) -> anyhow::Result<()> {
     let app = App::start(parts).await.context("start the shop")?;
     let context = Context::new(app, edge_secret.into_bytes(), Limits::default());
     let jobs = jobs::start(&context, &stop);
+    let (closing, signal) = (Arc::clone(&context), stop.clone());
+    tokio::spawn(async move {
+        // Edges that wait for a change would hold up the drain to its end.
+        listen::stopped(signal).await;
+        closing.app().close();
+    });
     listen::serve(listener, router::router(&context), stop).await?;
     jobs::finish(jobs).await;
     tracing::info!("stopped");

@@ -13,11 +13,18 @@ pub(crate) struct Migration {
 }
 
 /// The shop's own database.
-pub(crate) const ORIGIN: &[Migration] = &[Migration {
-    number: 1,
-    name: "first",
-    sql: include_str!("../../migrations/sqlite/0001_first.sql"),
-}];
+pub(crate) const ORIGIN: &[Migration] = &[
+    Migration {
+        number: 1,
+        name: "first",
+        sql: include_str!("../../migrations/sqlite/0001_first.sql"),
+    },
+    Migration {
+        number: 2,
+        name: "forgetting",
+        sql: include_str!("../../migrations/sqlite/0002_forgetting.sql"),
+    },
+];
 
 /// The local payment provider's database.
 pub(crate) const PAYMENTS: &[Migration] = &[Migration {

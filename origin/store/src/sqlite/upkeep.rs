@@ -12,12 +12,15 @@ pub(crate) fn forget_old(
     connection: &Connection,
     limits: &UpkeepLimits,
     now: Timestamp,
-) -> Result<(), StoreError> {
+) -> Result<bool, StoreError> {
+    let rows_max = usize::try_from(limits.rows_max).unwrap_or(usize::MAX);
+    let mut is_full = false;
     // SQLite as bundled has no DELETE … LIMIT; each inner query goes by an index on the age.
     let statements = [
+        // Also claims that nobody came back for: the jobs have ended their orders long ago.
         (
             "DELETE FROM idempotency WHERE (scope, key) IN
-               (SELECT scope, key FROM idempotency WHERE created_at_ms <= ?1 AND answer IS NOT NULL LIMIT ?2)",
+               (SELECT scope, key FROM idempotency WHERE created_at_ms <= ?1 LIMIT ?2)",
             now.before(limits.idempotency_kept),
         ),
         (
@@ -33,15 +36,15 @@ pub(crate) fn forget_old(
             "DELETE FROM login_attempts WHERE email IN (SELECT email FROM login_attempts WHERE since_ms <= ?1 LIMIT ?2)",
             now.before(LOGIN_WINDOW),
         ),
-        (
-            "DELETE FROM refresh_tokens WHERE hash IN
-               (SELECT hash FROM refresh_tokens WHERE expires_at_ms <= ?1 LIMIT ?2)",
-            now,
-        ),
     ];
     for (sql, older_than) in statements {
-        connection.prepare_cached(sql)?.execute(params![older_than.unix_ms(), limits.rows_max])?;
+        let gone = connection
+            .prepare_cached(sql)?
+            .execute(params![older_than.unix_ms(), limits.rows_max])?;
+        is_full |= gone >= rows_max;
     }
+    is_full |= forget_sessions(connection, limits, now)? >= rows_max;
+    is_full |= forget_carts(connection, limits, now)? >= rows_max;
     let ended: Vec<String> = connection
         .prepare_cached(
             "DELETE FROM revocations WHERE session_id IN
@@ -51,7 +54,54 @@ pub(crate) fn forget_old(
         .collect::<Result<_, _>>()?;
     let rows: Vec<_> =
         ended.iter().map(|session| feed::row("revocations", [session.as_str()])).collect();
-    feed::publish(connection, &rows, now)
+    feed::publish(connection, &rows, now)?;
+    Ok(is_full || ended.len() >= rows_max)
+}
+
+/// Forgets refresh tokens that have ended, and with the last one its session. Returns how many tokens went.
+fn forget_sessions(
+    connection: &Connection,
+    limits: &UpkeepLimits,
+    now: Timestamp,
+) -> Result<usize, StoreError> {
+    let sessions: Vec<[u8; 16]> = connection
+        .prepare_cached(
+            "DELETE FROM refresh_tokens WHERE hash IN
+               (SELECT hash FROM refresh_tokens WHERE expires_at_ms <= ?1 LIMIT ?2) RETURNING session_id",
+        )?
+        .query_map(params![now.unix_ms(), limits.rows_max], |row| row.get(0))?
+        .collect::<Result<_, _>>()?;
+    let mut forget = connection.prepare_cached(
+        "DELETE FROM sessions WHERE id = ?1
+         AND NOT EXISTS (SELECT 1 FROM refresh_tokens WHERE session_id = ?1)",
+    )?;
+    for session in &sessions {
+        forget.execute([session])?;
+    }
+    Ok(sessions.len())
+}
+
+/// Forgets carts that were left alone; a cart that an order was ever made of stays with it. Returns how many went.
+fn forget_carts(
+    connection: &Connection,
+    limits: &UpkeepLimits,
+    now: Timestamp,
+) -> Result<usize, StoreError> {
+    // By index carts_idle, and orders_cart for each cart.
+    let carts: Vec<[u8; 16]> = connection
+        .prepare_cached(
+            "SELECT id FROM carts WHERE order_id IS NULL AND updated_at_ms <= ?1
+             AND NOT EXISTS (SELECT 1 FROM orders WHERE cart_id = carts.id) LIMIT ?2",
+        )?
+        .query_map(params![now.before(limits.carts_kept).unix_ms(), limits.rows_max], |row| {
+            row.get(0)
+        })?
+        .collect::<Result<_, _>>()?;
+    for cart in &carts {
+        connection.prepare_cached("DELETE FROM cart_lines WHERE cart_id = ?1")?.execute([cart])?;
+        connection.prepare_cached("DELETE FROM carts WHERE id = ?1")?.execute([cart])?;
+    }
+    Ok(carts.len())
 }
 
 pub(crate) fn sums(connection: &Connection) -> Result<StockSums, StoreError> {

@@ -1,0 +1,62 @@
+//! What is forgotten, and who is sent home.
+
+use std::time::Duration;
+
+use api_types::cart::NewCart;
+use api_types::read_model::SCHEMA_VERSION;
+use app::ChangesQuery;
+
+use crate::world::{GUEST, World};
+
+const DAY: Duration = Duration::from_hours(24);
+
+#[tokio::test]
+async fn a_key_that_nobody_came_back_for_is_forgotten_after_a_day() {
+    let world = World::with_stock(5).await;
+    let cart = world.cart(1).await;
+    world.abandon_checkout(cart, "k").await;
+    world.clock.advance(DAY + Duration::from_mins(1));
+    world.app.release_expired().await.unwrap();
+    world.app.forget_old().await.unwrap();
+    // Another request under that key: refused for as long as the key is remembered.
+    let answer = world.checkout(cart, "requires_action", "k").await.unwrap();
+    assert!(!answer.is_replay);
+    world.check_sums().await;
+}
+
+#[tokio::test]
+async fn carts_are_forgotten_a_month_after_they_were_touched_unless_they_became_orders() {
+    let world = World::with_stock(5).await;
+    let idle = world.cart(1).await;
+    let (bought, ended) = (world.cart(1).await, world.cart(1).await);
+    world.checkout(bought, "success", "b").await.unwrap();
+    world.checkout(ended, "decline", "e").await.unwrap_err();
+    world.clock.advance(29 * DAY);
+    let fresh = world.app.open_cart(&GUEST, &NewCart { currency: None }, None).await.unwrap();
+    world.app.forget_old().await.unwrap();
+    assert!(world.app.cart(idle).await.is_ok());
+    world.clock.advance(2 * DAY);
+    assert!(!world.app.forget_old().await.unwrap(), "all is done in one round");
+    assert_eq!(world.app.cart(idle).await.unwrap_err().to_string(), "not-found");
+    for kept in [bought, ended, fresh.value.id] {
+        assert!(world.app.cart(kept).await.is_ok(), "{kept}");
+    }
+}
+
+#[tokio::test]
+async fn an_edge_that_waits_is_sent_home_when_the_process_stops() {
+    let world = World::with_stock(5).await;
+    let feed = world.app.feed_state().await.unwrap();
+    let query = ChangesQuery {
+        epoch: feed.epoch,
+        after: feed.position,
+        schema_version: SCHEMA_VERSION,
+        wait: Duration::from_secs(30),
+        limit: 10,
+    };
+    let waiting = world.app.changes(query);
+    let closing = async { world.app.close() };
+    let both = async { tokio::join!(waiting, closing).0 };
+    let changes = tokio::time::timeout(Duration::from_secs(10), both).await.unwrap().unwrap();
+    assert_eq!((changes.to, changes.transactions.len()), (feed.position, 0));
+}
