@@ -3,6 +3,7 @@
 //! It lives in this crate because SQL lives in this crate alone; the provider's rules are in `providers::local`.
 
 use std::path::Path;
+use std::time::Duration;
 
 use domain::{Money, Timestamp};
 use rusqlite::{Connection, OptionalExtension, params};
@@ -12,6 +13,8 @@ use crate::{StoreError, sqlite};
 
 /// Commands that may wait: 1 024.
 const QUEUE_MAX: usize = 1_024;
+/// How long a webhook is tried: 3 days, shorter than the shop remembers the ids of those it took.
+pub const WEBHOOK_TRIED: Duration = Duration::from_hours(3 * 24);
 
 /// An intent as it is stored.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -184,14 +187,15 @@ impl PaymentsDb {
             .await
     }
 
-    /// Takes webhooks that are due and postpones their next attempt, so that a killed provider tries again.
+    /// Takes webhooks that are due and postpones their next attempt, so that a killed provider tries again; one that
+    /// is older than [`WEBHOOK_TRIED`] is tried a last time.
     ///
     /// # Errors
     /// As every write.
     pub async fn claim_webhooks(
         &self,
         limit: u32,
-        pause: impl Fn(u32) -> std::time::Duration + Send + 'static,
+        pause: impl Fn(u32) -> Duration + Send + 'static,
         now: Timestamp,
     ) -> Result<Vec<WebhookRow>, StoreError> {
         self.writer
@@ -206,11 +210,14 @@ impl PaymentsDb {
                     })?
                     .collect::<Result<_, _>>()?;
                 let mut update = connection.prepare_cached(
-                    "UPDATE webhooks SET attempts = attempts + 1, next_attempt_at_ms = ?2 WHERE id = ?1",
+                    "UPDATE webhooks SET attempts = attempts + 1,
+                       next_attempt_at_ms = CASE WHEN created_at_ms <= ?3 THEN NULL ELSE ?2 END
+                     WHERE id = ?1",
                 )?;
+                let too_old = now.before(WEBHOOK_TRIED).unix_ms();
                 for webhook in &webhooks {
                     let next = now.after(pause(webhook.attempts));
-                    update.execute(params![webhook.id, next.unix_ms()])?;
+                    update.execute(params![webhook.id, next.unix_ms(), too_old])?;
                 }
                 Ok(webhooks)
             })

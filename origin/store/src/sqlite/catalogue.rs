@@ -114,17 +114,15 @@ pub(crate) fn upsert(
         let id = upsert_product(connection, product)?;
         touched.push(feed::row("products", [id]));
         for (position, variant) in (0_i64..).zip(&product.variants) {
+            if let Some(old) = product_of(connection, &variant.sku)?.filter(|&old| old != id) {
+                // It leaves another product, whose own rows are made of its variants.
+                touched.push(feed::row("products", [old]));
+                touched.extend(price_rows(connection, &variant.sku, old)?);
+            }
             upsert_variant(connection, id, position, variant, now)?;
             touched.push(feed::row("variants", [variant.sku.as_str()]));
             touched.push(feed::row("stock", [variant.sku.as_str()]));
-            for price in &variant.prices {
-                let code = price.currency.code();
-                touched.push(feed::row("variant_prices", [code, variant.sku.as_str()]));
-                touched.push(feed::row::<api_types::feed::FeedValue>(
-                    "product_prices",
-                    [code.into(), id.into()],
-                ));
-            }
+            touched.extend(price_rows(connection, &variant.sku, id)?);
         }
     }
     // After the products: a category's row holds their count.
@@ -135,6 +133,34 @@ pub(crate) fn upsert(
             .map(|category| feed::row("categories", [category.handle.as_str()])),
     );
     feed::publish(connection, &touched, now)
+}
+
+fn product_of(connection: &Connection, sku: &Sku) -> Result<Option<i64>, StoreError> {
+    let product = connection
+        .prepare_cached("SELECT product_id FROM variants WHERE sku = ?1")?
+        .query_row([sku.as_str()], |row| row.get(0))
+        .optional()?;
+    Ok(product)
+}
+
+/// Names the rows that a variant's prices go into: its own, and the least of each currency of a product.
+fn price_rows(
+    connection: &Connection,
+    sku: &Sku,
+    product: i64,
+) -> Result<Vec<feed::RowKey>, StoreError> {
+    let currencies: Vec<String> = connection
+        .prepare_cached("SELECT currency FROM prices WHERE sku = ?1")?
+        .query_map([sku.as_str()], |row| row.get(0))?
+        .collect::<Result<_, _>>()?;
+    let rows = currencies.into_iter().flat_map(|code| {
+        let least: [api_types::feed::FeedValue; 2] = [code.clone().into(), product.into()];
+        [
+            feed::row("variant_prices", [code.as_str(), sku.as_str()]),
+            feed::row("product_prices", least),
+        ]
+    });
+    Ok(rows.collect())
 }
 
 fn upsert_product(connection: &Connection, product: &ProductRow) -> Result<i64, StoreError> {

@@ -1,10 +1,16 @@
 //! The store over a real file.
 #![expect(clippy::unwrap_used, reason = "what fails in a helper fails its test")]
 
-use api_types::feed::{FeedValue, SnapshotLine};
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use api_types::feed::{FeedChange, FeedValue, SnapshotLine};
 use domain::reservation::{Level, Stock};
-use domain::{Currency, Money, Timestamp};
-use store::{Catalogue, CategoryRow, ProductRow, Store, StoreConfig, VariantRow};
+use domain::{CartId, Currency, Money, Timestamp};
+use store::payments_db::{IntentRow, PaymentsDb, RequestKey};
+use store::{
+    Catalogue, CategoryRow, OpenCart, ProductRow, Store, StoreConfig, UpkeepLimits, VariantRow,
+};
 
 const NOW: Timestamp = Timestamp::from_unix_ms(1_795_348_800_000);
 
@@ -147,4 +153,82 @@ async fn the_file_with_the_keys_is_readable_by_its_owner_alone() {
         let mode = file.unwrap().metadata().unwrap().permissions().mode();
         assert_eq!(mode & 0o077, 0);
     }
+}
+
+/// Least prices by currency and product, as an edge holds them that has followed every change.
+async fn followed_prices(store: &Store) -> BTreeMap<String, Vec<FeedValue>> {
+    let mut rows = BTreeMap::new();
+    let key = |values: &[FeedValue]| serde_json::to_string(&values[..2]).unwrap();
+    let page = store.feed_changes(0, 1_000).await.unwrap();
+    for change in page.transactions.into_iter().flat_map(|transaction| transaction.changes) {
+        match change {
+            FeedChange::Put { table, values } if table == "product_prices" => {
+                rows.insert(key(&values), values);
+            }
+            FeedChange::Delete { table, key: gone } if table == "product_prices" => {
+                rows.remove(&key(&gone));
+            }
+            FeedChange::Put { .. } | FeedChange::Delete { .. } => {}
+        }
+    }
+    rows
+}
+
+#[tokio::test]
+async fn a_variant_that_moves_to_another_product_is_told_about_both() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(&folder);
+    let mut first = catalogue(3);
+    first.products[0].variants[0].prices.push(Money::new(5, Currency::Usd));
+    store.upsert_catalogue(first, NOW).await.unwrap();
+    // Only the new home of the cheapest one is named; the old product is not in this catalogue at all.
+    let mut second = catalogue(1);
+    second.products[0].handle = "other".parse().unwrap();
+    store.upsert_catalogue(second, NOW).await.unwrap();
+    let fresh: Vec<Vec<FeedValue>> = rows(&store)
+        .await
+        .into_iter()
+        .filter_map(|(table, values)| (table == "product_prices").then_some(values))
+        .collect();
+    let followed: Vec<Vec<FeedValue>> = followed_prices(&store).await.into_values().collect();
+    assert_eq!(fresh.len(), 3);
+    assert_eq!(followed, fresh);
+}
+
+#[tokio::test]
+async fn forgetting_says_when_there_may_be_more() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(&folder);
+    for number in 0..3 {
+        let id = CartId::from_bytes([number; 16]);
+        let command = OpenCart { id, user: None, currency: Currency::Eur, now: NOW };
+        store.open_cart(command, None).await.unwrap().unwrap();
+    }
+    let limits = UpkeepLimits { rows_max: 2, ..UpkeepLimits::default() };
+    let later = NOW.after(Duration::from_hours(24 * 31));
+    assert!(store.forget_old(limits, later).await.unwrap());
+    assert!(!store.forget_old(limits, later).await.unwrap());
+}
+
+#[tokio::test]
+async fn a_webhook_is_tried_for_three_days() {
+    let folder = tempfile::tempdir().unwrap();
+    let db = PaymentsDb::open(&folder.path().join("payments.db")).unwrap();
+    let request = RequestKey { key: "k".to_owned(), fingerprint: [0; 32] };
+    let intent = IntentRow {
+        id: "pi_1".to_owned(),
+        reference: "r".to_owned(),
+        amount: Money::new(1, Currency::Eur),
+        method: "success".to_owned(),
+        status: "captured".to_owned(),
+        settles_at: None,
+    };
+    let webhook = Some(("evt_1".to_owned(), "{}".to_owned()));
+    db.create(request, intent, webhook, NOW).await.unwrap();
+    let mut tried = Vec::new();
+    for days in [0, 2, 3, 4, 5] {
+        let now = NOW.after(Duration::from_hours(24 * days));
+        tried.push(db.claim_webhooks(10, |_| Duration::from_mins(1), now).await.unwrap().len());
+    }
+    assert_eq!(tried, [1, 1, 1, 0, 0]);
 }
