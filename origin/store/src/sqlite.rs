@@ -10,6 +10,8 @@ pub(crate) mod migrations;
 pub(crate) mod order;
 pub(crate) mod outbox;
 pub(crate) mod payment;
+#[cfg(test)]
+mod plans;
 pub(crate) mod readers;
 pub(crate) mod stock;
 pub(crate) mod upkeep;
