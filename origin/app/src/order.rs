@@ -96,10 +96,15 @@ impl App {
         }
         let is_owner = order.user.is_some() && order.user == caller.user;
         // The session is looked at too: a revoked one must not read on while its access token lives.
-        if is_owner && self.me(caller).await.is_ok() {
-            return Ok(order);
+        if !is_owner {
+            return Err(Refusal::not_found().into());
         }
-        Err(Refusal::not_found().into())
+        match self.me(caller).await {
+            Ok(_) => Ok(order),
+            Err(Error::Refused(_)) => Err(Refusal::not_found().into()),
+            // A store that does not answer has not said that there is no such order.
+            Err(error) => Err(error),
+        }
     }
 }
 

@@ -21,6 +21,9 @@ pub struct Limits {
     pub deadline: Duration,
     /// Whole copies that may be streamed at once: 4.
     pub snapshots_max: usize,
+    /// Longest wait for an edge to take the next piece of a copy: 30 s. Until then the copy keeps the database from
+    /// shortening its log.
+    pub snapshot_stall_max: Duration,
 }
 
 impl Default for Limits {
@@ -30,6 +33,7 @@ impl Default for Limits {
             in_flight_max: 512,
             deadline: Duration::from_secs(10),
             snapshots_max: 4,
+            snapshot_stall_max: Duration::from_secs(30),
         }
     }
 }

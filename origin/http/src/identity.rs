@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
 
 use app::Caller;
 use axum::body::{Body, Bytes};
@@ -33,8 +34,8 @@ impl Nonces {
         let mut seen = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let is_due = seen.swept_at.is_none_or(|at| now.since(at) >= WINDOW);
         if is_due {
-            // A signature is believed for one window on each side of its moment.
-            let oldest = now.before(WINDOW * 2);
+            // A signature is believed for one window on each side of its moment, which is known to the second.
+            let oldest = now.before(WINDOW * 2 + Duration::from_secs(1));
             seen.by_nonce.retain(|_, &mut at| at >= oldest);
             seen.swept_at = Some(now);
         }
@@ -80,5 +81,23 @@ pub(crate) async fn read_body(body: Body, bytes_max: usize) -> Result<Bytes, Fai
         Ok(collected) => Ok(collected.to_bytes()),
         Err(error) if error.is::<LengthLimitError>() => Err(ErrorKind::TooLarge.into()),
         Err(_broken) => Err(ErrorKind::Unreadable.into()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_nonce_is_remembered_for_as_long_as_its_signature_is_believed() {
+        let at = |ms: i64| Timestamp::from_unix_ms(1_700_000_000_000 + ms);
+        let nonces = Nonces::default();
+        // Signed at second 60 by a clock that is ahead, so believed until the end of second 120.
+        assert!(nonces.remember([1; 16], at(0)).is_ok_and(|is_new| is_new));
+        for late_ms in [1, 60_000, 119_999, 120_999] {
+            assert!(nonces.remember([1; 16], at(late_ms)).is_ok_and(|is_new| !is_new), "{late_ms}");
+        }
+        assert!(nonces.remember([2; 16], at(400_000)).is_ok_and(|is_new| is_new));
+        assert_eq!(nonces.0.lock().unwrap().by_nonce.len(), 1, "old ones are forgotten");
     }
 }

@@ -16,7 +16,9 @@ use http::{HeaderMap, HeaderValue, StatusCode, header};
 use http_body::Frame;
 use serde::Deserialize;
 use subtle::ConstantTimeEq;
+use tokio::runtime::Handle;
 use tokio::sync::mpsc;
+use tokio::sync::mpsc::error::SendTimeoutError;
 
 use super::{Reply, private};
 use crate::Context;
@@ -69,7 +71,8 @@ pub(crate) async fn snapshot(State(context): State<Arc<Context>>, headers: Heade
     let (sender, receiver) = mpsc::channel(CHUNKS_MAX);
     tokio::spawn(async move {
         let _place = place;
-        let mut chunks = Chunks { sender: sender.clone(), buffer: Vec::with_capacity(CHUNK_BYTES) };
+        let stall_max = context.limits.snapshot_stall_max;
+        let mut chunks = Chunks::new(sender.clone(), stall_max);
         if let Err(error) = context.app.snapshot(move |line| chunks.push(line)).await {
             tracing::error!(error = %error, "could not finish a snapshot");
             // Breaks the body off: a copy without its end line must not look whole.
@@ -93,9 +96,17 @@ fn authorize(context: &Context, headers: &HeaderMap) -> Result<(), Failure> {
 struct Chunks {
     sender: mpsc::Sender<Result<Bytes, std::io::Error>>,
     buffer: Vec<u8>,
+    stall_max: Duration,
+    runtime: Handle,
 }
 
 impl Chunks {
+    fn new(sender: mpsc::Sender<Result<Bytes, std::io::Error>>, stall_max: Duration) -> Self {
+        let buffer = Vec::with_capacity(CHUNK_BYTES);
+        Self { sender, buffer, stall_max, runtime: Handle::current() }
+    }
+
+    /// Says whether to go on: not when the edge has gone, or has taken nothing for too long.
     fn push(&mut self, line: &SnapshotLine) -> bool {
         if serde_json::to_writer(&mut self.buffer, line).is_err() {
             return false;
@@ -106,7 +117,12 @@ impl Chunks {
             return true;
         }
         let chunk = std::mem::replace(&mut self.buffer, Vec::with_capacity(CHUNK_BYTES));
-        self.sender.blocking_send(Ok(chunk.into())).is_ok()
+        let sending = self.sender.send_timeout(Ok(chunk.into()), self.stall_max);
+        let sent = self.runtime.block_on(sending);
+        if let Err(SendTimeoutError::Timeout(_)) = sent {
+            tracing::warn!("gave up a snapshot that nobody takes");
+        }
+        sent.is_ok()
     }
 }
 
@@ -121,5 +137,26 @@ impl http_body::Body for ChunkBody {
         context: &mut TaskContext<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, std::io::Error>>> {
         self.0.poll_recv(context).map(|chunk| chunk.map(|chunk| chunk.map(Frame::data)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use api_types::feed::{FeedValue, SnapshotRow};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_copy_that_nobody_takes_is_given_up() {
+        let (sender, _receiver) = mpsc::channel(CHUNKS_MAX);
+        let mut chunks = Chunks::new(sender, Duration::from_millis(20));
+        let line = SnapshotLine::Row(SnapshotRow {
+            table: "stock".to_owned(),
+            values: vec![FeedValue::Text("x".repeat(CHUNK_BYTES))],
+        });
+        let pieces = tokio::task::spawn_blocking(move || {
+            (0..).take_while(|_| chunks.push(&line)).take(100).count()
+        });
+        assert_eq!(pieces.await.unwrap(), CHUNKS_MAX);
     }
 }
