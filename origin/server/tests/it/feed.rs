@@ -103,4 +103,20 @@ async fn a_copy_that_follows_equals_a_fresh_copy() {
     let woken = waiting.await.unwrap().expect(200);
     let values = &woken.body["transactions"][0]["changes"][0]["values"];
     assert_eq!((&values[0], &values[2]), (&json!("CUP-BLUE"), &json!("out_of_stock")));
+    stops_although_an_edge_waits(shop, &header, woken.body["to"].as_u64().unwrap()).await;
+}
+
+/// The drain has five seconds; an edge that waits for a change is not what it is for.
+async fn stops_although_an_edge_waits(mut shop: Shop, header: &Value, after: u64) {
+    let (asker, header) = (shop.client.clone(), header.clone());
+    let waiting = tokio::spawn(async move { changes(&asker, &header, after, 20_000).await });
+    // The wait itself cannot be seen from outside; two more round trips give it time to begin.
+    for _ in 0..2 {
+        shop.client.get("/healthz").await.expect(200);
+    }
+    let took = tokio::task::block_in_place(|| shop.origin.terminate());
+    assert!(took < std::time::Duration::from_secs(4), "{took:?}");
+    if let Ok(answer) = waiting.await {
+        assert_eq!(answer.expect(200).body["transactions"], json!([]));
+    }
 }

@@ -4,4 +4,7 @@
 mod buying;
 mod crash;
 mod feed;
+mod inside;
+mod limits;
 mod shop;
+mod trust;

@@ -18,6 +18,7 @@ use origin_client::identity::{HEADER, Identity, SignedRequest, sign};
 use serde_json::{Value, json};
 
 pub(crate) const EDGE_SECRET: &str = "0123456789abcdef0123456789abcdef";
+pub(crate) const PAYMENTS_SECRET: &str = "fedcba9876543210fedcba9876543210";
 const PROGRAM: &str = env!("CARGO_BIN_EXE_vitrine-origin");
 const READY_LIMIT: Duration = Duration::from_secs(30);
 
@@ -78,7 +79,7 @@ impl Shop {
         let folder = tempfile::tempdir().unwrap();
         let path = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
         std::fs::write(path("edge"), EDGE_SECRET).unwrap();
-        std::fs::write(path("payments"), "fedcba9876543210fedcba9876543210").unwrap();
+        std::fs::write(path("payments"), PAYMENTS_SECRET).unwrap();
         std::fs::write(path("catalogue.json"), catalogue(stock).to_string()).unwrap();
         let seeded = Command::new(PROGRAM)
             .args(["seed", "--data", &path("origin"), "--catalogue", &path("catalogue.json")])
@@ -160,7 +161,7 @@ fn start_origin(folder: &Path, listen: &str, payments_url: &str) -> Process {
     ])
 }
 
-fn catalogue(stock: u32) -> Value {
+pub(crate) fn catalogue(stock: u32) -> Value {
     let variant = |sku: &str, title: &str, stock: u32| {
         json!({"sku": sku, "title": title, "options": {"Colour": title}, "stock": stock,
             "prices": [{"currency": "EUR", "minor": 1900}, {"currency": "USD", "minor": 2100},
@@ -248,7 +249,7 @@ pub(crate) fn key(key: &str) -> With<'_> {
 }
 
 impl Asker {
-    fn new(url: &str) -> Self {
+    pub(crate) fn new(url: &str) -> Self {
         Self {
             url: url.to_owned(),
             http: Client::builder(TokioExecutor::new()).build_http(),
@@ -295,14 +296,26 @@ impl Asker {
         with: With<'_>,
     ) -> Result<Answer, Box<dyn std::error::Error + Send + Sync>> {
         let body = body.map(|body| body.to_string()).unwrap_or_default();
-        let method: Method = method.parse()?;
+        self.send(self.signed(method, path, body, with, now())).await
+    }
+
+    /// Writes a request as an edge signs it at a moment. Sent twice, it is a replay.
+    pub(crate) fn signed(
+        &self,
+        method: &str,
+        path: &str,
+        body: String,
+        with: With<'_>,
+        signed_at: Timestamp,
+    ) -> Request<Full<Bytes>> {
+        let method: Method = method.parse().unwrap();
         let signed = SignedRequest { method: &method, path_and_query: path, body: body.as_bytes() };
         let identity = Identity {
             user: self.account.map(|(user, _)| user),
             session: self.account.map(|(_, session)| session),
             client: IpAddr::V4(Ipv4Addr::LOCALHOST),
         };
-        let value = sign(EDGE_SECRET.as_bytes(), &signed, &identity, now(), nonce());
+        let value = sign(EDGE_SECRET.as_bytes(), &signed, &identity, signed_at, nonce());
         let mut request = Request::builder()
             .method(method)
             .uri(format!("{}{path}", self.url))
@@ -318,7 +331,7 @@ impl Asker {
         if let Some(token) = with.bearer {
             request = request.header("authorization", format!("Bearer {token}"));
         }
-        self.send(request.body(Full::new(Bytes::from(body)))?).await
+        request.body(Full::new(Bytes::from(body))).unwrap()
     }
 
     pub(crate) async fn send(
