@@ -1,6 +1,16 @@
 //! Connections: accepted up to a limit, HTTP/1.1 or HTTP/2 by prior knowledge, drained at the end.
 
-use std::{convert::Infallible, io, net::SocketAddr, sync::Arc, time::Duration};
+use std::{
+    convert::Infallible,
+    io,
+    net::SocketAddr,
+    pin::pin,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering::Relaxed},
+    },
+    time::Duration,
+};
 
 use hyper_util::{
     rt::{TokioExecutor, TokioIo, TokioTimer},
@@ -12,7 +22,10 @@ use tokio::{
     sync::{OwnedSemaphorePermit, Semaphore},
 };
 
-use crate::serve::{Node, serve};
+use crate::{
+    serve::{Node, serve},
+    stall::{STALL_MAX, Stalling},
+};
 
 /// Bounds of connections.
 pub(crate) struct Accepting {
@@ -65,7 +78,8 @@ pub(crate) async fn run(listener: TcpListener, node: Arc<Node>, limits: Acceptin
         };
         match accepted {
             Ok((stream, peer, permit)) => {
-                connect(&server, &connections, Arc::clone(&node), stream, peer, permit);
+                let first = limits.head_timeout;
+                connect(&server, &connections, Arc::clone(&node), stream, peer, permit, first);
             }
             Err(error) => {
                 tracing::warn!("connection not accepted: {error}");
@@ -118,15 +132,28 @@ fn connect(
     stream: TcpStream,
     peer: SocketAddr,
     permit: OwnedSemaphorePermit,
+    first_head_timeout: Duration,
 ) {
+    let begun = Arc::new(AtomicBool::new(false));
+    let has_begun = Arc::clone(&begun);
     let service = hyper::service::service_fn(move |request| {
+        begun.store(true, Relaxed);
         let node = Arc::clone(&node);
         async move { Ok::<_, Infallible>(serve(&node, peer, request).await) }
     });
-    let connection = server.serve_connection(TokioIo::new(stream), service).into_owned();
+    let connection = server
+        .serve_connection(TokioIo::new(Stalling::new(stream, STALL_MAX)), service)
+        .into_owned();
     let connection = connections.watch(connection);
     tokio::spawn(async move {
-        if let Err(error) = connection.await {
+        let mut connection = pin!(connection);
+        // hyper's own limit starts when it knows the version: whoever says nothing, or `PRI`, would stay for ever.
+        let ended = match tokio::time::timeout(first_head_timeout, connection.as_mut()).await {
+            Ok(ended) => ended,
+            Err(_) if has_begun.load(Relaxed) => connection.await,
+            Err(_) => Ok(()),
+        };
+        if let Err(error) = ended {
             tracing::debug!(client = %peer, "connection ended: {error}");
         }
         drop(permit);

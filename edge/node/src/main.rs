@@ -14,6 +14,7 @@ mod metrics;
 mod replication;
 mod request_head;
 mod serve;
+mod stall;
 mod up;
 
 use std::process::ExitCode;

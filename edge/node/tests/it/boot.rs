@@ -65,6 +65,22 @@ fn finishes_requests_after_a_signal() {
 }
 
 #[test]
+fn closes_connections_that_never_ask() {
+    let arguments = ["--head-timeout-ms", "300", "--request-timeout-ms", "1000"];
+    let node = Node::start(&manifest(""), &arguments);
+    // Neither says enough to tell HTTP/1 from HTTP/2.
+    for said in [&b""[..], b"PRI * HTTP"] {
+        let mut silent = node.connect();
+        silent.write_all(said).expect("is sent");
+        let mut answer = Vec::new();
+        silent.read_to_end(&mut answer).expect("is closed in time");
+        assert_eq!(answer, b"");
+    }
+    // A request that takes longer than its head may is served.
+    assert_eq!(node.get("/sleep", &[]).status, 504);
+}
+
+#[test]
 fn cuts_requests_at_the_drain_limit() {
     let arguments = ["--request-timeout-ms", "60000", "--drain-timeout-ms", "200"];
     let mut node = Node::start(&manifest(""), &arguments);
