@@ -7,9 +7,12 @@ use std::time::Duration;
 pub struct Limits {
     /// Longest time from a request's arrival to the head of its answer. Default 10 s; beyond it the answer is 504.
     pub request_timeout: Duration,
-    /// Longest time for the body after the head. Default 60 s; beyond it the connection is cut. A slow reader holds
-    /// one instance for that long at most.
+    /// Longest time for the body after the head. Default 60 s; beyond it the connection is cut. A slow reader whose
+    /// answer has no room in `parked_bytes_max` holds its instances for that long at most.
     pub stream_timeout: Duration,
+    /// Bytes that wait in memory for slow readers, all answers together and beside 1 MiB for each. Default 256 MiB:
+    /// 85 models on their way to slow phones. Beyond it an answer holds its instances while it is read.
+    pub parked_bytes_max: usize,
     /// Processor time for one request in one component. Default 2 s; beyond it the answer is 504.
     pub cpu_budget: Duration,
     /// How often a running component is looked at. Default 5 ms: a component that loops delays others by this much.
@@ -28,7 +31,9 @@ pub struct Limits {
     pub idle_timeout: Duration,
     /// Requests one instance serves before a fresh one takes its place. Default 100 000, against slow leaks.
     pub requests_per_instance_max: u64,
-    /// Longest wait for a connection to another host. Default 2 s.
+    /// Longest wait for a connection to another host. Default 400 ms, one round trip to the other side of the world.
+    /// Shorter than the 500 ms after which `origin-client` takes an origin for silent: a request that was never sent
+    /// must end as "not sent", or what may not be sent twice would not be sent to the second origin.
     pub connect_timeout: Duration,
     /// Longest wait for the head of another host's answer. Default 5 s. The guest may ask for less.
     pub first_byte_timeout: Duration,
@@ -52,6 +57,7 @@ impl Default for Limits {
         Self {
             request_timeout: Duration::from_secs(10),
             stream_timeout: Duration::from_secs(60),
+            parked_bytes_max: 256 * MIB,
             cpu_budget: Duration::from_secs(2),
             tick: Duration::from_millis(5),
             memory_bytes_max: 128 * MIB,
@@ -61,7 +67,7 @@ impl Default for Limits {
             queue_timeout: Duration::from_secs(1),
             idle_timeout: Duration::from_secs(30),
             requests_per_instance_max: 100_000,
-            connect_timeout: Duration::from_secs(2),
+            connect_timeout: Duration::from_millis(400),
             first_byte_timeout: Duration::from_secs(5),
             store_bytes_max: 64 * MIB,
             store_entries_max: 100_000,

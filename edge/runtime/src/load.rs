@@ -13,6 +13,7 @@ use wasmtime_wasi_http::p3::bindings::ServicePre;
 
 use crate::{
     Body, DatabaseSource, InvokeError, Limits, LoadError, PoolStats,
+    body::Parking,
     cache::Cache,
     capability::{database::Database, memory_store::MemoryStore},
     engine::Ticking,
@@ -78,6 +79,7 @@ impl Runtime {
         let mut loader = Loader {
             app,
             client: outbound::client(&limits),
+            parking: Parking::new(limits.parked_bytes_max),
             store: Arc::new(MemoryStore::new(limits.store_entries_max, limits.store_bytes_max)),
             database: Arc::new(match &resources.replica {
                 Some(source) => Database::replica(Arc::clone(source), Arc::clone(&limits)),
@@ -146,6 +148,7 @@ type ChainKey = (String, Vec<Middleware>);
 struct Loader<'a> {
     app: &'a App,
     client: OutboundClient,
+    parking: Parking,
     store: Arc<MemoryStore>,
     database: Arc<Database>,
     limits: Arc<Limits>,
@@ -216,6 +219,7 @@ impl Loader<'_> {
             base_dir: self.base_dir.to_owned(),
             capabilities,
             client: self.client.clone(),
+            parking: self.parking.clone(),
             next,
             limits: Arc::clone(&self.limits),
         })

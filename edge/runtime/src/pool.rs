@@ -17,6 +17,7 @@ use wasmtime_wasi_http::p3::bindings::ServicePre;
 
 use crate::{
     Body, InvokeError, Limits, PoolStats,
+    body::Parking,
     host::{Capabilities, Host, Passage},
     outbound::OutboundClient,
     stats::Counters,
@@ -33,6 +34,7 @@ pub(crate) struct Blueprint {
     pub(crate) base_dir: PathBuf,
     pub(crate) capabilities: Arc<Capabilities>,
     pub(crate) client: OutboundClient,
+    pub(crate) parking: Parking,
     pub(crate) next: Option<Arc<Pool>>,
     pub(crate) limits: Arc<Limits>,
 }

@@ -28,7 +28,7 @@ use wasmtime_wasi_http::p3::{
 use self::instance::Instance;
 use crate::{
     Body, InvokeError,
-    body::{FRAMES_MAX, Piece, PipedBody},
+    body::{Parking, Pipe},
     host::{Host, Passage},
     meter::Meter,
     outbound::Inbound,
@@ -148,7 +148,8 @@ async fn drive(
     store.data_mut().passage = passage.clone();
     store.set_epoch_deadline(1);
     let component = pool.component();
-    let mut running = pin!(run_store(store, service, request, waiting));
+    let parking = &pool.blueprint.parking;
+    let mut running = pin!(run_store(store, service, request, waiting, parking));
     let mut limit = pin!(tokio::time::sleep_until(passage.deadline));
     let mut is_streaming = false;
     let ended = poll_fn(|cx| {
@@ -205,10 +206,11 @@ async fn run_store(
     service: &Service,
     request: http::Request<Body>,
     waiting: &Waiting,
+    parking: &Parking,
 ) -> wasmtime::Result<Served> {
     store
         .as_context_mut()
-        .run_concurrent(async |accessor| serve(accessor, service, request, waiting).await)
+        .run_concurrent(async |accessor| serve(accessor, service, request, waiting, parking).await)
         .await?
 }
 
@@ -218,6 +220,7 @@ async fn serve(
     service: &Service,
     request: http::Request<Body>,
     waiting: &Waiting,
+    parking: &Parking,
 ) -> wasmtime::Result<Served> {
     let (request, sent) = accessor.with(|mut access| {
         let (request, sent) = p3::Request::from_http(&mut Inbound, request);
@@ -231,7 +234,7 @@ async fn serve(
                 let response = access.get().table.delete(response)?;
                 response.into_http(&mut access, sent)
             })?;
-            pass_on(response, waiting).await;
+            pass_on(response, waiting, parking).await;
             Served::Answered
         }
         Err(code) => Served::Refused(code),
@@ -240,23 +243,22 @@ async fn serve(
     Ok(served)
 }
 
-/// Sends the head to whoever waits and then the body, as fast as it is read.
-async fn pass_on(response: http::Response<Body>, waiting: &Waiting) {
+/// Sends the head to whoever waits and then the body, as fast as it is read or has room to wait.
+async fn pass_on(response: http::Response<Body>, waiting: &Waiting, parking: &Parking) {
     let (parts, mut body) = response.into_parts();
     let is_ended = body.is_end_stream();
-    let (pieces, piped) = mpsc::channel(FRAMES_MAX);
-    let piped = PipedBody::new(piped, body.size_hint(), is_ended);
+    let (pipe, piped) = Pipe::new(parking.clone(), body.size_hint(), is_ended);
     let head = http::Response::from_parts(parts, piped.boxed_unsync());
     let Some(reply) = waiting.take() else { return };
     if reply.send(Ok(head)).is_err() || is_ended {
         return;
     }
     while let Some(frame) = body.frame().await {
-        // Without `End` the reader sees that the body is not whole.
+        // Without the end the reader sees that the body is not whole.
         let Ok(frame) = frame else { return };
-        if pieces.send(Piece::Frame(frame)).await.is_err() {
+        if pipe.send(frame).await.is_err() {
             return;
         }
     }
-    let _ = pieces.send(Piece::End).await;
+    pipe.end();
 }
