@@ -4,8 +4,9 @@
 //! stale one is never found. Files are written under another name and renamed, so a half one is never found.
 
 use std::{
+    fs::File,
     hash::{Hash as _, Hasher as _},
-    io,
+    io::{self, Write as _},
     os::unix::fs::{DirBuilderExt as _, MetadataExt as _, PermissionsExt as _},
     path::{Path, PathBuf},
 };
@@ -26,6 +27,10 @@ impl Cache {
         let own = std::fs::metadata("/proc/self")?.uid();
         if found.uid() != own {
             return Err(io::Error::other("the directory belongs to another user"));
+        }
+        // What lies in it may be another's already, and would be run.
+        if found.permissions().mode() & 0o022 != 0 {
+            return Err(io::Error::other("the directory may be written by others"));
         }
         if found.permissions().mode() & 0o077 != 0 {
             std::fs::set_permissions(&dir, std::fs::Permissions::from_mode(0o700))?;
@@ -48,7 +53,10 @@ impl Cache {
 
     fn write(&self, path: &Path, bytes: &[u8]) -> io::Result<()> {
         let temporary = self.dir.join(format!(".{}", std::process::id()));
-        std::fs::write(&temporary, bytes)?;
+        let mut file = File::create(&temporary)?;
+        file.write_all(bytes)?;
+        // A name must never outlive the bytes behind it: after a power failure they would be run as they are.
+        file.sync_all()?;
         std::fs::rename(&temporary, path)
     }
 }
@@ -78,6 +86,24 @@ fn read(engine: &Engine, path: &Path) -> Option<Component> {
         Err(error) => {
             tracing::warn!("compiled component not usable, compiling again: {error:#}");
             None
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn trusts_no_directory_that_others_may_write() {
+        let dir = tempfile::tempdir().expect("makes a folder");
+        for (mode, is_trusted) in [(0o700, true), (0o755, true), (0o770, false), (0o777, false)] {
+            let path = dir.path().join(format!("{mode:o}"));
+            std::fs::create_dir(&path).expect("is made");
+            std::fs::set_permissions(&path, std::fs::Permissions::from_mode(mode)).expect("is set");
+            assert_eq!(Cache::open(path.clone()).is_ok(), is_trusted, "{mode:o}");
+            let now = std::fs::metadata(&path).expect("exists").permissions().mode() & 0o777;
+            assert!(!is_trusted || now == 0o700, "{mode:o} became {now:o}");
         }
     }
 }
