@@ -8,6 +8,7 @@ use std::{
 
 use rusqlite::{
     Connection, OpenFlags, ToSql,
+    hooks::{AuthAction, AuthContext, Authorization},
     limits::Limit,
     types::{ToSqlOutput, Value, ValueRef},
 };
@@ -203,6 +204,12 @@ impl Database {
             File::Local(_) => open_local(&path)?,
             File::Replica(_) => open_read_only(&path)?,
         };
+        // SQLite makes a value in this node's memory before its size can be counted against the answer.
+        let bytes_max = i32::try_from(self.limits.row_bytes_max).unwrap_or(i32::MAX);
+        connection.set_limit(Limit::SQLITE_LIMIT_LENGTH, bytes_max);
+        let is_replica = matches!(self.file, File::Replica(_));
+        connection
+            .authorizer(Some(move |context: AuthContext<'_>| authorize(&context, is_replica)));
         Ok((generation, connection))
     }
 
@@ -236,6 +243,27 @@ fn prepare(connection: Connection) -> Result<Connection, StatementError> {
     connection.busy_timeout(std::time::Duration::from_millis(250))?;
     Ok(connection)
 }
+
+/// A component may not set what outlives its statement: connections are shared, some pragmas set the whole process.
+/// Replicas allow questions only; FTS5 asks one itself.
+fn authorize(context: &AuthContext<'_>, is_replica: bool) -> Authorization {
+    let AuthAction::Pragma { pragma_name, pragma_value } = context.action else {
+        return Authorization::Allow;
+    };
+    let is = |name: &&str| name.eq_ignore_ascii_case(pragma_name);
+    let sets = pragma_value.is_some() && !ABOUT_A_NAME.iter().any(|name| is(name));
+    if PROCESS_WIDE.iter().any(|name| is(name)) || is_replica && sets {
+        return Authorization::Deny;
+    }
+    Authorization::Allow
+}
+
+/// Pragmas that would bound or redirect every connection of this process.
+const PROCESS_WIDE: [&str; 4] =
+    ["hard_heap_limit", "soft_heap_limit", "temp_store_directory", "data_store_directory"];
+/// Pragmas whose value is the name that they are asked about.
+const ABOUT_A_NAME: [&str; 6] =
+    ["table_info", "table_xinfo", "index_list", "index_info", "index_xinfo", "foreign_key_list"];
 
 /// Binds a value without copying it.
 struct Parameter<'a>(&'a Value);

@@ -61,10 +61,27 @@ async fn refuses_to_write_or_reach_other_files() {
         "CREATE TEMP TABLE u (n)",
         "ATTACH '/etc/passwd' AS other",
         "PRAGMA user_version = 7",
+        "PRAGMA hard_heap_limit = 1",
+        "PRAGMA Hard_Heap_Limit(1)",
+        "SELECT * FROM pragma_hard_heap_limit",
+        "PRAGMA case_sensitive_like = ON",
+        "PRAGMA cache_size = -1000000",
         "VACUUM INTO '/tmp/copy'",
     ] {
         assert!(run(&database, statement).await.is_err(), "{statement}");
     }
+    assert_eq!(run(&database, "PRAGMA table_info(t)").await.map(|rows| rows.len()), Ok(1));
+    source.fill(2, "CREATE VIRTUAL TABLE f USING fts5(w); INSERT INTO f VALUES ('oak')");
+    assert_eq!(run(&database, "SELECT w FROM f('oak')").await.map(|rows| rows.len()), Ok(1));
+}
+
+#[tokio::test]
+async fn makes_no_value_larger_than_an_answer() {
+    let (source, database) = replica(Limits { row_bytes_max: 100_000, ..Limits::default() });
+    source.fill(1, "CREATE TABLE t (n)");
+    // Its size alone is asked for: without the limit it would be made, counted as 8 bytes, and dropped.
+    assert!(run(&database, "SELECT length(randomblob(100001))").await.is_err());
+    assert!(run(&database, "SELECT length(randomblob(1000))").await.is_ok());
 }
 
 #[tokio::test]
