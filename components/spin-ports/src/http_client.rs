@@ -15,8 +15,9 @@ use spin_sdk::wasip3::http::types::{
 use crate::SpinPorts;
 use crate::wire::{self, ReadError};
 
-/// Longest wait for a connection: 1 s, five round trips to the other side of the world. On expiry nothing was sent.
-const CONNECT_TIMEOUT_MAX: Duration = Duration::from_secs(1);
+/// Longest wait for a connection: 400 ms, one round trip to the other side of the world. On expiry nothing was sent,
+/// and `origin-client` must hear so before it takes the origin for silent (after 500 ms): silence is not asked again.
+const CONNECT_TIMEOUT_MAX: Duration = Duration::from_millis(400);
 
 impl HttpClient for SpinPorts {
     async fn send(

@@ -17,6 +17,8 @@ enum Behaviour {
     Answers(u16),
     Refuses,
     Breaks,
+    /// Takes no connection: the host gives up after 400 ms.
+    Unreachable,
     /// Answers nothing at all: time passes until the caller gives up.
     Stopped,
     /// Answers its probe at once, and requests after 5 s.
@@ -86,6 +88,10 @@ impl HttpClient for World {
         match self.origins[uri.host().unwrap()] {
             Behaviour::Answers(status) => answer(status),
             Behaviour::Refuses => Err(HttpError::Connect("refused".into())),
+            Behaviour::Unreachable => {
+                self.pass(Duration::from_millis(400));
+                Err(HttpError::Connect("timed out".into()))
+            }
             Behaviour::Breaks => Err(HttpError::Broken("reset".into())),
             Behaviour::Stopped if is_probe => {
                 self.pass(timeout);
@@ -115,7 +121,7 @@ impl HttpClient for World {
 
 #[test]
 fn answers_come_from_the_first_origin_that_can_give_one() {
-    use Behaviour::{Answers, Breaks, Busy, Refuses, Stopped};
+    use Behaviour::{Answers, Breaks, Busy, Refuses, Stopped, Unreachable};
     let unavailable = Err(CallError::Unavailable);
     for (a, b, method, key, expected, requests) in [
         (Answers(200), Answers(200), Method::GET, false, Ok(200), 1),
@@ -132,6 +138,7 @@ fn answers_come_from_the_first_origin_that_can_give_one() {
         (Stopped, Answers(200), Method::GET, false, Ok(200), 3),
         (Stopped, Answers(200), Method::POST, false, unavailable, 2),
         (Busy, Answers(200), Method::POST, false, Ok(201), 2),
+        (Unreachable, Answers(201), Method::POST, false, Ok(201), 2),
     ] {
         let case = format!("{a:?} {b:?} {method} {key}");
         let world = World::of([("a", a), ("b", b)]);
@@ -143,8 +150,14 @@ fn answers_come_from_the_first_origin_that_can_give_one() {
 
 #[test]
 fn a_client_waits_at_most_two_seconds_when_nothing_lives() {
-    use Behaviour::{Refuses, Stopped};
-    for (a, b) in [(Stopped, Stopped), (Refuses, Stopped), (Stopped, Refuses)] {
+    use Behaviour::{Refuses, Stopped, Unreachable};
+    for (a, b) in [
+        (Stopped, Stopped),
+        (Refuses, Stopped),
+        (Stopped, Refuses),
+        (Unreachable, Unreachable),
+        (Unreachable, Stopped),
+    ] {
         for (method, key) in [(Method::GET, false), (Method::POST, false), (Method::POST, true)] {
             let world = World::of([("a", a.clone()), ("b", b.clone())]);
             let result = world.call("http://a,http://b", method, key);
