@@ -250,9 +250,9 @@ fn authorize(context: &AuthContext<'_>, is_replica: bool) -> Authorization {
     let AuthAction::Pragma { pragma_name, pragma_value } = context.action else {
         return Authorization::Allow;
     };
-    let is = |name: &&str| name.eq_ignore_ascii_case(pragma_name);
-    let sets = pragma_value.is_some() && !ABOUT_A_NAME.iter().any(|name| is(name));
-    if PROCESS_WIDE.iter().any(|name| is(name)) || is_replica && sets {
+    let is_in = |names: &[&str]| names.iter().any(|name| name.eq_ignore_ascii_case(pragma_name));
+    let sets = pragma_value.is_some() && !is_in(&ABOUT_A_NAME);
+    if is_in(&PROCESS_WIDE) || (is_replica && sets) {
         return Authorization::Deny;
     }
     Authorization::Allow
