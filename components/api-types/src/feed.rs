@@ -3,13 +3,16 @@
 //! Generic on purpose: a feed carries tables, rows and positions, never a product. Two resources
 //! exist. [`SNAPSHOT_PATH`] answers `application/x-ndjson`, one [`SnapshotLine`] per line: a header,
 //! rows, and an end that proves the snapshot whole. [`CHANGES_PATH`] answers one [`Changes`] and
-//! waits when nothing is newer. Both ask for `Authorization: Bearer <edge secret>`.
+//! waits when nothing is newer. Both ask for `Authorization: Bearer` with what [`bearer`] derives from
+//! the edge's secret.
 
 use std::fmt;
 
+use hmac::{Hmac, KeyInit, Mac};
 use serde::de::{self, MapAccess, Visitor};
 use serde::ser::SerializeMap;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use sha2::Sha256;
 
 /// Where an origin serves whole copies.
 pub const SNAPSHOT_PATH: &str = "/internal/feed/snapshot";
@@ -17,6 +20,24 @@ pub const SNAPSHOT_PATH: &str = "/internal/feed/snapshot";
 pub const CHANGES_PATH: &str = "/internal/feed/changes";
 /// Media type of a snapshot: one JSON value per line.
 pub const SNAPSHOT_MEDIA_TYPE: &str = "application/x-ndjson";
+
+/// What [`bearer`] signs: one word per use of the secret, so that no use gives away another.
+const BEARER_CONTEXT: &[u8] = b"vitrine feed v1";
+
+/// Derives the feed's bearer token: HMAC-SHA256 over a constant, keyed by the edge's secret, as lower-case hex.
+///
+/// The token travels with every poll and may end in the log of a proxy; the secret also keys the identities that the
+/// origin believes, so it never travels itself.
+#[must_use]
+pub fn bearer(edge_secret: &[u8]) -> String {
+    // HMAC takes keys of any length (RFC 2104, section 3); the type's error cannot happen.
+    let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(edge_secret) else { return String::new() };
+    mac.update(BEARER_CONTEXT);
+    mac.finalize().into_bytes().iter().fold(String::with_capacity(64), |mut text, byte| {
+        text.push_str(&format!("{byte:02x}"));
+        text
+    })
+}
 
 /// One line of a snapshot, as `{"header":…}`, `{"row":…}` or `{"end":…}`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -259,6 +280,16 @@ mod tests {
     fn check(value: &FeedValue, json: &str) {
         assert_eq!(serde_json::to_string(value).unwrap(), json);
         assert_eq!(&serde_json::from_str::<FeedValue>(json).unwrap(), value);
+    }
+
+    #[test]
+    fn the_bearer_token_is_derived_and_never_the_secret() {
+        let secret = b"0123456789abcdef0123456789abcdef";
+        assert_eq!(
+            bearer(secret),
+            "f70468e6950abb72a299c78baed976391e492018a9941b9d168e97757c194476"
+        );
+        assert_ne!(bearer(secret), bearer(b"another"));
     }
 
     #[test]

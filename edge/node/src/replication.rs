@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use anyhow::{Context as _, bail};
+use api_types::feed::bearer;
 use manifest::App;
 use replica::{Replica, Settings};
 use runtime::{DatabaseFile, DatabaseSource};
@@ -18,7 +19,7 @@ struct ReplicaTable {
     database: String,
     /// Origins, comma-separated, the first being the primary.
     feed: String,
-    /// What the feed asks for.
+    /// The secret that the feed's bearer token is derived from.
     token: String,
 }
 
@@ -45,7 +46,7 @@ pub(crate) fn read(app: &App, options: &Up) -> anyhow::Result<Option<Settings>> 
     Ok(Some(Settings {
         dir: options.state_dir.join("replica"),
         feed_urls,
-        token: replica::Secret::new(app.fill(&table.token, OWNER)?.expose().to_owned()),
+        token: replica::Secret::new(bearer(app.fill(&table.token, OWNER)?.expose().as_bytes())),
         node_id: options.node_id.clone(),
         limits: replica::Limits::default(),
     }))

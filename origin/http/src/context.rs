@@ -42,6 +42,7 @@ impl Default for Limits {
 pub struct Context {
     pub(crate) app: App,
     pub(crate) edge_secret: Vec<u8>,
+    pub(crate) feed_token: String,
     pub(crate) limits: Limits,
     pub(crate) in_flight: Arc<Semaphore>,
     pub(crate) snapshots: Arc<Semaphore>,
@@ -56,11 +57,13 @@ impl fmt::Debug for Context {
 }
 
 impl Context {
-    /// Puts a shop behind HTTP. `edge_secret` is what the edges sign with and ask for the feed with.
+    /// Puts a shop behind HTTP. `edge_secret` is what the edges sign with; the feed's token
+    /// is derived from it.
     #[must_use]
     pub fn new(app: App, edge_secret: Vec<u8>, limits: Limits) -> Arc<Self> {
         Arc::new(Self {
             app,
+            feed_token: api_types::feed::bearer(&edge_secret),
             edge_secret,
             limits,
             in_flight: Arc::new(Semaphore::new(limits.in_flight_max)),

@@ -9,7 +9,7 @@ use axum::extract::{MatchedPath, Request, State};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use domain::ErrorKind;
-use http::{HeaderName, HeaderValue, header};
+use http::{HeaderName, HeaderValue};
 
 use api_types::problem::Problem;
 
@@ -33,12 +33,7 @@ pub(crate) async fn observe(
     let id = request_id(&request);
     let mut response = next.run(request).await;
     if let Some(failure) = response.extensions_mut().remove::<Failure>() {
-        // RFC 9110, section 15.5.6: a 405 says what is allowed; the router has put it there.
-        let allow = response.headers_mut().remove(header::ALLOW);
         response = failure.write(&id);
-        if let Some(allow) = allow {
-            response.headers_mut().insert(header::ALLOW, allow);
-        }
     }
     if let Ok(value) = HeaderValue::from_str(&id) {
         response.headers_mut().insert(REQUEST_ID, value);

@@ -88,8 +88,8 @@ pub(crate) async fn snapshot(State(context): State<Arc<Context>>, headers: Heade
 
 fn authorize(context: &Context, headers: &HeaderMap) -> Result<(), Failure> {
     let token = bearer(headers).unwrap_or("");
-    let is_edge = bool::from(token.as_bytes().ct_eq(&context.edge_secret));
-    if is_edge { Ok(()) } else { Err(ErrorKind::Unauthenticated.into()) }
+    let is_edge = bool::from(token.as_bytes().ct_eq(context.feed_token.as_bytes()));
+    if is_edge && !token.is_empty() { Ok(()) } else { Err(ErrorKind::Unauthenticated.into()) }
 }
 
 /// Collects lines into pieces; runs on the thread that reads the database.

@@ -5,13 +5,15 @@ use std::collections::BTreeMap;
 use http_body_util::Full;
 use serde_json::{Value, json};
 
+use api_types::feed::bearer;
+
 use crate::shop::{Asker, EDGE_SECRET, Shop, With, key};
 
 type Rows = BTreeMap<(String, String), Value>;
 
 async fn internal(asker: &Asker, path: &str) -> crate::shop::Answer {
-    let request =
-        asker.request("GET", path).header("authorization", format!("Bearer {EDGE_SECRET}"));
+    let token = format!("Bearer {}", bearer(EDGE_SECRET.as_bytes()));
+    let request = asker.request("GET", path).header("authorization", token);
     asker.send(request.body(Full::default()).unwrap()).await.unwrap()
 }
 

@@ -97,7 +97,7 @@ async fn every_no_of_the_protocol_is_a_problem() {
     let half = asker.signed("POST", "/v1/carts", "{".to_owned(), With::default(), now());
     asker.send(half).await.unwrap().expect_problem(400, "unreadable");
     let path = "/internal/feed/changes?epoch=e&after=-1&schema_version=1";
-    let secret = format!("Bearer {}", crate::shop::EDGE_SECRET);
+    let secret = format!("Bearer {}", api_types::feed::bearer(crate::shop::EDGE_SECRET.as_bytes()));
     let changes = asker.request("GET", path).header("authorization", secret);
     asker
         .send(changes.body(Full::default()).unwrap())
