@@ -35,7 +35,8 @@ pub struct Limits {
     /// Shorter than the 500 ms after which `origin-client` takes an origin for silent: a request that was never sent
     /// must end as "not sent", or what may not be sent twice would not be sent to the second origin.
     pub connect_timeout: Duration,
-    /// Longest wait for the head of another host's answer. Default 5 s. The guest may ask for less.
+    /// Longest wait for the head of another host's answer. Default 9 s, below `request_timeout`, so that a guest can
+    /// still say what happened. The guest may ask for less.
     pub first_byte_timeout: Duration,
     /// Bytes of keys and values in one key-value store. Default 64 MiB; beyond it the least recently used go.
     pub store_bytes_max: usize,
@@ -68,7 +69,7 @@ impl Default for Limits {
             idle_timeout: Duration::from_secs(30),
             requests_per_instance_max: 100_000,
             connect_timeout: Duration::from_millis(400),
-            first_byte_timeout: Duration::from_secs(5),
+            first_byte_timeout: Duration::from_secs(9),
             store_bytes_max: 64 * MIB,
             store_entries_max: 100_000,
             database_connections_max: 8,
