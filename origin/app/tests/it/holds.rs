@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use domain::{OrderStatus, PaymentStatus};
+use providers::local::Wish;
 use providers::payment::IntentStatus;
 
 use crate::world::World;
@@ -95,5 +96,32 @@ async fn a_cart_that_was_bought_again_meanwhile_is_paid_once() {
     assert_eq!(world.provider.intent_of(payment).status, IntentStatus::Refunded);
     assert_eq!(world.order(&second).await.status, OrderStatus::Confirmed);
     assert_eq!(world.available().await, 7);
+    world.check_sums().await;
+}
+
+#[tokio::test]
+async fn of_two_payments_that_come_after_their_holds_one_goes_back() {
+    let world = World::with_stock(9).await;
+    let cart = world.cart(2).await;
+    let mut orders = Vec::new();
+    for key in ["a", "b"] {
+        orders.push(world.checkout(cart, "late", key).await.unwrap().value);
+        world.clock.advance(AFTER_THE_HOLD);
+        world.app.release_expired().await.unwrap();
+    }
+    for order in &orders {
+        let payment = world.payment_of(order.order_id).await;
+        world.provider.wish(&world.provider.intent_of(payment).id, Wish::Settle).unwrap();
+        let event = format!("evt {}", order.order_id);
+        world.deliver(&event, payment, IntentStatus::Captured).await.unwrap();
+    }
+    world.clock.advance(Duration::from_secs(5));
+    world.app.reconcile_payments().await.unwrap();
+    let (first, second) = (world.order(&orders[0]).await, world.order(&orders[1]).await);
+    assert_eq!((first.status, second.status), (OrderStatus::Confirmed, OrderStatus::Expired));
+    assert_eq!(second.payment_status, PaymentStatus::Refunded);
+    assert_eq!(world.available().await, 7);
+    let again = world.checkout(cart, "success", "c").await.unwrap_err();
+    assert_eq!(again.to_string(), "cart-checked-out");
     world.check_sums().await;
 }

@@ -5,4 +5,5 @@ mod accounts;
 mod holds;
 mod jobs;
 mod payments;
+mod storm;
 mod world;

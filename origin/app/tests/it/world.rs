@@ -38,7 +38,12 @@ impl Provider {
         if self.is_silent.load(Ordering::Relaxed) { Err(lost()) } else { Ok(intent) }
     }
 
-    fn wish(&self, id: &str, wish: Wish) -> Result<Intent, PaymentError> {
+    /// Every payment it knows.
+    pub(crate) fn all(&self) -> Vec<Intent> {
+        self.intents.lock().unwrap().values().cloned().collect()
+    }
+
+    pub(crate) fn wish(&self, id: &str, wish: Wish) -> Result<Intent, PaymentError> {
         if self.is_gone.load(Ordering::Relaxed) {
             return Err(lost());
         }

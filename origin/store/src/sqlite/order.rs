@@ -390,7 +390,8 @@ pub(crate) fn retake(
 ) -> Result<bool, StoreError> {
     let is_bought_again: bool = connection
         .prepare_cached(
-            "SELECT EXISTS (SELECT 1 FROM carts WHERE id = ?1 AND order_id IS NOT NULL AND order_id <> ?2)",
+            "SELECT EXISTS (SELECT 1 FROM carts WHERE id = ?1 AND order_id IS NOT NULL AND order_id <> ?2)
+               OR EXISTS (SELECT 1 FROM orders WHERE cart_id = ?1 AND id <> ?2 AND status = 'confirmed')",
         )?
         .query_row(params![order.cart.as_bytes(), order.id.as_bytes()], |row| row.get(0))?;
     if is_bought_again {
@@ -416,18 +417,17 @@ pub(crate) fn retake(
         }
     }
     stock::publish(connection, skus(order), now)?;
-    // The cart it came from is bought now, unless the shopper went on with it.
+    // The cart it came from is bought now, unless the shopper went on with it: then it holds something else. Its
+    // version does not tell, for every order that came to nothing has moved it.
     connection
         .prepare_cached(
-            "UPDATE carts SET order_id = ?2, updated_at_ms = ?4
-             WHERE id = ?1 AND order_id IS NULL AND version = ?3 + 1",
+            "UPDATE carts SET order_id = ?2, updated_at_ms = ?3 WHERE id = ?1 AND order_id IS NULL
+             AND (SELECT count(*) FROM cart_lines WHERE cart_id = ?1)
+               = (SELECT count(*) FROM order_lines WHERE order_id = ?2)
+             AND NOT EXISTS (SELECT 1 FROM cart_lines c WHERE c.cart_id = ?1 AND NOT EXISTS
+               (SELECT 1 FROM order_lines l WHERE l.order_id = ?2 AND l.sku = c.sku AND l.quantity = c.quantity))",
         )?
-        .execute(params![
-            order.cart.as_bytes(),
-            order.id.as_bytes(),
-            order.cart_version,
-            now.unix_ms()
-        ])?;
+        .execute(params![order.cart.as_bytes(), order.id.as_bytes(), now.unix_ms()])?;
     Ok(true)
 }
 
