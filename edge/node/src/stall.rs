@@ -104,6 +104,7 @@ mod tests {
         let reader = tokio::spawn(async move {
             let mut taken = [0; 16];
             for _ in 0..6 {
+                // sleeps because it plays a slow reader
                 sleep(Duration::from_millis(100)).await;
                 far.read_exact(&mut taken).await?;
             }
