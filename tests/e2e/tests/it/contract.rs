@@ -48,8 +48,8 @@ fn what_is_wrong_is_said_as_a_problem() {
     let json = |text: &str| serde_json::from_str(text).unwrap();
     for (method, path, body, status) in [
         ("GET", "/v1/products/no-such-piece", None, 404),
-        ("GET", "/v1/products?limit=many", None, 400),
-        ("GET", "/v1/products?cursor=invented", None, 400),
+        ("GET", "/v1/products?limit=many", None, 422),
+        ("GET", "/v1/products?cursor=invented", None, 422),
         ("GET", "/v1/ar/NO-SUCH-SKU", None, 404),
         ("GET", "/v1/inventory/NO-SUCH-SKU", None, 404),
         ("GET", "/v1/no/such/place", None, 404),
