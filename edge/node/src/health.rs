@@ -1,12 +1,15 @@
 //! The node's own endpoints.
 
 use http::{HeaderValue, Response, header};
+use replica::Status;
 use runtime::Body;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::serve::Node;
 
-/// Says that the node lives, whether it has data to serve, and how far they lag.
+/// Says that the node lives, whether it has data to serve, and how old they may be.
+///
+/// Everybody may read this: where the data come from and why they do not is for the log alone.
 pub(crate) fn healthz(node: &Node) -> Response<Body> {
     let status = node.replica.as_ref().map(|replica| replica.status());
     let is_ready = node.replica.as_ref().is_none_or(|replica| replica.current().is_some());
@@ -14,11 +17,19 @@ pub(crate) fn healthz(node: &Node) -> Response<Body> {
         "status": "ok",
         "ready": is_ready,
         "node": node.id,
-        "application": { "name": node.app.name(), "version": node.app.version() },
-        "uptime_s": node.started.elapsed().as_secs(),
-        "replica": status,
+        "replica": status.as_ref().map(public),
     });
     respond(body.to_string(), "application/json")
+}
+
+/// What of the replica's status is nobody's secret.
+fn public(status: &Status) -> Value {
+    json!({
+        "state": status.state,
+        "epoch": status.epoch,
+        "position": status.position,
+        "last_contact_age_ms": status.last_contact_age_ms,
+    })
 }
 
 /// Answers in the text format of Prometheus.
@@ -33,4 +44,39 @@ fn respond(body: String, media_type: &'static str) -> Response<Body> {
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(media_type));
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     response
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tells_everybody_how_old_the_data_are_but_neither_their_source_nor_its_faults() {
+        let status = Status {
+            state: replica::State::Disconnected,
+            epoch: Some("e1".to_owned()),
+            schema_version: Some(1),
+            position: 7,
+            head: 9,
+            lag_transactions: 2,
+            lag_ms: 5,
+            apply_delay_ms: 1,
+            last_contact_age_ms: Some(1200),
+            feed_url: "http://10.0.0.7:4000".to_owned(),
+            generation: 1,
+            snapshots: 1,
+            rebuilds: 0,
+            applied_transactions: 7,
+            applied_changes: 7,
+            checkpoints: 0,
+            failures: 3,
+            last_error: Some("connect to 10.0.0.7:4000".to_owned()),
+        };
+        let told = public(&status);
+        assert_eq!((&told["epoch"], &told["position"]), (&json!("e1"), &json!(7)));
+        assert_eq!(told["last_contact_age_ms"], 1200);
+        assert_eq!(told["state"], json!(status.state));
+        assert_eq!(told.as_object().map(serde_json::Map::len), Some(4));
+        assert!(!told.to_string().contains("10.0.0.7"), "{told}");
+    }
 }

@@ -28,7 +28,6 @@ pub(crate) struct Node {
     pub(crate) metrics: Metrics,
     pub(crate) body_bytes_max: u64,
     pub(crate) head_bytes_max: usize,
-    pub(crate) started: Instant,
 }
 
 const EDGE: HeaderName = HeaderName::from_static("vitrine-edge");

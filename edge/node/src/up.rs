@@ -100,7 +100,6 @@ async fn serve(
         replica: replica.clone(),
         body_bytes_max: options.limits.body_bytes_max,
         head_bytes_max: options.limits.head_bytes_max,
-        started: std::time::Instant::now(),
     });
     announce(address);
     let accepting = Accepting {
