@@ -1,28 +1,20 @@
-//! Connections: accepted up to a limit, HTTP/1.1 or HTTP/2 by prior knowledge, drained at the end.
+//! Connections: accepted up to a limit, HTTP/1.1 or HTTP/2 by prior knowledge, ended when idle, drained at the end.
 
-use std::{
-    convert::Infallible,
-    io,
-    net::SocketAddr,
-    pin::pin,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering::Relaxed},
-    },
-    time::Duration,
-};
+use std::{convert::Infallible, io, net::SocketAddr, pin::pin, sync::Arc, time::Duration};
 
 use hyper_util::{
     rt::{TokioExecutor, TokioIo, TokioTimer},
-    server::{conn::auto, graceful::GracefulShutdown},
+    server::{conn::auto, graceful::GracefulConnection},
 };
 use tokio::{
     net::{TcpListener, TcpStream},
     signal::unix::{Signal, SignalKind, signal},
-    sync::{OwnedSemaphorePermit, Semaphore},
+    sync::{OwnedSemaphorePermit, Semaphore, watch},
+    time::timeout,
 };
 
 use crate::{
+    in_flight::InFlight,
     serve::{Node, serve},
     stall::{STALL_MAX, Stalling},
 };
@@ -66,10 +58,14 @@ const HEAD_SLACK: usize = 4;
 /// After this pause the next accept is tried, for instance when file descriptors ran out.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
+/// How long an idle connection that was told to end may take. 60 s: what hyper still holds of the last answer,
+/// some 400 KiB, to a phone at 56 kbit/s.
+const LINGER_MAX: Duration = Duration::from_secs(60);
+
 /// Accepts until a signal, then lets requests finish within the drain limit.
 pub(crate) async fn run(listener: TcpListener, node: Arc<Node>, limits: Accepting, mut stop: Stop) {
-    let server = Arc::new(server(&limits));
-    let connections = GracefulShutdown::new();
+    let server = server(&limits);
+    let (draining, _) = watch::channel(());
     let permits = Arc::new(Semaphore::new(limits.connections_max));
     loop {
         let accepted = tokio::select! {
@@ -78,8 +74,8 @@ pub(crate) async fn run(listener: TcpListener, node: Arc<Node>, limits: Acceptin
         };
         match accepted {
             Ok((stream, peer, permit)) => {
-                let first = limits.head_timeout;
-                connect(&server, &connections, Arc::clone(&node), stream, peer, permit, first);
+                let client = Client { peer, stream, idle_max: limits.head_timeout };
+                connect(&server, Arc::clone(&node), client, draining.subscribe(), permit);
             }
             Err(error) => {
                 tracing::warn!("connection not accepted: {error}");
@@ -88,8 +84,10 @@ pub(crate) async fn run(listener: TcpListener, node: Arc<Node>, limits: Acceptin
         }
     }
     drop(listener);
-    tracing::info!(connections = connections.count(), "draining");
-    if tokio::time::timeout(limits.drain_timeout, connections.shutdown()).await.is_err() {
+    tracing::info!(connections = draining.receiver_count(), "draining");
+    // Nobody hears it when there is no connection.
+    let _ = draining.send(());
+    if timeout(limits.drain_timeout, draining.closed()).await.is_err() {
         tracing::warn!("drain limit reached: open requests are cut");
     }
 }
@@ -125,37 +123,64 @@ fn server(limits: &Accepting) -> auto::Builder<TokioExecutor> {
     server
 }
 
-fn connect(
-    server: &Arc<auto::Builder<TokioExecutor>>,
-    connections: &GracefulShutdown,
-    node: Arc<Node>,
-    stream: TcpStream,
+/// Whose connection it is.
+struct Client {
     peer: SocketAddr,
+    stream: TcpStream,
+    /// Longest time without a request in flight.
+    idle_max: Duration,
+}
+
+fn connect(
+    server: &auto::Builder<TokioExecutor>,
+    node: Arc<Node>,
+    client: Client,
+    draining: watch::Receiver<()>,
     permit: OwnedSemaphorePermit,
-    first_head_timeout: Duration,
 ) {
-    let begun = Arc::new(AtomicBool::new(false));
-    let has_begun = Arc::clone(&begun);
+    let Client { peer, stream, idle_max } = client;
+    let requests = InFlight::new();
+    let counted = Arc::clone(&requests);
     let service = hyper::service::service_fn(move |request| {
-        begun.store(true, Relaxed);
-        let node = Arc::clone(&node);
-        async move { Ok::<_, Infallible>(serve(&node, peer, request).await) }
+        let (node, entered) = (Arc::clone(&node), counted.enter());
+        async move {
+            let answer = serve(&node, peer, request).await;
+            Ok::<_, Infallible>(answer.map(|body| entered.keep_in(body)))
+        }
     });
-    let connection = server
-        .serve_connection(TokioIo::new(Stalling::new(stream, STALL_MAX)), service)
-        .into_owned();
-    let connection = connections.watch(connection);
+    let stream = TokioIo::new(Stalling::new(stream, STALL_MAX));
+    let connection = server.serve_connection(stream, service).into_owned();
     tokio::spawn(async move {
-        let mut connection = pin!(connection);
-        // hyper's own limit starts when it knows the version: whoever says nothing, or `PRI`, would stay for ever.
-        let ended = match tokio::time::timeout(first_head_timeout, connection.as_mut()).await {
-            Ok(ended) => ended,
-            Err(_) if has_begun.load(Relaxed) => connection.await,
-            Err(_) => Ok(()),
-        };
-        if let Err(error) = ended {
+        if let Err(error) = attend(connection, &requests, idle_max, draining).await {
             tracing::debug!(client = %peer, "connection ended: {error}");
         }
         drop(permit);
     });
+}
+
+/// Drives a connection to its end, which comes when it wants, when it is idle for long, or with the node's.
+///
+/// hyper's own limits leave gaps: nothing runs before it knows the version, so whoever says nothing, or `PRI`, would
+/// stay for ever; and on HTTP/2 whoever answers pings would.
+async fn attend<C: GracefulConnection>(
+    connection: C,
+    requests: &InFlight,
+    idle_max: Duration,
+    mut draining: watch::Receiver<()>,
+) -> Result<(), C::Error> {
+    let mut connection = pin!(connection);
+    let is_idle = tokio::select! {
+        ended = connection.as_mut() => return ended,
+        () = requests.idle(idle_max) => true,
+        _ = draining.changed() => false,
+    };
+    if is_idle && !requests.has_begun() {
+        return Ok(());
+    }
+    connection.as_mut().graceful_shutdown();
+    if !is_idle {
+        // The node's drain limit is the limit.
+        return connection.await;
+    }
+    timeout(LINGER_MAX, connection).await.unwrap_or(Ok(()))
 }

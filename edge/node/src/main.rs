@@ -10,6 +10,7 @@ mod cli;
 mod error_response;
 mod health;
 mod histogram;
+mod in_flight;
 mod metrics;
 mod replication;
 mod request_head;
