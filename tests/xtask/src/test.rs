@@ -241,7 +241,8 @@ impl Run<'_> {
 
     fn surroundings(&self, command: &mut Command) -> Result<()> {
         let workspace = &self.context.workspace;
-        let program = std::env::current_exe().context("find this program")?;
+        // Not the running program: building everything may just have replaced its file.
+        let program = workspace.programs(false).join("xtask");
         command
             .env("VITRINE_ROOT", workspace.root())
             .env("VITRINE_BIN_DIR", workspace.programs(false))
