@@ -21,6 +21,9 @@ pub struct Limits {
     pub memory_bytes_max: usize,
     /// Entries in the tables of one instance. Default 100 000: function tables of large guests have some thousand.
     pub table_entries_max: usize,
+    /// Things that one instance may hold in the node at once: open stores, statements, requests, header lists. Default
+    /// 10 000, where a request takes some ten; beyond it the instance traps: 500.
+    pub resources_max: usize,
     /// Instances of one component (per chain of middleware). Default 64: at 128 MiB each 8 GiB in the worst case.
     pub instances_max: usize,
     /// Requests that wait for an instance of one component. Default 128; beyond it the answer is 503.
@@ -63,6 +66,7 @@ impl Default for Limits {
             tick: Duration::from_millis(5),
             memory_bytes_max: 128 * MIB,
             table_entries_max: 100_000,
+            resources_max: 10_000,
             instances_max: 64,
             queue_max: 128,
             queue_timeout: Duration::from_secs(1),

@@ -56,7 +56,7 @@ fn host(blueprint: &Blueprint, passage: &Passage, meter: &Arc<Meter>) -> wasmtim
     Ok(Host {
         wasi: wasi(blueprint)?,
         http: WasiHttpCtx::new(),
-        table: ResourceTable::new(),
+        table: resources(blueprint.limits.resources_max),
         outbound: Outbound::new(
             blueprint.grants.allowed_outbound_hosts.clone(),
             blueprint.client.clone(),
@@ -69,6 +69,13 @@ fn host(blueprint: &Blueprint, passage: &Passage, meter: &Arc<Meter>) -> wasmtim
         memory_bytes_max: blueprint.limits.memory_bytes_max,
         table_entries_max: blueprint.limits.table_entries_max,
     })
+}
+
+/// What the guest holds in the node takes the node's memory, which no limit of the guest's own memory counts.
+fn resources(entries_max: usize) -> ResourceTable {
+    let mut table = ResourceTable::new();
+    table.set_max_capacity(entries_max);
+    table
 }
 
 /// Clocks and randomness for all; files and environment as granted; no sockets.
@@ -164,5 +171,20 @@ impl tokio::io::AsyncWrite for GuestLines {
     ) -> task::Poll<io::Result<()>> {
         self.flush_line();
         task::Poll::Ready(Ok(()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_guest_holds_as_many_resources_as_it_may_and_then_none_more() {
+        let mut table = resources(2);
+        let first = table.push(1).expect("has room");
+        assert!(table.push(2).is_ok());
+        assert!(table.push(3).is_err());
+        assert!(table.delete(first).is_ok());
+        assert!(table.push(3).is_ok());
     }
 }
