@@ -138,6 +138,7 @@ pub(crate) struct Pipe {
 }
 
 /// Whoever read is gone.
+#[derive(Debug, PartialEq, Eq)]
 pub(crate) struct ReaderGone;
 
 impl Pipe {
@@ -161,6 +162,11 @@ impl Pipe {
             },
         };
         self.pieces.send(Piece::Frame(frame, place)).map_err(|_| ReaderGone)
+    }
+
+    /// Ends when whoever read is gone.
+    pub(crate) async fn reader_gone(&self) {
+        self.pieces.closed().await;
     }
 
     /// Says that the body is whole.

@@ -11,6 +11,7 @@ use std::{
     pin::{Pin, pin},
     sync::{Arc, Mutex, PoisonError, atomic::Ordering::Relaxed},
     task::{Context, Poll},
+    time::Duration,
 };
 
 use http_body::Body as _;
@@ -28,7 +29,7 @@ use wasmtime_wasi_http::p3::{
 use self::instance::Instance;
 use crate::{
     Body, InvokeError,
-    body::{Parking, Pipe},
+    body::{Parking, Pipe, ReaderGone},
     host::{Host, Passage},
     meter::Meter,
     outbound::Inbound,
@@ -120,6 +121,7 @@ async fn serve_one(pool: &Pool, instance: &mut Instance, job: Job) -> (OwnedSema
             }
             return (permit, Fate::Reusable);
         }
+        Ok(Served::Abandoned) => InvokeError::Cancelled { component: pool.component() },
         Err(error) => error,
     };
     match waiting.take() {
@@ -181,6 +183,8 @@ enum Served {
     Answered,
     /// With an error code instead.
     Refused(ErrorCode),
+    /// Not at all: its reader left, and it went on.
+    Abandoned,
 }
 
 fn classify(component: String, fault: &wasmtime::Error, meter: &Meter) -> InvokeError {
@@ -228,37 +232,82 @@ async fn serve(
         wasmtime::Result::<_>::Ok((access.get().table.push(request)?, sent))
     })?;
     let answer = service.wasi_http_handler().call_handle(accessor, request).await?;
-    let served = match answer {
+    let mut done = pin!(poll_fn(|cx| accessor.poll_no_interesting_tasks(cx)));
+    match answer {
         Ok(response) => {
             let response = accessor.with(|mut access| {
                 let response = access.get().table.delete(response)?;
                 response.into_http(&mut access, sent)
             })?;
-            pass_on(response, waiting, parking).await;
-            Served::Answered
+            if pass_on(response, waiting, parking).await == Err(ReaderGone)
+                && timeout(FAREWELL_MAX, done.as_mut()).await.is_err()
+            {
+                return Ok(Served::Abandoned);
+            }
+            done.await;
+            Ok(Served::Answered)
         }
-        Err(code) => Served::Refused(code),
-    };
-    poll_fn(|cx| accessor.poll_no_interesting_tasks(cx)).await;
-    Ok(served)
+        Err(code) => {
+            done.await;
+            Ok(Served::Refused(code))
+        }
+    }
 }
 
+/// How long a guest may go on when its reader has left: 1 s. Whoever asked for the head alone leaves too, and an
+/// instance that notices is as good as before.
+const FAREWELL_MAX: Duration = Duration::from_secs(1);
+
 /// Sends the head to whoever waits and then the body, as fast as it is read or has room to wait.
-async fn pass_on(response: http::Response<Body>, waiting: &Waiting, parking: &Parking) {
+async fn pass_on(
+    response: http::Response<Body>,
+    waiting: &Waiting,
+    parking: &Parking,
+) -> Result<(), ReaderGone> {
     let (parts, mut body) = response.into_parts();
     let is_ended = body.is_end_stream();
     let (pipe, piped) = Pipe::new(parking.clone(), body.size_hint(), is_ended);
     let head = http::Response::from_parts(parts, piped.boxed_unsync());
-    let Some(reply) = waiting.take() else { return };
-    if reply.send(Ok(head)).is_err() || is_ended {
-        return;
+    let Some(reply) = waiting.take() else { return Err(ReaderGone) };
+    reply.send(Ok(head)).map_err(|_| ReaderGone)?;
+    if is_ended {
+        return Ok(());
     }
-    while let Some(frame) = body.frame().await {
-        // Without the end the reader sees that the body is not whole.
-        let Ok(frame) = frame else { return };
-        if pipe.send(frame).await.is_err() {
-            return;
+    loop {
+        // The guest may wait for long before it writes, and would only then hear of it.
+        let frame = tokio::select! {
+            biased;
+            frame = body.frame() => frame,
+            () = pipe.reader_gone() => return Err(ReaderGone),
+        };
+        match frame {
+            Some(Ok(frame)) => pipe.send(frame).await?,
+            // Without the end the reader sees that the body is not whole.
+            Some(Err(_)) => return Ok(()),
+            None => break,
         }
     }
     pipe.end();
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use http_body_util::StreamBody;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_reader_that_leaves_is_noticed_while_the_guest_writes_nothing() {
+        let silent =
+            futures::stream::pending::<Result<http_body::Frame<bytes::Bytes>, ErrorCode>>();
+        let silent = StreamBody::new(silent).map_err(Into::into).boxed_unsync();
+        let (reply, answer) = oneshot::channel();
+        let waiting = Waiting(Arc::new(Mutex::new(Some(reply))));
+        let parking = Parking::new(0);
+        let passing = pass_on(http::Response::new(silent), &waiting, &parking);
+        let leaving = async { drop(answer.await) };
+        let (passed, ()) = tokio::join!(passing, leaving);
+        assert_eq!(passed, Err(ReaderGone));
+    }
 }
