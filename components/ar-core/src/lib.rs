@@ -3,7 +3,7 @@
 //! Layer: core (L2). Pure but for the `Sql` and `Variables` ports; a decision reads headers and nothing else.
 //! Not here: the model's bytes (`files-core`); they are never negotiated, as the native viewers fetch them with
 //! other headers than the browser's.
-//! Start at [`handle`]; [`device::decide`] chooses, [`links`] writes.
+//! Start at [`fn@handle`]; [`device::decide`] chooses, [`links`] writes.
 #![warn(
     missing_docs,
     clippy::arithmetic_side_effects,

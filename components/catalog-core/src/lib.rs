@@ -2,7 +2,7 @@
 //!
 //! Layer: core (L2). Pure but for the `Sql` port; no clock, no host.
 //! Not here: AR manifests (`ar-core`), exact stock and anything personal (`shop-api` → origin).
-//! Start at [`handle`]; a request becomes a [`route::Route`], a statement of [`sql`], and rows become an answer.
+//! Start at [`fn@handle`]; a request becomes a [`route::Route`], a statement of [`sql`], and rows become an answer.
 #![warn(
     missing_docs,
     clippy::arithmetic_side_effects,

@@ -2,7 +2,7 @@
 //!
 //! Layer: core (L2). No file system: the shell lends one as [`Disk`].
 //! Not here: caching on the node (`edge/cdn`), what the storefront shows (`assets/storefront`).
-//! Start at [`handle`]; [`route`] maps addresses, [`conditional`] and [`range`] are RFC 9110's sections 13 and 14.
+//! Start at [`fn@handle`]; [`route`] maps addresses, [`conditional`] and [`range`] are RFC 9110's sections 13 and 14.
 #![warn(
     missing_docs,
     clippy::arithmetic_side_effects,
