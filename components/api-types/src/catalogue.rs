@@ -7,7 +7,6 @@ use serde::{Deserialize, Serialize};
 
 /// One page of a list. `next_cursor` is absent on the last page.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Page<T> {
     /// The items, in the order asked for.
     pub items: Vec<T>,

@@ -13,7 +13,6 @@ pub const TYPE_PREFIX: &str = "https://vitrine.dev/problems/";
 
 /// One wrong field of a request that could be read.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct FieldError {
     /// Where: a JSON pointer into the body (RFC 6901), or the name of a query parameter.
     pub pointer: String,
@@ -25,7 +24,6 @@ pub struct FieldError {
 
 /// A failure as its asker sees it. 5xx problems never carry a detail.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Problem {
     /// URI of the kind of failure: [`TYPE_PREFIX`] and a code such as `out-of-stock`.
     #[serde(rename = "type")]
