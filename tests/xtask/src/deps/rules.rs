@@ -75,6 +75,9 @@ const SHARED_CORES: [(&str, &str); 2] = [
     ("origin-http", "origin-client"),
 ];
 
+/// The edge application on workerd: a program of `edge/` over the pure crates of `components/`.
+const WORKER: &str = "edge-worker";
+
 /// Says what is wrong with an import, or nothing.
 pub(crate) fn judge(from: &Package, import: &Import<'_>, is_dev: bool) -> Option<String> {
     match import {
@@ -114,6 +117,8 @@ fn is_downwards(from: &Package, to: &Package) -> bool {
         (Layer::Core, Layer::Core) => SHARED_CORES.contains(&pair),
         (Layer::Adapter, Layer::Adapter) => SIDEWAYS.contains(&pair),
         (Layer::Shell, Layer::Adapter) => to.name == "spin-ports",
+        // The Worker stands where the components' shells stand: no runtime of ours is below it.
+        (Layer::Binary, Layer::Ports | Layer::Core) if from.name == WORKER => true,
         (Layer::Binary, _) => same_side && to.layer != Layer::Dev,
         (
             Layer::Words | Layer::Ports,
@@ -176,7 +181,11 @@ const GUARDED: [(&[&str], Who, &str); 8] = [
         Who::SpinGuests,
         "only `spin-ports` and the component shells know the SDK",
     ),
-    (&["worker", "wasm-bindgen*"], Who::Named(&["worker"]), "only the Worker knows workerd"),
+    (
+        &["worker", "wasm-bindgen*", "js-sys", "web-sys"],
+        Who::Named(&["edge-worker"]),
+        "only the Worker knows workerd",
+    ),
     (
         &["tokio*"],
         Who::NativeAdapters,
@@ -280,6 +289,8 @@ mod tests {
             ("origin adapter origin-http", "components core origin-client", true),
             (node, "edge adapter runtime", true),
             (node, domain, true),
+            ("edge binary edge-worker", gateway_core, true),
+            ("edge binary edge-worker", ports, true),
             ("tests dev harness", node, true),
             (domain, ports, false),
             (ports, gateway_core, false),
@@ -288,6 +299,8 @@ mod tests {
             (app, "components core catalog-core", false),
             (store, "edge adapter replica", false),
             (node, gateway_core, false),
+            ("edge binary edge-worker", "components adapter spin-ports", false),
+            ("edge binary edge-worker", gateway, false),
             (app, "tests dev harness", false),
             (store, "origin binary server", false),
             (gateway, store, false),
@@ -319,6 +332,9 @@ mod tests {
             ("components core ar-core", "serde_json", false),
             ("components words api-types", "serde_json", true),
             ("components core ar-core", "http", true),
+            ("edge binary edge-worker", "worker", true),
+            ("edge binary edge-worker", "web-sys", true),
+            ("components core ar-core", "worker", false),
         ] {
             let verdict = judge(&package(from), &Import::Outside(name), false);
             assert_eq!(verdict.is_none(), allowed, "{from} → {name}: {verdict:?}");
