@@ -1,13 +1,14 @@
 //! Ports in memory, for tests: each can be told to fail, and records what was asked.
 
 use std::cell::{Cell, RefCell};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
 
 use crate::{
     Clock, CounterError, Counters, Duration, Entropy, HttpClient, HttpError, KeyValue,
-    KeyValueError, Request, Response, Timestamp, VariableError, Variables,
+    KeyValueError, Request, Response, Sessions, SigningKey, SqlError, Timer, Timestamp,
+    VariableError, Variables,
 };
 
 /// A clock that stands still until it is moved.
@@ -30,6 +31,24 @@ impl FakeClock {
 impl Clock for FakeClock {
     fn now(&self) -> Timestamp {
         self.0.get()
+    }
+}
+
+/// Ends every wait at once, or none.
+#[derive(Debug, Default)]
+pub struct FakeTimer {
+    /// What was waited for, in order.
+    pub slept: RefCell<Vec<Duration>>,
+    /// When set, no wait ends: whatever races against one wins.
+    pub is_stopped: Cell<bool>,
+}
+
+impl Timer for FakeTimer {
+    async fn sleep(&self, duration: Duration) {
+        self.slept.borrow_mut().push(duration);
+        if self.is_stopped.get() {
+            core::future::pending::<()>().await;
+        }
     }
 }
 
@@ -93,6 +112,43 @@ impl Counters for FakeCounters {
         self.check()?;
         self.counts.borrow_mut().remove(key);
         Ok(())
+    }
+}
+
+/// Keys and ended sessions in memory; how often each was asked for is counted.
+#[derive(Debug, Default)]
+pub struct FakeSessions {
+    /// The published keys.
+    pub keys: RefCell<Vec<SigningKey>>,
+    /// The ended sessions.
+    pub revoked: RefCell<BTreeSet<String>>,
+    /// When set, every call fails.
+    pub is_down: Cell<bool>,
+    /// How often the keys were read.
+    pub key_reads: Cell<u32>,
+    /// How often a session was looked up.
+    pub revocation_reads: Cell<u32>,
+}
+
+impl FakeSessions {
+    fn check(&self, reads: &Cell<u32>) -> Result<(), SqlError> {
+        if self.is_down.get() {
+            return Err(SqlError::NotReady);
+        }
+        reads.set(reads.get().saturating_add(1));
+        Ok(())
+    }
+}
+
+impl Sessions for FakeSessions {
+    async fn signing_keys(&self) -> Result<Vec<SigningKey>, SqlError> {
+        self.check(&self.key_reads)?;
+        Ok(self.keys.borrow().clone())
+    }
+
+    async fn is_revoked(&self, session: &str) -> Result<bool, SqlError> {
+        self.check(&self.revocation_reads)?;
+        Ok(self.revoked.borrow().contains(session))
     }
 }
 

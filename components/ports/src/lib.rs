@@ -22,7 +22,12 @@ use bytes::Bytes;
 use domain::Timestamp;
 use http::{Request, Response};
 
+mod counters;
 pub mod fakes;
+pub mod sessions;
+
+pub use counters::{CounterError, Counters, Taken};
+pub use sessions::{Sessions, SigningKey};
 
 /// A value in a statement's parameters or in a row.
 #[derive(Debug, Clone, PartialEq)]
@@ -72,21 +77,6 @@ pub enum SqlError {
 pub trait Sql {
     /// Runs one statement with bound parameters.
     async fn query(&self, statement: &str, parameters: &[SqlValue]) -> Result<Rows, SqlError>;
-}
-
-/// Why a counter could not be moved.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("counter: {0}")]
-pub struct CounterError(pub String);
-
-/// Exact counters near the shopper, for rate limits. Scope: one node, or as wide as the host's store.
-pub trait Counters {
-    /// Adds `delta` and returns the new value; an absent counter starts at zero.
-    async fn increment(&self, key: &str, delta: u32) -> Result<u64, CounterError>;
-    /// Reads a counter; absent is zero.
-    async fn count(&self, key: &str) -> Result<u64, CounterError>;
-    /// Drops a counter that no window needs any more.
-    async fn forget(&self, key: &str) -> Result<(), CounterError>;
 }
 
 /// Why a key-value call failed.

@@ -16,6 +16,7 @@ pub mod key_value;
 #[cfg(feature = "middleware")]
 pub mod middleware;
 pub mod serve;
+mod sessions;
 pub mod sql;
 pub mod wire;
 
