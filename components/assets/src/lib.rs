@@ -19,7 +19,8 @@ const BODY_BYTES_MAX: usize = 1_024;
 #[http_service]
 async fn handle(request: IncomingRequest) -> Result<OutgoingResponse, ErrorCode> {
     serve::serve(request, BODY_BYTES_MAX, |request| async move {
-        let response = files_core::handle(&Mounts, &request);
+        let response = files_core::handle(&Mounts, &request).await;
+        let response = files_core::load(&Mounts, response).await;
         if let Some(Fault(why)) = response.extensions().get() {
             report(why);
         }
@@ -32,14 +33,17 @@ async fn handle(request: IncomingRequest) -> Result<OutgoingResponse, ErrorCode>
 struct Mounts;
 
 impl Disk for Mounts {
-    fn facts(&self, location: &str) -> Option<Facts> {
-        let metadata = std::fs::metadata(location).ok().filter(std::fs::Metadata::is_file)?;
-        let since = metadata.modified().ok().and_then(|at| at.duration_since(UNIX_EPOCH).ok());
-        let modified = since.map(|since| Timestamp::from_unix_ms(0).after(since));
-        Some(Facts { length: metadata.len(), modified })
+    async fn facts(&self, location: &str) -> Result<Option<Facts>, String> {
+        // Whatever cannot be looked at is not there: a folder that is not mounted has no files.
+        let metadata = std::fs::metadata(location).ok().filter(std::fs::Metadata::is_file);
+        Ok(metadata.map(|metadata| {
+            let since = metadata.modified().ok().and_then(|at| at.duration_since(UNIX_EPOCH).ok());
+            let modified = since.map(|since| Timestamp::from_unix_ms(0).after(since));
+            Facts { length: metadata.len(), modified }
+        }))
     }
 
-    fn read(&self, location: &str, start: u64, length: u64) -> Result<Bytes, String> {
+    async fn read(&self, location: &str, start: u64, length: u64) -> Result<Bytes, String> {
         read(location, start, length)
             .map(Bytes::from)
             .map_err(|error| format!("{location}: {error}"))

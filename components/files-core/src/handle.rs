@@ -27,16 +27,35 @@ pub struct Facts {
     pub modified: Option<Timestamp>,
 }
 
-/// A file system to read from; the paths it is given are made by [`Route`].
+/// Files to read from: a file system, or a store of objects. The paths it is given are made by [`Route`].
 pub trait Disk {
-    /// Looks at a regular file; `None` when there is none.
-    fn facts(&self, location: &str) -> Option<Facts>;
+    /// Looks at a regular file; `Ok(None)` when there is none.
+    ///
+    /// # Errors
+    /// A text for the log, when nobody can tell.
+    async fn facts(&self, location: &str) -> Result<Option<Facts>, String>;
 
     /// Reads `length` bytes from `start`.
     ///
     /// # Errors
     /// A text for the log, for instance when the file is gone or shorter by now.
-    fn read(&self, location: &str, start: u64, length: u64) -> Result<Bytes, String>;
+    async fn read(&self, location: &str, start: u64, length: u64) -> Result<Bytes, String>;
+}
+
+/// The body of an answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Content {
+    /// These bytes.
+    Bytes(Bytes),
+    /// Bytes of a file that nobody has read yet: the shell sends them as its host does best, or asks [`load`].
+    Part {
+        /// Where the [`Disk`] has the file.
+        location: String,
+        /// The first byte, from 0.
+        start: u64,
+        /// How many, from 1 to [`FILE_BYTES_MAX`].
+        length: u64,
+    },
 }
 
 /// Why an answer is a 500, for the shell's log. Rides in the response's extensions; never sent.
@@ -44,39 +63,64 @@ pub trait Disk {
 pub struct Fault(pub String);
 
 /// Answers a request for a file or a page. `HEAD` gets the head of what `GET` gets.
-#[must_use]
-pub fn handle<D: Disk>(disk: &D, request: &Request<Bytes>) -> Response<Bytes> {
+pub async fn handle<D: Disk, B>(disk: &D, request: &Request<B>) -> Response<Content> {
     let is_head = request.method() == Method::HEAD;
     let mut response = if is_head || request.method() == Method::GET {
-        answer(disk, request, is_head)
+        answer(disk, request.uri().path(), request.headers(), is_head).await
     } else {
         let mut response = Problem::of(ErrorKind::MethodNotAllowed).into_response();
         response.headers_mut().insert(header::ALLOW, HeaderValue::from_static("GET, HEAD"));
-        response
+        response.map(Content::Bytes)
     };
-    let headers = response.headers_mut();
-    headers.insert(CACHE, HeaderValue::from_static("static"));
-    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    mark(&mut response);
     if is_head {
-        *response.body_mut() = Bytes::new();
+        *response.body_mut() = Content::Bytes(Bytes::new());
     }
     response
 }
 
-fn answer<D: Disk>(disk: &D, request: &Request<Bytes>, is_head: bool) -> Response<Bytes> {
-    let headers = request.headers();
-    let found = match Route::of(request.uri().path()) {
-        Route::File(file) => send(disk, &file, headers, is_head),
-        Route::Page => match send(disk, &Route::shell(), headers, is_head) {
-            Ok(None) => return not_built(),
+/// Reads what an answer of [`handle`] left unread. A file that cannot be read is a fault of ours.
+pub async fn load<D: Disk>(disk: &D, response: Response<Content>) -> Response<Bytes> {
+    let (head, content) = response.into_parts();
+    let read = match content {
+        Content::Bytes(bytes) => Ok(bytes),
+        Content::Part { location, start, length } => disk.read(&location, start, length).await,
+    };
+    match read {
+        Ok(bytes) => Response::from_parts(head, bytes),
+        Err(why) => {
+            let mut response = fault(why);
+            mark(&mut response);
+            response
+        }
+    }
+}
+
+/// Puts on what every answer has.
+fn mark<B>(response: &mut Response<B>) {
+    let headers = response.headers_mut();
+    headers.insert(CACHE, HeaderValue::from_static("static"));
+    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+}
+
+async fn answer<D: Disk>(
+    disk: &D,
+    path: &str,
+    headers: &HeaderMap,
+    is_head: bool,
+) -> Response<Content> {
+    let found = match Route::of(path) {
+        Route::File(file) => send(disk, &file, headers, is_head).await,
+        Route::Page => match send(disk, &Route::shell(), headers, is_head).await {
+            Ok(None) => return not_built().map(Content::Bytes),
             sent => sent,
         },
         Route::Unknown => Ok(None),
     };
     match found {
         Ok(Some(response)) => response,
-        Ok(None) => not_found(disk, headers),
-        Err(why) => fault(why),
+        Ok(None) => not_found(disk, headers).await,
+        Err(why) => fault(why).map(Content::Bytes),
     }
 }
 
@@ -94,18 +138,18 @@ fn not_built() -> Response<Bytes> {
 }
 
 /// A browser that navigates gets the storefront, which shows its own "not found"; everyone else a problem.
-fn not_found<D: Disk>(disk: &D, headers: &HeaderMap) -> Response<Bytes> {
+async fn not_found<D: Disk>(disk: &D, headers: &HeaderMap) -> Response<Content> {
     let wants_page = headers
         .get(header::ACCEPT)
         .and_then(|accept| accept.to_str().ok())
         .is_some_and(|accept| accept.contains("text/html"));
     let shell = if wants_page {
-        send(disk, &Route::shell(), &HeaderMap::new(), false).ok().flatten()
+        send(disk, &Route::shell(), &HeaderMap::new(), false).await.ok().flatten()
     } else {
         None
     };
     let Some(mut response) = shell else {
-        return Problem::of(ErrorKind::NotFound).into_response();
+        return Problem::of(ErrorKind::NotFound).into_response().map(Content::Bytes);
     };
     *response.status_mut() = StatusCode::NOT_FOUND;
     let headers = response.headers_mut();
@@ -123,43 +167,42 @@ struct Variant {
     facts: Facts,
 }
 
-fn send<D: Disk>(
+async fn send<D: Disk>(
     disk: &D,
     file: &File,
     headers: &HeaderMap,
     is_head: bool,
-) -> Result<Option<Response<Bytes>>, String> {
-    let Some(variant) = choose(disk, file, headers) else { return Ok(None) };
+) -> Result<Option<Response<Content>>, String> {
+    let Some(variant) = choose(disk, file, headers).await? else { return Ok(None) };
     let facts = variant.facts;
     if facts.length > FILE_BYTES_MAX {
         return Err(format!("{} has {} bytes", variant.location, facts.length));
     }
     // A file that may change is tagged by its bytes, so they are read before anything is decided.
-    let (etag, content) = match file.freshness {
+    let (etag, bytes) = match file.freshness {
         Freshness::Immutable => (tag_of_name(file, &variant), None),
         Freshness::Revalidate => {
-            let content = disk.read(&variant.location, 0, facts.length)?;
-            (validator::entity_tag(&content), Some(content))
+            let bytes = disk.read(&variant.location, 0, facts.length).await?;
+            (validator::entity_tag(&bytes), Some(bytes))
         }
     };
     let version = Version { etag, modified: facts.modified, length: facts.length };
     let outcome = conditional::decide(headers, &version, is_head);
-    let read = |start: u64, length: u64| match &content {
-        _ if is_head => Ok(Bytes::new()),
-        Some(content) => Ok(slice(content, start, length)),
-        None => disk.read(&variant.location, start, length),
-    };
+    let content = |start, length| content(&variant.location, bytes.as_ref(), start, length);
     let (status, body, length) = match outcome {
         Outcome::Failed => {
-            return Ok(Some(Problem::of(ErrorKind::PreconditionFailed).into_response()));
+            let response = Problem::of(ErrorKind::PreconditionFailed).into_response();
+            return Ok(Some(response.map(Content::Bytes)));
         }
-        Outcome::NotModified => (StatusCode::NOT_MODIFIED, Bytes::new(), None),
-        Outcome::Send(Part::Whole) => (StatusCode::OK, read(0, facts.length)?, Some(facts.length)),
+        Outcome::NotModified => (StatusCode::NOT_MODIFIED, Content::Bytes(Bytes::new()), None),
+        Outcome::Send(Part::Whole) => {
+            (StatusCode::OK, content(0, facts.length), Some(facts.length))
+        }
         Outcome::Send(Part::Bytes { start, length }) => {
-            (StatusCode::PARTIAL_CONTENT, read(start, length)?, Some(length))
+            (StatusCode::PARTIAL_CONTENT, content(start, length), Some(length))
         }
         Outcome::Send(Part::Unsatisfiable) => {
-            return Ok(Some(unsatisfiable(facts.length)));
+            return Ok(Some(unsatisfiable(facts.length).map(Content::Bytes)));
         }
     };
     let mut response = Response::new(body);
@@ -176,22 +219,36 @@ fn send<D: Disk>(
     Ok(Some(response))
 }
 
+/// What is sent of a file: of its bytes where they were read, otherwise a note where to find them.
+fn content(location: &str, bytes: Option<&Bytes>, start: u64, length: u64) -> Content {
+    match bytes {
+        Some(bytes) => Content::Bytes(slice(bytes, start, length)),
+        None if length == 0 => Content::Bytes(Bytes::new()),
+        None => Content::Part { location: location.to_owned(), start, length },
+    }
+}
+
 /// Looks for the best variant that the asker understands and that is there.
-fn choose<D: Disk>(disk: &D, file: &File, headers: &HeaderMap) -> Option<Variant> {
+async fn choose<D: Disk>(
+    disk: &D,
+    file: &File,
+    headers: &HeaderMap,
+) -> Result<Option<Variant>, String> {
     let location = file.location();
     if media_type::is_text(file.extension()) {
         let accepted = headers.get(header::ACCEPT_ENCODING).and_then(|value| value.to_str().ok());
         for (encoding, suffix) in [("br", ".br"), ("gzip", ".gz")] {
             if accepted.is_some_and(|list| accepts(list, encoding)) {
                 let sibling = format!("{location}{suffix}");
-                if let Some(facts) = disk.facts(&sibling) {
-                    return Some(Variant { location: sibling, encoding: Some(encoding), facts });
+                if let Some(facts) = disk.facts(&sibling).await? {
+                    let encoding = Some(encoding);
+                    return Ok(Some(Variant { location: sibling, encoding, facts }));
                 }
             }
         }
     }
-    let facts = disk.facts(&location)?;
-    Some(Variant { location, encoding: None, facts })
+    let facts = disk.facts(&location).await?;
+    Ok(facts.map(|facts| Variant { location, encoding: None, facts }))
 }
 
 fn accepts(list: &str, encoding: &str) -> bool {

@@ -1,6 +1,6 @@
 //! Answers static files: which file an address means, what a conditional or partial request gets of it.
 //!
-//! Layer: core (L2). No file system: the shell lends one as [`Disk`].
+//! Layer: core (L2). No file system: the shell lends one as [`Disk`], and sends what was not read here.
 //! Not here: caching on the node (`edge/cdn`), what the storefront shows (`assets/storefront`).
 //! Start at [`fn@handle`]; [`route`] maps addresses, [`conditional`] and [`range`] are RFC 9110's sections 13 and 14.
 #![warn(
@@ -13,6 +13,7 @@
     clippy::expect_used,
     clippy::panic
 )]
+#![expect(async_fn_in_trait, reason = "static dispatch; Worker futures are not Send")]
 
 pub mod conditional;
 pub mod date;
@@ -21,4 +22,4 @@ pub mod media_type;
 pub mod range;
 pub mod route;
 
-pub use handle::{Disk, FILE_BYTES_MAX, Facts, Fault, handle};
+pub use handle::{Content, Disk, FILE_BYTES_MAX, Facts, Fault, handle, load};

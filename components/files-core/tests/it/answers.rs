@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use bytes::Bytes;
 use domain::Timestamp;
-use files_core::{Disk, FILE_BYTES_MAX, Facts, Fault, handle};
+use files_core::{Content, Disk, FILE_BYTES_MAX, Facts, Fault, handle, load};
+use futures::executor::block_on;
 use http::{Request, Response, header};
 
 const GLB: &str = "/m/0123456789abcdef0123456789abcdef.glb";
@@ -43,28 +44,32 @@ impl Memory {
     }
 
     fn ask(&self, method: &str, path: &str, headers: &[(&str, &str)]) -> Response<Bytes> {
+        block_on(load(self, self.unread(method, path, headers)))
+    }
+
+    fn unread(&self, method: &str, path: &str, headers: &[(&str, &str)]) -> Response<Content> {
         let mut request = Request::builder().method(method).uri(path);
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
-        handle(self, &request.body(Bytes::new()).unwrap())
+        block_on(handle(self, &request.body(()).unwrap()))
     }
 }
 
 impl Disk for Memory {
-    fn facts(&self, location: &str) -> Option<Facts> {
-        let length = u64::try_from(self.0.get(location)?.len()).unwrap();
-        // A name with a size in it stands for a file of that size.
-        Some(Facts { length, modified: Some(Timestamp::from_unix_ms(1_795_348_800_500)) })
+    async fn facts(&self, location: &str) -> Result<Option<Facts>, String> {
+        let Some(content) = self.0.get(location) else { return Ok(None) };
+        let length = u64::try_from(content.len()).unwrap();
+        Ok(Some(Facts { length, modified: Some(Timestamp::from_unix_ms(1_795_348_800_500)) }))
     }
 
-    fn read(&self, location: &str, start: u64, length: u64) -> Result<Bytes, String> {
+    async fn read(&self, location: &str, start: u64, length: u64) -> Result<Bytes, String> {
         let (start, length) = (usize::try_from(start).unwrap(), usize::try_from(length).unwrap());
         Ok(self.0.get(location).ok_or("gone")?.slice(start..start + length))
     }
 }
 
-fn text<'a>(response: &'a Response<Bytes>, name: &str) -> &'a str {
+fn text<'a, B>(response: &'a Response<B>, name: &str) -> &'a str {
     response.headers().get(name).map_or("", |value| value.to_str().unwrap())
 }
 
@@ -203,23 +208,61 @@ fn conditions_and_dates_work_on_files() {
     assert_eq!(shop.get(GLB, &[("if-match", "\"other\"")]).status(), 412);
 }
 
-/// A disk whose one file is larger than may be served.
-struct Huge;
+#[test]
+fn what_never_changes_is_left_to_the_shell_to_send() {
+    let shop = Memory::shop();
+    let location = "/media/0123456789abcdef0123456789abcdef.glb".to_owned();
+    for (method, path, headers, expected) in [
+        ("GET", GLB, &[][..], Some((location.clone(), 0, 14))),
+        ("GET", GLB, &[("range", "bytes=4-6")], Some((location, 4, 3))),
+        ("HEAD", GLB, &[], None),
+        ("GET", GLB, &[("range", "bytes=14-")], None),
+        ("GET", SHOP, &[], Some(("/storefront/assets/shop-ABCD2345.js".to_owned(), 0, 13))),
+        ("GET", "/", &[], None),
+        ("GET", "/nope", &[], None),
+    ] {
+        let part = match shop.unread(method, path, headers).into_body() {
+            Content::Bytes(_) => None,
+            Content::Part { location, start, length } => Some((location, start, length)),
+        };
+        assert_eq!(part, expected, "{method} {path} {headers:?}");
+    }
+}
 
-impl Disk for Huge {
-    fn facts(&self, _: &str) -> Option<Facts> {
-        Some(Facts { length: FILE_BYTES_MAX + 1, modified: None })
+/// A disk whose one file has this length and cannot be read.
+struct Unreadable(Result<u64, &'static str>);
+
+impl Disk for Unreadable {
+    async fn facts(&self, _: &str) -> Result<Option<Facts>, String> {
+        Ok(Some(Facts { length: self.0?, modified: None }))
     }
 
-    fn read(&self, _: &str, _: u64, _: u64) -> Result<Bytes, String> {
-        Err("must not be read".to_owned())
+    async fn read(&self, _: &str, _: u64, _: u64) -> Result<Bytes, String> {
+        Err("gone".to_owned())
     }
 }
 
 #[test]
-fn a_file_over_the_limit_is_never_read() {
-    let response = handle(&Huge, &Request::get(GLB).body(Bytes::new()).unwrap());
-    assert_eq!(response.status(), 500);
-    let fault = response.extensions().get::<Fault>().unwrap();
-    assert!(fault.0.ends_with("has 10485761 bytes"), "{}", fault.0);
+fn a_file_that_is_too_large_or_cannot_be_read_is_a_fault_of_ours() {
+    for (disk, path, expected) in [
+        (Unreadable(Ok(FILE_BYTES_MAX + 1)), GLB, "has 10485761 bytes"),
+        (Unreadable(Ok(7)), GLB, "gone"),
+        (Unreadable(Ok(7)), "/", "gone"),
+        (Unreadable(Err("no answer")), GLB, "no answer"),
+    ] {
+        let request = Request::get(path).body(()).unwrap();
+        let response = block_on(async { load(&disk, handle(&disk, &request).await).await });
+        assert_eq!((response.status().as_u16(), text(&response, "vitrine-cache")), (500, "static"));
+        assert_eq!(text(&response, "content-type"), "application/problem+json");
+        let fault = response.extensions().get::<Fault>().unwrap();
+        assert!(fault.0.ends_with(expected), "{}", fault.0);
+    }
+}
+
+#[test]
+fn an_empty_file_needs_no_reading() {
+    let request = Request::get(GLB).body(()).unwrap();
+    let response = block_on(handle(&Unreadable(Ok(0)), &request));
+    assert_eq!((response.status().as_u16(), text(&response, "content-length")), (200, "0"));
+    assert_eq!(response.body(), &Content::Bytes(Bytes::new()));
 }
