@@ -11,7 +11,7 @@ use domain::{ErrorKind, RequestId, Timestamp};
 use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode, header};
 use origin_client::identity::{self, Identity, SignedRequest};
-use ports::{Clock, Counters, Entropy, Sql, Variables};
+use ports::{Clock, Counters, Entropy, Sessions, Variables};
 
 use crate::config::{self, Config};
 use crate::edits::{ResponseEdits, finish};
@@ -31,9 +31,9 @@ const CLIENT: HeaderName = HeaderName::from_static("x-vitrine-client");
 const IDENTITY: HeaderName = HeaderName::from_static(identity::HEADER);
 
 /// Everything that the gateway needs of its host.
-pub trait Ports: Sql + Counters + Clock + Entropy + Variables {}
+pub trait Ports: Sessions + Counters + Clock + Entropy + Variables {}
 
-impl<P: Sql + Counters + Clock + Entropy + Variables> Ports for P {}
+impl<P: Sessions + Counters + Clock + Entropy + Variables> Ports for P {}
 
 /// What one instance remembers between requests. Losing it costs time, nothing else.
 #[derive(Debug, Default)]

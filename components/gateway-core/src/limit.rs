@@ -30,7 +30,8 @@ const OPENED_MAX: usize = 8_192;
 /// Old counters that one request forgets at most.
 const FORGET_PER_REQUEST: usize = 4;
 
-/// Counters that this instance has started, oldest first: whoever opens a bucket drops it.
+/// Counters that this instance has started, oldest first: whoever opens a bucket drops it. Stays empty where the host
+/// does so by itself.
 #[derive(Debug, Default)]
 pub struct Opened(VecDeque<(i64, String)>);
 
@@ -63,28 +64,19 @@ pub async fn take<P: Counters>(
     forget_old(ports, opened, bucket).await;
     let limit = u64::from(quota.requests_max).saturating_mul(u64::from(scale));
     // Oldest first, the current bucket last.
-    let mut counts = Vec::new();
-    for age in (0..=BUCKETS_BEFORE).rev() {
-        let key = key(quota, who, bucket.saturating_sub(age));
-        counts.push(ports.count(&key).await?);
-    }
-    if sum(&counts) >= limit {
-        return Ok(judge(&counts, limit, false, now));
-    }
-    let key = key(quota, who, bucket);
-    let current = ports.increment(&key, 1).await?;
-    if let Some(last) = counts.last_mut() {
-        *last = current;
-    }
-    if current == 1 {
+    let keys: Vec<String> =
+        (0..=BUCKETS_BEFORE).rev().map(|age| key(quota, who, bucket.saturating_sub(age))).collect();
+    let taken = ports.take(&keys, limit).await?;
+    // Who is admitted as the first of its bucket has started the counter.
+    let is_new = taken.is_admitted && taken.counts.last() == Some(&1);
+    if let Some(key) = keys.into_iter().next_back().filter(|_| is_new && !ports.forgets_by_itself())
+    {
         let mut opened = opened.borrow_mut();
         if opened.0.len() < OPENED_MAX {
             opened.0.push_back((bucket, key));
         }
     }
-    // Increments are atomic: of those who raced here, exactly as many pass as there were places.
-    let is_admitted = sum(&counts) <= limit;
-    Ok(judge(&counts, limit, is_admitted, now))
+    Ok(judge(&taken.counts, limit, taken.is_admitted, now))
 }
 
 async fn forget_old<P: Counters>(ports: &P, opened: &RefCell<Opened>, bucket: i64) {

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use domain::{SessionId, Timestamp, UserId};
 use ed25519_dalek::VerifyingKey;
 use http::{HeaderMap, header};
-use ports::{Rows, Sql, SqlError, SqlValue};
+use ports::{Sessions, SigningKey, SqlError};
 use sha2::{Digest, Sha256};
 
 use crate::policy::Auth;
@@ -27,11 +27,6 @@ const UNREVOKED_KEPT: Duration = Duration::from_secs(1);
 
 /// Most verified tokens remembered: 1 024, about 150 KB. Verifying costs a few hundred microseconds in WebAssembly.
 const TOKENS_MAX: usize = 1_024;
-
-/// Most keys read: 32. Rotation needs three.
-const KEYS_QUERY: &str = "SELECT kid, jwk_json, expires_at_ms FROM signing_keys LIMIT 32";
-
-const REVOKED_QUERY: &str = "SELECT 1 FROM revocations WHERE session_id = ?1 LIMIT 1";
 
 /// Who calls, as far as it is proven.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -90,7 +85,7 @@ struct Proven {
 ///
 /// # Errors
 /// See [`AuthError`].
-pub async fn authenticate<P: Sql>(
+pub async fn authenticate<P: Sessions>(
     ports: &P,
     memory: &RefCell<Memory>,
     headers: &HeaderMap,
@@ -126,7 +121,7 @@ fn bearer(headers: &HeaderMap) -> Result<Option<&str>, AuthError> {
     if is_bearer { Ok(Some(token)) } else { Err(AuthError::Unusable) }
 }
 
-async fn account<P: Sql>(
+async fn account<P: Sessions>(
     ports: &P,
     memory: &RefCell<Memory>,
     token: &str,
@@ -145,7 +140,8 @@ async fn account<P: Sql>(
     };
     let Proven { user, session, .. } = proven;
     if now.since(proven.unrevoked_at) >= UNREVOKED_KEPT {
-        if is_revoked(ports, session).await? {
+        let is_revoked = ports.is_revoked(&session.to_string()).await;
+        if is_revoked.map_err(AuthError::Unavailable)? {
             memory.borrow_mut().tokens.remove(&digest);
             return Err(AuthError::Revoked);
         }
@@ -154,7 +150,7 @@ async fn account<P: Sql>(
     Ok(Caller::Account { user, session })
 }
 
-async fn prove<P: Sql>(
+async fn prove<P: Sessions>(
     ports: &P,
     memory: &RefCell<Memory>,
     token: &str,
@@ -170,7 +166,7 @@ async fn prove<P: Sql>(
 }
 
 /// Reads the keys when they are old, or when `wanted` is missing and the last reading is not quite new.
-async fn refresh_keys<P: Sql>(
+async fn refresh_keys<P: Sessions>(
     ports: &P,
     memory: &RefCell<Memory>,
     wanted: Option<&str>,
@@ -183,29 +179,19 @@ async fn refresh_keys<P: Sql>(
         memory.keys_read_at.is_none_or(|read_at| now.since(read_at) >= kept)
     };
     if is_needed {
-        let rows = ports.query(KEYS_QUERY, &[]).await.map_err(AuthError::Unavailable)?;
+        let keys = ports.signing_keys().await.map_err(AuthError::Unavailable)?;
         let mut memory = memory.borrow_mut();
-        memory.keys = read_keys(rows);
+        memory.keys = read_keys(keys);
         memory.keys_read_at = Some(now);
     }
     Ok(())
 }
 
-async fn is_revoked<P: Sql>(ports: &P, session: SessionId) -> Result<bool, AuthError> {
-    let parameters = [SqlValue::Text(session.to_string())];
-    let rows = ports.query(REVOKED_QUERY, &parameters).await.map_err(AuthError::Unavailable)?;
-    Ok(!rows.rows.is_empty())
-}
-
-/// A row that is not a usable key is left out: one bad row must not end every login.
-fn read_keys(rows: Rows) -> BTreeMap<String, (VerifyingKey, Timestamp)> {
-    rows.rows
-        .into_iter()
-        .filter_map(|row| match <[SqlValue; 3]>::try_from(row) {
-            Ok([SqlValue::Text(kid), SqlValue::Text(jwk), SqlValue::Integer(expires_at_ms)]) => {
-                Some((kid, (token::read_key(&jwk)?, Timestamp::from_unix_ms(expires_at_ms))))
-            }
-            _ => None,
+/// What is not a usable key is left out: one bad row must not end every login.
+fn read_keys(keys: Vec<SigningKey>) -> BTreeMap<String, (VerifyingKey, Timestamp)> {
+    keys.into_iter()
+        .filter_map(|SigningKey { kid, jwk_json, expires_at }| {
+            Some((kid, (token::read_key(&jwk_json)?, expires_at)))
         })
         .collect()
 }

@@ -1,12 +1,11 @@
 //! Whole requests: what is answered here, what goes on, and with which headers.
 
-use core::cell::Cell;
 use std::collections::BTreeMap;
 
 use futures::executor::block_on;
 use http::{HeaderValue, Request, Uri};
-use ports::fakes::{FakeClock, FakeCounters, FakeEntropy, FakeVariables};
-use ports::{CounterError, Rows, SqlError, SqlValue, VariableError};
+use ports::fakes::{FakeClock, FakeCounters, FakeEntropy, FakeSessions, FakeVariables};
+use ports::{CounterError, SigningKey, SqlError, VariableError};
 
 use super::*;
 use crate::token::tests::{HEADER, good_claims, jwk, now, sign as sign_token};
@@ -18,7 +17,7 @@ struct World {
     counters: FakeCounters,
     entropy: FakeEntropy,
     variables: FakeVariables,
-    is_sql_down: Cell<bool>,
+    sessions: FakeSessions,
     state: State,
 }
 
@@ -33,12 +32,16 @@ impl World {
         let all = defaults.into_iter().chain(variables);
         let variables: BTreeMap<String, String> =
             all.map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
+        let (kid, jwk_json) = ("k1".to_owned(), jwk(1, "k1"));
+        let expires_at = Timestamp::from_unix_ms(i64::MAX);
+        let sessions = FakeSessions::default();
+        sessions.keys.borrow_mut().push(SigningKey { kid, jwk_json, expires_at });
         Self {
             clock: FakeClock::at(now()),
             counters: FakeCounters::default(),
             entropy: FakeEntropy::default(),
             variables: FakeVariables(variables),
-            is_sql_down: Cell::new(false),
+            sessions,
             state: State::default(),
         }
     }
@@ -118,17 +121,13 @@ impl Counters for World {
     }
 }
 
-impl Sql for World {
-    async fn query(&self, statement: &str, _: &[SqlValue]) -> Result<Rows, SqlError> {
-        if self.is_sql_down.get() {
-            return Err(SqlError::NotReady);
-        }
-        let key = || {
-            let text = |text: &str| SqlValue::Text(text.to_owned());
-            vec![text("k1"), text(&jwk(1, "k1")), SqlValue::Integer(i64::MAX)]
-        };
-        let rows = if statement.contains("signing_keys") { vec![key()] } else { Vec::new() };
-        Ok(Rows { columns: Vec::new(), rows })
+impl Sessions for World {
+    async fn signing_keys(&self) -> Result<Vec<SigningKey>, SqlError> {
+        self.sessions.signing_keys().await
+    }
+
+    async fn is_revoked(&self, session: &str) -> Result<bool, SqlError> {
+        self.sessions.is_revoked(session).await
     }
 }
 
@@ -300,7 +299,7 @@ fn broken_counters_let_readers_in_and_keep_guessers_out() {
 #[test]
 fn without_the_copy_guests_still_shop_and_accounts_wait() {
     let world = World::new();
-    world.is_sql_down.set(true);
+    world.sessions.is_down.set(true);
     assert_eq!(world.outcome("POST", "/v1/carts", &[]), 0);
     assert_eq!(world.outcome("POST", "/v1/carts", &[("authorization", &bearer())]), 503);
 }

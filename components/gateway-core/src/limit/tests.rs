@@ -124,6 +124,49 @@ fn old_windows_are_forgotten() {
     }
 }
 
+/// A host whose counters end by themselves.
+struct Lasting(FakeCounters);
+
+impl Counters for Lasting {
+    async fn increment(&self, key: &str, delta: u32) -> Result<u64, CounterError> {
+        self.0.increment(key, delta).await
+    }
+
+    async fn count(&self, key: &str) -> Result<u64, CounterError> {
+        self.0.count(key).await
+    }
+
+    async fn forget(&self, key: &str) -> Result<(), CounterError> {
+        Err(CounterError(format!("{key} was to be forgotten")))
+    }
+
+    fn forgets_by_itself(&self) -> bool {
+        true
+    }
+}
+
+#[test]
+fn nothing_is_remembered_where_the_host_forgets() {
+    let (counters, opened) = (Lasting(FakeCounters::default()), RefCell::default());
+    for step in 0..20 {
+        let now = Timestamp::from_unix_ms(step * 15_000);
+        block_on(take(&counters, &opened, &QUOTA, 1, "a", now)).unwrap();
+        assert_eq!(opened.borrow().0.len(), 0);
+    }
+}
+
+#[test]
+fn refusals_open_nothing_to_forget() {
+    let limiter = Limiter::new();
+    // The whole limit is in the bucket before, one more in the current one: a race was lost there.
+    block_on(limiter.counters.increment("rate/test/a/0", 10)).unwrap();
+    block_on(limiter.counters.increment("rate/test/a/1", 1)).unwrap();
+    for _ in 0..100 {
+        assert!(!limiter.take("a", 15_000).is_admitted);
+    }
+    assert_eq!(limiter.opened.borrow().0.len(), 0);
+}
+
 #[test]
 fn races_for_the_last_place_have_one_winner() {
     let limiter = Limiter::new();

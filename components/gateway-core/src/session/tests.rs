@@ -1,53 +1,28 @@
 //! Callers of every kind, and what is remembered of them.
 
-use core::cell::Cell;
-
 use futures::executor::block_on;
 use http::HeaderValue;
+use ports::fakes::FakeSessions;
 
 use super::*;
 use crate::token::tests::{HEADER, NOW_S, claims_json, good_claims, jwk, now, sign};
 
-/// The replica's two tables, with a count of questions.
-struct Tables {
-    keys: RefCell<Vec<(String, String)>>,
-    revoked: Cell<bool>,
-    is_down: Cell<bool>,
-    key_reads: Cell<u32>,
-    revocation_reads: Cell<u32>,
+fn key(kid: &str, seed: u8) -> SigningKey {
+    let expires_at = Timestamp::from_unix_ms(i64::MAX);
+    SigningKey { kid: kid.to_owned(), jwk_json: jwk(seed, kid), expires_at }
 }
 
-impl Tables {
-    fn new() -> Self {
-        Self {
-            keys: RefCell::new(vec![("k1".to_owned(), jwk(1, "k1"))]),
-            revoked: Cell::new(false),
-            is_down: Cell::new(false),
-            key_reads: Cell::new(0),
-            revocation_reads: Cell::new(0),
-        }
-    }
+/// One published key, nobody logged out.
+fn sessions() -> FakeSessions {
+    let sessions = FakeSessions::default();
+    sessions.keys.borrow_mut().push(key("k1", 1));
+    sessions
 }
 
-impl Sql for Tables {
-    async fn query(&self, statement: &str, _: &[SqlValue]) -> Result<Rows, SqlError> {
-        if self.is_down.get() {
-            return Err(SqlError::NotReady);
-        }
-        let rows = if statement == KEYS_QUERY {
-            self.key_reads.set(self.key_reads.get().saturating_add(1));
-            let far = SqlValue::Integer(i64::MAX);
-            let row = |(kid, jwk): &(String, String)| {
-                vec![SqlValue::Text(kid.clone()), SqlValue::Text(jwk.clone()), far.clone()]
-            };
-            self.keys.borrow().iter().map(row).collect()
-        } else {
-            assert_eq!(statement, REVOKED_QUERY);
-            self.revocation_reads.set(self.revocation_reads.get().saturating_add(1));
-            if self.revoked.get() { vec![vec![SqlValue::Integer(1)]] } else { Vec::new() }
-        };
-        Ok(Rows { columns: Vec::new(), rows })
-    }
+fn revoke(within: &FakeSessions) {
+    let caller = ask(&sessions(), &RefCell::default(), &[&good()], Auth::Required, Duration::ZERO);
+    let Ok(Caller::Account { session, .. }) = caller else { panic!("{caller:?}") };
+    within.revoked.borrow_mut().insert(session.to_string());
 }
 
 fn headers(authorization: &[&str]) -> HeaderMap {
@@ -56,14 +31,14 @@ fn headers(authorization: &[&str]) -> HeaderMap {
 }
 
 fn ask(
-    tables: &Tables,
+    sessions: &FakeSessions,
     memory: &RefCell<Memory>,
     authorization: &[&str],
     auth: Auth,
     after: Duration,
 ) -> Result<Caller, AuthError> {
     let headers = headers(authorization);
-    block_on(authenticate(tables, memory, &headers, auth, now().after(after)))
+    block_on(authenticate(sessions, memory, &headers, auth, now().after(after)))
 }
 
 fn good() -> String {
@@ -101,7 +76,7 @@ fn every_kind_of_caller_is_told_apart() {
         (&[forged.as_str()], Optional, Err("refused token")),
         (&[over.as_str()], Optional, Err("refused token")),
     ] {
-        let caller = ask(&Tables::new(), &RefCell::default(), authorization, auth, Duration::ZERO);
+        let caller = ask(&sessions(), &RefCell::default(), authorization, auth, Duration::ZERO);
         let found = caller.map(|caller| match caller {
             Caller::Guest => "guest",
             Caller::Capability => "capability",
@@ -117,26 +92,26 @@ fn every_kind_of_caller_is_told_apart() {
 
 #[test]
 fn a_verified_token_is_remembered_until_it_ends() {
-    let (tables, memory) = (Tables::new(), RefCell::default());
+    let (sessions, memory) = (sessions(), RefCell::default());
     for ms in [0, 100, 999] {
         assert!(
-            ask(&tables, &memory, &[&good()], Auth::Required, Duration::from_millis(ms)).is_ok()
+            ask(&sessions, &memory, &[&good()], Auth::Required, Duration::from_millis(ms)).is_ok()
         );
     }
-    assert_eq!((tables.key_reads.get(), tables.revocation_reads.get()), (1, 1));
+    assert_eq!((sessions.key_reads.get(), sessions.revocation_reads.get()), (1, 1));
     let end = Duration::from_secs(900);
     assert_eq!(
-        ask(&tables, &memory, &[&good()], Auth::Required, end),
+        ask(&sessions, &memory, &[&good()], Auth::Required, end),
         Err(AuthError::BadToken(TokenError::Expired))
     );
 }
 
 #[test]
 fn a_revoked_session_ends_within_a_second() {
-    let (tables, memory) = (Tables::new(), RefCell::default());
-    let at = |ms| ask(&tables, &memory, &[&good()], Auth::Optional, Duration::from_millis(ms));
+    let (sessions, memory) = (sessions(), RefCell::default());
+    let at = |ms| ask(&sessions, &memory, &[&good()], Auth::Optional, Duration::from_millis(ms));
     assert!(at(0).is_ok());
-    tables.revoked.set(true);
+    revoke(&sessions);
     assert!(at(999).is_ok());
     assert_eq!(at(1_000), Err(AuthError::Revoked));
     assert_eq!(at(1_001), Err(AuthError::Revoked));
@@ -144,43 +119,43 @@ fn a_revoked_session_ends_within_a_second() {
 
 #[test]
 fn a_withdrawn_key_ends_its_tokens_within_a_minute() {
-    let (tables, memory) = (Tables::new(), RefCell::default());
-    let at = |s| ask(&tables, &memory, &[&good()], Auth::Optional, Duration::from_secs(s));
+    let (sessions, memory) = (sessions(), RefCell::default());
+    let at = |s| ask(&sessions, &memory, &[&good()], Auth::Optional, Duration::from_secs(s));
     assert!(at(0).is_ok());
-    tables.keys.borrow_mut().clear();
+    sessions.keys.borrow_mut().clear();
     assert!(at(59).is_ok());
     assert_eq!(at(60), Err(AuthError::BadToken(TokenError::UnknownKey)));
 }
 
 #[test]
 fn a_new_key_is_found_and_forged_names_cost_little() {
-    let (tables, memory) = (Tables::new(), RefCell::default());
+    let (sessions, memory) = (sessions(), RefCell::default());
     let token =
         |kid: &str| format!("Bearer {}", sign(2, &HEADER.replace("k1", kid), &good_claims()));
     let at = |kid: &str, ms| {
-        ask(&tables, &memory, &[&token(kid)], Auth::Optional, Duration::from_millis(ms)).is_ok()
+        ask(&sessions, &memory, &[&token(kid)], Auth::Optional, Duration::from_millis(ms)).is_ok()
     };
     for step in 0..100 {
         assert!(!at(&format!("forged{step}"), step));
     }
-    assert_eq!(tables.key_reads.get(), 1);
-    tables.keys.borrow_mut().push(("k2".to_owned(), jwk(2, "k2")));
+    assert_eq!(sessions.key_reads.get(), 1);
+    sessions.keys.borrow_mut().push(key("k2", 2));
     assert!(!at("k2", 4_999));
     assert!(at("k2", 5_000));
-    assert_eq!(tables.key_reads.get(), 2);
+    assert_eq!(sessions.key_reads.get(), 2);
 }
 
 #[test]
 fn nobody_is_let_in_on_a_guess() {
-    let (tables, memory) = (Tables::new(), RefCell::default());
-    tables.is_down.set(true);
-    let at = |ms| ask(&tables, &memory, &[&good()], Auth::Optional, Duration::from_millis(ms));
+    let (sessions, memory) = (sessions(), RefCell::default());
+    sessions.is_down.set(true);
+    let at = |ms| ask(&sessions, &memory, &[&good()], Auth::Optional, Duration::from_millis(ms));
     assert_eq!(at(0), Err(AuthError::Unavailable(SqlError::NotReady)));
-    let junk = ask(&tables, &memory, &["Bearer junk"], Auth::Optional, Duration::ZERO);
+    let junk = ask(&sessions, &memory, &["Bearer junk"], Auth::Optional, Duration::ZERO);
     assert_eq!(junk, Err(AuthError::BadToken(TokenError::Malformed)));
-    tables.is_down.set(false);
+    sessions.is_down.set(false);
     assert!(at(1).is_ok());
-    tables.is_down.set(true);
+    sessions.is_down.set(true);
     assert!(at(2).is_ok());
     assert_eq!(at(2_000), Err(AuthError::Unavailable(SqlError::NotReady)));
 }
