@@ -18,6 +18,7 @@ pub mod ar;
 pub mod auth;
 pub mod cart;
 pub mod catalogue;
+pub mod events;
 pub mod feed;
 pub mod inventory;
 pub mod order;

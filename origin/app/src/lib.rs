@@ -10,6 +10,7 @@ mod cart;
 mod checkout;
 mod clock;
 mod error;
+mod events;
 mod feed;
 mod inventory;
 mod jobs;

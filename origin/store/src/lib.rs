@@ -10,6 +10,7 @@ mod account;
 mod cart;
 mod catalogue;
 mod error;
+mod events;
 mod feed;
 mod idempotency;
 mod keys;

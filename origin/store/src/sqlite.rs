@@ -3,6 +3,7 @@
 pub(crate) mod account;
 pub(crate) mod cart;
 pub(crate) mod catalogue;
+pub(crate) mod events;
 pub(crate) mod feed;
 pub(crate) mod idempotency;
 pub(crate) mod keys;

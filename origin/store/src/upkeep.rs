@@ -15,6 +15,10 @@ pub struct UpkeepLimits {
     pub webhooks_kept: Duration,
     /// Events that were delivered: 7 days.
     pub events_kept: Duration,
+    /// Ids of batches of analytics events: 15 days, longer than any queue keeps one.
+    pub event_batches_kept: Duration,
+    /// Days whose analytics events are told: 400, so that a month can be compared with the year before.
+    pub event_counts_kept: Duration,
     /// Carts that nobody touched and no order was made of: 30 days.
     pub carts_kept: Duration,
     /// Rows of each kind that go in one transaction: 1 000.
@@ -28,6 +32,8 @@ impl Default for UpkeepLimits {
             idempotency_kept: crate::IDEMPOTENCY_KEPT,
             webhooks_kept: week,
             events_kept: week,
+            event_batches_kept: Duration::from_hours(15 * 24),
+            event_counts_kept: Duration::from_hours(400 * 24),
             carts_kept: Duration::from_hours(30 * 24),
             rows_max: 1_000,
         }

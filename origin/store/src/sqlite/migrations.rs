@@ -24,6 +24,11 @@ pub(crate) const ORIGIN: &[Migration] = &[
         name: "forgetting",
         sql: include_str!("../../migrations/sqlite/0002_forgetting.sql"),
     },
+    Migration {
+        number: 3,
+        name: "events",
+        sql: include_str!("../../migrations/sqlite/0003_events.sql"),
+    },
 ];
 
 /// The local payment provider's database.

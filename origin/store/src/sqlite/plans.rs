@@ -4,13 +4,14 @@ use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use api_types::events::{Day, EventBatch, EventCount, EventName};
 use api_types::order::Address;
 use domain::payment::{PaymentEvent, TestMethod};
 use domain::{CartId, Currency, LineId, OrderId, PaymentId, SessionId, Timestamp, UserId};
 use rusqlite::Connection;
 use rusqlite::trace::{TraceEvent, TraceEventCodes};
 
-use super::{account, cart, feed, idempotency, migrations, order, outbox, payment, upkeep};
+use super::{account, cart, events, feed, idempotency, migrations, order, outbox, payment, upkeep};
 use crate::{
     ChangeCart, Claim, CreateAccount, LineEdit, OpenCart, OpenSession, PlaceOrder, Rotate, Settle,
     UpkeepLimits,
@@ -139,6 +140,14 @@ fn live(connection: &Connection) {
     outbox::mark_delivered(connection, &ids, after).unwrap();
     feed::changes(connection, 0, 10).unwrap();
     feed::prune(connection, 1).unwrap();
+    let count = EventCount {
+        day: Day::of(NOW),
+        name: EventName::ProductView,
+        subject: "cup".to_owned(),
+        count: 1,
+    };
+    let batch = EventBatch { id: "b".to_owned(), counts: vec![count] };
+    assert!(events::take(connection, &batch, NOW).unwrap());
     upkeep::forget_old(connection, &UpkeepLimits::default(), NOW.after(LATER)).unwrap();
 }
 

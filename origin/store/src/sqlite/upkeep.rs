@@ -1,5 +1,6 @@
 //! Statements that forget and add up.
 
+use api_types::events::Day;
 use domain::Timestamp;
 use domain::account::LOGIN_WINDOW;
 use rusqlite::{Connection, params};
@@ -33,6 +34,11 @@ pub(crate) fn forget_old(
             now.before(limits.events_kept),
         ),
         (
+            "DELETE FROM event_batches WHERE id IN
+               (SELECT id FROM event_batches WHERE received_at_ms <= ?1 LIMIT ?2)",
+            now.before(limits.event_batches_kept),
+        ),
+        (
             "DELETE FROM login_attempts WHERE email IN (SELECT email FROM login_attempts WHERE since_ms <= ?1 LIMIT ?2)",
             now.before(LOGIN_WINDOW),
         ),
@@ -43,6 +49,7 @@ pub(crate) fn forget_old(
             .execute(params![older_than.unix_ms(), limits.rows_max])?;
         is_full |= gone >= rows_max;
     }
+    is_full |= forget_event_counts(connection, limits, now)? >= rows_max;
     is_full |= forget_sessions(connection, limits, now)? >= rows_max;
     is_full |= forget_carts(connection, limits, now)? >= rows_max;
     let ended: Vec<String> = connection
@@ -56,6 +63,22 @@ pub(crate) fn forget_old(
         ended.iter().map(|session| feed::row("revocations", [session.as_str()])).collect();
     feed::publish(connection, &rows, now)?;
     Ok(is_full || ended.len() >= rows_max)
+}
+
+/// Forgets counts of days long past. Returns how many went.
+fn forget_event_counts(
+    connection: &Connection,
+    limits: &UpkeepLimits,
+    now: Timestamp,
+) -> Result<usize, StoreError> {
+    let before = Day::of(now.before(limits.event_counts_kept));
+    let gone = connection
+        .prepare_cached(
+            "DELETE FROM event_counts WHERE (day, name, subject) IN
+               (SELECT day, name, subject FROM event_counts WHERE day < ?1 LIMIT ?2)",
+        )?
+        .execute(params![before.number(), limits.rows_max])?;
+    Ok(gone)
 }
 
 /// Forgets refresh tokens that have ended, and with the last one its session. Returns how many tokens went.

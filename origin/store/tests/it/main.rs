@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use api_types::events::{Day, EventBatch, EventCount, EventName};
 use api_types::feed::{FeedChange, FeedValue, SnapshotLine};
 use domain::reservation::{Level, Stock};
 use domain::{CartId, Currency, Money, Timestamp};
@@ -231,4 +232,51 @@ async fn a_webhook_is_tried_for_three_days() {
         tried.push(db.claim_webhooks(10, |_| Duration::from_mins(1), now).await.unwrap().len());
     }
     assert_eq!(tried, [1, 1, 1, 0, 0]);
+}
+
+fn event(subject: &str, count: u32) -> EventCount {
+    let (day, subject) = (Day::of(NOW), subject.to_owned());
+    EventCount { day, name: EventName::ProductView, subject, count }
+}
+
+#[tokio::test]
+async fn a_batch_that_comes_again_is_counted_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(&folder);
+    store.upsert_catalogue(catalogue(1), NOW).await.unwrap();
+    let batch = EventBatch { id: "b".to_owned(), counts: vec![event("thing", 2)] };
+    assert!(store.take_events(batch.clone(), NOW).await.unwrap());
+    assert!(!store.take_events(batch.clone(), NOW).await.unwrap());
+    store.count_events(vec![event("thing", 3)]).await.unwrap();
+    let counts = store.events_of(Day::of(NOW)).await.unwrap();
+    assert_eq!(counts.len(), 1);
+    assert_eq!((counts[0].subject.as_str(), counts[0].count), ("thing", 5));
+    // Later than any queue keeps a message, the id is forgotten.
+    let later = NOW.after(Duration::from_hours(24 * 16));
+    store.forget_old(UpkeepLimits::default(), later).await.unwrap();
+    assert!(store.take_events(batch, later).await.unwrap());
+}
+
+#[tokio::test]
+async fn a_product_that_the_shop_does_not_have_makes_no_row_of_its_own() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(&folder);
+    store.upsert_catalogue(catalogue(1), NOW).await.unwrap();
+    let strangers = (0..50).map(|number| event(&format!("stranger-{number}"), 1));
+    store.count_events(strangers.chain([event("thing", 7)]).collect()).await.unwrap();
+    let counts = store.events_of(Day::of(NOW)).await.unwrap();
+    let counts: Vec<_> = counts.iter().map(|count| (count.subject.as_str(), count.count)).collect();
+    assert_eq!(counts, [("", 50), ("thing", 7)]);
+}
+
+#[tokio::test]
+async fn events_are_told_for_four_hundred_days() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(&folder);
+    store.count_events(vec![event("", 1)]).await.unwrap();
+    for (days, rows) in [(400, 1), (401, 0)] {
+        let later = NOW.after(Duration::from_hours(24 * days));
+        store.forget_old(UpkeepLimits::default(), later).await.unwrap();
+        assert_eq!(store.events_of(Day::of(NOW)).await.unwrap().len(), rows, "{days}");
+    }
 }

@@ -1,0 +1,35 @@
+//! Analytics events, added up per day.
+
+use api_types::events::{Day, EventBatch, EventCount, SubjectCount};
+use domain::Timestamp;
+
+use crate::{Store, StoreError, sqlite};
+
+/// Most counts that are told of one day: 1 000, the largest first.
+pub(crate) const COUNTS_TOLD_MAX: u32 = 1_000;
+
+impl Store {
+    /// Adds counts to their days. What is said about a product that the shop does not have is counted without it.
+    ///
+    /// # Errors
+    /// As every write.
+    pub async fn count_events(&self, counts: Vec<EventCount>) -> Result<(), StoreError> {
+        self.write(move |connection| sqlite::events::count(connection, &counts)).await
+    }
+
+    /// Adds the counts of a batch, once. Says whether it was new.
+    ///
+    /// # Errors
+    /// As every write.
+    pub async fn take_events(&self, batch: EventBatch, now: Timestamp) -> Result<bool, StoreError> {
+        self.write(move |connection| sqlite::events::take(connection, &batch, now)).await
+    }
+
+    /// Reads the counts of a day, the largest first, at most 1 000.
+    ///
+    /// # Errors
+    /// As every read.
+    pub async fn events_of(&self, day: Day) -> Result<Vec<SubjectCount>, StoreError> {
+        self.read(move |connection| sqlite::events::of_day(connection, day)).await
+    }
+}
