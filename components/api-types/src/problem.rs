@@ -135,6 +135,52 @@ impl Problem {
     }
 }
 
+/// Why an answer is a 500, for the log of whoever runs the handler. Rides in the response's extensions; never sent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Fault(pub String);
+
+/// Why a handler has no answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Failure {
+    /// The asker is told.
+    Problem(Box<Problem>),
+    /// It is a fault of ours: the asker is told no more than that.
+    Fault(Fault),
+}
+
+impl Failure {
+    /// Makes a fault of whatever says what went wrong.
+    #[must_use]
+    pub fn fault(why: impl ToString) -> Self {
+        Self::Fault(Fault(why.to_string()))
+    }
+
+    /// Writes the answer. A fault is `internal`, with its reason beside it for the log.
+    #[must_use]
+    pub fn into_response(self) -> Response<Bytes> {
+        match self {
+            Self::Problem(problem) => problem.into_response(),
+            Self::Fault(fault) => {
+                let mut response = Problem::of(ErrorKind::Internal).into_response();
+                response.extensions_mut().insert(fault);
+                response
+            }
+        }
+    }
+}
+
+impl From<Problem> for Failure {
+    fn from(problem: Problem) -> Self {
+        Self::Problem(Box::new(problem))
+    }
+}
+
+impl From<Box<Problem>> for Failure {
+    fn from(problem: Box<Problem>) -> Self {
+        Self::Problem(problem)
+    }
+}
+
 /// Maps a kind to its status. The only such table; edge and origin both use it.
 #[must_use]
 pub const fn status(kind: ErrorKind) -> StatusCode {
@@ -215,6 +261,17 @@ mod tests {
             serde_json::json!({"type": "https://vitrine.dev/problems/internal",
                 "title": "Something went wrong on our side", "status": 500, "request_id": "r1"})
         );
+    }
+
+    #[test]
+    fn a_faults_reason_goes_to_the_log_alone() {
+        let response = Failure::fault("disk /dev/sda1 is full").into_response();
+        assert_eq!(response.extensions().get(), Some(&Fault("disk /dev/sda1 is full".to_owned())));
+        assert_eq!(response.status(), StatusCode::INTERNAL_SERVER_ERROR);
+        assert!(!String::from_utf8_lossy(response.body()).contains("sda1"));
+        let response = Failure::from(Problem::of(ErrorKind::NotFound)).into_response();
+        assert_eq!(response.status(), StatusCode::NOT_FOUND);
+        assert!(response.extensions().get::<Fault>().is_none());
     }
 
     #[test]

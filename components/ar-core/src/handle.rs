@@ -3,12 +3,12 @@
 use core::time::Duration;
 
 use api_types::ar::{Links, Manifest, Recommendation, Viewer};
-use api_types::problem::Problem;
+use api_types::problem::{Failure, Problem};
 use api_types::reply::Public;
 use bytes::Bytes;
 use domain::{Currency, ErrorKind, Money, Sku};
 use http::{HeaderName, HeaderValue, Method, Request, Response, header};
-use ports::{Sql, SqlError, SqlValue, VariableError, Variables};
+use ports::{Sql, SqlValue, Variables};
 
 use crate::device::{self, Decision};
 use crate::hints::{ACCEPT_CH, Hints};
@@ -23,48 +23,9 @@ const CACHE: HeaderName = HeaderName::from_static("vitrine-cache");
 const DECISION: HeaderName = HeaderName::from_static("x-ar-decision");
 const ACCEPT_CH_NAME: HeaderName = HeaderName::from_static("accept-ch");
 
-/// Why an answer is a 500, for the shell's log. Rides in the response's extensions; never sent.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Fault(pub String);
-
-enum Failure {
-    Problem(Box<Problem>),
-    Fault(Fault),
-}
-
-impl From<Problem> for Failure {
-    fn from(problem: Problem) -> Self {
-        Self::Problem(Box::new(problem))
-    }
-}
-
-impl From<SqlError> for Failure {
-    fn from(error: SqlError) -> Self {
-        match error {
-            SqlError::NotReady => Problem::of(ErrorKind::Unavailable).retry_after(1).into(),
-            SqlError::Denied | SqlError::TooManyRows | SqlError::Failed(_) => {
-                Self::Fault(Fault(error.to_string()))
-            }
-        }
-    }
-}
-
-impl From<VariableError> for Failure {
-    fn from(error: VariableError) -> Self {
-        Self::Fault(Fault(error.to_string()))
-    }
-}
-
 /// Answers a request for a manifest. `HEAD` gets the head of what `GET` gets.
 pub async fn handle<P: Sql + Variables>(ports: &P, request: Request<Bytes>) -> Response<Bytes> {
-    let mut response = answer(ports, &request).await.unwrap_or_else(|failure| match failure {
-        Failure::Problem(problem) => problem.into_response(),
-        Failure::Fault(fault) => {
-            let mut response = Problem::of(ErrorKind::Internal).into_response();
-            response.extensions_mut().insert(fault);
-            response
-        }
-    });
+    let mut response = answer(ports, &request).await.unwrap_or_else(Failure::into_response);
     if response.status() == http::StatusCode::METHOD_NOT_ALLOWED {
         response.headers_mut().insert(header::ALLOW, HeaderValue::from_static("GET, HEAD"));
     }
@@ -101,9 +62,7 @@ async fn answer<P: Sql + Variables>(
     let decision = device::decide(wish.viewer, &hints);
     let value = manifest(sku, model, &base, &decision);
     let reply = Public { value, max_age: MAX_AGE, shared_max_age: MAX_AGE, etag: None };
-    let mut response = reply
-        .into_validated_response(request.headers())
-        .map_err(|error| Failure::Fault(Fault(error.to_string())))?;
+    let mut response = reply.into_validated_response(request.headers()).map_err(Failure::fault)?;
     let headers = response.headers_mut();
     if let Ok(decided) = HeaderValue::from_str(&decision.header()) {
         headers.insert(DECISION, decided);
@@ -172,7 +131,7 @@ struct Model {
 impl Model {
     fn read(row: Vec<SqlValue>) -> Result<Self, Failure> {
         use SqlValue::{Integer, Null, Text};
-        let bad = || Failure::Fault(Fault("the model's row is not what it promises".to_owned()));
+        let bad = || Failure::fault("the model's row is not what it promises");
         let row: [SqlValue; 14] = row.try_into().map_err(|_| bad())?;
         let [
             Text(title),

@@ -20,4 +20,4 @@ pub mod hints;
 pub mod links;
 pub mod sql;
 
-pub use handle::{Fault, handle};
+pub use handle::handle;

@@ -12,17 +12,8 @@ const BODY_BYTES_MAX: usize = 1_024;
 
 #[http_service]
 async fn handle(request: IncomingRequest) -> Result<OutgoingResponse, ErrorCode> {
-    serve::serve(request, BODY_BYTES_MAX, |request| async move {
-        let response = ar_core::handle(&SpinPorts::new(), request).await;
-        if let Some(ar_core::Fault(why)) = response.extensions().get() {
-            report(why);
-        }
-        response
+    serve::serve("ar-router", request, BODY_BYTES_MAX, |request| async move {
+        ar_core::handle(&SpinPorts::new(), request).await
     })
     .await
-}
-
-#[expect(clippy::print_stderr, reason = "a component's log is its standard error")]
-fn report(why: &str) {
-    eprintln!("ar-router: {why}");
 }

@@ -9,7 +9,7 @@ use std::time::UNIX_EPOCH;
 
 use bytes::Bytes;
 use domain::Timestamp;
-use files_core::{Disk, Facts, Fault};
+use files_core::{Disk, Facts};
 use spin_ports::{ErrorCode, IncomingRequest, OutgoingResponse, serve};
 use spin_sdk::http_service;
 
@@ -18,13 +18,9 @@ const BODY_BYTES_MAX: usize = 1_024;
 
 #[http_service]
 async fn handle(request: IncomingRequest) -> Result<OutgoingResponse, ErrorCode> {
-    serve::serve(request, BODY_BYTES_MAX, |request| async move {
+    serve::serve("assets", request, BODY_BYTES_MAX, |request| async move {
         let response = files_core::handle(&Mounts, &request).await;
-        let response = files_core::load(&Mounts, response).await;
-        if let Some(Fault(why)) = response.extensions().get() {
-            report(why);
-        }
-        response
+        files_core::load(&Mounts, response).await
     })
     .await
 }
@@ -63,9 +59,4 @@ fn read(location: &str, start: u64, length: u64) -> std::io::Result<Vec<u8>> {
     let mut content = vec![0; usize::try_from(length).unwrap_or(0)];
     file.read_exact(&mut content)?;
     Ok(content)
-}
-
-#[expect(clippy::print_stderr, reason = "a component's log is its standard error")]
-fn report(why: &str) {
-    eprintln!("assets: {why}");
 }

@@ -4,12 +4,12 @@ use core::time::Duration;
 use std::collections::BTreeMap;
 
 use api_types::catalogue::{ArReference, Page, Product, Variant};
-use api_types::problem::Problem;
+use api_types::problem::{Failure, Problem};
 use api_types::reply::Public;
 use bytes::Bytes;
 use domain::{Currency, ErrorKind, Handle};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, header};
-use ports::{Rows, Sql, SqlError, SqlValue};
+use ports::{Rows, Sql, SqlValue};
 
 use crate::cursor::Cursor;
 use crate::query::{self, ListQuery, Need, Sort, Words};
@@ -22,41 +22,9 @@ const MAX_AGE: Duration = Duration::from_secs(5);
 /// Where an answer came from; here always the replica.
 const CACHE: HeaderName = HeaderName::from_static("vitrine-cache");
 
-/// Why an answer is a 500, for the shell's log. Rides in the response's extensions; never sent.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Fault(pub String);
-
-enum Failure {
-    Problem(Box<Problem>),
-    Fault(Fault),
-}
-
-impl From<Problem> for Failure {
-    fn from(problem: Problem) -> Self {
-        Self::Problem(Box::new(problem))
-    }
-}
-
-impl From<Box<Problem>> for Failure {
-    fn from(problem: Box<Problem>) -> Self {
-        Self::Problem(problem)
-    }
-}
-
-impl From<SqlError> for Failure {
-    fn from(error: SqlError) -> Self {
-        match error {
-            SqlError::NotReady => Problem::of(ErrorKind::Unavailable).retry_after(1).into(),
-            SqlError::Denied | SqlError::TooManyRows | SqlError::Failed(_) => {
-                Self::Fault(Fault(error.to_string()))
-            }
-        }
-    }
-}
-
 impl From<BadColumn> for Failure {
     fn from(error: BadColumn) -> Self {
-        Self::Fault(Fault(error.to_string()))
+        Self::fault(error)
     }
 }
 
@@ -73,14 +41,7 @@ pub async fn handle<P: Sql>(ports: &P, request: Request<Bytes>) -> Response<Byte
             answer(ports, route, query, request.headers()).await
         }
     };
-    let mut response = answer.unwrap_or_else(|failure| match failure {
-        Failure::Problem(problem) => problem.into_response(),
-        Failure::Fault(fault) => {
-            let mut response = Problem::of(ErrorKind::Internal).into_response();
-            response.extensions_mut().insert(fault);
-            response
-        }
-    });
+    let mut response = answer.unwrap_or_else(Failure::into_response);
     response.headers_mut().insert(CACHE, HeaderValue::from_static("replica"));
     if is_head {
         *response.body_mut() = Bytes::new();
@@ -111,7 +72,7 @@ async fn answer<P: Sql>(
 fn write<T: serde::Serialize>(value: T, asked: &HeaderMap) -> Result<Response<Bytes>, Failure> {
     Public { value, max_age: MAX_AGE, shared_max_age: MAX_AGE, etag: None }
         .into_validated_response(asked)
-        .map_err(|error| Failure::Fault(Fault(error.to_string())))
+        .map_err(Failure::fault)
 }
 
 async fn list<P: Sql>(

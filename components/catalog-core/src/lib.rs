@@ -22,4 +22,4 @@ mod row;
 pub mod search;
 pub mod sql;
 
-pub use handle::{Fault, handle};
+pub use handle::handle;

@@ -12,17 +12,8 @@ const BODY_BYTES_MAX: usize = 1_024;
 
 #[http_service]
 async fn handle(request: IncomingRequest) -> Result<OutgoingResponse, ErrorCode> {
-    serve::serve(request, BODY_BYTES_MAX, |request| async move {
-        let response = catalog_core::handle(&SpinPorts::new(), request).await;
-        if let Some(catalog_core::Fault(why)) = response.extensions().get() {
-            report(why);
-        }
-        response
+    serve::serve("catalog", request, BODY_BYTES_MAX, |request| async move {
+        catalog_core::handle(&SpinPorts::new(), request).await
     })
     .await
-}
-
-#[expect(clippy::print_stderr, reason = "a component's log is its standard error")]
-fn report(why: &str) {
-    eprintln!("catalog: {why}");
 }

@@ -1,6 +1,6 @@
 //! A request in, a file out.
 
-use api_types::problem::Problem;
+use api_types::problem::{Failure, Problem};
 use api_types::validator;
 use bytes::Bytes;
 use domain::{ErrorKind, Timestamp};
@@ -58,10 +58,6 @@ pub enum Content {
     },
 }
 
-/// Why an answer is a 500, for the shell's log. Rides in the response's extensions; never sent.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Fault(pub String);
-
 /// Answers a request for a file or a page. `HEAD` gets the head of what `GET` gets.
 pub async fn handle<D: Disk, B>(disk: &D, request: &Request<B>) -> Response<Content> {
     let is_head = request.method() == Method::HEAD;
@@ -89,7 +85,7 @@ pub async fn load<D: Disk>(disk: &D, response: Response<Content>) -> Response<By
     match read {
         Ok(bytes) => Response::from_parts(head, bytes),
         Err(why) => {
-            let mut response = fault(why);
+            let mut response = Failure::fault(why).into_response();
             mark(&mut response);
             response
         }
@@ -120,14 +116,8 @@ async fn answer<D: Disk>(
     match found {
         Ok(Some(response)) => response,
         Ok(None) => not_found(disk, headers).await,
-        Err(why) => fault(why).map(Content::Bytes),
+        Err(why) => Failure::fault(why).into_response().map(Content::Bytes),
     }
-}
-
-fn fault(why: String) -> Response<Bytes> {
-    let mut response = Problem::of(ErrorKind::Internal).into_response();
-    response.extensions_mut().insert(Fault(why));
-    response
 }
 
 fn not_built() -> Response<Bytes> {

@@ -22,4 +22,4 @@ pub mod media_type;
 pub mod range;
 pub mod route;
 
-pub use handle::{Content, Disk, FILE_BYTES_MAX, Facts, Fault, handle, load};
+pub use handle::{Content, Disk, FILE_BYTES_MAX, Facts, handle, load};

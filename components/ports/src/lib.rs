@@ -23,6 +23,7 @@ use domain::Timestamp;
 use http::{Request, Response};
 
 mod counters;
+mod failures;
 pub mod fakes;
 pub mod sessions;
 

@@ -19,7 +19,7 @@ thread_local! {
 async fn handle(request: IncomingRequest) -> Result<OutgoingResponse, ErrorCode> {
     let health = HEALTH.with(|health| *health);
     let ports = SpinPorts::new();
-    serve::serve(request, BODY_BYTES_MAX, async |request| {
+    serve::serve("shop-api", request, BODY_BYTES_MAX, async |request| {
         forward::handle(&ports, health, request).await
     })
     .await

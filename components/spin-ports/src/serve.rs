@@ -2,7 +2,7 @@
 
 use core::future::Future;
 
-use api_types::problem::Problem;
+use api_types::problem::{Fault, Problem};
 use bytes::Bytes;
 use domain::ErrorKind;
 use http::{HeaderValue, Request, Response, StatusCode, header};
@@ -11,13 +11,15 @@ use spin_sdk::wasip3::http::types::{ErrorCode, Response as WasiResponse};
 use crate::IncomingRequest;
 use crate::wire::{self, ReadError};
 
-/// Reads the request (at most `body_bytes_max` of body), asks `handler`, and sends its answer with its length.
+/// Reads the request (at most `body_bytes_max` of body), asks `handler`, and sends its answer with its length. A fault
+/// goes to the component's log with the component's name.
 ///
 /// A larger body is answered with 413 before the handler sees anything; a body that broke off with 400.
 ///
 /// # Errors
 /// When the host refuses the answer's headers. The host turns that into a 500.
 pub async fn serve<H, F>(
+    component: &str,
     request: IncomingRequest,
     body_bytes_max: usize,
     handler: H,
@@ -35,7 +37,15 @@ where
             Problem::of(ErrorKind::Unreadable).detail("the body broke off").into_response()
         }
     };
+    if let Some(Fault(why)) = response.extensions().get() {
+        report(component, why);
+    }
     send(response)
+}
+
+#[expect(clippy::print_stderr, reason = "a component's log is its standard error")]
+fn report(component: &str, why: &str) {
+    eprintln!("{component}: {why}");
 }
 
 /// Reads a request to its end.

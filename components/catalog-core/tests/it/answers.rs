@@ -156,7 +156,7 @@ fn asks_to_come_back_while_the_copy_is_on_its_way() {
     let response = shop.get("/v1/products");
     assert_eq!(response.status(), 500);
     assert!(!String::from_utf8_lossy(response.body()).contains("secret"));
-    let fault = response.extensions().get::<catalog_core::Fault>().unwrap();
+    let fault = response.extensions().get::<api_types::problem::Fault>().unwrap();
     assert_eq!(fault.0, "database: secret path");
 }
 
@@ -211,7 +211,7 @@ fn whatever_is_typed_is_searched_for_and_never_a_fault() {
     proptest!(|(text in typed())| {
         let encoded = utf8_percent_encode(&text, NON_ALPHANUMERIC);
         let response = shop.get(&format!("/v1/products?q={encoded}"));
-        let fault = response.extensions().get::<catalog_core::Fault>();
+        let fault = response.extensions().get::<api_types::problem::Fault>();
         prop_assert_eq!(response.status(), 200, "{:?}", fault);
     });
 }

@@ -115,7 +115,7 @@ impl Shop {
     /// Asks by `GET` and reads the body, which must be a 200.
     pub(crate) fn json(&self, path: &str) -> serde_json::Value {
         let response = self.get(path);
-        let fault = response.extensions().get::<catalog_core::Fault>();
+        let fault = response.extensions().get::<api_types::problem::Fault>();
         assert_eq!(response.status(), 200, "{path}: {fault:?}");
         serde_json::from_slice(response.body()).unwrap()
     }

@@ -2,9 +2,10 @@
 
 use std::collections::BTreeMap;
 
+use api_types::problem::Fault;
 use bytes::Bytes;
 use domain::Timestamp;
-use files_core::{Content, Disk, FILE_BYTES_MAX, Facts, Fault, handle, load};
+use files_core::{Content, Disk, FILE_BYTES_MAX, Facts, handle, load};
 use futures::executor::block_on;
 use http::{Request, Response, header};
 
