@@ -34,6 +34,8 @@ pub(crate) enum Command {
     Doctor,
     /// Measure a part of the shop.
     Bench(BenchArgs),
+    /// Build, run or deploy the edge application as a Cloudflare Worker.
+    Worker(WorkerArgs),
     /// Make the demo shop: models, pictures, catalogue.
     Assets,
     /// Remove a data folder, unless a shop runs on it.
@@ -142,6 +144,68 @@ pub(crate) struct BenchArgs {
 pub(crate) enum BenchTarget {
     /// Plain hyper, catalogue alone, catalogue through the gateway, in one run.
     Edge,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct WorkerArgs {
+    #[command(subcommand)]
+    pub(crate) command: WorkerCommand,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum WorkerCommand {
+    /// Build the Worker, optimised, and say what it weighs; installs what that needs.
+    Build(WorkerBuildArgs),
+    /// Push the Worker to Cloudflare with wrangler.
+    Deploy(WorkerDeployArgs),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct WorkerBuildArgs {
+    /// Then let wrangler check a deployment to every environment.
+    #[arg(long)]
+    pub(crate) check: bool,
+    /// A Worker is always optimised; this is accepted for those who write it.
+    #[arg(long, hide = true)]
+    pub(crate) release: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct WorkerDeployArgs {
+    /// Where to: production where none is named, all of them with --dry-run.
+    #[arg(long = "env", value_enum, value_name = "ENVIRONMENT")]
+    pub(crate) environment: Option<WorkerEnvironment>,
+    /// Do everything but the upload; needs neither network nor login.
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+    /// Set a variable of wrangler.toml, for instance `origin_url=https://origin.example`.
+    #[arg(long = "variable", value_name = "NAME=VALUE")]
+    pub(crate) variables: Vec<String>,
+    /// Secrets to upload with the Worker: a file of `name=value` lines, or of JSON.
+    #[arg(long, value_name = "FILE", conflicts_with = "dry_run")]
+    pub(crate) secrets_file: Option<PathBuf>,
+}
+
+/// An environment of wrangler.toml.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum WorkerEnvironment {
+    /// For trying things out.
+    Dev,
+    /// For the last look.
+    Staging,
+    /// For shoppers.
+    Production,
+}
+
+impl WorkerEnvironment {
+    /// Its name in wrangler.toml.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Dev => "dev",
+            Self::Staging => "staging",
+            Self::Production => "production",
+        }
+    }
 }
 
 #[derive(Debug, Args)]

@@ -7,6 +7,7 @@ use anyhow::Result;
 use crate::Context;
 use crate::step;
 use crate::tools;
+use crate::worker;
 
 /// What is asked about one tool.
 struct Finding {
@@ -71,6 +72,14 @@ fn look(context: &Context) -> Vec<Finding> {
         required("git", version("git", "apt-get install -y git")),
         required("Node.js and npm", node),
         targets_finding,
+        optional(
+            "Rust's own sources",
+            if worker::has_rust_source() {
+                Ok("found".to_owned())
+            } else {
+                Err("rustup component add rust-src (`worker build` does it)".to_owned())
+            },
+        ),
         optional(
             "cargo-nextest",
             version(

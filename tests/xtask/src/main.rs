@@ -23,6 +23,7 @@ mod test;
 mod tidy;
 mod tools;
 mod up;
+mod worker;
 mod workspace;
 
 use std::process::ExitCode;
@@ -72,6 +73,7 @@ fn run(command: Command, reporter: Reporter) -> anyhow::Result<ExitCode> {
         Command::Ci => ci::run(&context),
         Command::Doctor => return doctor::run(&context),
         Command::Bench(args) => bench::run(&context, &args),
+        Command::Worker(args) => worker::run(&context, &args),
         Command::Assets => assets::run(&context),
         Command::CleanData(args) => clean_data::run(&context, &args),
     }?;

@@ -41,6 +41,11 @@ impl Workspace {
         self.root.join(relative)
     }
 
+    /// Where cargo puts what it builds.
+    pub(crate) fn target(&self) -> &Path {
+        &self.target
+    }
+
     /// Where cargo puts the programs of a profile.
     pub(crate) fn programs(&self, release: bool) -> PathBuf {
         self.target.join(if release { "release" } else { "debug" })

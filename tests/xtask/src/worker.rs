@@ -1,0 +1,25 @@
+//! `worker`: builds, runs and deploys the edge application as a Cloudflare Worker.
+//!
+//! Not here: the Worker itself (`edge/worker`) and what it is given (`wrangler.toml`).
+
+mod build;
+mod config;
+mod deploy;
+mod imports;
+mod startup;
+mod tools;
+
+use anyhow::Result;
+
+use crate::Context;
+use crate::cli::{WorkerArgs, WorkerCommand};
+
+pub(crate) use tools::has_rust_source;
+
+/// The command.
+pub(crate) fn run(context: &Context, args: &WorkerArgs) -> Result<()> {
+    match &args.command {
+        WorkerCommand::Build(args) => build::run(context, args),
+        WorkerCommand::Deploy(args) => deploy::run(context, args),
+    }
+}
