@@ -151,7 +151,7 @@ fn way_out(from: &Package, to: &Package) -> &'static str {
 }
 
 /// Crates of others that only some of ours may import: name or `prefix*`, who, in words.
-const GUARDED: [(&[&str], Who, &str); 8] = [
+const GUARDED: [(&[&str], Who, &str); 9] = [
     (&["wasmtime*"], Who::Named(&["runtime"]), "only `runtime` knows wasmtime"),
     (
         &["hyper*", "rustls*"],
@@ -163,6 +163,8 @@ const GUARDED: [(&[&str], Who, &str); 8] = [
         Who::Named(&["origin-http", "server"]),
         "only `origin-http` and `server` know axum",
     ),
+    // Before the drivers: types of a protocol, with no engine behind them.
+    (&["libsql-hrana"], Who::Named(&["edge-worker"]), "only the Worker speaks Hrana"),
     (
         &[
             "rusqlite",
@@ -198,8 +200,9 @@ const GUARDED: [(&[&str], Who, &str); 8] = [
     ),
 ];
 
-/// What a core or a word may not use to speak JSON, with its exception.
-const JSON: (&str, &str) = ("serde_json", "api-types");
+/// What a core or a word may not use to speak JSON, with its exceptions: the wire types, and the feed's translator, whose
+/// work is to turn one JSON text into another, and a codec of somebody else's JSON.
+const JSON: (&str, [&str; 3]) = ("serde_json", ["api-types", "feed-core", "upstash"]);
 
 #[derive(Debug)]
 enum Who {
@@ -244,7 +247,7 @@ fn judge_outside(from: &Package, name: &str, is_dev: bool) -> Option<String> {
         ));
     }
     let low = matches!(from.layer, Layer::Words | Layer::Ports | Layer::Core);
-    (name == JSON.0 && low && from.name != JSON.1).then(|| {
+    (name == JSON.0 && low && !JSON.1.contains(&from.name.as_str())).then(|| {
         format!(
             "{} ({}, {}) → {name}: cores take and give typed values; put the JSON type into `api-types`",
             from.name,
@@ -331,6 +334,10 @@ mod tests {
             ("origin binary server", "anyhow", true),
             ("components core ar-core", "serde_json", false),
             ("components words api-types", "serde_json", true),
+            ("components core upstash", "serde_json", true),
+            ("edge binary edge-worker", "libsql-hrana", true),
+            ("edge binary edge-worker", "libsql-rusqlite", false),
+            ("edge adapter runtime", "libsql-hrana", false),
             ("components core ar-core", "http", true),
             ("edge binary edge-worker", "worker", true),
             ("edge binary edge-worker", "web-sys", true),
