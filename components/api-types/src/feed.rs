@@ -21,6 +21,12 @@ pub const CHANGES_PATH: &str = "/internal/feed/changes";
 /// Media type of a snapshot: one JSON value per line.
 pub const SNAPSHOT_MEDIA_TYPE: &str = "application/x-ndjson";
 
+/// The edge's secret that `spin.toml` names by default, so that `spin up` needs an origin's address and nothing else.
+///
+/// Everybody knows it. An origin believes it only when it was started with `--allow-development-secret`, which it takes
+/// on a loopback address alone.
+pub const DEVELOPMENT_SECRET: &str = "development";
+
 /// What [`bearer`] signs: one word per use of the secret, so that no use gives away another.
 const BEARER_CONTEXT: &[u8] = b"vitrine feed v1";
 

@@ -7,13 +7,14 @@ use std::time::Duration;
 use app::App;
 use tokio::sync::Semaphore;
 
+use crate::edge_secrets::EdgeSecrets;
 use crate::identity::Nonces;
 use crate::metrics::Metrics;
 
 /// How much is taken on.
 #[derive(Debug, Clone, Copy)]
 pub struct Limits {
-    /// Longest body of a request: 64 KiB. A checkout has under 1 KiB.
+    /// Longest body of a request: 64 KiB, as at the edge.
     pub body_bytes_max: usize,
     /// Requests under `/v1` at once: 512. More are answered 503.
     pub in_flight_max: usize,
@@ -29,7 +30,7 @@ pub struct Limits {
 impl Default for Limits {
     fn default() -> Self {
         Self {
-            body_bytes_max: 64 * 1024,
+            body_bytes_max: api_types::REQUEST_BYTES_MAX,
             in_flight_max: 512,
             deadline: Duration::from_secs(10),
             snapshots_max: 4,
@@ -41,8 +42,7 @@ impl Default for Limits {
 /// Shared by all handlers.
 pub struct Context {
     pub(crate) app: App,
-    pub(crate) edge_secret: Vec<u8>,
-    pub(crate) feed_token: String,
+    pub(crate) edge_secrets: EdgeSecrets,
     pub(crate) limits: Limits,
     pub(crate) in_flight: Arc<Semaphore>,
     pub(crate) snapshots: Arc<Semaphore>,
@@ -57,14 +57,13 @@ impl fmt::Debug for Context {
 }
 
 impl Context {
-    /// Puts a shop behind HTTP. `edge_secret` is what the edges sign with; the feed's token
-    /// is derived from it.
+    /// Puts a shop behind HTTP. `edge_secrets` are what the edges sign with; the feed's tokens
+    /// are derived from them.
     #[must_use]
-    pub fn new(app: App, edge_secret: Vec<u8>, limits: Limits) -> Arc<Self> {
+    pub fn new(app: App, edge_secrets: EdgeSecrets, limits: Limits) -> Arc<Self> {
         Arc::new(Self {
             app,
-            feed_token: api_types::feed::bearer(&edge_secret),
-            edge_secret,
+            edge_secrets,
             limits,
             in_flight: Arc::new(Semaphore::new(limits.in_flight_max)),
             snapshots: Arc::new(Semaphore::new(limits.snapshots_max)),

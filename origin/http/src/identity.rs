@@ -8,7 +8,7 @@ use app::Caller;
 use axum::body::{Body, Bytes};
 use domain::{ErrorKind, Timestamp};
 use http::request::Parts;
-use origin_client::identity::{HEADER, SignedRequest, WINDOW, verify};
+use origin_client::identity::{HEADER, SignedRequest, WINDOW};
 
 use api_types::problem::Problem;
 
@@ -60,7 +60,7 @@ pub(crate) fn identify(context: &Context, parts: &Parts, body: &Bytes) -> Result
     let path_and_query = parts.uri.path_and_query().map_or("/", |target| target.as_str());
     let request = SignedRequest { method: &parts.method, path_and_query, body };
     let now = context.app.clock().now();
-    let verified = verify(&context.edge_secret, value, &request, now).map_err(|error| {
+    let verified = context.edge_secrets.verify(value, &request, now).map_err(|error| {
         tracing::warn!(error = %error, "refused an identity");
         refused()
     })?;

@@ -5,6 +5,7 @@
 //! Start at [`router`](router::router): the routes in one list, the middleware in one place.
 
 mod context;
+mod edge_secrets;
 mod extract;
 mod handlers;
 mod identity;
@@ -15,3 +16,4 @@ mod problem;
 pub mod router;
 
 pub use context::{Context, Limits};
+pub use edge_secrets::EdgeSecrets;

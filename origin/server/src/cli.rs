@@ -36,6 +36,10 @@ pub(crate) struct Serve {
     /// File with the secret that the edges sign with.
     #[arg(long)]
     pub(crate) edge_secret_file: PathBuf,
+    /// Also believes edges that sign with the secret `development`, the default of `spin.toml`. Everybody knows it, so
+    /// the address must be a loopback one, and nothing may forward to it from elsewhere.
+    #[arg(long)]
+    pub(crate) allow_development_secret: bool,
     /// Where the payment provider is.
     #[arg(long)]
     pub(crate) payments_url: String,

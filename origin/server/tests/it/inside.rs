@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use app::{App, Clock, Parts, Settings};
-use origin_http::{Context, Limits, router};
+use origin_http::{Context, EdgeSecrets, Limits, router};
 use providers::payment::{
     BoxFuture, Decision, Intent, IntentStatus, NewIntent, PaymentError, PaymentProvider,
 };
@@ -88,7 +88,8 @@ impl Inside {
         let payments: Arc<dyn PaymentProvider> = Arc::<HeldProvider>::clone(&provider);
         let webhook_secret = PAYMENTS_SECRET.as_bytes().to_vec();
         let app = App::start(Parts { store, payments, webhook_secret, settings, clock });
-        let context = Context::new(app.await.unwrap(), EDGE_SECRET.as_bytes().to_vec(), limits);
+        let context =
+            Context::new(app.await.unwrap(), EdgeSecrets::new(EDGE_SECRET.into()), limits);
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         tokio::spawn(async move {

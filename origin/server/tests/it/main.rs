@@ -3,6 +3,7 @@
 
 mod buying;
 mod crash;
+mod development;
 mod feed;
 mod inside;
 mod limits;

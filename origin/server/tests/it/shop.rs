@@ -94,7 +94,7 @@ impl Shop {
             .port();
         let webhook = format!("http://127.0.0.1:{port}/internal/payments/webhook");
         let payments = start_payments(folder.path(), "127.0.0.1:0", &webhook);
-        let origin = start_origin(folder.path(), &format!("127.0.0.1:{port}"), &payments.url);
+        let origin = start_origin(folder.path(), &format!("127.0.0.1:{port}"), &payments.url, &[]);
         let client = Asker::new(&origin.url);
         Self { folder, payments, origin, client }
     }
@@ -109,7 +109,23 @@ impl Shop {
     pub(crate) fn kill_and_restart_origin(&mut self) {
         self.origin.kill();
         let listen = self.origin.url.trim_start_matches("http://").to_owned();
-        self.origin = start_origin(self.folder.path(), &listen, &self.payments.url);
+        self.origin = start_origin(self.folder.path(), &listen, &self.payments.url, &[]);
+    }
+
+    /// Kills the shop and starts it again with more options.
+    pub(crate) fn restart_origin_with(&mut self, options: &[&str]) {
+        self.origin.kill();
+        let listen = self.origin.url.trim_start_matches("http://").to_owned();
+        self.origin = start_origin(self.folder.path(), &listen, &self.payments.url, options);
+    }
+
+    /// Starts a second shop on the same files that is expected to refuse; returns what it says.
+    pub(crate) fn refusal(&self, listen: &str, options: &[&str]) -> String {
+        let mut arguments = origin_arguments(self.folder.path(), listen, &self.payments.url);
+        arguments.extend(options.iter().map(|&option| option.to_owned()));
+        let output = Command::new(PROGRAM).args(arguments).output().unwrap();
+        assert!(!output.status.success(), "it starts on {listen}");
+        String::from_utf8_lossy(&output.stderr).into_owned()
     }
 
     /// Kills the provider and starts it again at the same place.
@@ -139,26 +155,31 @@ fn start_payments(folder: &Path, listen: &str, webhook: &str) -> Process {
     ])
 }
 
-fn start_origin(folder: &Path, listen: &str, payments_url: &str) -> Process {
-    let (data, edge, payments) =
-        (folder.join("origin"), folder.join("edge"), folder.join("payments"));
-    let (data, edge, payments) =
-        (data.to_str().unwrap(), edge.to_str().unwrap(), payments.to_str().unwrap());
-    Process::start(&[
+fn start_origin(folder: &Path, listen: &str, payments_url: &str, options: &[&str]) -> Process {
+    let arguments = origin_arguments(folder, listen, payments_url);
+    let arguments = arguments.iter().map(String::as_str).chain(options.iter().copied());
+    Process::start(&arguments.collect::<Vec<_>>())
+}
+
+fn origin_arguments(folder: &Path, listen: &str, payments_url: &str) -> Vec<String> {
+    let path = |name: &str| folder.join(name).to_str().unwrap().to_owned();
+    [
         "serve",
         "--listen",
         listen,
         "--data",
-        data,
+        &path("origin"),
         "--edge-secret-file",
-        edge,
+        &path("edge"),
         "--payments-url",
         payments_url,
         "--payments-secret-file",
-        payments,
+        &path("payments"),
         "--payments-timeout-ms",
         "1500",
-    ])
+    ]
+    .map(str::to_owned)
+    .to_vec()
 }
 
 pub(crate) fn catalogue(stock: u32) -> Value {
@@ -242,6 +263,8 @@ pub(crate) struct With<'a> {
     pub(crate) key: Option<&'a str>,
     pub(crate) bearer: Option<&'a str>,
     pub(crate) if_match: Option<&'a str>,
+    /// The secret to sign with, where it is not the shop's own.
+    pub(crate) secret: Option<&'a str>,
 }
 
 pub(crate) fn key(key: &str) -> With<'_> {
@@ -315,7 +338,8 @@ impl Asker {
             session: self.account.map(|(_, session)| session),
             client: IpAddr::V4(Ipv4Addr::LOCALHOST),
         };
-        let value = sign(EDGE_SECRET.as_bytes(), &signed, &identity, signed_at, nonce());
+        let secret = with.secret.unwrap_or(EDGE_SECRET);
+        let value = sign(secret.as_bytes(), &signed, &identity, signed_at, nonce());
         let mut request = Request::builder()
             .method(method)
             .uri(format!("{}{path}", self.url))
