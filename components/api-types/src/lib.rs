@@ -25,5 +25,6 @@ pub mod order;
 pub mod problem;
 pub mod read_model;
 pub mod reply;
+pub mod rooms;
 pub mod token;
 pub mod validator;
