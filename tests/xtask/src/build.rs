@@ -14,6 +14,8 @@ use crate::workspace::{WASM_PROFILE, WASM_TARGET, Workspace};
 
 /// Packages whose programs `up` starts or runs.
 const PROGRAM_PACKAGES: [&str; 3] = ["node", "server", "demo-shop"];
+/// Those of them that do not need our node.
+const ORIGIN_PACKAGES: [&str; 2] = ["server", "demo-shop"];
 
 /// The command.
 pub(crate) fn run(context: &Context, args: &BuildArgs) -> Result<()> {
@@ -54,14 +56,24 @@ pub(crate) fn require_tools() -> Result<()> {
 /// component would import what only the gateway needs.
 pub(crate) fn components(context: &Context) -> Result<()> {
     tools::install_targets(context)?;
+    component_packages(&context.workspace)?.iter().try_for_each(|package| placed(context, package))
+}
+
+/// Builds one component and puts it where `spin.toml` expects it.
+pub(crate) fn component(context: &Context, package: &str) -> Result<()> {
     let packages = component_packages(&context.workspace)?;
+    if !packages.iter().any(|known| known == package) {
+        bail!("no component `{package}`: there are {}", packages.join(", "));
+    }
+    tools::install_targets(context)?;
+    placed(context, package)
+}
+
+fn placed(context: &Context, package: &str) -> Result<()> {
     let folder = context.workspace.generated().join("components");
     fs::create_dir_all(&folder).with_context(|| format!("make {}", folder.display()))?;
-    for package in packages {
-        let built = wasm(context, &package)?;
-        place(&built, &folder.join(format!("{}.wasm", package.replace('-', "_"))))?;
-    }
-    Ok(())
+    let built = wasm(context, package)?;
+    place(&built, &folder.join(format!("{}.wasm", package.replace('-', "_"))))
 }
 
 /// Builds the misbehaving components of the node's tests; returns the file.
@@ -70,17 +82,27 @@ pub(crate) fn guests(context: &Context) -> Result<PathBuf> {
     wasm(context, "guests")
 }
 
+/// Builds what a shop without our node starts: the origin, and the demo shop that it sells.
+pub(crate) fn origin_side(context: &Context, release: bool) -> Result<()> {
+    native(context, "build origin", &ORIGIN_PACKAGES, release)?;
+    demo_shop(context, release)
+}
+
 /// Builds the programs natively.
 pub(crate) fn programs(context: &Context, release: bool) -> Result<()> {
+    native(context, "build edge node and origin", &PROGRAM_PACKAGES, release)
+}
+
+fn native(context: &Context, title: &str, packages: &[&str], release: bool) -> Result<()> {
     let mut command = context.workspace.cargo();
     command.arg("build");
-    for package in PROGRAM_PACKAGES {
+    for package in packages {
         command.args(["--package", package]);
     }
     if release {
         command.arg("--release");
     }
-    context.steps.run("build edge node and origin", &mut command)?;
+    context.steps.run(title, &mut command)?;
     Ok(())
 }
 

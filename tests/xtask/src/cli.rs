@@ -40,12 +40,21 @@ pub(crate) enum Command {
     Assets,
     /// Remove a data folder, unless a shop runs on it.
     CleanData(CleanDataArgs),
+    /// Give real Spin what it needs: the parts that `spin build` builds, the data that `spin up` serves.
+    #[command(subcommand)]
+    Spin(SpinCommand),
 }
 
 impl Command {
     /// Whether answers are JSON lines.
     pub(crate) fn wants_json(&self) -> bool {
-        matches!(self, Self::Up(UpArgs { json: true, .. }))
+        matches!(
+            self,
+            Self::Up(UpArgs { json: true, .. })
+                | Self::Worker(WorkerArgs {
+                    command: WorkerCommand::Dev(WorkerDevArgs { json: true, .. })
+                })
+        )
     }
 }
 
@@ -156,6 +165,8 @@ pub(crate) struct WorkerArgs {
 pub(crate) enum WorkerCommand {
     /// Build the Worker, optimised, and say what it weighs; installs what that needs.
     Build(WorkerBuildArgs),
+    /// Start the shop with the Worker as its edge, in wrangler, and keep it running until Ctrl-C.
+    Dev(WorkerDevArgs),
     /// Push the Worker to Cloudflare with wrangler.
     Deploy(WorkerDeployArgs),
 }
@@ -168,6 +179,37 @@ pub(crate) struct WorkerBuildArgs {
     /// A Worker is always optimised; this is accepted for those who write it.
     #[arg(long, hide = true)]
     pub(crate) release: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct WorkerDevArgs {
+    /// Port of the shop; 0 takes a free one.
+    #[arg(long, default_value_t = 8787)]
+    pub(crate) port: u16,
+    /// Port of the origin; 0 takes a free one.
+    #[arg(long, default_value_t = 8081)]
+    pub(crate) origin_port: u16,
+    /// Port of the local payment provider; the default is the origin's and one.
+    #[arg(long)]
+    pub(crate) payments_port: Option<u16>,
+    /// Folder of databases, secrets and logs, the same as that of `up`; made when absent, kept between starts.
+    #[arg(long, value_name = "DIR", default_value = ".vitrine")]
+    pub(crate) data: PathBuf,
+    /// Build an optimised origin; the Worker always is.
+    #[arg(long)]
+    pub(crate) release: bool,
+    /// Start with the data as it is, without the demo catalogue.
+    #[arg(long)]
+    pub(crate) no_seed: bool,
+    /// Set a variable or a secret of the Worker, for instance `cors_origins=*`.
+    #[arg(long = "variable", value_name = "NAME=VALUE")]
+    pub(crate) variables: Vec<String>,
+    /// Start what the last build left, without building.
+    #[arg(long)]
+    pub(crate) no_build: bool,
+    /// Print one JSON object a line instead of text.
+    #[arg(long)]
+    pub(crate) json: bool,
 }
 
 #[derive(Debug, Args)]
@@ -213,6 +255,39 @@ pub(crate) struct CleanDataArgs {
     /// The folder to remove.
     #[arg(long, value_name = "DIR", default_value = ".vitrine")]
     pub(crate) data: PathBuf,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum SpinCommand {
+    /// Build one component, and what it mounts: the commands of `spin.toml`.
+    Build(SpinBuildArgs),
+    /// Fill Spin's default SQLite database from an origin's change feed.
+    Seed(SpinSeedArgs),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct SpinBuildArgs {
+    /// The component, as `spin.toml` calls it.
+    pub(crate) component: String,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct SpinSeedArgs {
+    /// The origin; a second one may follow behind a comma.
+    #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:8081")]
+    pub(crate) origin: String,
+    /// Spin's state folder; the default is `.spin` beside `spin.toml`.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) state_dir: Option<PathBuf>,
+    /// File with the secret of the origin's edges; the default is the development secret.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) secret_file: Option<PathBuf>,
+    /// Stay, and write every change of the origin, until Ctrl-C.
+    #[arg(long)]
+    pub(crate) follow: bool,
+    /// Use the program that the last build left.
+    #[arg(long)]
+    pub(crate) no_build: bool,
 }
 
 #[cfg(test)]

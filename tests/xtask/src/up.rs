@@ -1,12 +1,13 @@
 //! `up`: from a clone to a shop that answers, and back to nothing running.
 
 mod data;
-mod health;
+pub(crate) mod health;
 mod ports;
 mod shop;
 mod supervisor;
 
 use std::fs;
+use std::path::Path;
 use std::process::Command;
 use std::time::Instant;
 
@@ -18,30 +19,54 @@ use crate::build;
 use crate::cli::UpArgs;
 
 pub(crate) use data::DataDir;
-use ports::Ports;
-use shop::Shop;
-use supervisor::Supervisor;
+pub(crate) use ports::{Ports, Wishes};
+pub(crate) use shop::{Edge, RATE_LIMIT_SCALE, Shop};
+pub(crate) use supervisor::{Spec, Supervisor};
 
 /// The command.
 pub(crate) fn run(context: &Context, args: &UpArgs) -> Result<()> {
-    let path = std::path::absolute(&args.data).context("find the data folder")?;
-    let data = DataDir::open(&path)?;
-    for ended in data.end_leftovers()? {
-        context.reporter.note(&format!("ended {ended}, left over from an earlier start"));
-    }
-    let ports = Ports::choose(args)?;
+    let data = open(context, &args.data)?;
+    let ports = Ports::choose(&Wishes {
+        edge: args.edge_port,
+        edge_option: "--edge-port",
+        origin: args.origin_port,
+        payments: args.payments_port,
+    })?;
     check_manifest(context)?;
     if !args.no_build {
         build::everything(context, args.release)?;
     }
-    let shop = Shop::new(context, &data, ports, args)?;
+    let shop = Shop::new(context, &data, ports, args.release)?;
     if !args.no_seed {
         seed(context, &shop)?;
     }
-    let mut supervisor = Supervisor::new(context, &data)?;
-    let started = shop.start(&mut supervisor, !args.no_seed);
+    let node = shop.node(&args.variables)?;
+    let mut addresses = shop.addresses();
+    addresses.push(("edge metrics", format!("{}/metrics", shop.url())));
+    serve(context, &data, &addresses, |supervisor| shop.start(supervisor, node, !args.no_seed))
+}
+
+/// Takes the data folder, and ends what an earlier start left running in it.
+pub(crate) fn open(context: &Context, path: &Path) -> Result<DataDir> {
+    let path = std::path::absolute(path).context("find the data folder")?;
+    let data = DataDir::open(&path)?;
+    for ended in data.end_leftovers()? {
+        context.reporter.note(&format!("ended {ended}, left over from an earlier start"));
+    }
+    Ok(data)
+}
+
+/// Starts a shop, keeps it running until somebody asks for its end, and ends it.
+pub(crate) fn serve(
+    context: &Context,
+    data: &DataDir,
+    addresses: &[(&str, String)],
+    start: impl FnOnce(&mut Supervisor<'_>) -> Result<()>,
+) -> Result<()> {
+    let mut supervisor = Supervisor::new(context, data)?;
+    let started = start(&mut supervisor);
     if started.is_ok() {
-        announce(context, &shop);
+        announce(context, addresses);
         supervisor.watch();
         context.reporter.note("stopping …");
     }
@@ -72,7 +97,8 @@ fn check_manifest(context: &Context) -> Result<()> {
     Ok(())
 }
 
-fn seed(context: &Context, shop: &Shop) -> Result<()> {
+/// Puts the demo catalogue into the origin.
+pub(crate) fn seed(context: &Context, shop: &Shop) -> Result<()> {
     let catalogue = context.workspace.demo_shop().join("catalogue.json");
     if !catalogue.is_file() {
         bail!(
@@ -86,12 +112,15 @@ fn seed(context: &Context, shop: &Shop) -> Result<()> {
     Ok(())
 }
 
-fn announce(context: &Context, shop: &Shop) {
+/// Tells the addresses; the first is the shop's, and ready.
+fn announce(context: &Context, addresses: &[(&str, String)]) {
     let reporter = &context.reporter;
-    for (name, url) in shop.addresses() {
+    for (name, url) in addresses {
         reporter.result(&format!("  {name:<18} {url}"));
         reporter.event(&json!({"event": "address", "name": name, "url": url}));
     }
-    reporter.result(&format!("ready {}", shop.url()));
-    reporter.event(&json!({"event": "ready", "url": shop.url()}));
+    if let Some((_, url)) = addresses.first() {
+        reporter.result(&format!("ready {url}"));
+        reporter.event(&json!({"event": "ready", "url": url}));
+    }
 }

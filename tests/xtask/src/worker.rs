@@ -5,6 +5,7 @@
 mod build;
 mod config;
 mod deploy;
+mod dev;
 mod imports;
 mod startup;
 mod tools;
@@ -20,6 +21,7 @@ pub(crate) use tools::has_rust_source;
 pub(crate) fn run(context: &Context, args: &WorkerArgs) -> Result<()> {
     match &args.command {
         WorkerCommand::Build(args) => build::run(context, args),
+        WorkerCommand::Dev(args) => dev::run(context, args),
         WorkerCommand::Deploy(args) => deploy::run(context, args),
     }
 }

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail};
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 use serde::{Deserialize, Serialize};
 
 const SECRET_BYTES: usize = 32;
@@ -101,8 +101,9 @@ impl DataDir {
         while left.iter().any(|process| is_alive(process.pid)) && Instant::now() < limit {
             std::thread::sleep(Duration::from_millis(50));
         }
-        for process in left.iter().filter(|process| is_alive(process.pid)) {
-            signal(process.pid, Signal::KILL);
+        for process in &left {
+            // What it had started may have outlived it.
+            signal_group(process.pid, Signal::KILL);
         }
         self.list(&[])?;
         Ok(left.iter().map(|process| format!("{} (pid {})", process.role, process.pid)).collect())
@@ -121,6 +122,14 @@ impl DataDir {
 pub(crate) fn signal(pid: u32, signal: Signal) {
     if let Some(pid) = i32::try_from(pid).ok().and_then(Pid::from_raw) {
         let _ = kill_process(pid, signal);
+    }
+}
+
+/// Sends a signal to a process that we started and to all that it started: it leads their group,
+/// which has its number. That nobody is left in the group is no error.
+pub(crate) fn signal_group(leader: u32, signal: Signal) {
+    if let Some(group) = i32::try_from(leader).ok().and_then(Pid::from_raw) {
+        let _ = kill_process_group(group, signal);
     }
 }
 

@@ -11,9 +11,14 @@ const ANSWER_BYTES_MAX: u64 = 1024 * 1024;
 
 /// Status and body of `GET path`, or nothing if nobody answers in time.
 pub(crate) fn get(port: u16, path: &str) -> Option<(u16, String)> {
+    get_within(ANSWER_TIMEOUT, port, path)
+}
+
+/// The same, with a limit of its own on each silence of the answer.
+pub(crate) fn get_within(limit: Duration, port: u16, path: &str) -> Option<(u16, String)> {
     let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
     let mut stream = TcpStream::connect_timeout(&address, ANSWER_TIMEOUT).ok()?;
-    stream.set_read_timeout(Some(ANSWER_TIMEOUT)).ok()?;
+    stream.set_read_timeout(Some(limit)).ok()?;
     stream.set_write_timeout(Some(ANSWER_TIMEOUT)).ok()?;
     let request = format!(
         "GET {path} HTTP/1.1\r\nhost: 127.0.0.1:{port}\r\naccept: application/json\r\nconnection: close\r\n\r\n"

@@ -4,7 +4,16 @@ use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 
 use anyhow::{Context as _, Result, bail};
 
-use crate::cli::UpArgs;
+/// What somebody asked for; 0 is any.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Wishes {
+    pub(crate) edge: u16,
+    /// The option that chooses the edge's port, for the error that names it.
+    pub(crate) edge_option: &'static str,
+    pub(crate) origin: u16,
+    /// Nothing is the origin's and one.
+    pub(crate) payments: Option<u16>,
+}
 
 /// One free port for each process.
 #[derive(Debug, Clone, Copy)]
@@ -16,8 +25,8 @@ pub(crate) struct Ports {
 
 impl Ports {
     /// Takes the wished ports if all are free, and any free one for a 0.
-    pub(crate) fn choose(args: &UpArgs) -> Result<Self> {
-        let payments = match (args.payments_port, args.origin_port) {
+    pub(crate) fn choose(wishes: &Wishes) -> Result<Self> {
+        let payments = match (wishes.payments, wishes.origin) {
             (Some(port), _) => port,
             (None, 0) => 0,
             (None, origin) => origin.checked_add(1).context(
@@ -25,8 +34,8 @@ impl Ports {
             )?,
         };
         // All three are held until all are known, so that they differ.
-        let edge = bind(args.edge_port, "edge", "--edge-port")?;
-        let origin = bind(args.origin_port, "origin", "--origin-port")?;
+        let edge = bind(wishes.edge, "edge", wishes.edge_option)?;
+        let origin = bind(wishes.origin, "origin", "--origin-port")?;
         let payments = bind(payments, "payments", "--payments-port")?;
         Ok(Self { edge: port(&edge)?, origin: port(&origin)?, payments: port(&payments)? })
     }

@@ -1,7 +1,7 @@
 //! The processes of a shop: what each is called, how it is started, when it is ready.
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
@@ -11,14 +11,14 @@ use super::health;
 use super::ports::Ports;
 use super::supervisor::{Spec, Supervisor};
 use crate::Context;
-use crate::cli::UpArgs;
 
-/// Rate limits of a shop started by `up`, as a multiple of the table's: `--variable rate_limit_scale=1` is the table.
-const RATE_LIMIT_SCALE: u32 = 10;
+/// Rate limits of a shop started here, as a multiple of the table's, for everybody on this machine shares one address
+/// and some of them are load tests: `--variable rate_limit_scale=1` is the table.
+pub(crate) const RATE_LIMIT_SCALE: u32 = 10;
 
 const START_LIMIT: Duration = Duration::from_secs(30);
-/// The edge compiles its components at the first start; unoptimised, that takes a while.
-const EDGE_START_LIMIT: Duration = Duration::from_secs(180);
+/// The node compiles its components at the first start; unoptimised, that takes a while.
+const NODE_START_LIMIT: Duration = Duration::from_secs(180);
 const REPLICA_LIMIT: Duration = Duration::from_secs(60);
 /// Where the payment provider tells the origin how a payment went.
 const WEBHOOK_PATH: &str = "/internal/payments/webhook";
@@ -33,7 +33,14 @@ pub(crate) struct Shop {
     edge_secret: PathBuf,
     payments_secret: PathBuf,
     ports: Ports,
-    variables: Vec<String>,
+}
+
+/// What stands between shopper and origin: our node, or the Worker.
+#[derive(Debug)]
+pub(crate) struct Edge {
+    pub(crate) spec: Spec,
+    /// How long its first start may take.
+    pub(crate) start_limit: Duration,
 }
 
 impl Shop {
@@ -41,24 +48,19 @@ impl Shop {
         context: &Context,
         data: &DataDir,
         ports: Ports,
-        args: &UpArgs,
+        release: bool,
     ) -> Result<Self> {
         let workspace = &context.workspace;
         let shop = Self {
             root: workspace.root().to_path_buf(),
-            programs: workspace.programs(args.release),
+            programs: workspace.programs(release),
             media: workspace.demo_shop().join("media"),
             data: data.path().to_path_buf(),
             edge_secret: data.secret("edge")?,
             payments_secret: data.secret("payments")?,
             ports,
-            variables: args.variables.clone(),
         };
-        for program in [shop.origin_program(), shop.edge_program()] {
-            if !program.is_file() {
-                bail!("{} is missing: run `cargo xtask build`", program.display());
-            }
-        }
+        require(&shop.origin_program())?;
         Ok(shop)
     }
 
@@ -66,13 +68,16 @@ impl Shop {
         url(self.ports.edge)
     }
 
+    pub(crate) fn origin_url(&self) -> String {
+        url(self.ports.origin)
+    }
+
     /// What a person may want to open, with its name.
     pub(crate) fn addresses(&self) -> Vec<(&'static str, String)> {
         vec![
             ("shop", self.url()),
             ("API description", format!("{}/openapi.json", self.url())),
-            ("edge metrics", format!("{}/metrics", self.url())),
-            ("origin", url(self.ports.origin)),
+            ("origin", self.origin_url()),
             ("payments", url(self.ports.payments)),
             ("logs", self.data.join("logs").display().to_string()),
         ]
@@ -86,20 +91,23 @@ impl Shop {
         self.data.join("origin")
     }
 
-    fn edge_program(&self) -> PathBuf {
-        self.programs.join("vitrine-edge")
+    /// The secret that the origin knows the edge by.
+    pub(crate) fn edge_secret(&self) -> Result<String> {
+        let secret = fs::read_to_string(&self.edge_secret).context("read the edge's secret")?;
+        Ok(secret.trim().to_owned())
     }
 
     /// Starts all in the order of who needs whom, and waits until a shopper would see products.
     pub(crate) fn start(
         &self,
         supervisor: &mut Supervisor<'_>,
+        edge: Edge,
         expect_products: bool,
     ) -> Result<()> {
         let ports = self.ports;
         supervisor.start(self.payments()?, START_LIMIT, || is_healthy(ports.payments))?;
         supervisor.start(self.origin()?, START_LIMIT, || is_healthy(ports.origin))?;
-        supervisor.start(self.edge()?, EDGE_START_LIMIT, || is_healthy(ports.edge))?;
+        supervisor.start(edge.spec, edge.start_limit, || is_healthy(ports.edge))?;
         supervisor.wait_until("copy the catalogue to the edge", REPLICA_LIMIT, || {
             has_catalogue(ports.edge, expect_products)
         })
@@ -132,6 +140,8 @@ impl Shop {
             &data,
             "--edge-secret-file",
             &self.edge_secret.display().to_string(),
+            // Listening on loopback, it may believe a `spin up` beside this shop, too.
+            "--allow-development-secret",
             "--payments-url",
             &url(self.ports.payments),
             "--payments-secret-file",
@@ -142,7 +152,10 @@ impl Shop {
         Ok(self.spec("origin", self.ports.origin, self.origin_program(), args))
     }
 
-    fn edge(&self) -> Result<Spec> {
+    /// Our node as the edge, with these variables of `spin.toml`.
+    pub(crate) fn node(&self, variables: &[String]) -> Result<Edge> {
+        let program = self.programs.join("vitrine-edge");
+        require(&program)?;
         let data = self.folder("edge")?;
         let mut args = words([
             "up",
@@ -153,21 +166,19 @@ impl Shop {
             "--state-dir",
             &data,
             "--variable",
-            &format!("origin_url={}", url(self.ports.origin)),
+            &format!("origin_url={}", self.origin_url()),
             "--variable",
-            &format!("public_url={}", url(self.ports.edge)),
-            // Everybody on this machine shares one address, and some of them are load tests.
+            &format!("public_url={}", self.url()),
             "--variable",
             &format!("rate_limit_scale={RATE_LIMIT_SCALE}"),
         ]);
-        for variable in &self.variables {
+        for variable in variables {
             args.extend(words(["--variable", variable]));
         }
-        let mut spec = self.spec("edge", self.ports.edge, self.edge_program(), args);
+        let mut spec = self.spec("edge", self.ports.edge, program, args);
         // A secret in a command line would be everybody's to read.
-        let secret = fs::read_to_string(&self.edge_secret).context("read the edge's secret")?;
-        spec.env.push(("SPIN_VARIABLE_EDGE_SECRET".to_owned(), secret.trim().to_owned()));
-        Ok(spec)
+        spec.env.push(("SPIN_VARIABLE_EDGE_SECRET".to_owned(), self.edge_secret()?));
+        Ok(Edge { spec, start_limit: NODE_START_LIMIT })
     }
 
     fn folder(&self, role: &str) -> Result<String> {
@@ -179,6 +190,13 @@ impl Shop {
     fn spec(&self, role: &'static str, port: u16, program: PathBuf, args: Vec<String>) -> Spec {
         Spec { role, url: url(port), program, args, env: Vec::new(), folder: self.root.clone() }
     }
+}
+
+fn require(program: &Path) -> Result<()> {
+    if !program.is_file() {
+        bail!("{} is missing: run `cargo xtask build`", program.display());
+    }
+    Ok(())
 }
 
 fn words<const N: usize>(words: [&str; N]) -> Vec<String> {

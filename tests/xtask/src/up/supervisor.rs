@@ -12,7 +12,7 @@ use anyhow::{Context as _, Result, bail};
 use rustix::process::Signal;
 use serde_json::json;
 
-use super::data::{DataDir, Listed, signal};
+use super::data::{DataDir, Listed, signal, signal_group};
 use crate::Context;
 use crate::report::Reporter;
 use crate::step;
@@ -238,9 +238,10 @@ impl<'a> Supervisor<'a> {
         Ok(pid)
     }
 
-    /// Takes note of an end; returns whose it was.
+    /// Takes note of an end, and ends what the process itself had started; returns whose it was.
     fn ended(&mut self, exit: &Exit) -> Option<usize> {
         let index = self.processes.iter().position(|process| process.pid() == Some(exit.pid))?;
+        signal_group(exit.pid, Signal::KILL);
         let process = self.processes.get_mut(index)?;
         if let State::Running { since, .. } = process.state
             && since.elapsed() >= LIVED_WELL
