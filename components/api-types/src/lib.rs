@@ -28,3 +28,7 @@ pub mod reply;
 pub mod rooms;
 pub mod token;
 pub mod validator;
+
+/// Largest body of a request under `/v1`: 64 KiB, for the edge and the origin alike. The largest that the shop needs,
+/// a checkout, has under 1 KiB; some routes have a lower limit of their own.
+pub const REQUEST_BYTES_MAX: usize = 64 * 1_024;

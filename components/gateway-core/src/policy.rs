@@ -2,6 +2,7 @@
 
 use core::time::Duration;
 
+use api_types::{REQUEST_BYTES_MAX, events};
 use http::Method;
 
 use crate::path::{self, PathError};
@@ -65,11 +66,11 @@ const WRITE: Quota = Quota { name: "write", requests_max: 600, on_failure: OnFai
 const LOGIN: Quota = Quota { name: "login", requests_max: 10, on_failure: OnFailure::Closed };
 /// Every tab refreshes its token now and then.
 const REFRESH: Quota = Quota { name: "refresh", requests_max: 30, on_failure: OnFailure::Closed };
+/// 5 reports a second, of up to 20 events each. A quota of its own: counting must not cost anybody a cart.
+const EVENTS: Quota = Quota { name: "events", requests_max: 300, on_failure: OnFailure::Open };
 
 /// Largest body of a login: 8 KiB.
 const LOGIN_BYTES_MAX: usize = 8 * 1_024;
-/// Largest body of a change: 256 KiB, a thousand cart lines.
-const WRITE_BYTES_MAX: usize = 256 * 1_024;
 
 /// Where a request of the class is answered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -170,11 +171,13 @@ pub const TABLE: &[Policy] = &[
     origin("/v1/auth/refresh", Methods::Post, Auth::None, REFRESH, LOGIN_BYTES_MAX),
     // Logging out must work with a token that has just run out: the refresh token in the body decides.
     origin("/v1/auth/logout", Methods::Post, Auth::None, REFRESH, LOGIN_BYTES_MAX),
+    // Nobody in particular: what was looked at is counted, not who looked.
+    origin("/v1/events", Methods::Post, Auth::None, EVENTS, events::BODY_BYTES_MAX),
     origin("/v1/me/...", Methods::Read, Auth::Required, READ, 0),
-    origin("/v1/me/...", Methods::Write, Auth::Required, WRITE, WRITE_BYTES_MAX),
+    origin("/v1/me/...", Methods::Write, Auth::Required, WRITE, REQUEST_BYTES_MAX),
     origin("/v1/orders", Methods::Read, Auth::Required, READ, 0),
     origin("/v1/...", Methods::Read, Auth::Optional, READ, 0),
-    origin("/v1/...", Methods::Write, Auth::Optional, WRITE, WRITE_BYTES_MAX),
+    origin("/v1/...", Methods::Write, Auth::Optional, WRITE, REQUEST_BYTES_MAX),
     files("/assets/...", Class::Asset, Cors::Never),
     files("/m/...", Class::Media, Cors::Everybody),
     files("/...", Class::Page, Cors::Never),

@@ -247,8 +247,10 @@ fn bodies_over_the_routes_limit_are_refused() {
     for (target, bytes, expected) in [
         ("/v1/auth/login", 8 * 1_024, 0),
         ("/v1/auth/login", 8 * 1_024 + 1, 413),
-        ("/v1/carts", 256 * 1_024, 0),
-        ("/v1/carts", 256 * 1_024 + 1, 413),
+        ("/v1/events", 8 * 1_024, 0),
+        ("/v1/events", 8 * 1_024 + 1, 413),
+        ("/v1/carts", 64 * 1_024, 0),
+        ("/v1/carts", 64 * 1_024 + 1, 413),
     ] {
         let status = match world.ask("POST", target, &[], &vec![b'x'; bytes]) {
             Admission::Answer(response) => response.status().as_u16(),
@@ -280,6 +282,19 @@ fn limits_count_per_client_and_say_when_to_come_again() {
 }
 
 #[test]
+fn reporting_events_needs_nobody_and_costs_no_other_quota() {
+    let world = World::new();
+    for _ in 0..300 {
+        assert_eq!(world.outcome("POST", "/v1/events", &[("authorization", "Bearer x")]), 0);
+    }
+    assert_eq!(world.outcome("POST", "/v1/events", &[]), 429);
+    let forward = world.forward("POST", "/v1/carts", &[], b"");
+    let mut headers = HeaderMap::new();
+    finish(&forward.edits, &mut headers);
+    assert_eq!(headers["ratelimit"], "\"write\";r=599;t=75");
+}
+
+#[test]
 fn a_scale_multiplies_limits() {
     let world = World::with([("rate_limit_scale", "3")]);
     let admitted = (0..40).filter(|_| world.outcome("POST", "/v1/auth/login", &[]) == 0).count();
@@ -292,6 +307,7 @@ fn broken_counters_let_readers_in_and_keep_guessers_out() {
     world.counters.is_broken.set(true);
     assert_eq!(world.outcome("GET", "/v1/products", &[]), 0);
     assert_eq!(world.outcome("POST", "/v1/carts", &[]), 0);
+    assert_eq!(world.outcome("POST", "/v1/events", &[]), 0);
     assert_eq!(world.outcome("POST", "/v1/auth/login", &[]), 503);
     assert_eq!(world.outcome("GET", "/", &[]), 0);
 }

@@ -38,6 +38,10 @@ fn every_route_has_its_policy() {
         (&post, "/v1/auth/refresh", Some((Origin, Open, Some("refresh")))),
         (&post, "/v1/auth/logout", Some((Origin, Open, Some("refresh")))),
         (&post, "/v1/auth/login/", Some((Origin, Open, Some("login")))),
+        (&post, events::PATH, Some((Origin, Open, Some("events")))),
+        (&post, "/v1/events/", Some((Origin, Open, Some("events")))),
+        (&get, events::PATH, None),
+        (&post, "/v1/events/1", Some((Origin, Optional, Some("write")))),
         (&get, "/v1/me", Some((Origin, Required, Some("read")))),
         (&patch, "/v1/me/addresses/1", Some((Origin, Required, Some("write")))),
         (&get, "/v1/orders", Some((Origin, Required, Some("read")))),
@@ -82,6 +86,7 @@ fn says_which_methods_a_path_answers() {
         ("/", "GET, HEAD, OPTIONS"),
         ("/v1/products", "GET, HEAD, OPTIONS"),
         ("/v1/auth/login", "POST, OPTIONS"),
+        ("/v1/events", "POST, OPTIONS"),
         ("/v1/carts", "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"),
     ] {
         assert_eq!(find(path).unwrap().allowed(), expected, "{path}");
@@ -96,6 +101,8 @@ fn rows_hold_together() {
         assert_eq!(row.quota.is_none(), is_static, "{}: only files are unlimited", row.pattern);
         assert!(row.auth == Auth::None || row.class == Class::Origin, "{}", row.pattern);
         assert_eq!(row.methods == Methods::Read, row.body_bytes_max == 0, "{}", row.pattern);
+        // The origin reads no more, so more would be carried there in vain.
+        assert!(row.body_bytes_max <= REQUEST_BYTES_MAX, "{}", row.pattern);
         let is_guessable = row.pattern.starts_with("/v1/auth/");
         let on_failure = row.quota.map(|quota| quota.on_failure);
         assert_eq!(on_failure == Some(OnFailure::Closed), is_guessable, "{}", row.pattern);
