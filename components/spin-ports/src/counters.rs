@@ -24,11 +24,13 @@ impl Counters for SpinPorts {
     }
 }
 
-/// Reads a counter's stored form, which is the host's own: decimal text (Redis), or 8 big-endian bytes (SQLite).
-/// Eight bytes that are all digits are text: as a number they would be above 10^18.
+/// Reads a counter's stored form, which is the host's own: decimal text (Redis), or 8 bytes, in Spin's SQLite store
+/// little-endian. No count comes near 2^32, so of both orders the smaller number is meant: a host that changes its
+/// order would otherwise seem to have counted beyond every limit. Eight bytes that are all digits are text.
 fn decode(value: &[u8]) -> Result<u64, CounterError> {
     let text = core::str::from_utf8(value).ok().and_then(|text| text.parse().ok());
-    let number = || <[u8; 8]>::try_from(value).ok().map(u64::from_be_bytes);
+    let smaller = |bytes| u64::from_le_bytes(bytes).min(u64::from_be_bytes(bytes));
+    let number = || <[u8; 8]>::try_from(value).ok().map(smaller);
     text.or_else(number).ok_or_else(|| CounterError("not a counter".to_owned()))
 }
 
@@ -49,10 +51,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn reads_both_forms_of_a_stored_counter() {
+    fn reads_every_form_of_a_stored_counter() {
         assert_eq!(decode(b"7"), Ok(7));
         assert_eq!(decode(b"12345678"), Ok(12_345_678));
-        assert_eq!(decode(&7_i64.to_be_bytes()), Ok(7));
+        for count in [0_i64, 1, 7, 255, 256, 100_000] {
+            for bytes in [count.to_le_bytes(), count.to_be_bytes()] {
+                assert_eq!(decode(&bytes), Ok(count.unsigned_abs()), "{bytes:?}");
+            }
+        }
         assert!(decode(b"").is_err());
         assert!(decode(b"seven").is_err());
     }
