@@ -6,15 +6,16 @@ use anyhow::{Context as _, Result};
 
 use crate::Context;
 use crate::cli::{Ring, TestArgs};
-use crate::{deny, deps, lint, test, tidy};
+use crate::{deny, deps, lint, test, tidy, worker};
 
 type Stage = (&'static str, fn(&Context) -> Result<()>);
 
-const STAGES: [Stage; 5] = [
+const STAGES: [Stage; 6] = [
     ("tidy", tidy::run),
     ("deps", deps::run),
     ("lint", lint::run),
     ("deny", deny::run),
+    ("worker", worker::check),
     ("test", |context| test::run(context, &TestArgs { ring: Ring::All, name: None })),
 ];
 

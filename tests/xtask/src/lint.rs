@@ -10,7 +10,7 @@ use crate::tools;
 use crate::workspace::WASM_TARGET;
 
 /// Pure crates and what they stand on: they must build for both WebAssembly targets.
-const EVERYWHERE: [&str; 8] = [
+const EVERYWHERE: [&str; 11] = [
     "domain",
     "api-types",
     "ports",
@@ -19,6 +19,9 @@ const EVERYWHERE: [&str; 8] = [
     "ar-core",
     "origin-client",
     "files-core",
+    "feed-core",
+    "rooms-core",
+    "upstash",
 ];
 /// What only Spin's target can build.
 const SPIN_GUESTS: [&str; 7] =
@@ -48,6 +51,9 @@ pub(crate) fn run(context: &Context) -> Result<()> {
         guests.args(["--package", package]);
     }
     steps.run("lint the components", deny_warnings(&mut guests))?;
+    let mut worker = cargo(context);
+    worker.args(["clippy", "--target", tools::WORKER_TARGET, "--package", "edge-worker"]);
+    steps.run("lint the Worker", deny_warnings(&mut worker))?;
     let storefront = context.workspace.path("assets/storefront");
     build::npm_ci(context, "storefront", &storefront)?;
     let mut types = Command::new("npm");

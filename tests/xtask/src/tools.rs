@@ -11,8 +11,10 @@ use crate::workspace::WASM_TARGET;
 
 /// Oldest Node.js that builds the storefront.
 const NODE_MAJOR_MIN: u32 = 20;
+/// The target of the Worker.
+pub(crate) const WORKER_TARGET: &str = "wasm32-unknown-unknown";
 /// The targets that components are checked and built for.
-pub(crate) const TARGETS: [&str; 2] = [WASM_TARGET, "wasm32-unknown-unknown"];
+pub(crate) const TARGETS: [&str; 2] = [WASM_TARGET, WORKER_TARGET];
 
 /// Where `name` is on the PATH.
 pub(crate) fn find(name: &str) -> Option<PathBuf> {

@@ -13,7 +13,7 @@ mod tools;
 use anyhow::Result;
 
 use crate::Context;
-use crate::cli::{WorkerArgs, WorkerCommand};
+use crate::cli::{WorkerArgs, WorkerBuildArgs, WorkerCommand};
 
 pub(crate) use tools::has_rust_source;
 
@@ -24,4 +24,9 @@ pub(crate) fn run(context: &Context, args: &WorkerArgs) -> Result<()> {
         WorkerCommand::Dev(args) => dev::run(context, args),
         WorkerCommand::Deploy(args) => deploy::run(context, args),
     }
+}
+
+/// Builds the Worker and lets wrangler check that every environment could be deployed.
+pub(crate) fn check(context: &Context) -> Result<()> {
+    build::run(context, &WorkerBuildArgs { check: true, release: true })
 }
