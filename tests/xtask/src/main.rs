@@ -16,6 +16,7 @@ mod deps;
 mod doctor;
 mod lint;
 mod report;
+mod spin;
 mod stamp;
 mod step;
 mod stop;
@@ -76,6 +77,7 @@ fn run(command: Command, reporter: Reporter) -> anyhow::Result<ExitCode> {
         Command::Worker(args) => worker::run(&context, &args),
         Command::Assets => assets::run(&context),
         Command::CleanData(args) => clean_data::run(&context, &args),
+        Command::Spin(command) => spin::run(&context, &command),
     }?;
     Ok(ExitCode::SUCCESS)
 }
