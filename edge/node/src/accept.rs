@@ -40,7 +40,8 @@ pub(crate) fn stop_signal() -> io::Result<Stop> {
 }
 
 impl Stop {
-    async fn wait(&mut self) {
+    /// Waits for SIGTERM or SIGINT.
+    pub(crate) async fn wait(&mut self) {
         tokio::select! {
             _ = self.terminate.recv() => {}
             _ = self.interrupt.recv() => {}

@@ -16,6 +16,8 @@ pub(crate) struct Cli {
 pub(crate) enum Command {
     /// Serve the application that a manifest describes, until SIGTERM or SIGINT.
     Up(Box<Up>),
+    /// Fill a SQLite file that another host reads, such as Spin, from an origin's change feed.
+    Replicate(Replicate),
 }
 
 #[derive(Debug, Args)]
@@ -40,6 +42,33 @@ pub(crate) struct Up {
     pub(crate) log_format: LogFormat,
     #[command(flatten)]
     pub(crate) limits: LimitOptions,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Replicate {
+    /// The file; made when absent. Tables in it that the feed does not bring are left alone.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) into: PathBuf,
+    /// Origins, comma-separated, the first being the primary.
+    #[arg(
+        long,
+        value_name = "URL",
+        value_delimiter = ',',
+        default_value = "http://127.0.0.1:8081"
+    )]
+    pub(crate) feed: Vec<String>,
+    /// File with the secret that the origin's edges sign with; without it the development secret.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) secret_file: Option<PathBuf>,
+    /// Stay, and write every change until SIGTERM or SIGINT.
+    #[arg(long)]
+    pub(crate) follow: bool,
+    /// This follower's name in the origin's log.
+    #[arg(long, value_name = "NAME", default_value = "replicate", value_parser = node_id)]
+    pub(crate) node_id: String,
+    /// How log lines look.
+    #[arg(long, value_enum, default_value = "text")]
+    pub(crate) log_format: LogFormat,
 }
 
 /// Bounds; `runtime::Limits` says what each costs.

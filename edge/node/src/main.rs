@@ -12,6 +12,7 @@ mod health;
 mod histogram;
 mod in_flight;
 mod metrics;
+mod replicate;
 mod replication;
 mod request_head;
 mod serve;
@@ -37,9 +38,17 @@ fn main() -> ExitCode {
             return if error.use_stderr() { EXIT_CONFIGURATION.into() } else { ExitCode::SUCCESS };
         }
     };
-    let cli::Command::Up(options) = cli.command;
-    up::start_logging(options.log_format);
-    match up::run(*options) {
+    let ended = match cli.command {
+        cli::Command::Up(options) => {
+            up::start_logging(options.log_format);
+            up::run(*options)
+        }
+        cli::Command::Replicate(options) => {
+            up::start_logging(options.log_format);
+            replicate::run(options)
+        }
+    };
+    match ended {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => report(&failure),
     }

@@ -36,6 +36,14 @@ pub enum ReplicaError {
         /// The folder.
         path: PathBuf,
     },
+    /// A file that was to be filled in place holds something that would be lost.
+    #[error("leave {} as it is: {why}", path.display())]
+    Foreign {
+        /// The file.
+        path: PathBuf,
+        /// What it holds.
+        why: String,
+    },
     /// The database engine refused.
     #[error("{action} the replica")]
     Engine {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use api_types::feed::{Changes, FeedChange, FeedTable, FeedTransaction};
-use rusqlite::{Connection, ErrorCode, OpenFlags, Transaction};
+use rusqlite::{Connection, ErrorCode, OpenFlags, Transaction, TransactionBehavior};
 
 use crate::clock;
 use crate::error::{ReplicaError, StepError};
@@ -16,10 +16,10 @@ const CHECKPOINT_WAIT: Duration = Duration::from_millis(100);
 
 /// The table that says which position the file is at. A reader that wants its data and its position
 /// from one moment selects from it in the same transaction.
-const CREATE_POSITION: &str = "CREATE TABLE _vitrine_replica (epoch TEXT NOT NULL, \
+pub(crate) const CREATE_POSITION: &str = "CREATE TABLE _vitrine_replica (epoch TEXT NOT NULL, \
      position INTEGER NOT NULL, schema_version INTEGER NOT NULL, applied_at_ms INTEGER NOT NULL)";
 /// Which columns a feed's values belong to: needed again after a restart.
-const CREATE_TABLES: &str =
+pub(crate) const CREATE_TABLES: &str =
     "CREATE TABLE _vitrine_tables (name TEXT NOT NULL PRIMARY KEY, description_json TEXT NOT NULL)";
 
 /// A file that is complete up to its position. Owns the only connection that writes to it.
@@ -48,7 +48,15 @@ pub(crate) struct Applied {
 impl ReplicaFile {
     /// Opens a file of an earlier run. An error means that it proves nothing and must be rebuilt.
     pub(crate) fn open(path: &Path, wal_bytes_max: u64) -> Result<Self, ReplicaError> {
-        let connection = connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
+        Self::check(connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?, path, wal_bytes_max)
+    }
+
+    /// Takes over a connection to a file, if the file proves itself.
+    pub(crate) fn check(
+        connection: Connection,
+        path: &Path,
+        wal_bytes_max: u64,
+    ) -> Result<Self, ReplicaError> {
         let failed = || ReplicaError::engine("check");
         let verdict: String =
             connection.query_row("PRAGMA quick_check(1)", [], |row| row.get(0)).map_err(failed())?;
@@ -89,19 +97,30 @@ impl ReplicaFile {
             return Ok(applied);
         }
         let now_ms = clock::unix_ms();
-        let transaction =
-            self.connection.transaction().map_err(ReplicaError::engine("begin a batch in"))?;
+        let transaction = self
+            .connection
+            .transaction_with_behavior(TransactionBehavior::Immediate)
+            .map_err(ReplicaError::engine("begin a batch in"))?;
         for one in &changes.transactions {
             apply_transaction(&transaction, &self.plans, one)?;
             applied.transactions += 1;
             applied.changes += one.changes.len() as u64;
         }
-        let position = i64::try_from(changes.to)
-            .map_err(|_| StepError::Discontinuous("position does not fit 63 bits".to_owned()))?;
-        transaction
-            .prepare_cached("UPDATE _vitrine_replica SET position = ?, applied_at_ms = ?")
-            .and_then(|mut statement| statement.execute((position, now_ms)))
+        let fit = |position: u64| {
+            i64::try_from(position)
+                .map_err(|_| StepError::Discontinuous("position does not fit 63 bits".to_owned()))
+        };
+        let (before, position) = (fit(self.position)?, fit(changes.to)?);
+        let moved = transaction
+            .prepare_cached(
+                "UPDATE _vitrine_replica SET position = ?, applied_at_ms = ? WHERE epoch = ? AND position = ?",
+            )
+            .and_then(|mut statement| statement.execute((position, now_ms, &*self.epoch, before)))
             .map_err(ReplicaError::engine("write the position of"))?;
+        if moved != 1 {
+            let why = format!("somebody else moved the file from {}", self.position);
+            return Err(StepError::Discontinuous(why));
+        }
         transaction.commit().map_err(ReplicaError::engine("commit a batch to"))?;
         self.position = changes.to;
         self.written_at_ms = now_ms;
@@ -259,9 +278,17 @@ pub(crate) fn describe(
 }
 
 fn stored_plans(connection: &Connection) -> Result<Plans, ReplicaError> {
+    sql::plans(&described(connection, "main")?).map_err(broken)
+}
+
+/// Reads what `schema`'s file says of its tables.
+pub(crate) fn described(
+    connection: &Connection,
+    schema: &str,
+) -> Result<Vec<FeedTable>, ReplicaError> {
     let failed = || ReplicaError::engine("read the tables of");
     let mut statement = connection
-        .prepare("SELECT description_json FROM _vitrine_tables ORDER BY name")
+        .prepare(&format!("SELECT description_json FROM {schema}._vitrine_tables ORDER BY name"))
         .map_err(failed())?;
     let rows = statement.query_map([], |row| row.get::<_, String>(0)).map_err(failed())?;
     let mut tables = Vec::new();
@@ -271,10 +298,10 @@ fn stored_plans(connection: &Connection) -> Result<Plans, ReplicaError> {
             serde_json::from_str(&description).map_err(|cause| broken(cause.to_string()))?;
         tables.push(table);
     }
-    sql::plans(&tables).map_err(broken)
+    Ok(tables)
 }
 
-fn broken(why: String) -> ReplicaError {
+pub(crate) fn broken(why: String) -> ReplicaError {
     ReplicaError::Engine { action: "check", cause: why.into() }
 }
 

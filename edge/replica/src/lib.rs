@@ -26,12 +26,14 @@ mod error;
 mod feed;
 mod file;
 mod follow;
+mod in_place;
 mod settings;
 mod snapshot;
 mod sql;
 mod status;
 mod writer;
 
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -68,9 +70,25 @@ impl Replica {
     /// (about 1 s per GB), without waiting for an origin. Refuses unusable settings, a folder it
     /// cannot write, and a folder that another process follows into.
     pub async fn start(settings: Settings) -> Result<Arc<Self>, ReplicaError> {
+        Self::start_writing(settings, None).await
+    }
+
+    /// Like [`Replica::start`], but fills one file in place, which others may have open: Spin's database, for instance.
+    ///
+    /// `settings.dir` is then a folder for what is on its way into the file. Tables of others stay as they are; a
+    /// file that is no sound database is refused, as is one with a table of its own under a name that the feed needs
+    /// (this shows in [`Status::last_error`], for only a snapshot brings the names). [`Replica::current`] is the file.
+    pub async fn start_into(file: PathBuf, settings: Settings) -> Result<Arc<Self>, ReplicaError> {
+        Self::start_writing(settings, Some(file)).await
+    }
+
+    async fn start_writing(
+        settings: Settings,
+        into: Option<PathBuf>,
+    ) -> Result<Arc<Self>, ReplicaError> {
         let feed = FeedClient::new(&settings)?;
         let shared = Arc::new(Shared::new());
-        let (writer, thread) = Writer::start(&settings, Arc::clone(&shared)).await?;
+        let (writer, thread) = Writer::start(&settings, Arc::clone(&shared), into).await?;
         let (stop, stopped) = watch::channel(false);
         let follower = Follower::new(feed, writer, Arc::clone(&shared), settings.limits);
         let follower = tokio::spawn(follower.run(stopped));

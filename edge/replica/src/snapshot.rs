@@ -54,6 +54,11 @@ impl Building {
         Ok(Self { connection, header, plans, rows: 0, unfinished, finished })
     }
 
+    /// The statements that made the tables.
+    pub(crate) fn schema(&self) -> &[String] {
+        &self.header.schema
+    }
+
     /// Writes one row.
     pub(crate) fn insert(&mut self, row: &SnapshotRow) -> Result<(), StepError> {
         let plan =
@@ -118,7 +123,7 @@ fn make_durable(path: &Path, finished: &Path) -> Result<(), ReplicaError> {
 
 /// Runs one `CREATE …`; `check_header` has seen its first word, this sees that there is no second
 /// statement behind it.
-fn create(connection: &Connection, statement: &str) -> Result<(), StepError> {
+pub(crate) fn create(connection: &Connection, statement: &str) -> Result<(), StepError> {
     let what = || "run a schema statement".to_owned();
     let mut batch = Batch::new(connection, statement);
     let first = batch.next().map_err(|cause| refused(what(), cause))?;

@@ -67,6 +67,13 @@ pub(crate) fn plans(tables: &[FeedTable]) -> Result<Plans, String> {
     Ok(plans)
 }
 
+/// The statement that takes all rows of `table` over from the attached `schema`.
+pub(crate) fn take_over(table: &FeedTable, schema: &str) -> String {
+    let columns: Vec<String> = table.columns.iter().map(|column| quoted(column)).collect();
+    let (name, columns) = (quoted(&table.name), columns.join(", "));
+    format!("INSERT INTO main.{name} ({columns}) SELECT {columns} FROM {schema}.{name}")
+}
+
 fn plan(table: &FeedTable) -> Result<TablePlan, String> {
     let name = &table.name;
     if !is_identifier(name) || name.starts_with(OWN_PREFIX) || name.starts_with("sqlite_") {
@@ -122,8 +129,9 @@ fn is_epoch(epoch: &str) -> bool {
         && epoch.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-'))
 }
 
-fn quoted(identifier: &str) -> String {
-    format!("\"{identifier}\"")
+/// An identifier in quotes. What stands in a file of others may hold quotes itself.
+pub(crate) fn quoted(identifier: &str) -> String {
+    format!("\"{}\"", identifier.replace('"', "\"\""))
 }
 
 /// A feed's value on its way into a statement, without a copy where it is text.

@@ -5,13 +5,14 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;
 
-use api_types::feed::{Changes, SnapshotLine};
+use api_types::feed::{Changes, SnapshotEnd, SnapshotLine};
 use bytes::Bytes;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::clock;
 use crate::error::{FeedError, ReplicaError, StepError};
 use crate::file::{self, ReplicaFile};
+use crate::in_place::InPlace;
 use crate::settings::{Limits, Settings};
 use crate::snapshot::Building;
 use crate::status::{Position, Shared, State};
@@ -47,16 +48,19 @@ pub(crate) struct Writer {
 
 impl Writer {
     /// Takes the folder, opens what is in it, and starts the thread.
+    ///
+    /// With `into`, that file is filled in place, and the folder only holds what is on its way there.
     pub(crate) async fn start(
         settings: &Settings,
         shared: Arc<Shared>,
+        into: Option<PathBuf>,
     ) -> Result<(Self, std::thread::JoinHandle<()>), ReplicaError> {
         let (commands, received) = mpsc::channel(COMMANDS_MAX);
         let (opened, when_opened) = oneshot::channel();
         let (dir, limits) = (settings.dir.clone(), settings.limits);
         let thread = std::thread::Builder::new()
             .name("replica-writer".to_owned())
-            .spawn(move || match Store::open(dir, limits, shared) {
+            .spawn(move || match Store::open(dir, limits, shared, into) {
                 Ok(store) => {
                     // Nobody waits any more when `start` was dropped; then no command comes either.
                     let _ = opened.send(Ok(()));
@@ -101,6 +105,8 @@ struct Store {
     limits: Limits,
     shared: Arc<Shared>,
     file: Option<ReplicaFile>,
+    /// The file of somebody else that is filled, instead of files of our own.
+    in_place: Option<InPlace>,
     building: Option<Building>,
     retired: Vec<(Instant, PathBuf)>,
     number: u64,
@@ -108,15 +114,25 @@ struct Store {
 }
 
 impl Store {
-    fn open(dir: PathBuf, limits: Limits, shared: Arc<Shared>) -> Result<Self, ReplicaError> {
+    fn open(
+        dir: PathBuf,
+        limits: Limits,
+        shared: Arc<Shared>,
+        into: Option<PathBuf>,
+    ) -> Result<Self, ReplicaError> {
         fs::create_dir_all(&dir).map_err(|cause| ReplicaError::folder("create", &dir, cause))?;
         let lock = lock(&dir)?;
-        let (file, number) = open_newest(&dir, &limits)?;
+        let mut in_place = into.map(|path| InPlace::new(path, limits.wal_bytes_max));
+        let (file, number) = match &mut in_place {
+            Some(in_place) => (in_place.open()?, 0),
+            None => open_newest(&dir, &limits)?,
+        };
         let store = Self {
             dir,
             limits,
             shared,
             file: None,
+            in_place,
             building: None,
             retired: Vec::new(),
             number,
@@ -172,9 +188,7 @@ impl Store {
                 (SnapshotLine::End(end), building) => {
                     let building =
                         building.take().ok_or_else(|| garbage("an end without a header"))?;
-                    let path = building.finish(end)?;
-                    let file = ReplicaFile::open(&path, self.limits.wal_bytes_max)?;
-                    self.swap(file);
+                    self.finish(building, end)?;
                     return Ok(true);
                 }
                 (SnapshotLine::Header(_), Some(_)) => return Err(garbage("a second header")),
@@ -184,11 +198,29 @@ impl Store {
         Ok(false)
     }
 
+    fn finish(&mut self, building: Building, end: SnapshotEnd) -> Result<(), StepError> {
+        let schema = building.schema().to_vec();
+        let path = building.finish(end)?;
+        let file = match &mut self.in_place {
+            None => ReplicaFile::open(&path, self.limits.wal_bytes_max)?,
+            Some(in_place) => {
+                let poured = in_place.pour(&path, &schema);
+                file::delete(&path);
+                poured?
+            }
+        };
+        self.swap(file);
+        Ok(())
+    }
+
     fn apply(&mut self, body: &[u8]) -> Result<Outcome, StepError> {
         let changes: Changes = serde_json::from_slice(body)
             .map_err(|cause| FeedError::Garbage(format!("changes: {cause}")))?;
         let lost = || StepError::Discontinuous("no file to apply changes to".to_owned());
         let file = self.file.as_mut().ok_or_else(lost)?;
+        if let Some(in_place) = &self.in_place {
+            in_place.check_still_there()?;
+        }
         let applied = file.apply(&changes)?;
         let position = position_of(file);
         {
@@ -225,7 +257,9 @@ impl Store {
         );
         self.shared.cells().snapshots += 1;
         self.show(&file);
-        if let Some(old) = self.file.replace(file) {
+        let old = self.file.replace(file);
+        // Filled in place, the old copy is the same file: nobody's to delete.
+        if let (Some(old), None) = (old, &self.in_place) {
             self.retired.push((clock::now(), old.path));
         }
     }

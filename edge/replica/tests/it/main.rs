@@ -12,6 +12,7 @@
 
 mod crash;
 mod faults;
+mod in_place;
 mod lag;
 mod origin;
 mod reader;
