@@ -55,8 +55,13 @@ pub fn shown(seal: &Seal, room: &str, headers: &HeaderMap, now: Timestamp) -> Sh
     if passes.any(|text| seal.read_pass(room, text, now).is_some()) {
         return Shown::Pass;
     }
-    let ticket = texts(headers, TICKET_NAME).find_map(|text| seal.read_ticket(room, text, now));
-    ticket.map_or(Shown::Nothing, Shown::Ticket)
+    ticket(seal, room, headers, now).map_or(Shown::Nothing, Shown::Ticket)
+}
+
+/// Reads the ticket that a request shows, whatever else it shows.
+#[must_use]
+pub fn ticket(seal: &Seal, room: &str, headers: &HeaderMap, now: Timestamp) -> Option<Ticket> {
+    texts(headers, TICKET_NAME).find_map(|text| seal.read_ticket(room, text, now))
 }
 
 /// Returns whether a request brought anything that calls itself a ticket.

@@ -195,6 +195,10 @@ pub(crate) fn into_js(
         Payload::Stream(stream) => {
             web_sys::Response::new_with_opt_readable_stream_and_init(Some(&stream), &init)
         }
+        Payload::Socket(socket) => {
+            Reflect::set(init.as_ref(), &"webSocket".into(), socket.as_ref())?;
+            web_sys::Response::new_with_opt_buffer_source_and_init(None, &init)
+        }
     }
 }
 
