@@ -8,23 +8,24 @@ use std::time::Duration;
 use anyhow::{Context as _, Result, bail};
 use harness::{Client, EdgeOptions, Environment, Process, Role, Stack, StackOptions};
 
-use crate::cli::EdgeArgs;
+use crate::cli::{EdgeArgs, Effort};
 use crate::client::{self, Turn};
 use crate::manifest;
 use crate::plain::Plain;
-use crate::report::{Report, Series};
+use crate::report::{Report, Series, Subject};
 
 /// Lifts the rate limits out of the way.
-const RATE_LIMIT_SCALE: (&str, &str) = ("rate_limit_scale", "1000000");
+pub(crate) const RATE_LIMIT_SCALE: (&str, &str) = ("rate_limit_scale", "1000000");
 /// Linux counts CPU time in hundredths of a second towards user space.
 const TICK_US: u64 = 10_000;
 
 /// A server under measurement.
 #[derive(Debug)]
-struct Target {
-    name: &'static str,
-    url: String,
-    pid: Option<u32>,
+pub(crate) struct Target {
+    pub(crate) name: &'static str,
+    pub(crate) url: String,
+    /// The processes that it consists of.
+    pub(crate) pids: Vec<u32>,
 }
 
 /// Starts everything, measures, prints.
@@ -34,7 +35,7 @@ pub(crate) async fn run(args: &EdgeArgs) -> Result<()> {
     let lifted = vec![(RATE_LIMIT_SCALE.0.to_owned(), RATE_LIMIT_SCALE.1.to_owned())];
     let options = StackOptions {
         edge: EdgeOptions { manifest: None, variables: lifted.clone() },
-        unseeded: false,
+        ..StackOptions::default()
     };
     say("start the shop")?;
     let mut stack = Stack::start_with(environment.clone(), options).await?;
@@ -51,26 +52,47 @@ pub(crate) async fn run(args: &EdgeArgs) -> Result<()> {
     }
     let plain = Plain::start(&answer, folder.path()).await?;
     let targets = [
-        Target { name: "plain hyper", url: plain.url.clone(), pid: plain.pid },
+        Target {
+            name: "plain hyper",
+            url: plain.url.clone(),
+            pids: plain.pid.into_iter().collect(),
+        },
         Target {
             name: "gateway + catalog",
             url: stack.url(Role::Edge),
-            pid: stack.process(Role::Edge)?.pid(),
+            pids: stack.process(Role::Edge)?.pid().into_iter().collect(),
         },
-        Target { name: "catalog alone", url: alone.url().to_owned(), pid: alone.pid() },
+        Target {
+            name: "catalog alone",
+            url: alone.url().to_owned(),
+            pids: alone.pid().into_iter().collect(),
+        },
     ];
-    let mut report = Report::new(args, answer.body.len(), targets.iter().map(|target| target.name));
-    for round in 0..args.rounds {
-        say(&format!("round {} of {}", round + 1, args.rounds))?;
+    let subject = Subject { path: &args.path, body_bytes: answer.body.len() };
+    let report = compare(&args.effort, subject, "plain", &targets).await?;
+    drop((alone, plain));
+    report.print(args.effort.json)
+}
+
+/// Gives every server its turn in every round.
+pub(crate) async fn compare(
+    effort: &Effort,
+    subject: Subject<'_>,
+    yardstick: &'static str,
+    targets: &[Target],
+) -> Result<Report> {
+    let names = targets.iter().map(|target| target.name);
+    let mut report = Report::new(effort, subject, yardstick, names);
+    for round in 0..effort.rounds {
+        say(&format!("{}: round {} of {}", subject.path, round + 1, effort.rounds))?;
         // Another one begins each round, so that none always follows the same neighbour.
         for at in (0..targets.len()).map(|at| (at + round as usize) % targets.len()) {
             if let (Some(target), Some(series)) = (targets.get(at), report.series.get_mut(at)) {
-                take_turn(args, target, series).await?;
+                take_turn(effort, subject.path, target, series).await?;
             }
         }
     }
-    drop((alone, plain));
-    report.print(args.json)
+    Ok(report)
 }
 
 async fn start_catalog_alone(
@@ -89,19 +111,24 @@ async fn start_catalog_alone(
     stack.start_edge("catalog-alone", &options).await
 }
 
-async fn take_turn(args: &EdgeArgs, target: &Target, series: &mut Series) -> Result<()> {
+async fn take_turn(
+    effort: &Effort,
+    path: &str,
+    target: &Target,
+    series: &mut Series,
+) -> Result<()> {
     let turn = Turn {
         url: target.url.clone(),
-        path: args.path.clone(),
-        connections: args.connections,
-        warm_up: Duration::from_millis(args.warm_up_ms.into()),
-        duration: Duration::from_secs(args.seconds.into()),
+        path: path.to_owned(),
+        connections: effort.connections,
+        warm_up: Duration::from_millis(effort.warm_up_ms.into()),
+        duration: Duration::from_secs(effort.seconds.into()),
     };
-    let pid = target.pid;
+    let pids = target.pids.clone();
     let measured = tokio::task::spawn_blocking(move || {
         let (before, after) = (AtomicU64::new(0), AtomicU64::new(0));
-        let begin = || before.store(cpu_us(pid), Ordering::Relaxed);
-        let end = || after.store(cpu_us(pid), Ordering::Relaxed);
+        let begin = || before.store(pids.iter().map(|pid| cpu_us(*pid)).sum(), Ordering::Relaxed);
+        let end = || after.store(pids.iter().map(|pid| cpu_us(*pid)).sum(), Ordering::Relaxed);
         let measured = client::run(&turn, begin, end)?;
         anyhow::Ok((measured, after.into_inner().saturating_sub(before.into_inner())))
     });
@@ -114,8 +141,8 @@ async fn take_turn(args: &EdgeArgs, target: &Target, series: &mut Series) -> Res
 }
 
 /// CPU time of a process so far, in microseconds; 0 when the system does not say.
-fn cpu_us(pid: Option<u32>) -> u64 {
-    let stat = pid.and_then(|pid| std::fs::read_to_string(format!("/proc/{pid}/stat")).ok());
+fn cpu_us(pid: u32) -> u64 {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok();
     // The name, in parentheses, may contain spaces; user and system time are fields 14 and 15.
     let ticks = stat.as_deref().and_then(|stat| stat.rsplit_once(')')).map(|(_, rest)| {
         rest.split_whitespace().skip(11).take(2).filter_map(|field| field.parse::<u64>().ok()).sum()
@@ -123,6 +150,6 @@ fn cpu_us(pid: Option<u32>) -> u64 {
     ticks.unwrap_or(0_u64).saturating_mul(TICK_US)
 }
 
-fn say(what: &str) -> Result<()> {
+pub(crate) fn say(what: &str) -> Result<()> {
     writeln!(std::io::stderr(), "{what}").context("write to standard error")
 }

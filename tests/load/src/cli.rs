@@ -16,6 +16,8 @@ pub(crate) struct Cli {
 pub(crate) enum Command {
     /// Compares plain hyper, gateway and catalog, and the catalog alone.
     Edge(EdgeArgs),
+    /// Compares the Worker in workerd with the edge node.
+    Worker(WorkerArgs),
     /// Serves one recorded answer to every request; the measurement starts this itself.
     #[command(hide = true)]
     ServePlain {
@@ -26,7 +28,7 @@ pub(crate) enum Command {
 
 /// How much to measure.
 #[derive(Debug, Args)]
-pub(crate) struct EdgeArgs {
+pub(crate) struct Effort {
     /// Keep-alive connections, each with one request at a time.
     #[arg(long, default_value_t = 16, value_parser = clap::value_parser!(u32).range(1..=1024))]
     pub(crate) connections: u32,
@@ -39,10 +41,27 @@ pub(crate) struct EdgeArgs {
     /// Milliseconds before each turn that are not counted.
     #[arg(long, default_value_t = 500, value_parser = clap::value_parser!(u32).range(0..=60_000))]
     pub(crate) warm_up_ms: u32,
+    /// Prints JSON instead of a table.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// The edge node against plain hyper.
+#[derive(Debug, Args)]
+pub(crate) struct EdgeArgs {
+    #[command(flatten)]
+    pub(crate) effort: Effort,
     /// What to ask for.
     #[arg(long, default_value = "/v1/products?limit=24")]
     pub(crate) path: String,
-    /// Prints one JSON object instead of a table.
-    #[arg(long)]
-    pub(crate) json: bool,
+}
+
+/// The Worker against the edge node.
+#[derive(Debug, Args)]
+pub(crate) struct WorkerArgs {
+    #[command(flatten)]
+    pub(crate) effort: Effort,
+    /// What to ask for, each in a table of its own; again for more.
+    #[arg(long = "path", default_values = ["/v1/products?limit=24", "/healthz"])]
+    pub(crate) paths: Vec<String>,
 }

@@ -6,7 +6,7 @@
 //! the ratios are the result; so is CPU time per request of the serving process, which does not
 //! depend on how much of the machine the client takes.
 //! Not here: limits to hold (that is for whoever reads the figures).
-//! Start at [`bench::run`].
+//! Start at [`bench::run`]; [`worker::run`] compares the Worker in workerd with the node.
 
 mod bench;
 mod cli;
@@ -14,6 +14,7 @@ mod client;
 mod manifest;
 mod plain;
 mod report;
+mod worker;
 
 use clap::Parser as _;
 
@@ -23,6 +24,7 @@ fn main() -> anyhow::Result<()> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     match Cli::parse().command {
         Command::Edge(args) => runtime.block_on(bench::run(&args)),
+        Command::Worker(args) => runtime.block_on(worker::run(&args)),
         Command::ServePlain { answer } => runtime.block_on(plain::serve(&answer)),
     }
 }

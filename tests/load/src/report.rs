@@ -5,14 +5,23 @@ use std::io::Write as _;
 use anyhow::{Context as _, Result};
 use serde_json::{Value, json};
 
-use crate::cli::EdgeArgs;
+use crate::cli::Effort;
 use crate::client::Measured;
 
 /// All figures of a run.
 #[derive(Debug)]
 pub(crate) struct Report {
     settings: Value,
+    /// What the ratios are to, in one word.
+    yardstick: &'static str,
     pub(crate) series: Vec<Series>,
+}
+
+/// What was asked for.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Subject<'a> {
+    pub(crate) path: &'a str,
+    pub(crate) body_bytes: usize,
 }
 
 /// The figures of one server; the first is the yardstick of the others.
@@ -65,16 +74,17 @@ impl Series {
 
 impl Report {
     pub(crate) fn new(
-        args: &EdgeArgs,
-        body_bytes: usize,
+        effort: &Effort,
+        subject: Subject<'_>,
+        yardstick: &'static str,
         names: impl Iterator<Item = &'static str>,
     ) -> Self {
         let settings = json!({
-            "path": args.path,
-            "body_bytes": body_bytes,
-            "connections": args.connections,
-            "rounds": args.rounds,
-            "seconds": args.seconds,
+            "path": subject.path,
+            "body_bytes": subject.body_bytes,
+            "connections": effort.connections,
+            "rounds": effort.rounds,
+            "seconds": effort.seconds,
             "cores": std::thread::available_parallelism().map_or(0, usize::from),
         });
         let series = names
@@ -86,7 +96,7 @@ impl Report {
                 latencies_us: Vec::new(),
             })
             .collect();
-        Self { settings, series }
+        Self { settings, yardstick, series }
     }
 
     /// Prints to standard output.
@@ -97,22 +107,26 @@ impl Report {
 
     fn lines(&self) -> Vec<(Line, f64, f64)> {
         let lines: Vec<Line> = self.series.iter().map(Series::line).collect();
-        let Some(plain) = lines.first().copied() else { return Vec::new() };
+        let Some(first) = lines.first().copied() else { return Vec::new() };
         let ratio = |part: f64, whole: f64| if whole > 0.0 { part / whole } else { 0.0 };
         lines
             .into_iter()
             .map(|line| {
-                let rate = ratio(line.requests_per_second, plain.requests_per_second);
-                (line, rate, ratio(line.cpu_us, plain.cpu_us))
+                let rate = ratio(line.requests_per_second, first.requests_per_second);
+                (line, rate, ratio(line.cpu_us, first.cpu_us))
             })
             .collect()
     }
 
     fn json(&self) -> Value {
+        let (rate_key, cpu_key) = (
+            format!("requests_per_second_to_{}", self.yardstick),
+            format!("cpu_to_{}", self.yardstick),
+        );
         let servers: Vec<Value> = self
             .lines()
             .into_iter()
-            .map(|(line, rate_to_plain, cpu_to_plain)| {
+            .map(|(line, rate, cpu)| {
                 json!({
                     "name": line.name,
                     "requests_per_second": line.requests_per_second,
@@ -121,8 +135,8 @@ impl Report {
                     "latency_us_p50": line.p50_us,
                     "latency_us_p99": line.p99_us,
                     "cpu_us_per_request": line.cpu_us,
-                    "requests_per_second_to_plain": rate_to_plain,
-                    "cpu_to_plain": cpu_to_plain,
+                    rate_key.as_str(): rate,
+                    cpu_key.as_str(): cpu,
                 })
             })
             .collect();
@@ -131,12 +145,14 @@ impl Report {
 
     fn table(&self) -> String {
         let mut text = format!("{}\n\n", self.settings);
-        text.push_str(
-            "server             requests/s   (slowest .. fastest)   p50 ms   p99 ms   CPU us/request   req/s : plain   CPU : plain\n",
-        );
+        let (rate, cpu) =
+            (format!("req/s : {}", self.yardstick), format!("CPU : {}", self.yardstick));
+        text.push_str(&format!(
+            "server                      requests/s   (slowest .. fastest)   p50 ms   p99 ms   CPU us/request   {rate:>13}   {cpu:>11}\n",
+        ));
         for (line, rate, cpu) in self.lines() {
             text.push_str(&format!(
-                "{:<17} {:>11.0}   {:>9.0} .. {:<8.0}   {:>6.2}   {:>6.2}   {:>14.1}   {:>13.2}   {:>11.2}\n",
+                "{:<26} {:>11.0}   {:>9.0} .. {:<8.0}   {:>6.2}   {:>6.2}   {:>14.1}   {:>13.2}   {:>11.2}\n",
                 line.name,
                 line.requests_per_second,
                 line.slowest,
@@ -184,7 +200,7 @@ mod tests {
     fn figures_are_medians_and_ratios_to_the_first() {
         let series =
             vec![series("plain", &[100, 400, 200], 700), series("ours", &[100, 50, 60], 210)];
-        let report = Report { settings: json!({}), series };
+        let report = Report { settings: json!({}), yardstick: "plain", series };
         let json = report.json();
         assert_eq!(json["servers"][0]["requests_per_second"], 200.0);
         assert_eq!(json["servers"][0]["cpu_us_per_request"], 3.0);

@@ -153,6 +153,8 @@ pub(crate) struct BenchArgs {
 pub(crate) enum BenchTarget {
     /// Plain hyper, catalogue alone, catalogue through the gateway, in one run.
     Edge,
+    /// The Worker in workerd and our node, on the same routes, in one run.
+    Worker,
 }
 
 #[derive(Debug, Args)]

@@ -26,6 +26,11 @@ pub(crate) fn run(context: &Context, args: &WorkerArgs) -> Result<()> {
     }
 }
 
+/// Builds the Worker, unless it is that of the sources.
+pub(crate) fn build(context: &Context) -> Result<()> {
+    build::build(context)
+}
+
 /// Builds the Worker and lets wrangler check that every environment could be deployed.
 pub(crate) fn check(context: &Context) -> Result<()> {
     build::run(context, &WorkerBuildArgs { check: true, release: true })
