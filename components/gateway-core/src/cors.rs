@@ -15,13 +15,14 @@ const PREFLIGHT_MAX_AGE: HeaderValue = HeaderValue::from_static("7200");
 /// Request headers that foreign pages may send.
 const ALLOWED_HEADERS: HeaderValue = HeaderValue::from_static(
     "accept, accept-language, authorization, content-type, idempotency-key, if-match, if-none-match, range, \
-     traceparent, vitrine-position, x-request-id",
+     traceparent, vitrine-pass, vitrine-position, vitrine-ticket, x-request-id",
 );
 
 /// Answer headers that foreign pages may read, beside those that they always may.
 const EXPOSED_HEADERS: HeaderValue = HeaderValue::from_static(
     "content-range, etag, idempotent-replayed, link, location, ratelimit, ratelimit-policy, retry-after, \
-     vitrine-cache, vitrine-edge, vitrine-position, vitrine-stale, x-ar-decision, x-request-id",
+     vitrine-cache, vitrine-edge, vitrine-pass, vitrine-position, vitrine-stale, vitrine-ticket, x-ar-decision, \
+     x-request-id",
 );
 
 const PRIVATE_NETWORK_ASKED: HeaderName =

@@ -68,9 +68,16 @@ const LOGIN: Quota = Quota { name: "login", requests_max: 10, on_failure: OnFail
 const REFRESH: Quota = Quota { name: "refresh", requests_max: 30, on_failure: OnFailure::Closed };
 /// 5 reports a second, of up to 20 events each. A quota of its own: counting must not cost anybody a cart.
 const EVENTS: Quota = Quota { name: "events", requests_max: 300, on_failure: OnFailure::Open };
+/// 10 looks a second: a whole office behind one address, waiting for the same sale.
+const WAITING: Quota =
+    Quota { name: "waiting-room", requests_max: 600, on_failure: OnFailure::Open };
+/// Each makes a room or opens a socket, both of which stay. What is said over a socket is limited there.
+const CHAT: Quota = Quota { name: "chat", requests_max: 60, on_failure: OnFailure::Open };
 
 /// Largest body of a login: 8 KiB.
 const LOGIN_BYTES_MAX: usize = 8 * 1_024;
+/// Largest body of a request for a chat room, which says nothing: 1 KiB.
+const CHAT_BYTES_MAX: usize = 1_024;
 
 /// Where a request of the class is answered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -173,6 +180,10 @@ pub const TABLE: &[Policy] = &[
     origin("/v1/auth/logout", Methods::Post, Auth::None, REFRESH, LOGIN_BYTES_MAX),
     // Nobody in particular: what was looked at is counted, not who looked.
     origin("/v1/events", Methods::Post, Auth::None, EVENTS, events::BODY_BYTES_MAX),
+    // The Worker answers these three itself; other hosts ask the origin, which has none of them.
+    origin("/v1/waiting-room", Methods::Read, Auth::None, WAITING, 0),
+    origin("/v1/chat/rooms", Methods::Post, Auth::None, CHAT, CHAT_BYTES_MAX),
+    origin("/v1/chat/rooms/*", Methods::Read, Auth::None, CHAT, 0),
     origin("/v1/me/...", Methods::Read, Auth::Required, READ, 0),
     origin("/v1/me/...", Methods::Write, Auth::Required, WRITE, REQUEST_BYTES_MAX),
     origin("/v1/orders", Methods::Read, Auth::Required, READ, 0),
