@@ -140,6 +140,7 @@ impl Disk for Bindings<'_> {
         match self.open(location, start, length).await? {
             Payload::Bytes(bytes) => Ok(bytes),
             Payload::Stream(stream) => collect(Body::new(stream)).await,
+            Payload::Socket(_) => Err(format!("{location} is no file")),
         }
     }
 }

@@ -43,6 +43,7 @@ impl HttpClient for WorkerPorts {
 }
 
 /// Ends its call when it is dropped; a call that has ended does not mind.
+#[derive(Debug)]
 pub(crate) struct Abort(web_sys::AbortController);
 
 impl Abort {
