@@ -1,13 +1,13 @@
 // Serves the built Worker on this machine, in workerd, for tests and measurements; `cargo xtask worker dev` is for people.
 //
 //   node serve.mjs --origin URL --secret-file FILE [--port P] [--direct-port P] [--state DIR] [--scheduled]
-//                  [--env NAME] [--variable NAME=VALUE]…
+//                  [--env NAME] [--variable NAME=VALUE]… [--build DIR]
 //
-// Bindings are those of wrangler.toml, read by wrangler itself; the Worker is what `cargo xtask worker build` left. State
-// is kept in memory, or in DIR. With --scheduled the cron runs at once and then every minute, one run at a time.
-// Prints `workerd PID`, `listening URL` and, with --direct-port, `direct URL`: there no simulation of Cloudflare's front
-// stands before the Worker, which is what to measure. SIGTERM and SIGINT end it, and the workerd that it started; even
-// SIGKILL leaves no workerd behind.
+// Bindings are those of wrangler.toml, read by wrangler itself; the Worker is what `cargo xtask worker build` left, or
+// what is in another DIR. State is kept in memory, or in DIR. With --scheduled the cron runs at once and then every
+// minute, one run at a time. Prints `workerd PID`, `listening URL` and, with --direct-port, `direct URL`: there no
+// simulation of Cloudflare's front stands before the Worker, which is what to measure. SIGTERM and SIGINT end it, and
+// the workerd that it started; even SIGKILL leaves no workerd behind.
 
 import { spawn } from "node:child_process";
 import { existsSync, readFileSync } from "node:fs";
@@ -37,6 +37,7 @@ const { values: options } = parseArgs({
     origin: { type: "string" },
     "secret-file": { type: "string" },
     state: { type: "string" },
+    build: { type: "string" },
     env: { type: "string", default: "dev" },
     variable: { type: "string", multiple: true, default: [] },
     scheduled: { type: "boolean", default: false },
@@ -69,7 +70,7 @@ function bindings(configured) {
 
 function miniflareOptions() {
   const read = workerOptions(join(ROOT, "wrangler.toml"), options.env);
-  const main = resolve(ROOT, read.main);
+  const main = options.build ? resolve(options.build, "index.js") : resolve(ROOT, read.main);
   const wasm = join(dirname(main), "index_bg.wasm");
   if (!existsSync(main) || !existsSync(wasm)) fail(`${main} is missing: run \`cargo xtask worker build\``);
   // Rules are for code that wrangler would still bundle; ours is two modules, and both are named.

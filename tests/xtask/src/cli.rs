@@ -178,6 +178,9 @@ pub(crate) struct WorkerBuildArgs {
     /// Then let wrangler check a deployment to every environment.
     #[arg(long)]
     pub(crate) check: bool,
+    /// Build the variant that fails on purpose at some addresses, for tests, into a folder of its own.
+    #[arg(long, hide = true, conflicts_with = "check")]
+    pub(crate) test_faults: bool,
     /// A Worker is always optimised; this is accepted for those who write it.
     #[arg(long, hide = true)]
     pub(crate) release: bool,

@@ -37,8 +37,24 @@ struct Figures {
     imports: usize,
 }
 
+/// A build of the Worker.
+#[derive(Debug, Clone, Copy)]
+struct Variant {
+    /// The name of its folder below `target/worker`, and of its stamp.
+    folder: &'static str,
+    features: &'static [&'static str],
+}
+
+/// The Worker that `main` in `wrangler.toml` names.
+const OURS: Variant = Variant { folder: "build", features: &[] };
+/// The same with addresses that fail on purpose, for tests alone.
+const FAULTY: Variant = Variant { folder: "test-faults", features: &["test-faults"] };
+
 /// The command.
 pub(crate) fn run(context: &Context, args: &WorkerBuildArgs) -> Result<()> {
+    if args.test_faults {
+        return build_faulty(context);
+    }
     build(context)?;
     if args.check {
         for environment in ENVIRONMENTS {
@@ -53,16 +69,16 @@ pub(crate) fn build(context: &Context) -> Result<()> {
     parts::require_tools()?;
     tools::npm_packages(context)?;
     parts::storefront(context)?;
-    let stamp = stamp(context)?;
+    let stamp = stamp(context, OURS)?;
     if stamp.is_current()
-        && output(context).join("index.js").is_file()
+        && is_built(context, OURS)
         && let Some(figures) = kept_figures(context)
     {
         context.reporter.result(&format!("{} (built before)", describe(&figures)));
         return Ok(());
     }
     stamp.forget();
-    compile(context)?;
+    compile(context, OURS)?;
     let figures = measure(context)?;
     context.reporter.result(&describe(&figures));
     judge(&figures)?;
@@ -70,16 +86,30 @@ pub(crate) fn build(context: &Context) -> Result<()> {
     stamp.keep()
 }
 
-/// Where the Worker is put, as `main` in `wrangler.toml` says.
-fn output(context: &Context) -> PathBuf {
-    context.workspace.generated().join("worker/build")
+/// Builds the variant with faults, unless it is that of the sources.
+pub(crate) fn build_faulty(context: &Context) -> Result<()> {
+    let stamp = stamp(context, FAULTY)?;
+    if stamp.is_current() && is_built(context, FAULTY) {
+        return Ok(());
+    }
+    stamp.forget();
+    compile(context, FAULTY)?;
+    stamp.keep()
+}
+
+fn output(context: &Context, variant: Variant) -> PathBuf {
+    context.workspace.generated().join("worker").join(variant.folder)
+}
+
+fn is_built(context: &Context, variant: Variant) -> bool {
+    ["index.js", "index_bg.wasm"].iter().all(|file| output(context, variant).join(file).is_file())
 }
 
 fn check_folder(context: &Context) -> PathBuf {
     context.workspace.generated().join("worker/check")
 }
 
-fn stamp(context: &Context) -> Result<Stamp> {
+fn stamp(context: &Context, variant: Variant) -> Result<Stamp> {
     let sources = [
         "Cargo.lock",
         "Cargo.toml",
@@ -90,34 +120,35 @@ fn stamp(context: &Context) -> Result<Stamp> {
         "tests/xtask/src/worker/tools.rs",
     ];
     Stamp::of(
-        context.workspace.generated().join("stamps/worker"),
+        context.workspace.generated().join(format!("stamps/worker-{}", variant.folder)),
         &sources.map(|source| context.workspace.path(source)),
         &["node_modules", ".wrangler"],
     )
 }
 
-fn compile(context: &Context) -> Result<()> {
+fn compile(context: &Context, variant: Variant) -> Result<()> {
     let tools = Tools::ready(context)?;
-    let output = output(context);
+    let output = output(context, variant);
     let mut command = tools.worker_build();
     command.current_dir(context.workspace.root()).arg(tools::folder(context));
     command.args(["--profile", PROFILE, "--out-dir"]).arg(&output).arg("--").args(BUILD_STD);
+    for feature in variant.features {
+        command.args(["--features", feature]);
+    }
     // In a folder of its own: what is compiled with these is of no use to any other build.
     command.env("CARGO_TARGET_DIR", context.workspace.target().join("worker-cargo"));
     command.env("RUSTC_BOOTSTRAP", "1").env("RUSTFLAGS", UNWIND);
     command.env_remove("CARGO_ENCODED_RUSTFLAGS");
     context.steps.run("build the Worker", &mut command)?;
-    for file in ["index.js", "index_bg.wasm"] {
-        if !output.join(file).is_file() {
-            bail!("build the Worker: {} is not there", output.join(file).display());
-        }
+    if !is_built(context, variant) {
+        bail!("build the Worker: {} is incomplete", output.display());
     }
     Ok(())
 }
 
 /// Lets wrangler bundle the Worker as for an upload, and start it once.
 fn measure(context: &Context) -> Result<Figures> {
-    let wasm = output(context).join("index_bg.wasm");
+    let wasm = output(context, OURS).join("index_bg.wasm");
     let wasm = fs::read(&wasm).with_context(|| format!("read {}", wasm.display()))?;
     let imports = imports::require_glue_only(&wasm)?;
     let folder = check_folder(context);
