@@ -2,6 +2,7 @@
 
 pub(crate) mod account;
 pub(crate) mod cart;
+pub(crate) mod event;
 pub(crate) mod feed;
 pub(crate) mod inventory;
 pub(crate) mod operations;

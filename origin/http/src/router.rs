@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use api_types::events;
 use api_types::feed::{CHANGES_PATH, SNAPSHOT_PATH};
 use axum::Router;
 use axum::handler::Handler;
@@ -12,7 +13,7 @@ use http::Method;
 use tower_http::catch_panic::CatchPanicLayer;
 
 use crate::Context;
-use crate::handlers::{account, cart, feed, inventory, operations, order, payment};
+use crate::handlers::{account, cart, event, feed, inventory, operations, order, payment};
 use crate::middleware;
 use crate::problem::Failure;
 
@@ -36,6 +37,7 @@ pub fn shop_routes() -> Vec<Route> {
         post("/v1/auth/logout", account::logout),
         get("/v1/me", account::me),
         get("/v1/inventory/{sku}", inventory::show),
+        post(events::PATH, event::collect),
         post("/v1/carts", cart::create),
         get("/v1/carts/{cart_id}", cart::show),
         post("/v1/carts/{cart_id}/lines", cart::add_line),
@@ -70,6 +72,8 @@ pub fn internal_routes() -> Vec<Route> {
     vec![
         get(SNAPSHOT_PATH, feed::snapshot),
         get(CHANGES_PATH, feed::changes),
+        post(events::INTERNAL_PATH, event::take_batch),
+        get(events::INTERNAL_PATH, event::show_day),
         post("/internal/payments/webhook", payment::webhook),
         get("/healthz", operations::health),
         get("/metrics", operations::metrics),
