@@ -196,11 +196,13 @@ impl Follower {
         self.copy = Known::At(replica);
     }
 
-    /// Takes note of an answer that is applied: the copy is at `to`, the origin at `head`.
-    pub fn applied(&mut self, to: u64, head: u64) {
+    /// Takes note of an answer that is applied: the copy is at `to`, the origin at `head`. `now_ms` is what the batch wrote.
+    pub fn applied(&mut self, to: u64, head: u64, now_ms: i64) {
         let moved = match &mut self.copy {
             Known::At(replica) if replica.position != to => {
                 replica.position = to;
+                replica.applied_at_ms = now_ms;
+                replica.contact_at_ms = now_ms;
                 true
             }
             _ => false,
@@ -210,6 +212,13 @@ impl Follower {
         self.limit = BATCH_TRANSACTIONS;
         self.is_caught_up = to >= head;
         self.pause_ms = if moved && self.is_caught_up { PACE_MS } else { 0 };
+    }
+
+    /// Takes note of a contact that is written down.
+    pub fn contacted(&mut self, now_ms: i64) {
+        if let Known::At(replica) = &mut self.copy {
+            replica.contact_at_ms = now_ms;
+        }
     }
 
     /// Takes note of what outside the database still has to follow, so that it is known without reading again.

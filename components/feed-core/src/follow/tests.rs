@@ -46,12 +46,12 @@ fn an_empty_database_gets_a_snapshot_and_is_followed_from_there() {
 fn the_first_poll_proves_contact_and_the_next_ones_wait_no_longer_than_the_run() {
     let mut follower = at_seven(1, END);
     assert_eq!(asks_for_changes(&mut follower, 0), (7, 0, 500, 0));
-    follower.applied(7, 7);
+    follower.applied(7, 7, 0);
     assert_eq!(asks_for_changes(&mut follower, 1_000), (7, 15_000, 500, 0));
-    follower.applied(9, 9);
+    follower.applied(9, 9, 0);
     assert_eq!(follower.step(2_000), Step::Pause(200));
     assert_eq!(asks_for_changes(&mut follower, 58_000), (9, 2_000, 500, 0));
-    follower.applied(9, 9);
+    follower.applied(9, 9, 0);
     assert_eq!(follower.step(59_600), Step::Done);
 }
 
@@ -59,7 +59,7 @@ fn the_first_poll_proves_contact_and_the_next_ones_wait_no_longer_than_the_run()
 fn far_behind_it_asks_on_without_a_pause() {
     let mut follower = at_seven(1, END);
     asks_for_changes(&mut follower, 0);
-    follower.applied(507, 900);
+    follower.applied(507, 900, 0);
     assert_eq!(asks_for_changes(&mut follower, 0).0, 507);
 }
 
@@ -67,9 +67,9 @@ fn far_behind_it_asks_on_without_a_pause() {
 fn catching_up_ends_at_the_head() {
     let mut follower = at_seven(1, Schedule { mode: Mode::CatchUp, ends_at_ms: 20_000 });
     assert_eq!(asks_for_changes(&mut follower, 0).1, 0);
-    follower.applied(8, 9);
+    follower.applied(8, 9, 0);
     assert_eq!(asks_for_changes(&mut follower, 0).1, 0);
-    follower.applied(9, 9);
+    follower.applied(9, 9, 0);
     assert_eq!(follower.step(0), Step::Done);
 }
 
@@ -135,7 +135,7 @@ fn a_run_ends_at_the_limits_of_one_invocation() {
     let mut follower = at_seven(1, END);
     let calls = (0..1_000)
         .take_while(|_| {
-            follower.applied(7, 8);
+            follower.applied(7, 8, 0);
             follower.step(0) != Step::Done
         })
         .count();

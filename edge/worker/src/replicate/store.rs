@@ -1,0 +1,106 @@
+//! Where the copy is written: a database that is reached by statements, a batch of which is one transaction.
+
+use feed_core::Statement;
+use ports::{Rows, Sql, SqlError, SqlValue};
+use serde_json::Value;
+use wasm_bindgen::JsValue;
+use worker::{D1Database, D1PreparedStatement};
+
+use crate::ports::WorkerPorts;
+use crate::remote::hrana::Database;
+
+/// The database's binding.
+const DB: &str = "DB";
+
+/// The database of this deployment, at its primary: what is written next depends on what is read.
+#[derive(Debug)]
+pub(crate) enum Store {
+    /// Cloudflare's.
+    D1(D1Database),
+    /// A remote libSQL, and what to reach it with.
+    Libsql(Database, WorkerPorts),
+}
+
+impl Store {
+    /// Opens the database that the variable `catalogue` names.
+    pub(crate) fn open(ports: &WorkerPorts) -> Result<Self, String> {
+        let libsql = ports.libsql().map_err(|error| error.to_string())?;
+        if let Some(database) = libsql {
+            return Ok(Self::Libsql(database, WorkerPorts::new(ports.env().clone())));
+        }
+        match ports.text("catalogue").as_str() {
+            "" | "d1" => ports.env().d1(DB).map(Self::D1).map_err(|error| error.to_string()),
+            _ => Err("`catalogue` is neither d1 nor libsql".to_owned()),
+        }
+    }
+
+    /// Runs all statements in one transaction, or none.
+    pub(crate) async fn batch(&self, statements: &[Statement]) -> Result<(), String> {
+        match self {
+            Self::D1(database) => {
+                let prepared: Result<Vec<_>, _> =
+                    statements.iter().map(|statement| bound(database, statement)).collect();
+                let prepared = prepared.map_err(|error| error.to_string())?;
+                database.batch(prepared).await.map(|_| ()).map_err(|error| error.to_string())
+            }
+            Self::Libsql(database, ports) => {
+                database.batch(ports, statements).await.map_err(|error| error.to_string())
+            }
+        }
+    }
+
+    /// Runs one statement that only reads.
+    pub(crate) async fn read(&self, statement: &Statement) -> Result<Rows, SqlError> {
+        match self {
+            Self::D1(database) => {
+                let prepared = bound(database, statement).map_err(|error| failed(&error))?;
+                let rows = prepared.raw::<Value>().await.map_err(|error| failed(&error))?;
+                let rows = rows.into_iter().map(|row| row.into_iter().map(sql_value).collect());
+                Ok(Rows { columns: Vec::new(), rows: rows.collect() })
+            }
+            Self::Libsql(database, ports) => {
+                let bound = statement.params.iter().cloned().map(SqlValue::Text);
+                ports.query_libsql(database, &statement.sql, &bound.collect::<Vec<_>>()).await
+            }
+        }
+    }
+}
+
+/// For the helpers of `ports`, whose statements have text parameters or none.
+impl Sql for Store {
+    async fn query(&self, statement: &str, parameters: &[SqlValue]) -> Result<Rows, SqlError> {
+        let text = |value: &SqlValue| match value {
+            SqlValue::Text(text) => Ok(text.clone()),
+            _ => Err(SqlError::Failed("a parameter that is no text".to_owned())),
+        };
+        let params = parameters.iter().map(text).collect::<Result<_, _>>()?;
+        self.read(&Statement { sql: statement.to_owned(), params }).await
+    }
+}
+
+fn bound(
+    database: &D1Database,
+    statement: &Statement,
+) -> Result<D1PreparedStatement, worker::Error> {
+    let params: Vec<JsValue> =
+        statement.params.iter().map(|text| JsValue::from_str(text)).collect();
+    let prepared = database.prepare(statement.sql.as_str());
+    if params.is_empty() { Ok(prepared) } else { prepared.bind(&params) }
+}
+
+fn sql_value(value: Value) -> SqlValue {
+    match value {
+        Value::String(text) => SqlValue::Text(text),
+        Value::Number(number) => match (number.as_i64(), number.as_f64()) {
+            (Some(integer), _) => SqlValue::Integer(integer),
+            (None, Some(real)) => SqlValue::Real(real),
+            (None, None) => SqlValue::Null,
+        },
+        // D1 has no booleans, and nothing here reads a blob.
+        Value::Null | Value::Bool(_) | Value::Array(_) | Value::Object(_) => SqlValue::Null,
+    }
+}
+
+fn failed(error: &worker::Error) -> SqlError {
+    SqlError::Failed(error.to_string())
+}
