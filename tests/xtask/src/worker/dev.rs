@@ -155,11 +155,19 @@ fn run_cron(port: u16) {
 
 /// The path of some product's model.
 fn find_model(port: u16) -> Result<String> {
-    let products = health::get(port, "/v1/products?limit=24").map(|(_, body)| body);
-    let products = products.context("read the products")?;
-    let model = products
-        .split('"')
-        .filter_map(|part| part.find("/m/").and_then(|at| part.get(at..)))
-        .find(|path| path.ends_with(".glb"));
-    Ok(model.context("no product has a model")?.to_owned())
+    let read = |path: &str| -> Result<Value> {
+        let (_, body) = health::get(port, path).with_context(|| format!("read {path}"))?;
+        serde_json::from_str(&body).with_context(|| format!("read {path}"))
+    };
+    let products = read("/v1/products?limit=24")?;
+    let items = products.get("items").and_then(Value::as_array).into_iter().flatten();
+    for item in items {
+        let Some(handle) = item.get("handle").and_then(Value::as_str) else { continue };
+        let product = read(&format!("/v1/products/{handle}"))?;
+        if let Some(url) = product.pointer("/model/web_glb_url").and_then(Value::as_str) {
+            let path = url.find("/m/").and_then(|at| url.get(at..));
+            return Ok(path.context("a model lies elsewhere")?.to_owned());
+        }
+    }
+    bail!("no product has a model")
 }
