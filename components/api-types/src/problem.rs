@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use domain::ErrorKind;
-use http::{HeaderValue, Response, StatusCode, header};
+use http::{HeaderMap, HeaderValue, Response, StatusCode, header};
 use serde::{Deserialize, Serialize};
 
 /// Media type of a problem body (RFC 9457, section 3).
@@ -113,6 +113,15 @@ impl Problem {
         self.type_uri.strip_prefix(TYPE_PREFIX).unwrap_or(&self.type_uri)
     }
 
+    /// Adds the request's id as the gateway has put it into the request's headers.
+    #[must_use]
+    pub fn asked_in(self, headers: &HeaderMap) -> Self {
+        match headers.get("x-request-id").and_then(|value| value.to_str().ok()) {
+            Some(id) => self.request_id(id),
+            None => self,
+        }
+    }
+
     /// Writes the answer: status, `application/problem+json`, `no-store`, `Retry-After` where known.
     #[must_use]
     pub fn into_response(self) -> Response<Bytes> {
@@ -158,10 +167,17 @@ impl Failure {
     /// Writes the answer. A fault is `internal`, with its reason beside it for the log.
     #[must_use]
     pub fn into_response(self) -> Response<Bytes> {
+        self.into_answer(&HeaderMap::new())
+    }
+
+    /// Writes the answer to a request with these headers, which hold its id.
+    #[must_use]
+    pub fn into_answer(self, asked: &HeaderMap) -> Response<Bytes> {
         match self {
-            Self::Problem(problem) => problem.into_response(),
+            Self::Problem(problem) => problem.asked_in(asked).into_response(),
             Self::Fault(fault) => {
-                let mut response = Problem::of(ErrorKind::Internal).into_response();
+                let problem = Problem::of(ErrorKind::Internal).asked_in(asked);
+                let mut response = problem.into_response();
                 response.extensions_mut().insert(fault);
                 response
             }
@@ -272,6 +288,19 @@ mod tests {
         let response = Failure::from(Problem::of(ErrorKind::NotFound)).into_response();
         assert_eq!(response.status(), StatusCode::NOT_FOUND);
         assert!(response.extensions().get::<Fault>().is_none());
+    }
+
+    #[test]
+    fn an_answer_says_which_request_it_is_to() {
+        let asked = HeaderMap::from_iter([(
+            http::HeaderName::from_static("x-request-id"),
+            HeaderValue::from_static("r-1"),
+        )]);
+        for failure in [Failure::from(Problem::of(ErrorKind::NotFound)), Failure::fault("disk")] {
+            let body = failure.into_answer(&asked).into_body();
+            let body: serde_json::Value = serde_json::from_slice(&body).unwrap();
+            assert_eq!(body["request_id"], "r-1");
+        }
     }
 
     #[test]

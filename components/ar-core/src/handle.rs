@@ -25,7 +25,9 @@ const ACCEPT_CH_NAME: HeaderName = HeaderName::from_static("accept-ch");
 
 /// Answers a request for a manifest. `HEAD` gets the head of what `GET` gets.
 pub async fn handle<P: Sql + Variables>(ports: &P, request: Request<Bytes>) -> Response<Bytes> {
-    let mut response = answer(ports, &request).await.unwrap_or_else(Failure::into_response);
+    let mut response = answer(ports, &request)
+        .await
+        .unwrap_or_else(|failure| failure.into_answer(request.headers()));
     if response.status() == http::StatusCode::METHOD_NOT_ALLOWED {
         response.headers_mut().insert(header::ALLOW, HeaderValue::from_static("GET, HEAD"));
     }

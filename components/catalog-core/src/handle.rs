@@ -34,14 +34,14 @@ pub async fn handle<P: Sql>(ports: &P, request: Request<Bytes>) -> Response<Byte
     let answer = match Route::of(request.uri().path()) {
         None => Err(Problem::of(ErrorKind::NotFound).into()),
         Some(_) if request.method() != Method::GET && !is_head => {
-            return method_not_allowed();
+            return method_not_allowed(request.headers());
         }
         Some(route) => {
             let query = request.uri().query().unwrap_or("");
             answer(ports, route, query, request.headers()).await
         }
     };
-    let mut response = answer.unwrap_or_else(Failure::into_response);
+    let mut response = answer.unwrap_or_else(|failure| failure.into_answer(request.headers()));
     response.headers_mut().insert(CACHE, HeaderValue::from_static("replica"));
     if is_head {
         *response.body_mut() = Bytes::new();
@@ -49,8 +49,8 @@ pub async fn handle<P: Sql>(ports: &P, request: Request<Bytes>) -> Response<Byte
     response
 }
 
-fn method_not_allowed() -> Response<Bytes> {
-    let mut response = Problem::of(ErrorKind::MethodNotAllowed).into_response();
+fn method_not_allowed(asked: &HeaderMap) -> Response<Bytes> {
+    let mut response = Problem::of(ErrorKind::MethodNotAllowed).asked_in(asked).into_response();
     response.headers_mut().insert(header::ALLOW, HeaderValue::from_static("GET, HEAD"));
     response
 }

@@ -64,7 +64,8 @@ pub async fn handle<D: Disk, B>(disk: &D, request: &Request<B>) -> Response<Cont
     let mut response = if is_head || request.method() == Method::GET {
         answer(disk, request.uri().path(), request.headers(), is_head).await
     } else {
-        let mut response = Problem::of(ErrorKind::MethodNotAllowed).into_response();
+        let problem = Problem::of(ErrorKind::MethodNotAllowed).asked_in(request.headers());
+        let mut response = problem.into_response();
         response.headers_mut().insert(header::ALLOW, HeaderValue::from_static("GET, HEAD"));
         response.map(Content::Bytes)
     };
@@ -108,7 +109,7 @@ async fn answer<D: Disk>(
     let found = match Route::of(path) {
         Route::File(file) => send(disk, &file, headers, is_head).await,
         Route::Page => match send(disk, &Route::shell(), headers, is_head).await {
-            Ok(None) => return not_built().map(Content::Bytes),
+            Ok(None) => return not_built(headers).map(Content::Bytes),
             sent => sent,
         },
         Route::Unknown => Ok(None),
@@ -116,14 +117,15 @@ async fn answer<D: Disk>(
     match found {
         Ok(Some(response)) => response,
         Ok(None) => not_found(disk, headers).await,
-        Err(why) => Failure::fault(why).into_response().map(Content::Bytes),
+        Err(why) => Failure::fault(why).into_answer(headers).map(Content::Bytes),
     }
 }
 
-fn not_built() -> Response<Bytes> {
+fn not_built(asked: &HeaderMap) -> Response<Bytes> {
     let title = "The storefront is not built: run `cargo xtask build`";
     Problem::new(ErrorKind::Unavailable, "storefront-not-built", title)
         .retry_after(5)
+        .asked_in(asked)
         .into_response()
 }
 
@@ -139,7 +141,8 @@ async fn not_found<D: Disk>(disk: &D, headers: &HeaderMap) -> Response<Content> 
         None
     };
     let Some(mut response) = shell else {
-        return Problem::of(ErrorKind::NotFound).into_response().map(Content::Bytes);
+        let problem = Problem::of(ErrorKind::NotFound).asked_in(headers);
+        return problem.into_response().map(Content::Bytes);
     };
     *response.status_mut() = StatusCode::NOT_FOUND;
     let headers = response.headers_mut();
@@ -181,8 +184,8 @@ async fn send<D: Disk>(
     let content = |start, length| content(&variant.location, bytes.as_ref(), start, length);
     let (status, body, length) = match outcome {
         Outcome::Failed => {
-            let response = Problem::of(ErrorKind::PreconditionFailed).into_response();
-            return Ok(Some(response.map(Content::Bytes)));
+            let problem = Problem::of(ErrorKind::PreconditionFailed).asked_in(headers);
+            return Ok(Some(problem.into_response().map(Content::Bytes)));
         }
         Outcome::NotModified => (StatusCode::NOT_MODIFIED, Content::Bytes(Bytes::new()), None),
         Outcome::Send(Part::Whole) => {
@@ -192,7 +195,7 @@ async fn send<D: Disk>(
             (StatusCode::PARTIAL_CONTENT, content(start, length), Some(length))
         }
         Outcome::Send(Part::Unsatisfiable) => {
-            return Ok(Some(unsatisfiable(facts.length).map(Content::Bytes)));
+            return Ok(Some(unsatisfiable(headers, facts.length).map(Content::Bytes)));
         }
     };
     let mut response = Response::new(body);
@@ -261,14 +264,14 @@ fn slice(content: &Bytes, start: u64, length: u64) -> Bytes {
     content.slice(bound(start)..bound(start.saturating_add(length)))
 }
 
-fn unsatisfiable(length: u64) -> Response<Bytes> {
+fn unsatisfiable(asked: &HeaderMap, length: u64) -> Response<Bytes> {
     let mut problem = Problem::new(
         ErrorKind::InvalidInput,
         "range-not-satisfiable",
         "There are no such bytes in the file",
     );
     problem.status = StatusCode::RANGE_NOT_SATISFIABLE.as_u16();
-    let mut response = problem.into_response();
+    let mut response = problem.asked_in(asked).into_response();
     insert(response.headers_mut(), header::CONTENT_RANGE, &format!("bytes */{length}"));
     response
 }
