@@ -1,7 +1,8 @@
 //! The whole shop for tests that visit it as strangers do: over HTTP, knowing no type of ours.
 //!
 //! Layer: dev (L5). Of our crates only `harness` is imported: what these tests hold on to is the
-//! contract. They are threads that block, as two hundred guests are; the harness is asynchronous.
+//! contract (but `tests/it/spin_seed.rs` is about a file, and runs the components' cores over it).
+//! They are threads that block, as two hundred guests are; the harness is asynchronous.
 //! Not here: the journeys themselves (`tests/it`, `browser/`), tests of single crates.
 //! Start at [`Shop::start`]; [`Client`] asks, [`eventually`] waits.
 

@@ -36,6 +36,12 @@ impl Shop {
         Client::of(self.0.client())
     }
 
+    /// Returns where a process listens.
+    #[must_use]
+    pub fn url(&self, role: Role) -> String {
+        self.0.url(role)
+    }
+
     /// Starts a process that was stopped or killed, on its old port and data.
     ///
     /// # Errors

@@ -6,4 +6,5 @@ mod crowd;
 mod guest;
 mod journey;
 mod outage;
+mod spin_seed;
 mod up;
