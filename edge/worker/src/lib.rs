@@ -16,6 +16,8 @@ mod log;
 mod media;
 mod memory;
 mod ports;
+pub mod remote;
+mod replicate;
 mod rooms;
 mod routes;
 mod serve;

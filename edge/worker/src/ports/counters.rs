@@ -25,6 +25,7 @@ const COUNTERS_MAX: usize = 16_384;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Place {
     DurableObject,
+    Upstash,
     Memory,
 }
 
@@ -32,6 +33,7 @@ impl Place {
     fn parse(text: &str) -> Option<Self> {
         match text {
             "" | "durable-object" => Some(Self::DurableObject),
+            "upstash" => Some(Self::Upstash),
             "memory" => Some(Self::Memory),
             _ => None,
         }
@@ -78,6 +80,7 @@ impl Counters for WorkerPorts {
     async fn increment(&self, key: &str, delta: u32) -> Result<u64, CounterError> {
         match self.place()? {
             Place::Memory => isolate().counters.borrow_mut().add(key, delta),
+            Place::Upstash => self.upstash_increment(key, delta).await,
             Place::DurableObject => {
                 let keys = [key.to_owned()];
                 let mut count = self.count(key).await?;
@@ -93,6 +96,7 @@ impl Counters for WorkerPorts {
     async fn count(&self, key: &str) -> Result<u64, CounterError> {
         match self.place()? {
             Place::Memory => Ok(isolate().counters.borrow().count(key)),
+            Place::Upstash => self.upstash_count(key).await,
             Place::DurableObject => {
                 // A place in a sum that may reach nothing is never given: the counters are only read.
                 let taken = self.ask_limiter(&[key.to_owned()], 0).await?;
@@ -115,6 +119,7 @@ impl Counters for WorkerPorts {
     async fn take(&self, keys: &[String], limit: u64) -> Result<Taken, CounterError> {
         match self.place()? {
             Place::Memory => isolate().counters.borrow_mut().take(keys, limit),
+            Place::Upstash => self.upstash_take(keys, limit).await,
             Place::DurableObject => self.ask_limiter(keys, limit).await,
         }
     }
@@ -189,6 +194,7 @@ mod tests {
     #[test]
     fn a_wrong_variable_is_no_place() {
         assert_eq!(Place::parse(""), Some(Place::DurableObject));
+        assert_eq!(Place::parse("upstash"), Some(Place::Upstash));
         assert_eq!(Place::parse("memory"), Some(Place::Memory));
         assert_eq!(Place::parse("Memory"), None);
     }

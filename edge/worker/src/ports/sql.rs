@@ -49,6 +49,9 @@ impl WorkerPorts {
 
 impl Sql for WorkerPorts {
     async fn query(&self, statement: &str, parameters: &[SqlValue]) -> Result<Rows, SqlError> {
+        if let Some(database) = self.libsql()? {
+            return self.query_libsql(&database, statement, parameters).await;
+        }
         let bound: Vec<JsValue> = parameters.iter().map(to_js).collect();
         let prepared = self.database()?.0.prepare(statement);
         let prepared = prepared.bind(&bound).map_err(|error| failed(&error.to_string()))?;
