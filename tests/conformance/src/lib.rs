@@ -1,8 +1,27 @@
-//! What a built component asks of its host and offers to it, read from its bytes.
+//! One table of cases, asked of every host of the edge application; and what a component asks of its host.
 //!
-//! Layer: development (L5). The tests hold `spin.toml` and every component against what real Spin accepts.
-//! Not here: running anything; the same requests on several hosts come with the Worker.
-//! Start at [`Interfaces::of`].
+//! Layer: development (L5). The same requests go to the application without a host, to our node, to the Worker in
+//! workerd and to real Spin. Each answer is held against the table ([`cases`]), then against the other hosts'
+//! ([`compare`]), byte for byte but for what [`differences`] and `docs/HOSTS.md` list.
+//! Not here: journeys through a browser (`e2e`), how hosts are built (`xtask`).
+//! Start at [`cases::all`] and [`run::run`]; [`Interfaces`] reads a built component.
+
+pub mod case;
+pub mod cases;
+mod check;
+pub mod compare;
+pub mod coverage;
+pub mod differences;
+pub mod facts;
+pub mod host;
+pub mod hosts;
+pub mod repository;
+pub mod run;
+pub mod tap;
+mod tokens;
+pub mod values;
+pub mod wire;
+pub mod world;
 
 use anyhow::{Context as _, Result};
 use std::collections::BTreeSet;

@@ -11,8 +11,8 @@ use tokio::process::{Child, Command};
 
 use crate::eventually;
 
-/// What a program prints in front of its address when it accepts connections.
-const LISTENING: &str = "listening ";
+/// What our programs print in front of their address when they accept connections.
+pub(crate) const LISTENING: &str = "listening ";
 /// Longest part of a log that an error quotes.
 const QUOTE_BYTES_MAX: usize = 4096;
 
@@ -26,6 +26,8 @@ pub(crate) struct Spec {
     pub(crate) folder: PathBuf,
     pub(crate) log: PathBuf,
     pub(crate) start_limit: Duration,
+    /// What it prints in front of its address when it accepts connections.
+    pub(crate) announces: &'static str,
 }
 
 /// A process that is killed when this is dropped.
@@ -136,7 +138,7 @@ impl Process {
         let log = self.log();
         // A line counts when it is whole.
         let whole = log.get(said_before..)?.rsplit_once('\n')?.0;
-        let url = whole.lines().find_map(|line| line.strip_prefix(LISTENING))?;
+        let url = whole.lines().find_map(|line| line.strip_prefix(self.spec.announces))?;
         Some(url.trim().to_owned())
     }
 
@@ -169,6 +171,7 @@ mod tests {
             folder: folder.to_owned(),
             log: folder.join("script.log"),
             start_limit: Duration::from_secs(10),
+            announces: LISTENING,
         }
     }
 

@@ -15,7 +15,7 @@ use tempfile::TempDir;
 use crate::client::Client;
 use crate::environment::{Environment, text};
 use crate::eventually;
-use crate::process::{Process, Spec};
+use crate::process::{LISTENING, Process, Spec};
 
 const START_LIMIT: Duration = Duration::from_secs(30);
 /// An edge node compiles its components at the first start; unoptimised, that takes a while.
@@ -53,6 +53,23 @@ pub struct StackOptions {
     pub edge: EdgeOptions,
     /// Leaves the shop empty.
     pub unseeded: bool,
+    /// Starts no edge node: whoever asks starts its own.
+    pub without_edge: bool,
+}
+
+/// A program beside the stack's own, for example another host of the edge application.
+#[derive(Debug, Clone)]
+pub struct Program {
+    /// Its name in logs and errors.
+    pub name: String,
+    /// Where it is.
+    pub path: PathBuf,
+    /// Its arguments.
+    pub args: Vec<String>,
+    /// Variables beside those that this process has.
+    pub env: Vec<(String, String)>,
+    /// What it prints in front of its address when it accepts connections.
+    pub announces: &'static str,
 }
 
 /// A running shop. Dropping it ends every process and deletes its data.
@@ -99,6 +116,9 @@ impl Stack {
             let process = Process::start(stack.spec(role)?).await?;
             stack.processes.insert(role, process);
         }
+        if options.without_edge {
+            return Ok(stack);
+        }
         let spec = stack.edge_spec("edge", edge, &options.edge)?;
         stack.processes.insert(Role::Edge, Process::start(spec).await?);
         if !options.unseeded {
@@ -115,6 +135,36 @@ impl Stack {
         let process = Process::start(self.edge_spec(name, port, options)?).await?;
         self.wait_for_catalogue(&Client::new(process.url())).await?;
         Ok(process)
+    }
+
+    /// Starts a program in the repository; the caller keeps it and must drop it first.
+    pub async fn start_program(&self, program: Program) -> Result<Process> {
+        let Program { name, path, args, env, announces } = program;
+        let spec = self.with_program(&name, path, args, env, EDGE_START_LIMIT);
+        Process::start(Spec { announces, ..spec }).await
+    }
+
+    /// Makes a folder that is deleted with the stack.
+    pub fn new_folder(&self, name: &str) -> Result<PathBuf> {
+        let folder = self.path(name);
+        fs::create_dir(&folder).with_context(|| format!("make {}", folder.display()))?;
+        Ok(folder)
+    }
+
+    /// Returns the folder of a role's data.
+    #[must_use]
+    pub fn data(&self, role: Role) -> PathBuf {
+        self.path(match role {
+            Role::Payments => "payments",
+            Role::Origin => "origin",
+            Role::Edge => "edge",
+        })
+    }
+
+    /// Returns the file with the secret that the edge signs with.
+    #[must_use]
+    pub fn edge_secret_file(&self) -> PathBuf {
+        self.path("edge.secret")
     }
 
     /// Returns a client of the first edge node.
@@ -203,6 +253,7 @@ impl Stack {
             add("--payments-url", url(self.ports.payments));
             add("--payments-secret-file", secret);
             add("--media-dir", text(&self.environment.media));
+            args.push("--allow-development-secret".to_owned());
             args.insert(0, "serve".to_owned());
         }
         let program = self.environment.program("vitrine-origin")?;
@@ -237,7 +288,8 @@ impl Stack {
     ) -> Spec {
         let log = self.path("logs").join(format!("{name}.log"));
         let folder = self.environment.root.clone();
-        Spec { name: name.to_owned(), program, args, env, folder, log, start_limit }
+        let (name, announces) = (name.to_owned(), LISTENING);
+        Spec { name, program, args, env, folder, log, start_limit, announces }
     }
 
     fn path(&self, name: &str) -> PathBuf {

@@ -1,8 +1,10 @@
-//! The manifest and the built components, held against what real Spin accepts.
+//! One table of cases on every host; the manifest and the built components, held against what real Spin accepts.
 //!
-//! Needs the components built (`cargo xtask build`); says so when they are not there.
+//! Needs what `cargo xtask build` builds; says so when it is not there.
 
 mod components;
+mod coverage;
+mod hosts;
 mod spin_manifest;
 
 use std::path::{Path, PathBuf};

@@ -1,0 +1,183 @@
+//! Holds two hosts' answers against each other, byte for byte but for what is documented.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::differences::{self, Difference, MASKED, What};
+use crate::run::{Record, Run};
+
+/// What a comparison found.
+#[derive(Debug, Default)]
+pub struct Comparison {
+    /// Answers that were compared.
+    pub compared: usize,
+    /// What differs without being documented, in words.
+    pub faults: Vec<String>,
+    /// Documented differences that were seen.
+    pub seen: BTreeSet<&'static str>,
+}
+
+/// Compares a host's run with the reference's.
+#[must_use]
+pub fn compare(reference: &Run, run: &Run) -> Comparison {
+    let mut found = Comparison::default();
+    for (theirs, ours) in reference.records.iter().zip(&run.records) {
+        compare_one(reference.host, run.host, theirs, ours, &mut found);
+    }
+    found
+}
+
+/// Returns the documented differences of a host that did not occur.
+#[must_use]
+pub fn stale(host: &str, seen: &BTreeSet<&'static str>) -> Vec<&'static str> {
+    let concerns = |one: &&Difference| one.host == host || one.host == "*";
+    let all = differences::DIFFERENCES.iter().filter(concerns).map(|one| one.id);
+    all.filter(|id| !seen.contains(id)).collect()
+}
+
+fn compare_one(
+    reference: &str,
+    host: &str,
+    theirs: &Record,
+    ours: &Record,
+    found: &mut Comparison,
+) {
+    let documented = differences::of(host, &ours.case);
+    if let Some(why) = documented.iter().find(|one| one.what == What::NotAsked) {
+        found.seen.insert(why.id);
+        return;
+    }
+    let (Some(one), Some(other)) = (&theirs.answer, &ours.answer) else { return };
+    found.compared += 1;
+    let is_body_other = documented.iter().any(|one| one.what == What::Body);
+    let mut differ = |what: What, text: String| {
+        let answer = documented.iter().find(|one| matches!(one.what, What::Answer(_)));
+        match documented.iter().find(|one| one.what == what).or(answer) {
+            Some(known) => {
+                found.seen.insert(known.id);
+            }
+            None => {
+                found.faults.push(format!("{host} · {}\n  {}\n  ≠ {text}", ours.case, ours.sent))
+            }
+        }
+    };
+    if one.status != other.status {
+        let text = format!("status: {reference} {}, {host} {}", one.status, other.status);
+        differ(What::Answer(other.status), text);
+    }
+    let (ones, others) = (headers(theirs), headers(ours));
+    let names: BTreeSet<&str> = ones.keys().chain(others.keys()).copied().collect();
+    for name in names {
+        if is_body_other && matches!(name, "content-length" | "etag") {
+            continue;
+        }
+        let (one, other) = (ones.get(name), others.get(name));
+        if one != other {
+            let known = documented.iter().find_map(|difference| match difference.what {
+                What::Header(header) if header == name => Some(difference.what),
+                _ => None,
+            });
+            let text = format!("header {name}: {reference} {one:?}, {host} {other:?}");
+            differ(known.unwrap_or(What::Header("")), text);
+        }
+    }
+    let (one, other) = (body(theirs), body(ours));
+    if one != other {
+        differ(What::Body, format!("body: {}", first_difference(reference, &one, host, &other)));
+    }
+}
+
+/// Headers that are compared, with names in the place of values.
+fn headers(record: &Record) -> BTreeMap<&str, Vec<String>> {
+    let mut headers: BTreeMap<&str, Vec<String>> = BTreeMap::new();
+    let Some(answer) = &record.answer else { return headers };
+    for (name, value) in &answer.headers {
+        if MASKED.contains(&name.as_str()) {
+            continue;
+        }
+        let value = record.values.unfill(value);
+        let value = match name.as_str() {
+            "ratelimit" if record.is_patient => continue,
+            "ratelimit" => without_time(&value),
+            // Until the window moves on: as much as `t` in `ratelimit`.
+            "retry-after" if answer.status == 429 => "…".to_owned(),
+            _ => value,
+        };
+        headers.entry(name).or_default().push(value);
+    }
+    headers
+}
+
+/// `"read";r=1199;t=37` without the seconds, which depend on the moment within the window.
+fn without_time(value: &str) -> String {
+    let parts = value.split(';');
+    let parts: Vec<&str> =
+        parts.map(|part| if part.starts_with("t=") { "t=…" } else { part }).collect();
+    parts.join(";")
+}
+
+fn body(record: &Record) -> Vec<u8> {
+    let Some(answer) = &record.answer else { return Vec::new() };
+    match std::str::from_utf8(&answer.body) {
+        Ok(text) => record.values.unfill(text).into_bytes(),
+        Err(_) => answer.body.clone(),
+    }
+}
+
+fn first_difference(one_name: &str, one: &[u8], other_name: &str, other: &[u8]) -> String {
+    let at = one.iter().zip(other).position(|(a, b)| a != b).unwrap_or(one.len().min(other.len()));
+    let near = |bytes: &[u8]| {
+        let from = at.saturating_sub(40);
+        let to = (at + 80).min(bytes.len());
+        String::from_utf8_lossy(bytes.get(from..to).unwrap_or_default()).into_owned()
+    };
+    format!(
+        "from byte {at} of {}/{}: {one_name} …{}…, {other_name} …{}…",
+        one.len(),
+        other.len(),
+        near(one),
+        near(other)
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::values::Values;
+    use crate::wire::Answer;
+
+    fn run(host: &'static str, headers: &[(&str, &str)], body: &str) -> Run {
+        let mut values = Values::default();
+        values.set("host", format!("{host:x<8}"));
+        let headers =
+            headers.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        let answer = Some(Answer { status: 200, headers, body: body.into() });
+        let (case, sent) = ("a: b".to_owned(), String::new());
+        let record = Record { case, sent, answer, values, is_patient: false, faults: Vec::new() };
+        Run { host, records: vec![record], log: String::new() }
+    }
+
+    #[test]
+    fn only_what_is_documented_may_differ() {
+        let reference = run("native", &[("date", "now"), ("a", "1")], "hello nativexx");
+        for (headers, body, faults) in [
+            (vec![("a", "1")], "hello nodexxxx", 0),
+            (vec![("a", "1"), ("vitrine-edge", "n"), ("date", "x")], "hello nodexxxx", 0),
+            (vec![("a", "2")], "hello nodexxxx", 1),
+            (vec![("a", "1"), ("a", "1")], "hello nodexxxx", 1),
+            (vec![], "hello nodexxxx", 1),
+            (vec![("a", "1")], "hello workerdx", 1),
+        ] {
+            let other = run("node", &headers, body);
+            let found = compare(&reference, &other);
+            assert_eq!(found.faults.len(), faults, "{headers:?} {body}: {:?}", found.faults);
+        }
+    }
+
+    #[test]
+    fn what_no_longer_differs_is_said() {
+        let all = stale("node", &BTreeSet::new());
+        assert!(all.contains(&"edge-name"), "{all:?}");
+        let seen = all.iter().copied().collect();
+        assert_eq!(stale("node", &seen), Vec::<&str>::new());
+    }
+}

@@ -1,0 +1,22 @@
+//! Our edge node, as the process `vitrine-edge` with the built components.
+
+use anyhow::Result;
+use harness::EdgeOptions;
+
+use crate::host::Start;
+use crate::hosts::process::Listening;
+use crate::tap::Tap;
+use crate::world::{RUNTIME, VARIABLES, World};
+
+/// Starts a node and waits until it serves the catalogue.
+///
+/// # Errors
+/// When it is not built or does not start.
+pub fn start(world: &World, tap: &Tap) -> Result<Start> {
+    let mut variables: Vec<(String, String)> =
+        VARIABLES.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+    variables.push(("origin_url".to_owned(), tap.url()));
+    let options = EdgeOptions { variables, ..EdgeOptions::default() };
+    let process = RUNTIME.block_on(world.stack().start_edge("node", &options))?;
+    Ok(Start::Runs(Box::new(Listening::new(process)?)))
+}

@@ -1,0 +1,207 @@
+//! Asks one host every case of the table.
+
+use std::fmt::Write as _;
+use std::time::{Duration, Instant};
+
+use anyhow::Result;
+
+use crate::case::{Case, Group};
+use crate::check;
+use crate::differences::{self, What};
+use crate::host::{Host, Running};
+use crate::values::Values;
+use crate::wire::{Answer, Request};
+
+/// What a host did with the whole table.
+#[derive(Debug)]
+pub struct Run {
+    /// Which host.
+    pub host: &'static str,
+    /// One per case, in the table's order.
+    pub records: Vec<Record>,
+    /// The end of the host's log, when something was not as expected.
+    pub log: String,
+}
+
+/// One case on one host.
+#[derive(Debug)]
+pub struct Record {
+    /// Group and name.
+    pub case: String,
+    /// What was sent, for failures.
+    pub sent: String,
+    /// What came back; `None` when the host is not asked this.
+    pub answer: Option<Answer>,
+    /// Whether it was asked until the answer was the expected one, so that counts depend on how long that took.
+    pub is_patient: bool,
+    /// The host's values at this point.
+    pub values: Values,
+    /// What was not as the table says.
+    pub faults: Vec<String>,
+}
+
+/// Letters that stand for a host in accounts and keys: equally many for every host, so that lengths are equal too.
+const HOST_LETTERS: usize = 8;
+/// Pause between two looks at what has to reach the edge first.
+const LOOK_EVERY: Duration = Duration::from_millis(100);
+
+/// Runs every case on a host; the inner error says why the host is left out.
+///
+/// # Errors
+/// When the host does not start.
+pub fn run(host: Host, groups: &[Group]) -> Result<Result<Run, String>> {
+    let mut running = match Running::start(host)? {
+        Ok(running) => running,
+        Err(why) => return Ok(Err(why)),
+    };
+    let (key_id, key_seed) = running.world().signing_key()?;
+    let mut records = Vec::new();
+    for (index, group) in groups.iter().enumerate() {
+        let mut values = Values::default();
+        values.set("host", format!("{:x<HOST_LETTERS$}", host.name));
+        values.set("key_id", key_id.as_str());
+        values.set("key_seed", key_seed.as_str());
+        for (number, case) in group.cases.iter().enumerate() {
+            let place = Place { group, index, number };
+            records.push(ask(&mut running, place, case, &mut values));
+        }
+    }
+    let is_good = records.iter().all(|record| record.faults.is_empty());
+    let log = if is_good { String::new() } else { running.log() };
+    Ok(Ok(Run { host: host.name, records, log }))
+}
+
+#[derive(Clone, Copy)]
+struct Place<'a> {
+    group: &'a Group,
+    index: usize,
+    number: usize,
+}
+
+fn ask(running: &mut Running, place: Place<'_>, case: &Case, values: &mut Values) -> Record {
+    let name = format!("{}: {}", place.group.name, case.name);
+    values.set("request_id", format!("conformance-{}-{}", place.group.name, place.number));
+    let request = request(place, case, values);
+    let sent = describe(&request);
+    let mut record = Record {
+        case: name,
+        sent,
+        answer: None,
+        is_patient: !case.patience.is_zero(),
+        values: values.clone(),
+        faults: Vec::new(),
+    };
+    let special = differences::of(running.host.name, &record.case);
+    if special.iter().any(|difference| difference.what == What::NotAsked) {
+        return record;
+    }
+    let mut expected = case.expected.clone();
+    for difference in special {
+        difference.apply(&mut expected);
+    }
+    let until = Instant::now() + case.patience;
+    let answer = loop {
+        let mut answer = running.send(case.origin, &request);
+        for _ in 1..case.times {
+            answer = running.send(case.origin, &request);
+        }
+        let is_good =
+            answer.as_ref().is_ok_and(|answer| check::faults(&expected, values, answer).is_empty());
+        if is_good || Instant::now() >= until {
+            break answer;
+        }
+        // sleeps because this is the wait on a condition, and it has a limit
+        std::thread::sleep(LOOK_EVERY);
+    };
+    match answer {
+        Err(error) => record.faults.push(format!("no answer: {error:#}")),
+        Ok(answer) => {
+            record.faults = check::faults(&expected, values, &answer);
+            if let Err(error) = values.capture(case, &answer) {
+                record.faults.push(format!("{error:#}"));
+            }
+            record.values = values.clone();
+            record.answer = Some(answer);
+        }
+    }
+    record
+}
+
+/// Builds what is sent: the case's own headers after those that every request has.
+fn request(place: Place<'_>, case: &Case, values: &Values) -> Request {
+    let client = format!("10.{}.{}.{}", place.index, place.number / 250, place.number % 250 + 1);
+    let usual = [
+        ("host", "shop.example".to_owned()),
+        ("user-agent", "conformance/1".to_owned()),
+        ("accept", "*/*".to_owned()),
+        ("x-request-id", values.fill("{request_id}")),
+        ("x-forwarded-for", client),
+        ("connection", "close".to_owned()),
+    ];
+    let own = |name: &str| {
+        let is_said = case.request.headers.iter().any(|(one, _)| one.eq_ignore_ascii_case(name));
+        is_said || case.request.without.contains(&name)
+    };
+    let mut headers: Vec<(String, String)> = usual
+        .into_iter()
+        .filter(|(name, _)| !own(name))
+        .map(|(name, value)| (name.to_owned(), value))
+        .collect();
+    for (name, value) in &case.request.headers {
+        headers.push((name.clone(), values.fill(value)));
+    }
+    Request {
+        method: case.request.method.clone(),
+        target: values.fill(&case.request.target),
+        headers,
+        body: values.fill(&case.request.body).into_bytes(),
+    }
+}
+
+/// Writes a request for failures; long values are cut.
+fn describe(request: &Request) -> String {
+    let short = |text: &str| text.chars().take(120).collect::<String>();
+    let mut text = format!("{} {}", request.method, short(&request.target));
+    for (name, value) in &request.headers {
+        let _ = write!(text, "\n    {name}: {}", short(value));
+    }
+    if !request.body.is_empty() {
+        let _ = write!(text, "\n    {}", short(&String::from_utf8_lossy(&request.body)));
+    }
+    text
+}
+
+impl Run {
+    /// Returns how many cases the host was asked, and how many of them it answered as the table says.
+    #[must_use]
+    pub fn count(&self) -> Count {
+        let asked = self.records.iter().filter(|r| r.answer.is_some() || !r.faults.is_empty());
+        let failed = asked.clone().filter(|record| !record.faults.is_empty()).count();
+        let asked = asked.count();
+        Count { passed: asked - failed, failed, left_out: self.records.len() - asked }
+    }
+
+    /// Writes every fault, with what was sent.
+    #[must_use]
+    pub fn report(&self) -> String {
+        let mut text = String::new();
+        for record in self.records.iter().filter(|record| !record.faults.is_empty()) {
+            let _ = writeln!(text, "\n{} · {}\n  {}", self.host, record.case, record.sent);
+            for fault in &record.faults {
+                let _ = writeln!(text, "  ✗ {fault}");
+            }
+        }
+        text
+    }
+}
+
+/// How cases ended on one host.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Count {
+    /// As the table says.
+    pub passed: usize,
+    /// Not so.
+    pub failed: usize,
+    /// Not asked, for a documented reason.
+    pub left_out: usize,
+}
