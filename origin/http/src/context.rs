@@ -1,6 +1,7 @@
 //! What every handler can reach.
 
 use std::fmt;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -22,6 +23,8 @@ pub struct Limits {
     pub deadline: Duration,
     /// Whole copies that may be streamed at once: 4.
     pub snapshots_max: usize,
+    /// Media that may be streamed to edges at once: 64.
+    pub media_max: usize,
     /// Longest wait for an edge to take the next piece of a copy: 30 s. Until then the copy keeps the database from
     /// shortening its log.
     pub snapshot_stall_max: Duration,
@@ -34,6 +37,7 @@ impl Default for Limits {
             in_flight_max: 512,
             deadline: Duration::from_secs(10),
             snapshots_max: 4,
+            media_max: 64,
             snapshot_stall_max: Duration::from_secs(30),
         }
     }
@@ -46,6 +50,8 @@ pub struct Context {
     pub(crate) limits: Limits,
     pub(crate) in_flight: Arc<Semaphore>,
     pub(crate) snapshots: Arc<Semaphore>,
+    pub(crate) media: Option<PathBuf>,
+    pub(crate) media_places: Arc<Semaphore>,
     pub(crate) nonces: Nonces,
     pub(crate) metrics: Metrics,
 }
@@ -58,15 +64,22 @@ impl fmt::Debug for Context {
 
 impl Context {
     /// Puts a shop behind HTTP. `edge_secrets` are what the edges sign with; the feed's tokens
-    /// are derived from them.
+    /// are derived from them. `media` is the folder of models and pictures, if this origin has one.
     #[must_use]
-    pub fn new(app: App, edge_secrets: EdgeSecrets, limits: Limits) -> Arc<Self> {
+    pub fn new(
+        app: App,
+        edge_secrets: EdgeSecrets,
+        limits: Limits,
+        media: Option<PathBuf>,
+    ) -> Arc<Self> {
         Arc::new(Self {
             app,
             edge_secrets,
             limits,
             in_flight: Arc::new(Semaphore::new(limits.in_flight_max)),
             snapshots: Arc::new(Semaphore::new(limits.snapshots_max)),
+            media,
+            media_places: Arc::new(Semaphore::new(limits.media_max)),
             nonces: Nonces::default(),
             metrics: Metrics::default(),
         })

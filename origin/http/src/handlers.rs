@@ -5,6 +5,7 @@ pub(crate) mod cart;
 pub(crate) mod event;
 pub(crate) mod feed;
 pub(crate) mod inventory;
+pub(crate) mod media;
 pub(crate) mod operations;
 pub(crate) mod order;
 pub(crate) mod payment;

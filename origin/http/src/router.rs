@@ -13,7 +13,9 @@ use http::Method;
 use tower_http::catch_panic::CatchPanicLayer;
 
 use crate::Context;
-use crate::handlers::{account, cart, event, feed, inventory, operations, order, payment};
+use crate::handlers::{
+    account, cart, event, feed, inventory, media, operations, order, payment,
+};
 use crate::middleware;
 use crate::problem::Failure;
 
@@ -72,6 +74,7 @@ pub fn internal_routes() -> Vec<Route> {
     vec![
         get(SNAPSHOT_PATH, feed::snapshot),
         get(CHANGES_PATH, feed::changes),
+        get(media::PATH, media::show),
         post(events::INTERNAL_PATH, event::take_batch),
         get(events::INTERNAL_PATH, event::show_day),
         post("/internal/payments/webhook", payment::webhook),

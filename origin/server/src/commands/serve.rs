@@ -34,7 +34,7 @@ pub(crate) async fn run(options: Serve) -> anyhow::Result<()> {
         clock: Clock::default(),
     };
     let app = App::start(parts).await.context("start the shop")?;
-    let context = Context::new(app, edge_secrets, Limits::default());
+    let context = Context::new(app, edge_secrets, Limits::default(), options.media_dir);
     let jobs = jobs::start(&context, &stop);
     let (closing, signal) = (Arc::clone(&context), stop.clone());
     tokio::spawn(async move {

@@ -88,8 +88,8 @@ impl Inside {
         let payments: Arc<dyn PaymentProvider> = Arc::<HeldProvider>::clone(&provider);
         let webhook_secret = PAYMENTS_SECRET.as_bytes().to_vec();
         let app = App::start(Parts { store, payments, webhook_secret, settings, clock });
-        let context =
-            Context::new(app.await.unwrap(), EdgeSecrets::new(EDGE_SECRET.into()), limits);
+        let secrets = EdgeSecrets::new(EDGE_SECRET.into());
+        let context = Context::new(app.await.unwrap(), secrets, limits, None);
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         tokio::spawn(async move {

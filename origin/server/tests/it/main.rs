@@ -7,5 +7,6 @@ mod development;
 mod feed;
 mod inside;
 mod limits;
+mod media;
 mod shop;
 mod trust;
