@@ -182,7 +182,8 @@ pub(crate) async fn pull(ports: &WorkerPorts, name: &str) -> Result<Option<u64>,
     };
     let mut last = PullError::Unreachable("no origin".to_owned());
     for index in 0..origins.count() {
-        let Some(uri) = origins.at(index).and_then(|one| one.uri(&format!("/m/{name}")).ok())
+        let Some(uri) =
+            origins.at(index).and_then(|one| one.uri(&format!("/internal/media/{name}")).ok())
         else {
             continue;
         };

@@ -23,6 +23,9 @@ const CLIENT_ADDRESS: HeaderName = HeaderName::from_static("spin-client-addr");
 /// Where Cloudflare says who the client is; what a client sends under that name never arrives.
 const CONNECTING_IP: &str = "cf-connecting-ip";
 
+/// Most that is read of a refused request: 64 KiB, the largest body that any route takes.
+const DRAINED_BYTES_MAX: usize = api_types::REQUEST_BYTES_MAX;
+
 /// The body of an answer.
 #[derive(Debug)]
 pub(crate) enum Payload {
@@ -72,17 +75,19 @@ impl Incoming {
             headers.insert(CLIENT_ADDRESS, value);
         }
         let cf = request.cf();
-        let text = |name: &str| {
-            let value = Reflect::get(cf.as_ref()?.as_ref(), &name.into()).ok()?;
-            value.as_string().filter(|text| !text.is_empty())
-        };
+        let text = |name: &str| Reflect::get(cf.as_ref()?.as_ref(), &name.into()).ok()?.as_string();
         // Cloudflare replaces the header by what it can unpack itself, and keeps the client's word here.
-        if let Some(accepted) = text("clientAcceptEncoding")
-            && let Ok(value) = HeaderValue::from_str(&accepted)
-        {
-            headers.insert(header::ACCEPT_ENCODING, value);
+        match text("clientAcceptEncoding").map(|accepted| HeaderValue::from_str(&accepted)) {
+            None => {}
+            Some(Ok(accepted)) if !accepted.is_empty() => {
+                headers.insert(header::ACCEPT_ENCODING, accepted);
+            }
+            Some(_) => {
+                headers.remove(header::ACCEPT_ENCODING);
+            }
         }
-        let colo = text("colo").unwrap_or_else(|| "local".to_owned());
+        let colo = text("colo").filter(|colo| !colo.is_empty());
+        let colo = colo.unwrap_or_else(|| "local".to_owned());
         let (mut parts, ()) = Request::new(()).into_parts();
         (parts.uri, parts.method, parts.headers) = (uri, method, headers);
         Ok(Self { parts, colo, request })
@@ -110,6 +115,14 @@ impl Incoming {
                 }
                 Ok(body.freeze())
             }
+        }
+    }
+
+    /// Reads what a refused request still brings. Unread, it makes workerd's own server reset the connection, and
+    /// clients lose the refusal with it; Cloudflare's front reads by itself.
+    pub(crate) async fn drain(&self) {
+        if !self.request.body_used() && content_length(&self.parts.headers).is_some() {
+            let _unread = self.body(DRAINED_BYTES_MAX).await;
         }
     }
 }
