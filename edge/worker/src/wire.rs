@@ -23,9 +23,6 @@ const CLIENT_ADDRESS: HeaderName = HeaderName::from_static("spin-client-addr");
 /// Where Cloudflare says who the client is; what a client sends under that name never arrives.
 const CONNECTING_IP: &str = "cf-connecting-ip";
 
-/// Most that is read of a refused request: 64 KiB, the largest body that any route takes.
-const DRAINED_BYTES_MAX: usize = api_types::REQUEST_BYTES_MAX;
-
 /// The body of an answer.
 #[derive(Debug)]
 pub(crate) enum Payload {
@@ -115,14 +112,6 @@ impl Incoming {
                 }
                 Ok(body.freeze())
             }
-        }
-    }
-
-    /// Reads what a refused request still brings. Unread, it makes workerd's own server reset the connection, and
-    /// clients lose the refusal with it; Cloudflare's front reads by itself.
-    pub(crate) async fn drain(&self) {
-        if !self.request.body_used() && content_length(&self.parts.headers).is_some() {
-            let _unread = self.body(DRAINED_BYTES_MAX).await;
         }
     }
 }
