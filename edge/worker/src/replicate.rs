@@ -101,7 +101,7 @@ async fn fetch_media(env: Env, names: Vec<String>) {
 /// One run, and everything it needs.
 struct Run<'a> {
     ports: &'a WorkerPorts,
-    store: Store,
+    store: Store<'a>,
     feed: Feed,
     upkeep: Upkeep,
     follower: Follower,

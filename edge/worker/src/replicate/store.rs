@@ -12,21 +12,23 @@ use crate::remote::hrana::Database;
 /// The database's binding.
 const DB: &str = "DB";
 
+/// How the guard's refusal begins (`feed_core`): the copy was no longer where this run had read it.
+const GUARD: &str = "NOT NULL constraint failed: _vitrine_replica.position";
+
 /// The database of this deployment, at its primary: what is written next depends on what is read.
 #[derive(Debug)]
-pub(crate) enum Store {
+pub(crate) enum Store<'a> {
     /// Cloudflare's.
     D1(D1Database),
-    /// A remote libSQL, and what to reach it with.
-    Libsql(Database, WorkerPorts),
+    /// A libSQL server, over HTTP.
+    Libsql(Database, &'a WorkerPorts),
 }
 
-impl Store {
+impl<'a> Store<'a> {
     /// Opens the database that the variable `catalogue` names.
-    pub(crate) fn open(ports: &WorkerPorts) -> Result<Self, String> {
-        let libsql = ports.libsql().map_err(|error| error.to_string())?;
-        if let Some(database) = libsql {
-            return Ok(Self::Libsql(database, WorkerPorts::new(ports.env().clone())));
+    pub(crate) fn open(ports: &'a WorkerPorts) -> Result<Self, String> {
+        if let Some(database) = ports.libsql().map_err(|error| error.to_string())? {
+            return Ok(Self::Libsql(database, ports));
         }
         match ports.text("catalogue").as_str() {
             "" | "d1" => ports.env().d1(DB).map(Self::D1).map_err(|error| error.to_string()),
@@ -36,17 +38,17 @@ impl Store {
 
     /// Runs all statements in one transaction, or none.
     pub(crate) async fn batch(&self, statements: &[Statement]) -> Result<(), String> {
-        match self {
-            Self::D1(database) => {
-                let prepared: Result<Vec<_>, _> =
-                    statements.iter().map(|statement| bound(database, statement)).collect();
-                let prepared = prepared.map_err(|error| error.to_string())?;
-                database.batch(prepared).await.map(|_| ()).map_err(|error| error.to_string())
-            }
+        let done = match self {
+            Self::D1(database) => batch(database, statements).await.map_err(|error| text(&error)),
             Self::Libsql(database, ports) => {
-                database.batch(ports, statements).await.map_err(|error| error.to_string())
+                database.batch(*ports, statements).await.map_err(|error| error.to_string())
             }
-        }
+        };
+        let told = |why: String| match why.contains(GUARD) {
+            true => "another run was faster".to_owned(),
+            false => why,
+        };
+        done.map_err(told)
     }
 
     /// Runs one statement that only reads.
@@ -59,15 +61,16 @@ impl Store {
                 Ok(Rows { columns: Vec::new(), rows: rows.collect() })
             }
             Self::Libsql(database, ports) => {
-                let bound = statement.params.iter().cloned().map(SqlValue::Text);
-                ports.query_libsql(database, &statement.sql, &bound.collect::<Vec<_>>()).await
+                let params: Vec<SqlValue> =
+                    statement.params.iter().cloned().map(SqlValue::Text).collect();
+                ports.query_libsql(database, &statement.sql, &params).await
             }
         }
     }
 }
 
 /// For the helpers of `ports`, whose statements have text parameters or none.
-impl Sql for Store {
+impl Sql for Store<'_> {
     async fn query(&self, statement: &str, parameters: &[SqlValue]) -> Result<Rows, SqlError> {
         let text = |value: &SqlValue| match value {
             SqlValue::Text(text) => Ok(text.clone()),
@@ -76,6 +79,12 @@ impl Sql for Store {
         let params = parameters.iter().map(text).collect::<Result<_, _>>()?;
         self.read(&Statement { sql: statement.to_owned(), params }).await
     }
+}
+
+async fn batch(database: &D1Database, statements: &[Statement]) -> Result<(), worker::Error> {
+    let prepared: Result<Vec<_>, _> =
+        statements.iter().map(|statement| bound(database, statement)).collect();
+    database.batch(prepared?).await.map(|_| ())
 }
 
 fn bound(
@@ -102,5 +111,13 @@ fn sql_value(value: Value) -> SqlValue {
 }
 
 fn failed(error: &worker::Error) -> SqlError {
-    SqlError::Failed(error.to_string())
+    SqlError::Failed(text(error))
+}
+
+/// What D1 says, without the SDK's description of it.
+fn text(error: &worker::Error) -> String {
+    match error {
+        worker::Error::D1(error) => error.cause(),
+        other => other.to_string(),
+    }
 }

@@ -131,7 +131,7 @@ impl Upkeep {
     pub(crate) async fn follow(
         &mut self,
         plan: &Plan,
-        store: &Store,
+        store: &Store<'_>,
         now: Timestamp,
     ) -> Result<(), String> {
         let mut calls = plan.calls(now);
@@ -146,7 +146,7 @@ impl Upkeep {
     pub(crate) async fn follow_all(
         &mut self,
         mark: &str,
-        store: &Store,
+        store: &Store<'_>,
         now: Timestamp,
     ) -> Result<Option<String>, String> {
         if mark.is_empty() {
@@ -166,7 +166,7 @@ impl Upkeep {
     }
 
     /// The flags that are set, and deletions of those in KV that are not.
-    async fn flags(&mut self, store: &Store) -> Result<Vec<Call>, String> {
+    async fn flags(&mut self, store: &Store<'_>) -> Result<Vec<Call>, String> {
         let sql = format!(
             "SELECT name, value FROM settings WHERE name >= ?1 AND name < ?2 LIMIT {FLAGS_MAX}"
         );
@@ -219,7 +219,7 @@ async fn run(kv: &KvStore, call: Call) -> Result<(), worker::KvError> {
 }
 
 /// All keys as one value.
-async fn keys(store: &Store) -> Result<Call, String> {
+async fn keys(store: &Store<'_>) -> Result<Call, String> {
     let keys = ports::sessions::signing_keys(store).await.map_err(|error| error.to_string())?;
     let records: Vec<KeyRecord> = keys
         .into_iter()
@@ -235,7 +235,7 @@ async fn keys(store: &Store) -> Result<Call, String> {
 
 /// At most `count` ended sessions behind `mark`, in their order, whose tokens have not ended by themselves.
 async fn revocations(
-    store: &Store,
+    store: &Store<'_>,
     mark: &str,
     count: usize,
     now: Timestamp,
