@@ -1,6 +1,7 @@
 // The shell around every page, and which page it is.
 
 import { useEffect, useRef } from 'preact/hooks';
+import { track } from './events';
 import { place } from './navigation';
 import { Footer, StaleBanner } from './parts/footer';
 import { Header } from './parts/header';
@@ -64,10 +65,28 @@ function usePageChange(pathname: string): { current: HTMLElement | null } {
   return main;
 }
 
+/** How long a search must stand to count: 1 s. Every key would count otherwise. */
+const SEARCH_STANDS_MS = 1_000;
+
+/** Counts pages, and searches that were meant. */
+function useCounts(pathname: string, route: Route): void {
+  const query = route.page === 'search' ? route.query.trim() : '';
+  useEffect(() => {
+    track('page_view', route.page);
+    if (route.page === 'product') track('product_view', route.handle);
+  }, [pathname]);
+  useEffect(() => {
+    if (query === '') return undefined;
+    const timer = setTimeout(() => track('search'), SEARCH_STANDS_MS);
+    return () => clearTimeout(timer);
+  }, [query]);
+}
+
 export function App() {
   const { pathname, search } = place.value;
   const route = parseRoute(pathname, search);
   const main = usePageChange(pathname);
+  useCounts(pathname, route);
   return (
     <>
       <a class="skip" href="#main">Skip to content</a>

@@ -3,6 +3,7 @@
 import { useEffect, useRef, useState } from 'preact/hooks';
 import type { ArManifest } from '../api/types';
 import { chooseLaunch, type Device } from '../ar';
+import { track } from '../events';
 import icon from '../images/room.svg';
 import { encodeQr, qrPath } from '../qr';
 import { announce } from '../state/announce';
@@ -65,25 +66,27 @@ function PhoneDialog({ url, onClose }: PhoneDialogProps) {
 
 export interface RoomButtonProps {
   manifest: ArManifest;
+  handle: string;
   title: string;
   viewer: ModelViewerElement | null;
 }
 
-export function RoomButton({ manifest, title, viewer }: RoomButtonProps) {
+export function RoomButton({ manifest, handle, title, viewer }: RoomButtonProps) {
   const [isOpen, setIsOpen] = useState(false);
   const launch = chooseLaunch(manifest, device());
   const label = 'View in your room';
+  const launched = (): void => track('ar_launch', handle);
   switch (launch.kind) {
     case 'quick-look':
       // Quick Look wants one <img> and nothing else inside; the words come from the style sheet.
       return (
-        <a class="button button-room button-quick-look" rel="ar" href={launch.href} data-testid="ar-link" data-label={label}>
+        <a class="button button-room button-quick-look" rel="ar" href={launch.href} data-testid="ar-link" data-label={label} onClick={launched}>
           <img src={icon} alt={`View ${title} in your room`} width="20" height="20" />
         </a>
       );
     case 'scene-viewer':
       return (
-        <a class="button button-room" href={launch.href} data-testid="ar-link">
+        <a class="button button-room" href={launch.href} data-testid="ar-link" onClick={launched}>
           <RoomIcon /> {label}
         </a>
       );
@@ -94,9 +97,13 @@ export function RoomButton({ manifest, title, viewer }: RoomButtonProps) {
           class="button button-room"
           data-testid="ar-link"
           onClick={() => {
-            if (viewer?.canActivateAR) void viewer.activateAR();
-            else if (manifest.links.scene_viewer) location.href = manifest.links.scene_viewer;
-            else announce('The model is still loading. Try again in a moment.');
+            if (viewer?.canActivateAR) {
+              launched();
+              void viewer.activateAR();
+            } else if (manifest.links.scene_viewer) {
+              launched();
+              location.href = manifest.links.scene_viewer;
+            } else announce('The model is still loading. Try again in a moment.');
           }}
         >
           <RoomIcon /> {label}

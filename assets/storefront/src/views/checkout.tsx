@@ -3,6 +3,7 @@ import { ApiError, isSoldOut } from '../api/problem';
 import type { Cart, CheckoutRequest, PaymentMethod } from '../api/types';
 import { COUNTRIES, countryName, EMPTY_FORM, FIELD_CHARS_MAX, placeErrors, validate, type CheckoutForm, type FieldErrors, type FieldName } from '../checkout-form';
 import { formatMoney } from '../money';
+import { track } from '../events';
 import { navigate } from '../navigation';
 import { Field, focusFirstError } from '../parts/field';
 import { Problem } from '../parts/notice';
@@ -141,6 +142,7 @@ function CheckoutPage({ content }: { content: Cart }) {
   const [failure, setFailure] = useState<unknown>(null);
   const [isBusy, setIsBusy] = useState(false);
   const element = useRef<HTMLFormElement>(null);
+  useEffect(() => track('checkout_start'), []);
   const failed = (error: unknown): void => {
     setFailure(error);
     if (!(error instanceof ApiError)) return;
@@ -159,6 +161,7 @@ function CheckoutPage({ content }: { content: Cart }) {
       const { method: _, ...address } = form;
       save('address', address);
       const answer = await placeOrder(content.id, requestOf(form));
+      track('order_placed');
       navigate(paths.order(answer.order_id), { replace: true });
       forgetCart();
     } catch (error) {

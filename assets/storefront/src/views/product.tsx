@@ -3,6 +3,7 @@ import { fetchAr, fetchProduct } from '../api/catalogue';
 import { ApiError } from '../api/problem';
 import type { ArManifest, Availability, Product, Variant } from '../api/types';
 import { dimensionsText } from '../ar';
+import { track } from '../events';
 import { navigate } from '../navigation';
 import { CubeIcon } from '../parts/icons';
 import { ModelStage } from '../parts/model-stage';
@@ -123,6 +124,7 @@ function BuyBox({ product, variant }: { product: Product; variant: Variant }) {
     setError(null);
     try {
       await addToCart(variant.sku, 1);
+      track('add_to_cart', product.handle);
       announce(`${product.title} is in your cart.`, { href: paths.cart, label: 'View cart' });
     } catch (failure) {
       setError(failure);
@@ -159,6 +161,9 @@ interface ProductPageProps {
 
 function ProductPage({ product, variant }: ProductPageProps) {
   const [viewer, setViewer] = useState<ModelViewerElement | null>(null);
+  useEffect(() => {
+    if (viewer) track('model_view', product.handle);
+  }, [viewer]);
   const manifest = useResource(variant.has_ar ? `ar:${variant.sku}:${currency.value}` : null, (signal) =>
     fetchAr(currency.value, variant.sku, signal),
   );
@@ -177,7 +182,7 @@ function ProductPage({ product, variant }: ProductPageProps) {
         <VariantPicker product={product} selected={variant} onSelect={select} />
         <div class="product-actions">
           <BuyBox product={product} variant={variant} />
-          {manifest.data && <RoomButton manifest={manifest.data} title={product.title} viewer={viewer} />}
+          {manifest.data && <RoomButton manifest={manifest.data} handle={product.handle} title={product.title} viewer={viewer} />}
           {manifest.error && <Problem error={manifest.error} doing="browse" onRetry={manifest.reload} />}
         </div>
         <div class="description">
