@@ -9,6 +9,7 @@ use worker::{Context, Env, event, web_sys};
 
 mod cache;
 mod durable;
+mod events;
 mod files;
 mod health;
 mod isolate;

@@ -4,13 +4,13 @@ use core::panic::AssertUnwindSafe;
 
 use api_types::problem::{Fault, Problem};
 use bytes::Bytes;
-use domain::ErrorKind;
+use domain::{ErrorKind, RequestId};
 use futures::FutureExt as _;
 use gateway_core::admit::{Admission, BodyError, Forward, admit};
 use gateway_core::edits::finish;
 use http::{HeaderName, HeaderValue, Request, Response, header};
 use origin_client::forward;
-use ports::Clock;
+use ports::{Clock, Entropy};
 use worker::{Context, Env, web_sys};
 
 use crate::cache::{self, Varies};
@@ -19,7 +19,7 @@ use crate::isolate::isolate;
 use crate::ports::WorkerPorts;
 use crate::routes::{self, Target};
 use crate::wire::{self, Incoming, Payload};
-use crate::{files, log, rooms};
+use crate::{events, files, log, replicate, rooms};
 
 /// Longest body read before an answer that needs none: 1 KiB, as the components do.
 const BODY_BYTES_MAX: usize = 1_024;
@@ -64,13 +64,19 @@ pub(crate) async fn serve(
 
 /// The panic's text is in the log already, by the SDK's hook.
 fn panicked(call: &Call) -> Response<Payload> {
-    let problem = Problem::of(ErrorKind::Internal);
-    let given = call.incoming.parts.headers.get(REQUEST_ID).and_then(|id| id.to_str().ok());
-    let problem = match given {
-        Some(id) => problem.request_id(id),
-        None => problem,
-    };
-    problem.into_response().map(Payload::Bytes)
+    let id = fresh_id(&call.ports);
+    let mut response = Problem::of(ErrorKind::Internal).request_id(&id).into_response();
+    if let Ok(id) = HeaderValue::from_str(&id) {
+        response.headers_mut().insert(REQUEST_ID, id);
+    }
+    response.map(Payload::Bytes)
+}
+
+/// Names a request that the gateway has not named.
+fn fresh_id(ports: &WorkerPorts) -> String {
+    let mut random = [0; 10];
+    ports.fill(&mut random);
+    RequestId::v7(ports.now(), random).to_string()
 }
 
 async fn answer(call: &Call, node: &str) -> Response<Payload> {
@@ -133,6 +139,9 @@ async fn dispatch(call: &Call, request: Request<Bytes>) -> Response<Payload> {
             cache::answer(call, seen.as_ref(), Varies::ByDevice, request, make).await
         }
         Target::ShopApi => {
+            if let Some(response) = events::collect(ports, &request).await {
+                return response.map(Payload::Bytes);
+            }
             forward::handle(ports, &isolate().origins, request).await.map(Payload::Bytes)
         }
         Target::Assets => files::handle(call, request).await,
@@ -153,11 +162,18 @@ fn refuse_body(error: BodyError) -> Response<Payload> {
 /// Says where the answer comes from and how fresh its data are.
 async fn mark(call: &Call, response: &mut Response<Payload>, node: &str) {
     let seen = glance(call).await;
+    let contact_age = seen.as_ref().map(|seen| seen.contact_age(call.ports.now()));
+    replicate::ensure(call.ports.env(), &call.context, contact_age);
     let headers = response.headers_mut();
     if let Ok(node) = HeaderValue::from_str(node) {
         headers.insert(EDGE, node);
     }
     headers.remove(header::CONNECTION);
+    if !headers.contains_key(REQUEST_ID)
+        && let Ok(id) = HeaderValue::from_str(&fresh_id(&call.ports))
+    {
+        headers.insert(REQUEST_ID, id);
+    }
     let Some(seen) = seen else { return };
     if let Ok(position) = HeaderValue::from_str(&format!("{}.{}", seen.epoch, seen.position)) {
         headers.insert(POSITION, position);
