@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail};
-use rustix::process::{Pid, Signal, kill_process, kill_process_group};
+use rustix::process::{Pid, Signal, kill_process, kill_process_group, test_kill_process_group};
 use serde::{Deserialize, Serialize};
 
 const SECRET_BYTES: usize = 32;
@@ -133,6 +133,14 @@ pub(crate) fn signal_group(leader: u32, signal: Signal) {
     }
 }
 
+/// Whether anybody is left of what a process started, itself included.
+pub(crate) fn has_group(leader: u32) -> bool {
+    i32::try_from(leader)
+        .ok()
+        .and_then(Pid::from_raw)
+        .is_some_and(|group| test_kill_process_group(group).is_ok())
+}
+
 /// Whether a process runs. One that ended and that nobody has asked about yet does not.
 fn is_alive(pid: u32) -> bool {
     fs::read_to_string(format!("/proc/{pid}/stat"))
@@ -193,6 +201,28 @@ mod tests {
         assert_ne!(fs::read_to_string(data.secret("payments").unwrap()).unwrap(), first);
         let mode = fs::metadata(data.secret("edge").unwrap()).unwrap().permissions().mode();
         assert_eq!(mode & 0o777, 0o600);
+    }
+
+    #[test]
+    fn what_a_process_started_is_ended_with_it() {
+        use std::io::{BufRead as _, BufReader};
+        use std::os::unix::process::CommandExt as _;
+        let mut leader = Command::new("sh")
+            .args(["-c", "tail -f /dev/null & echo started; wait"])
+            .stdout(std::process::Stdio::piped())
+            .process_group(0)
+            .spawn()
+            .unwrap();
+        let mut line = String::new();
+        let mut output = BufReader::new(leader.stdout.take().unwrap());
+        output.read_line(&mut line).unwrap();
+        leader.kill().unwrap();
+        leader.wait().unwrap();
+        assert!(super::has_group(leader.id()), "its child outlives it");
+        super::signal_group(leader.id(), rustix::process::Signal::KILL);
+        // The child held the other end: this returns when it is gone.
+        line.clear();
+        assert_eq!(output.read_line(&mut line).unwrap(), 0);
     }
 
     #[test]

@@ -12,7 +12,7 @@ use anyhow::{Context as _, Result, bail};
 use rustix::process::Signal;
 use serde_json::json;
 
-use super::data::{DataDir, Listed, signal, signal_group};
+use super::data::{DataDir, Listed, has_group, signal, signal_group};
 use crate::Context;
 use crate::report::Reporter;
 use crate::step;
@@ -162,6 +162,7 @@ impl<'a> Supervisor<'a> {
     /// Ends all processes, the last started first; nothing is left when this returns well.
     pub(crate) fn stop(&mut self) -> Result<()> {
         let started = Instant::now();
+        let groups: Vec<u32> = self.processes.iter().filter_map(Process::pid).collect();
         if let Some(pid) = self.processes.last().and_then(Process::pid) {
             signal(pid, Signal::TERM);
             self.wait_for_ends(started + DRAIN_HEAD_START, |supervisor| {
@@ -176,6 +177,11 @@ impl<'a> Supervisor<'a> {
         }
         self.signal_all(Signal::KILL);
         self.wait_for_ends(Instant::now() + KILL_GRACE, Self::is_empty);
+        // What they had started got SIGKILL with the end of each; that takes the kernel a moment.
+        let until = Instant::now() + KILL_GRACE;
+        while groups.iter().any(|leader| has_group(*leader)) && Instant::now() < until {
+            std::thread::sleep(POLL);
+        }
         self.list()?;
         if !self.is_empty() {
             bail!(
