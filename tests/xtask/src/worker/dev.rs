@@ -24,7 +24,9 @@ const CRON_EVERY: Duration = Duration::from_secs(60);
 const CRON_RETRY: Duration = Duration::from_secs(1);
 /// Longest run of a cron: the platform's limit.
 const CRON_LIMIT: Duration = Duration::from_secs(15 * 60);
-const CRON_PATH: &str = "/cdn-cgi/handler/scheduled?cron=*+*+*+*+*";
+/// Inside the Worker, where `--test-scheduled` puts it: the address that every Worker has leads to the static assets,
+/// which stand before ours and have no cron.
+const CRON_PATH: &str = "/__scheduled?cron=*+*+*+*+*";
 
 /// The command.
 pub(crate) fn run(context: &Context, args: &WorkerDevArgs) -> Result<()> {
@@ -80,6 +82,7 @@ fn worker(
             "--config",
             &config.display().to_string(),
             "--local",
+            "--test-scheduled",
             "--ip",
             "127.0.0.1",
             "--port",
