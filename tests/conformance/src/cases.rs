@@ -12,6 +12,7 @@ mod limits;
 mod origin;
 mod outage;
 mod ranges;
+mod rooms;
 mod search;
 
 use crate::case::Group;
@@ -32,6 +33,7 @@ pub fn all() -> Vec<Group> {
         Group { name: "files", cases: files::cases() },
         Group { name: "ranges", cases: ranges::cases() },
         Group { name: "origin", cases: origin::cases() },
+        Group { name: "rooms", cases: rooms::cases() },
         Group { name: "outage", cases: outage::cases() },
     ]
 }

@@ -59,7 +59,9 @@ fn text_fault(want: &Want, found: Option<&str>) -> Option<String> {
         (Want::Long(length), Some(found)) => found.len() == *length,
         (Want::Part(..), Some(_)) => false,
     };
-    (!is_good).then(|| format!("{} instead of {want:?}", found.map_or("nothing".into(), short)))
+    (!is_good).then(|| {
+        format!("{} instead of {want:?}", found.map_or_else(|| "nothing".to_owned(), short))
+    })
 }
 
 fn json_fault(want: &Want, found: Option<&Value>) -> Option<String> {

@@ -96,7 +96,7 @@ fn headers(record: &Record) -> BTreeMap<&str, Vec<String>> {
         }
         let value = record.values.unfill(value);
         let value = match name.as_str() {
-            "ratelimit" if record.is_patient => continue,
+            "ratelimit" if record.has_waited => continue,
             "ratelimit" => without_time(&value),
             // Until the window moves on: as much as `t` in `ratelimit`.
             "retry-after" if answer.status == 429 => "…".to_owned(),
@@ -124,7 +124,11 @@ fn body(record: &Record) -> Vec<u8> {
 }
 
 fn first_difference(one_name: &str, one: &[u8], other_name: &str, other: &[u8]) -> String {
-    let at = one.iter().zip(other).position(|(a, b)| a != b).unwrap_or(one.len().min(other.len()));
+    let at = one
+        .iter()
+        .zip(other)
+        .position(|(a, b)| a != b)
+        .unwrap_or_else(|| one.len().min(other.len()));
     let near = |bytes: &[u8]| {
         let from = at.saturating_sub(40);
         let to = (at + 80).min(bytes.len());
@@ -152,7 +156,7 @@ mod tests {
             headers.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
         let answer = Some(Answer { status: 200, headers, body: body.into() });
         let (case, sent) = ("a: b".to_owned(), String::new());
-        let record = Record { case, sent, answer, values, is_patient: false, faults: Vec::new() };
+        let record = Record { case, sent, answer, values, has_waited: false, faults: Vec::new() };
         Run { host, records: vec![record], log: String::new() }
     }
 

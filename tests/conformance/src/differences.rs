@@ -51,6 +51,30 @@ pub const DIFFERENCES: &[Difference] = &[
         cases: "gateway: a head of more than 32 KiB is refused",
         what: What::Answer(431),
     },
+    Difference {
+        id: "node-framing",
+        host: "node",
+        cases: "errors: a length given in two ways is refused",
+        what: What::Answer(201),
+    },
+    Difference {
+        id: "node-body",
+        host: "node",
+        cases: "errors: a body over 1 MiB too",
+        what: What::Answer(413),
+    },
+    Difference {
+        id: "rooms",
+        host: "workerd",
+        cases: "rooms: nobody waits where there is no waiting room",
+        what: What::Answer(200),
+    },
+    Difference {
+        id: "rooms",
+        host: "workerd",
+        cases: "rooms: no chat room is made where there are none",
+        what: What::Answer(201),
+    },
     Difference { id: "position", host: "*", cases: "*", what: What::Header("vitrine-position") },
 ];
 

@@ -32,8 +32,9 @@ pub struct Record {
     pub sent: String,
     /// What came back; `None` when the host is not asked this.
     pub answer: Option<Answer>,
-    /// Whether it was asked until the answer was the expected one, so that counts depend on how long that took.
-    pub is_patient: bool,
+    /// Whether this case or one before it in its group was asked until the answer was the expected one: how often
+    /// depends on the host, and with it what is left of a limit.
+    pub has_waited: bool,
     /// The host's values at this point.
     pub values: Values,
     /// What was not as the table says.
@@ -57,12 +58,14 @@ pub fn run(host: Host, groups: &[Group]) -> Result<Result<Run, String>> {
     let (key_id, key_seed) = running.world().signing_key()?;
     let mut records = Vec::new();
     for (index, group) in groups.iter().enumerate() {
+        let mut has_waited = false;
         let mut values = Values::default();
         values.set("host", format!("{:x<HOST_LETTERS$}", host.name));
         values.set("key_id", key_id.as_str());
         values.set("key_seed", key_seed.as_str());
         for (number, case) in group.cases.iter().enumerate() {
-            let place = Place { group, index, number };
+            has_waited |= !case.patience.is_zero();
+            let place = Place { group, index, number, has_waited };
             records.push(ask(&mut running, place, case, &mut values));
         }
     }
@@ -76,6 +79,7 @@ struct Place<'a> {
     group: &'a Group,
     index: usize,
     number: usize,
+    has_waited: bool,
 }
 
 fn ask(running: &mut Running, place: Place<'_>, case: &Case, values: &mut Values) -> Record {
@@ -87,7 +91,7 @@ fn ask(running: &mut Running, place: Place<'_>, case: &Case, values: &mut Values
         case: name,
         sent,
         answer: None,
-        is_patient: !case.patience.is_zero(),
+        has_waited: place.has_waited,
         values: values.clone(),
         faults: Vec::new(),
     };

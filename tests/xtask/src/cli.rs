@@ -131,6 +131,8 @@ pub(crate) enum Ring {
     Unit,
     /// One crate with its real surroundings: databases, sockets, components in the node.
     It,
+    /// One table of cases on every host: natively, on our node, in workerd, on real Spin where it is.
+    Conformance,
     /// The whole shop, over HTTP and in a browser.
     E2e,
     /// The 3D models, with other people's validators.

@@ -1,5 +1,6 @@
 //! `test`: runs every ring of tests and says at the end what ran.
 
+mod conformance;
 mod count;
 
 use std::fs;
@@ -14,6 +15,7 @@ use crate::build;
 use crate::cli::{Ring, TestArgs};
 use crate::step;
 use crate::tools;
+use crate::worker;
 use count::Count;
 
 /// Built for WebAssembly alone: native test binaries of them would only cost time.
@@ -41,10 +43,14 @@ pub(crate) fn run(context: &Context, args: &TestArgs) -> Result<()> {
     let started = Instant::now();
     let ring = args.ring;
     let wants = |which: Ring| ring == which || ring == Ring::All;
-    let mut run = Run { context, name: args.name.clone(), rows: Vec::new(), guests: None };
+    let mut run =
+        Run { context, name: args.name.clone(), rows: Vec::new(), hosts: Vec::new(), guests: None };
     run.prepare(ring)?;
     if wants(Ring::Unit) || wants(Ring::It) {
         run.rust(ring)?;
+    }
+    if wants(Ring::Conformance) {
+        run.conformance()?;
     }
     // A name chooses among Rust tests: the others have none.
     if args.name.is_none() && wants(Ring::Unit) {
@@ -74,6 +80,8 @@ struct Run<'a> {
     context: &'a Context,
     name: Option<String>,
     rows: Vec<Row>,
+    /// What each host of the conformance table said about itself.
+    hosts: Vec<String>,
     guests: Option<PathBuf>,
 }
 
@@ -91,6 +99,9 @@ impl Run<'_> {
             self.guests = Some(build::guests(context)?);
         }
         build::storefront(context)?;
+        if matches!(ring, Ring::Conformance | Ring::All) {
+            worker::build(context)?;
+        }
         // Programs and tests in one command: the same features, so nothing is compiled twice.
         let mut command = context.workspace.cargo();
         command.args(["build", "--all-targets"]);
@@ -113,10 +124,18 @@ impl Run<'_> {
                 command.args(["--test", "*"]);
                 "rust: service"
             }
-            Ring::E2e | Ring::Models | Ring::All => "rust: unit and service",
+            Ring::Conformance | Ring::E2e | Ring::Models | Ring::All => "rust: unit and service",
         };
         self.add_name(&mut command);
         self.record(name, command)
+    }
+
+    /// One table of cases on every host.
+    fn conformance(&mut self) -> Result<()> {
+        let command = conformance::command(self.context, self.name.as_deref(), select)?;
+        let lines = self.record_lines("conformance", command)?;
+        self.hosts = conformance::hosts(&lines);
+        Ok(())
     }
 
     fn whole_stack(&mut self) -> Result<()> {
@@ -222,14 +241,17 @@ impl Run<'_> {
             }
             (true, Stacks::Without) => {
                 select(&mut command);
-                command.args(["--filterset", &format!("not package({WHOLE_STACK})")]);
+                command.args([
+                    "--filterset",
+                    &format!("not package({WHOLE_STACK}) - package({})", conformance::PACKAGE),
+                ]);
             }
             (false, Stacks::Only) => {
                 command.args(["--package", WHOLE_STACK]);
             }
             (false, Stacks::Without) => {
                 select(&mut command);
-                command.args(["--exclude", WHOLE_STACK]);
+                command.args(["--exclude", WHOLE_STACK, "--exclude", conformance::PACKAGE]);
             }
         }
         command
@@ -256,13 +278,18 @@ impl Run<'_> {
         Ok(())
     }
 
-    fn record(&mut self, name: &'static str, mut command: Command) -> Result<()> {
+    fn record(&mut self, name: &'static str, command: Command) -> Result<()> {
+        self.record_lines(name, command).map(drop)
+    }
+
+    /// Records a run and returns what it printed.
+    fn record_lines(&mut self, name: &'static str, mut command: Command) -> Result<Vec<String>> {
         self.surroundings(&mut command)?;
         let ended = self.context.steps.passed_on(name, &mut command)?;
         let count = Count::of(&ended.lines);
         let (is_success, took) = (ended.is_success, ended.took);
         self.rows.push(Row { name, count, is_success, took });
-        Ok(())
+        Ok(ended.lines)
     }
 
     fn summarise(&self, took: Duration) -> Result<()> {
@@ -278,6 +305,9 @@ impl Run<'_> {
                 row.count.skipped,
                 row.took.as_secs_f64()
             ));
+        }
+        for host in &self.hosts {
+            reporter.result(&format!("        conformance of {host}"));
         }
         if !has_nextest() {
             reporter.result("(cargo-nextest is not installed: `cargo test` ran the Rust tests)");

@@ -146,7 +146,7 @@ fn not_there() -> Vec<Case> {
         lost("/admin"),
         lost("/index.html"),
         lost(&format!("/m/{hash}.glb")),
-        lost("/nope").send("accept-encoding", "br").send("if-none-match", "*"),
+        lost("/lost").send("if-none-match", "*"),
         missing(&format!("/m/{hash}.glb")),
         missing(&format!("/m/{hash}.exe")),
         missing(&format!("/m/{hash}")),
