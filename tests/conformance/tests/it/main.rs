@@ -5,6 +5,7 @@
 mod components;
 mod coverage;
 mod hosts;
+mod spin_build;
 mod spin_manifest;
 
 use std::path::{Path, PathBuf};
