@@ -6,7 +6,7 @@ use api_types::problem::{Failure, Fault};
 use bytes::{Bytes, BytesMut};
 use files_core::{Content, Disk, FILE_BYTES_MAX, Facts};
 use futures::StreamExt as _;
-use http::{HeaderName, HeaderValue, Method, Request, Response, StatusCode, header};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, header};
 use origin_client::call::CallError;
 use worker::Body;
 
@@ -41,10 +41,11 @@ pub(crate) async fn handle(call: &Call, request: Request<Bytes>) -> Response<Pay
     }
     let disk = Bindings { call, is_origin_silent: Cell::new(false) };
     let response = files_core::handle(&disk, &request).await;
-    let mut response = open(&disk, response).await;
+    let mut response = open(&disk, request.headers(), response).await;
     // The model may well be there, but nobody who has it can be asked.
     if disk.is_origin_silent.get() && response.extensions().get::<Fault>().is_some() {
-        response = CallError::Unavailable.problem().into_response().map(Payload::Bytes);
+        let problem = CallError::Unavailable.problem().asked_in(request.headers());
+        response = problem.into_response().map(Payload::Bytes);
         mark(&mut response);
     }
     let length = wire::content_length(response.headers());
@@ -78,7 +79,11 @@ fn mark(response: &mut Response<Payload>) {
 }
 
 /// Opens what was left unread.
-async fn open(disk: &Bindings<'_>, response: Response<Content>) -> Response<Payload> {
+async fn open(
+    disk: &Bindings<'_>,
+    asked: &HeaderMap,
+    response: Response<Content>,
+) -> Response<Payload> {
     let (head, content) = response.into_parts();
     let opened = match content {
         Content::Bytes(bytes) => Ok(Payload::Bytes(bytes)),
@@ -87,7 +92,7 @@ async fn open(disk: &Bindings<'_>, response: Response<Content>) -> Response<Payl
     match opened {
         Ok(payload) => Response::from_parts(head, payload),
         Err(why) => {
-            let mut response = Failure::fault(why).into_response().map(Payload::Bytes);
+            let mut response = Failure::fault(why).into_answer(asked).map(Payload::Bytes);
             mark(&mut response);
             response
         }
