@@ -7,6 +7,9 @@ mod coverage;
 mod hosts;
 mod spin_build;
 mod spin_manifest;
+mod worker;
+mod worker_limits;
+mod worker_rooms;
 
 use std::path::{Path, PathBuf};
 
