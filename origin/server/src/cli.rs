@@ -23,6 +23,8 @@ pub(crate) enum Command {
     Payments(Payments),
     /// Breaks the feed's history after a restore from a backup: every edge starts again from a snapshot.
     NewEpoch(NewEpoch),
+    /// Sets a flag that the edges look at, such as `waiting-room`; an empty value switches it off.
+    Flag(Flag),
 }
 
 #[derive(Debug, Args)]
@@ -46,7 +48,7 @@ pub(crate) struct Serve {
     /// File with the secret shared with the payment provider.
     #[arg(long)]
     pub(crate) payments_secret_file: PathBuf,
-    /// Folder of uploaded media. Checked at start; uploads come with the media pipeline.
+    /// Folder of models and pictures, for edges that keep none of their own. Uploads come with the media pipeline.
     #[arg(long)]
     pub(crate) media_dir: Option<PathBuf>,
     /// How long a checkout holds its stock, in seconds.
@@ -91,4 +93,15 @@ pub(crate) struct NewEpoch {
     /// Folder of the database `origin.db`.
     #[arg(long)]
     pub(crate) data: PathBuf,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Flag {
+    /// Folder of the database `origin.db`. The origin may be serving it.
+    #[arg(long)]
+    pub(crate) data: PathBuf,
+    /// Name of the flag, without `flag/`.
+    pub(crate) name: String,
+    /// Its value, for instance JSON; empty switches it off.
+    pub(crate) value: String,
 }

@@ -35,6 +35,7 @@ fn main() -> ExitCode {
             Command::Seed(options) => commands::seed::run(options).await,
             Command::Payments(options) => Box::pin(commands::payments::run(options)).await,
             Command::NewEpoch(options) => commands::new_epoch::run(options).await,
+            Command::Flag(options) => commands::flag::run(options).await,
         }
     });
     match outcome {
