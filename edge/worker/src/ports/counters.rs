@@ -8,6 +8,7 @@ use worker::{Method, Request, RequestInit};
 
 use super::WorkerPorts;
 use crate::isolate::isolate;
+use crate::log;
 
 /// The Durable Objects' binding.
 const LIMITER: &str = "LIMITER";
@@ -117,11 +118,14 @@ impl Counters for WorkerPorts {
     }
 
     async fn take(&self, keys: &[String], limit: u64) -> Result<Taken, CounterError> {
-        match self.place()? {
-            Place::Memory => isolate().counters.borrow_mut().take(keys, limit),
-            Place::Upstash => self.upstash_take(keys, limit).await,
-            Place::DurableObject => self.ask_limiter(keys, limit).await,
-        }
+        let taken = match self.place() {
+            Ok(Place::Memory) => isolate().counters.borrow_mut().take(keys, limit),
+            Ok(Place::Upstash) => self.upstash_take(keys, limit).await,
+            Ok(Place::DurableObject) => self.ask_limiter(keys, limit).await,
+            Err(error) => Err(error),
+        };
+        // What it means for the request is the gateway's to say; that somebody should look, only we can.
+        taken.inspect_err(|error| log::error("counters", &error.0))
     }
 }
 

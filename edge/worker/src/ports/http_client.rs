@@ -17,7 +17,7 @@ use worker::wasm_bindgen_futures::JsFuture;
 use worker::web_sys;
 
 use super::WorkerPorts;
-use crate::wire;
+use crate::{log, wire};
 
 impl HttpClient for WorkerPorts {
     async fn send(
@@ -35,10 +35,12 @@ impl HttpClient for WorkerPorts {
             whole(response, body_bytes_max).await
         };
         // Whoever loses is dropped, and dropping `abort` ends the call.
-        match select(pin!(answer), pin!(self.sleep(timeout))).await {
+        let answer = match select(pin!(answer), pin!(self.sleep(timeout))).await {
             Either::Left((answer, _)) => answer,
             Either::Right(_) => Err(HttpError::Timeout),
-        }
+        };
+        // Without the address, which may hold what is nobody's business.
+        answer.inspect_err(|error| log::warn("upstream", &error.to_string()))
     }
 }
 

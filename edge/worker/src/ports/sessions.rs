@@ -37,7 +37,7 @@ impl Sessions for WorkerPorts {
         };
         match stored {
             Some(keys) => Ok(keys),
-            None => ports::sessions::signing_keys(self).await,
+            None => ports::sessions::signing_keys(self).await.inspect_err(report),
         }
     }
 
@@ -46,10 +46,14 @@ impl Sessions for WorkerPorts {
             Ok(found) => Ok(found.is_some()),
             Err(error) => {
                 log::warn("sessions", &error.to_string());
-                ports::sessions::is_revoked(self, session).await
+                ports::sessions::is_revoked(self, session).await.inspect_err(report)
             }
         }
     }
+}
+
+fn report(error: &SqlError) {
+    log::error("sessions", &error.to_string());
 }
 
 /// `None` for what is no list of keys, so that the database is asked. An empty list is no list either: a shop without
