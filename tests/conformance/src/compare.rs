@@ -1,5 +1,6 @@
 //! Holds two hosts' answers against each other, byte for byte but for what is documented.
 
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::differences::{self, Difference, MASKED, What};
@@ -87,8 +88,10 @@ fn compare_one(
 }
 
 /// Headers that are compared, with names in the place of values.
-fn headers(record: &Record) -> BTreeMap<&str, Vec<String>> {
-    let mut headers: BTreeMap<&str, Vec<String>> = BTreeMap::new();
+///
+/// Two lines of one header and one line with a comma are the same (RFC 9110, section 5.3).
+fn headers(record: &Record) -> BTreeMap<&str, String> {
+    let mut headers: BTreeMap<&str, String> = BTreeMap::new();
     let Some(answer) = &record.answer else { return headers };
     for (name, value) in &answer.headers {
         if MASKED.contains(&name.as_str()) {
@@ -102,7 +105,16 @@ fn headers(record: &Record) -> BTreeMap<&str, Vec<String>> {
             "retry-after" if answer.status == 429 => "…".to_owned(),
             _ => value,
         };
-        headers.entry(name).or_default().push(value);
+        match headers.entry(name) {
+            Entry::Vacant(entry) => {
+                entry.insert(value);
+            }
+            Entry::Occupied(mut entry) => {
+                let joined = entry.get_mut();
+                joined.push_str(", ");
+                joined.push_str(&value);
+            }
+        }
     }
     headers
 }

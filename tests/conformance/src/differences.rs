@@ -32,51 +32,82 @@ pub enum What {
 
 /// Every difference.
 pub const DIFFERENCES: &[Difference] = &[
-    Difference { id: "edge-name", host: "*", cases: "*", what: What::Header("vitrine-edge") },
-    Difference {
-        id: "no-host",
-        host: "native",
-        cases: "gateway: a request without a host is refused",
-        what: What::NotAsked,
-    },
-    Difference {
-        id: "node-two-hosts",
-        host: "node",
-        cases: "gateway: two hosts are refused",
-        what: What::Answer(400),
-    },
-    Difference {
-        id: "node-large-head",
-        host: "node",
-        cases: "gateway: a head of more than 32 KiB is refused",
-        what: What::Answer(431),
-    },
-    Difference {
-        id: "node-framing",
-        host: "node",
-        cases: "errors: a length given in two ways is refused",
-        what: What::Answer(201),
-    },
-    Difference {
-        id: "node-body",
-        host: "node",
-        cases: "errors: a body over 1 MiB too",
-        what: What::Answer(413),
-    },
-    Difference {
-        id: "rooms",
-        host: "workerd",
-        cases: "rooms: nobody waits where there is no waiting room",
-        what: What::Answer(200),
-    },
-    Difference {
-        id: "rooms",
-        host: "workerd",
-        cases: "rooms: no chat room is made where there are none",
-        what: What::Answer(201),
-    },
-    Difference { id: "position", host: "*", cases: "*", what: What::Header("vitrine-position") },
+    differs("edge-name", "*", "*", What::Header("vitrine-edge")),
+    differs("position", "*", "*", What::Header("vitrine-position")),
+    differs("no-host", "native", "gateway: a request without a host is refused", What::NotAsked),
+    differs("node-two-hosts", "node", "gateway: two hosts are refused", What::Answer(400)),
+    differs(
+        "node-large-head",
+        "node",
+        "gateway: a head of more than 32 KiB is refused",
+        What::Answer(431),
+    ),
+    differs("node-body", "node", "errors: a body over 1 MiB too", What::Answer(413)),
+    differs(
+        "node-framing",
+        "node",
+        "errors: a length given in two ways is refused",
+        What::Answer(201),
+    ),
+    differs("last-modified", "workerd", "*", What::Header("last-modified")),
+    differs("dot-segments", "workerd", "gateway: dot segments are refused", What::Answer(200)),
+    differs("dot-segments", "workerd", "gateway: single dots too", What::Answer(200)),
+    differs("dot-segments", "workerd", "gateway: also at the root", What::Answer(200)),
+    differs(
+        "absolute-form",
+        "workerd",
+        "gateway: the absolute form of a target is understood",
+        What::Answer(500),
+    ),
+    differs("workerd-two-hosts", "workerd", "gateway: two hosts are refused", What::Answer(500)),
+    differs(
+        "repeated",
+        "workerd",
+        "gateway: content-type that comes twice is refused",
+        What::Answer(415),
+    ),
+    differs(
+        "repeated",
+        "workerd",
+        "gateway: idempotency-key that comes twice is refused",
+        What::Answer(201),
+    ),
+    differs(
+        "repeated",
+        "workerd",
+        "gateway: if-match that comes twice is refused",
+        What::Answer(201),
+    ),
+    differs(
+        "repeated",
+        "workerd",
+        "gateway: origin that comes twice is refused",
+        What::Answer(201),
+    ),
+    differs("events", "workerd", "origin: *", What::Header("vitrine-cache")),
+    differs(
+        "rooms",
+        "workerd",
+        "rooms: nobody waits where there is no waiting room",
+        What::Answer(200),
+    ),
+    differs(
+        "rooms",
+        "workerd",
+        "rooms: no chat room is made where there are none",
+        What::Answer(201),
+    ),
+    differs("chat", "workerd", "rooms: nor is one joined", What::Header("vitrine-cache")),
 ];
+
+const fn differs(
+    id: &'static str,
+    host: &'static str,
+    cases: &'static str,
+    what: What,
+) -> Difference {
+    Difference { id, host, cases, what }
+}
 
 /// Headers that are never compared, for they are about one moment or one connection.
 pub const MASKED: &[&str] = &["date", "connection", "keep-alive", "transfer-encoding"];

@@ -1,7 +1,7 @@
 //! A small HTTP/1.1 client that sends exactly what it is told, byte for byte, and hides nothing of the answer.
 //!
 //! Other clients correct paths, join headers that come twice and refuse odd methods: here those are the point.
-//! One connection per request, ended by the server, so that a body where none belongs is seen.
+//! One connection per request, and what comes after the answer is looked at, so that a body where none belongs is seen.
 
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
@@ -12,7 +12,7 @@ use anyhow::{Context as _, Result, bail, ensure};
 /// Longest wait for the next bytes of an answer.
 const SILENCE_MAX: Duration = Duration::from_secs(20);
 /// Largest answer read: a model has at most 3 MB.
-const ANSWER_BYTES_MAX: u64 = 16 * 1024 * 1024;
+const ANSWER_BYTES_MAX: usize = 16 * 1024 * 1024;
 
 /// What is sent.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -83,7 +83,7 @@ impl Request {
     }
 }
 
-/// Sends a request to `address` and reads until the server closes.
+/// Sends a request to `address` and reads the answer.
 ///
 /// # Errors
 /// When no whole answer comes, or more than one.
@@ -94,13 +94,54 @@ pub fn send(address: SocketAddr, request: &Request) -> Result<Answer> {
     stream.set_nodelay(true).context("send at once")?;
     // A server may answer and close before it has read everything: then the answer counts.
     let sent = stream.write_all(&request.bytes());
+    let is_head = request.method == "HEAD";
     let mut bytes = Vec::new();
-    let read = stream.take(ANSWER_BYTES_MAX).read_to_end(&mut bytes);
+    let read = read(&mut stream, &mut bytes, is_head);
     if bytes.is_empty() {
         sent.with_context(what)?;
         read.with_context(what)?;
     }
-    parse(&bytes, request.method == "HEAD").with_context(what)
+    parse(&bytes, is_head).with_context(what)
+}
+
+/// Reads until the answer is whole or the server closes. Not every server closes when it is asked to.
+fn read(stream: &mut TcpStream, bytes: &mut Vec<u8>, is_head: bool) -> std::io::Result<()> {
+    let mut chunk = vec![0; 64 * 1024];
+    let mut is_whole = false;
+    while bytes.len() < ANSWER_BYTES_MAX {
+        match stream.read(&mut chunk) {
+            Ok(0) => return Ok(()),
+            Ok(length) => bytes.extend_from_slice(chunk.get(..length).unwrap_or_default()),
+            Err(_) if is_whole => return Ok(()),
+            Err(error) => return Err(error),
+        }
+        if !is_whole && is_complete(bytes, is_head) {
+            is_whole = true;
+            // Whatever has come beyond it is too much, and is found to be.
+            stream.set_nonblocking(true)?;
+        }
+    }
+    Ok(())
+}
+
+/// Returns whether the bytes hold a whole answer, by its own framing.
+fn is_complete(bytes: &[u8], is_head: bool) -> bool {
+    let Some((head, rest)) = split_head(bytes) else { return false };
+    let Ok(head) = std::str::from_utf8(head) else { return false };
+    let status = head.split(' ').nth(1).unwrap_or_default();
+    if status == "100" {
+        return is_complete(rest, is_head);
+    }
+    if is_head || status == "204" || status == "304" {
+        return true;
+    }
+    let head = head.to_ascii_lowercase();
+    let field = |name: &str| head.lines().find_map(|line| line.strip_prefix(name)).map(str::trim);
+    match (field("transfer-encoding:"), field("content-length:")) {
+        (Some(_), _) => rest.ends_with(b"0\r\n\r\n") && unchunk(rest).is_ok(),
+        (None, Some(length)) => length.parse().is_ok_and(|length: usize| rest.len() >= length),
+        (None, None) => false,
+    }
 }
 
 fn parse(bytes: &[u8], is_head: bool) -> Result<Answer> {

@@ -293,11 +293,13 @@ fn sizes() -> Vec<Case> {
 /// What readers would take differently may come once.
 fn repeated_headers() -> Vec<Case> {
     let twice = |name: &str, one: &str, other: &str| {
-        request("POST", "/v1/carts", &format!("{name} that comes twice is refused"))
-            .body("{}")
-            .send(name, one)
-            .send(name, other)
-            .status(400)
+        let case = request("POST", "/v1/carts", &format!("{name} that comes twice is refused"));
+        let case = if name == "content-type" {
+            case
+        } else {
+            case.send("content-type", "application/json")
+        };
+        case.body("{}").send(name, one).send(name, other).status(400)
     };
     vec![
         twice("content-type", "application/json", "text/plain"),

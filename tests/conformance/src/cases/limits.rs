@@ -124,6 +124,10 @@ fn who_counts() -> Vec<Case> {
             from("198.51.100.1", "nor another forwarding header")
                 .send("forwarded", "for=203.0.113.9"),
         ),
+        spent(
+            from("198.51.100.1", "nor a CDN's word where it is the client's")
+                .send("cf-connecting-ip", "203.0.113.9"),
+        ),
         spent(from("198.51.100.1", "nor a real-ip header").send("x-real-ip", "203.0.113.9")),
         spent(from("198.51.100.1:4711", "a port does not make another client")),
         free(from("203.0.113.9", "the forged address has spent nothing")),

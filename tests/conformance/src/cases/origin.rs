@@ -183,7 +183,7 @@ fn checkout() -> Vec<Case> {
             .status(201)
             .header("idempotent-replayed", "true")
             .json("/order_id", "{order}"),
-        pay("cart", "{host}-pay-2", "late", "the same key with other words is refused")
+        pay("cart", "{host}-pay-2", "late", "the same key with another way to pay is refused")
             .problem(422, "idempotency-key-reuse"),
         pay("cart", "{host}-pay-3", "success", "a cart is bought once")
             .problem(409, "cart-checked-out"),

@@ -13,19 +13,35 @@ use crate::world::{self, RUNTIME};
 pub(crate) struct Listening {
     process: Process,
     address: SocketAddr,
+    /// What stands before the host in production says this, whatever the client says.
+    front: Vec<(&'static str, &'static str)>,
 }
 
 impl Listening {
     /// Takes a process that has said where it listens.
     pub(crate) fn new(process: Process) -> Result<Self> {
         let address = world::address(process.url())?;
-        Ok(Self { process, address })
+        Ok(Self { process, address, front: Vec::new() })
+    }
+
+    /// Takes a process behind a front that this driver plays.
+    pub(crate) fn behind(
+        process: Process,
+        address: SocketAddr,
+        front: Vec<(&'static str, &'static str)>,
+    ) -> Self {
+        Self { process, address, front }
     }
 }
 
 impl Driver for Listening {
     fn send(&mut self, request: &Request) -> Result<Answer> {
-        wire::send(self.address, request)
+        let mut request = request.clone();
+        for (name, value) in &self.front {
+            request.headers.retain(|(one, _)| !one.eq_ignore_ascii_case(name));
+            request.headers.push(((*name).to_owned(), (*value).to_owned()));
+        }
+        wire::send(self.address, &request)
     }
 
     fn log(&self) -> String {

@@ -1,4 +1,7 @@
 //! The Worker in workerd, as `edge/worker/serve.mjs` runs it: the built Worker with all its bindings.
+//!
+//! Asked at the direct port: miniflare's simulation of Cloudflare's front would rewrite paths and encodings, and hide
+//! what the Worker itself does with them. Of the front only its word about the client is left, and this driver says it.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -10,10 +13,12 @@ use crate::host::Start;
 use crate::hosts::process::Listening;
 use crate::repository;
 use crate::tap::Tap;
-use crate::world::{RUNTIME, VARIABLES, World};
+use crate::world::{self, RUNTIME, VARIABLES, World};
 
 /// What must be built: `cargo xtask worker build`.
 const BUILT: &str = "target/worker/build/index.js";
+/// What Cloudflare's front says of every request.
+const FRONT: [(&str, &str); 1] = [("cf-connecting-ip", "127.0.0.1")];
 /// Longest wait until the Worker has filled its copy by itself.
 const FILLED_WITHIN: Duration = Duration::from_secs(60);
 
@@ -32,6 +37,7 @@ pub fn start(world: &World, tap: &Tap) -> Result<Start> {
     let mut args = vec!["edge/worker/serve.mjs".to_owned(), "--scheduled".to_owned()];
     let mut add = |option: &str, value: String| args.extend([option.to_owned(), value]);
     add("--port", "0".to_owned());
+    add("--direct-port", "0".to_owned());
     add("--origin", tap.url());
     add("--secret-file", world.stack().edge_secret_file().display().to_string());
     for (name, value) in VARIABLES {
@@ -44,15 +50,19 @@ pub fn start(world: &World, tap: &Tap) -> Result<Start> {
         env: Vec::new(),
         announces: "listening ",
     };
-    let process = RUNTIME.block_on(async {
+    let (process, direct) = RUNTIME.block_on(async {
         let process = world.stack().start_program(program).await?;
-        let client = Client::new(process.url());
+        let log = process.log();
+        let direct = log.lines().find_map(|line| line.strip_prefix("direct "));
+        let direct = direct.context("find the direct port")?.to_owned();
+        let client = Client::new(&direct);
         let filled = eventually(FILLED_WITHIN, "the Worker serves the catalogue", || async {
             let answer = client.get("/v1/products?limit=1").await.ok()?;
             (answer.status == 200 && answer.text().contains("\"sku\"")).then_some(())
         });
         filled.await.with_context(|| process.log())?;
-        anyhow::Ok(process)
+        anyhow::Ok((process, direct))
     })?;
-    Ok(Start::Runs(Box::new(Listening::new(process)?)))
+    let address = world::address(&direct)?;
+    Ok(Start::Runs(Box::new(Listening::behind(process, address, FRONT.to_vec()))))
 }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use conformance::case::Group;
 use conformance::differences::{DIFFERENCES, MASKED, What};
 use conformance::{cases, coverage, hosts, repository};
 
@@ -93,4 +94,16 @@ fn every_difference_is_written_down_with_its_reason() {
     for mark in marks {
         assert!(known.contains(mark), "{mark} is written down and is no difference");
     }
+}
+
+/// The counts in `docs/HOSTS.md` are the table's: a line per group, and the sum.
+#[test]
+fn the_document_says_how_many_cases_there_are() {
+    let document = String::from_utf8(repository::file("docs/HOSTS.md").unwrap()).unwrap();
+    let groups = cases::all();
+    let count = |group: &Group| format!("| {} | {} |\n", group.name, group.cases.len());
+    let table: String = groups.iter().map(count).collect();
+    let total: usize = groups.iter().map(|group| group.cases.len()).sum();
+    assert!(document.contains(&table), "docs/HOSTS.md should say:\n{table}");
+    assert!(document.contains(&format!("{total} cases")), "docs/HOSTS.md should say {total} cases");
 }
