@@ -13,9 +13,7 @@ use http::Method;
 use tower_http::catch_panic::CatchPanicLayer;
 
 use crate::Context;
-use crate::handlers::{
-    account, cart, event, feed, inventory, media, operations, order, payment,
-};
+use crate::handlers::{account, cart, event, feed, inventory, media, operations, order, payment};
 use crate::middleware;
 use crate::problem::Failure;
 
