@@ -28,6 +28,7 @@ pub(crate) struct Options {
 }
 
 /// Runs a test against the world, unless the Worker is not built.
+#[expect(clippy::print_stdout, reason = "says what was left out")]
 pub(crate) fn with_world(test: impl AsyncFnOnce(&World) -> Result<()>) {
     if !super::root().join(BUILT).is_file() {
         println!("conformance worker: left out ({BUILT} is missing: `cargo xtask worker build`)");
