@@ -1,4 +1,5 @@
-// Serves the built Worker on this machine, in workerd, for tests and measurements; `cargo xtask worker dev` is for people.
+// Serves the built Worker on this machine, in workerd, for tests and measurements; for people there is
+// `cargo xtask worker dev`.
 //
 //   node serve.mjs --origin URL --secret-file FILE [--port P] [--direct-port P] [--state DIR] [--scheduled]
 //                  [--env NAME] [--variable NAME=VALUE]… [--build DIR]

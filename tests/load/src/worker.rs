@@ -1,8 +1,9 @@
 //! The Worker against the edge node: the same routes, the same origin, interleaved rounds.
 //!
-//! The Worker runs in workerd as miniflare starts it, and is asked at a socket of its own, past the simulation of
-//! Cloudflare's front. What D1, KV, R2, the cache and Durable Objects cost is the cost of their simulations, which run in
-//! the same process: a real Worker pays for these with waiting, not with its own CPU time.
+//! The Worker runs in workerd as miniflare starts it, and is asked at a socket of its own, past the
+//! simulation of Cloudflare's front. What D1, KV, R2, the cache and Durable Objects cost is the cost
+//! of their simulations, which run in the same process: a real Worker pays for these with waiting,
+//! not with its own CPU time.
 
 use std::path::PathBuf;
 use std::time::Duration;
