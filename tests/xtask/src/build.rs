@@ -142,14 +142,8 @@ pub(crate) fn npm_ci(context: &Context, name: &str, folder: &Path) -> Result<()>
 pub(crate) fn demo_shop(context: &Context, release: bool) -> Result<()> {
     let workspace = &context.workspace;
     let out = workspace.demo_shop();
-    let sources =
-        ["origin/media", "tests/demo-shop", "assets/seed"].map(|folder| workspace.path(folder));
-    let stamp = Stamp::of(
-        workspace.generated().join("stamps/demo-shop"),
-        &sources,
-        &["validate", "node_modules", "tests"],
-    )?;
-    if stamp.is_current() && out.join("catalogue.json").is_file() && out.join("media").is_dir() {
+    let stamp = demo_shop_stamp(workspace)?;
+    if is_demo_shop(workspace, &stamp) {
         return link_models(workspace);
     }
     stamp.forget();
@@ -165,6 +159,26 @@ pub(crate) fn demo_shop(context: &Context, release: bool) -> Result<()> {
     context.steps.run("make the demo shop's models and pictures", &mut make)?;
     link_models(workspace)?;
     stamp.keep()
+}
+
+/// Whether the demo shop is that of the sources, so that nobody needs the program that makes it.
+pub(crate) fn has_demo_shop(context: &Context) -> Result<bool> {
+    Ok(is_demo_shop(&context.workspace, &demo_shop_stamp(&context.workspace)?))
+}
+
+fn demo_shop_stamp(workspace: &Workspace) -> Result<Stamp> {
+    let sources =
+        ["origin/media", "tests/demo-shop", "assets/seed"].map(|folder| workspace.path(folder));
+    Stamp::of(
+        workspace.generated().join("stamps/demo-shop"),
+        &sources,
+        &["validate", "node_modules", "tests"],
+    )
+}
+
+fn is_demo_shop(workspace: &Workspace, stamp: &Stamp) -> bool {
+    let out = workspace.demo_shop();
+    stamp.is_current() && out.join("catalogue.json").is_file() && out.join("media").is_dir()
 }
 
 /// Lets `assets/models`, which `spin.toml` mounts, be the generated media.

@@ -30,9 +30,11 @@ fn build_component(context: &Context, args: &SpinBuildArgs) -> Result<()> {
     if args.component == FILES_COMPONENT {
         build::require_tools()?;
         build::storefront(context)?;
-        let mut command = context.workspace.cargo();
-        command.args(["build", "--package", "demo-shop"]);
-        context.steps.run("build the maker of the demo shop", &mut command)?;
+        if !build::has_demo_shop(context)? {
+            let mut command = context.workspace.cargo();
+            command.args(["build", "--package", "demo-shop"]);
+            context.steps.run("build the maker of the demo shop", &mut command)?;
+        }
         build::demo_shop(context, false)?;
     }
     Ok(())
