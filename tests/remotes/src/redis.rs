@@ -20,7 +20,7 @@ const VALUE_BYTES_MAX: usize = 16 * 1_024 * 1_024;
 /// A `redis-server` of its own, in memory, on a socket in a temporary folder. Killed when this is dropped.
 #[derive(Debug)]
 pub struct Redis {
-    _child: Child,
+    child: Child,
     folder: tempfile::TempDir,
 }
 
@@ -49,7 +49,15 @@ impl Redis {
             // Waits for another program, which says nothing when it is ready.
             sleep(LOOK_EVERY).await;
         }
-        Ok(Self { _child: child, folder })
+        Ok(Self { child, folder })
+    }
+
+    /// Ends it, as a crash would.
+    ///
+    /// # Errors
+    /// When it cannot be waited for.
+    pub async fn kill(&mut self) -> Result<()> {
+        self.child.kill().await.context("kill redis-server")
     }
 
     /// Where it listens.

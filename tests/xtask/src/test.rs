@@ -110,7 +110,24 @@ impl Run<'_> {
         if ring != Ring::Unit {
             build::demo_shop(context, false)?;
         }
+        if matches!(ring, Ring::It | Ring::All) {
+            self.remote_stores()?;
+        }
         Ok(())
+    }
+
+    /// A real Redis, and the official clients that prove the stand-ins of `tests/remotes`.
+    fn remote_stores(&self) -> Result<()> {
+        let context = self.context;
+        if tools::find("redis-server").is_none() {
+            let why = "the tests of remote stores need a Redis";
+            tools::apt_install(context, &["redis-server"], why)?;
+        }
+        build::npm_ci(
+            context,
+            "the official clients of remote stores",
+            &context.workspace.path("tests/remotes/clients"),
+        )
     }
 
     fn rust(&mut self, ring: Ring) -> Result<()> {
