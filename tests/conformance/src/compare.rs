@@ -14,7 +14,7 @@ pub struct Comparison {
     /// What differs without being documented, in words.
     pub faults: Vec<String>,
     /// Documented differences that were seen.
-    pub seen: BTreeSet<&'static str>,
+    pub seen: BTreeSet<&'static Difference>,
 }
 
 /// Compares a host's run with the reference's.
@@ -29,10 +29,9 @@ pub fn compare(reference: &Run, run: &Run) -> Comparison {
 
 /// Returns the documented differences of a host that did not occur.
 #[must_use]
-pub fn stale(host: &str, seen: &BTreeSet<&'static str>) -> Vec<&'static str> {
+pub fn stale(host: &str, seen: &BTreeSet<&'static Difference>) -> Vec<&'static Difference> {
     let concerns = |one: &&Difference| one.host == host || one.host == "*";
-    let all = differences::DIFFERENCES.iter().filter(concerns).map(|one| one.id);
-    all.filter(|id| !seen.contains(id)).collect()
+    differences::DIFFERENCES.iter().filter(concerns).filter(|one| !seen.contains(one)).collect()
 }
 
 fn compare_one(
@@ -44,7 +43,7 @@ fn compare_one(
 ) {
     let documented = differences::of(host, &ours.case);
     if let Some(why) = documented.iter().find(|one| one.what == What::NotAsked) {
-        found.seen.insert(why.id);
+        found.seen.insert(why);
         return;
     }
     let (Some(one), Some(other)) = (&theirs.answer, &ours.answer) else { return };
@@ -54,7 +53,7 @@ fn compare_one(
         let answer = documented.iter().find(|one| matches!(one.what, What::Answer(_)));
         match documented.iter().find(|one| one.what == what).or(answer) {
             Some(known) => {
-                found.seen.insert(known.id);
+                found.seen.insert(known);
             }
             None => {
                 found.faults.push(format!("{host} · {}\n  {}\n  ≠ {text}", ours.case, ours.sent))
@@ -192,8 +191,8 @@ mod tests {
     #[test]
     fn what_no_longer_differs_is_said() {
         let all = stale("node", &BTreeSet::new());
-        assert!(all.contains(&"edge-name"), "{all:?}");
+        assert!(all.iter().any(|one| one.id == "edge-name"), "{all:?}");
         let seen = all.iter().copied().collect();
-        assert_eq!(stale("node", &seen), Vec::<&str>::new());
+        assert_eq!(stale("node", &seen), Vec::<&Difference>::new());
     }
 }

@@ -5,7 +5,7 @@
 use crate::case::{Expected, Want};
 
 /// One documented difference between a host and the reference, `native`.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Difference {
     /// Its mark in `docs/HOSTS.md`.
     pub id: &'static str,
@@ -18,7 +18,7 @@ pub struct Difference {
 }
 
 /// What differs.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum What {
     /// The host is not asked this.
     NotAsked,

@@ -12,6 +12,8 @@ use crate::world::{self, RUNTIME};
 /// A running process, asked over TCP.
 pub(crate) struct Listening {
     process: Process,
+    /// A process that it needs beside it.
+    beside: Option<Process>,
     address: SocketAddr,
     /// What stands before the host in production says this, whatever the client says.
     front: Vec<(&'static str, &'static str)>,
@@ -21,7 +23,13 @@ impl Listening {
     /// Takes a process that has said where it listens.
     pub(crate) fn new(process: Process) -> Result<Self> {
         let address = world::address(process.url())?;
-        Ok(Self { process, address, front: Vec::new() })
+        Ok(Self { process, beside: None, address, front: Vec::new() })
+    }
+
+    /// Keeps a process that it needs beside it.
+    pub(crate) fn beside(mut self, other: Process) -> Self {
+        self.beside = Some(other);
+        self
     }
 
     /// Takes a process behind a front that this driver plays.
@@ -30,7 +38,7 @@ impl Listening {
         address: SocketAddr,
         front: Vec<(&'static str, &'static str)>,
     ) -> Self {
-        Self { process, address, front }
+        Self { process, beside: None, address, front }
     }
 }
 
@@ -54,5 +62,8 @@ impl Drop for Listening {
         let _inside = RUNTIME.enter();
         // Reaped here, so that its folder can go. A process that is gone already is as good.
         let _gone = RUNTIME.block_on(self.process.kill());
+        if let Some(other) = &mut self.beside {
+            let _gone = RUNTIME.block_on(other.kill());
+        }
     }
 }

@@ -1,20 +1,22 @@
 //! Real Spin, where it is: `spin up` on the repository's own manifest and components.
 //!
-//! Spin has no replica: its default database must be filled by `cargo xtask spin seed`, which writes the origin's
-//! snapshot into the state folder that Spin is started with.
+//! Spin has no replica: its default database is a file that `vitrine-edge replicate --follow` fills and keeps current.
 
 use std::path::PathBuf;
-use std::process::Command;
 use std::time::Duration;
 
-use anyhow::{Context as _, Result, bail};
-use harness::{Client, Program, eventually};
+use anyhow::{Context as _, Result};
+use harness::{Client, Process, Program, eventually};
 
 use crate::host::Start;
 use crate::hosts::process::Listening;
 use crate::tap::Tap;
 use crate::world::{RUNTIME, VARIABLES, World};
 
+/// Spin's file of the database `default`, in its state folder.
+const DATABASE: &str = "sqlite_db.db";
+/// What the follower prints once the file is filled.
+const FILLED: &str = "following ";
 /// Longest wait until Spin answers: it compiles the components first.
 const READY_WITHIN: Duration = Duration::from_secs(120);
 
@@ -28,7 +30,7 @@ pub fn start(world: &World, tap: &Tap) -> Result<Start> {
         return Ok(Start::LeftOut(why.to_owned()));
     };
     let state = world.stack().new_folder("spin")?;
-    seed(world, tap, &state)?;
+    let follower = follow(world, tap, &state)?;
     let mut args = vec!["up".to_owned()];
     let mut add = |option: &str, value: String| args.extend([option.to_owned(), value]);
     add("--from", world.environment().manifest().display().to_string());
@@ -56,25 +58,24 @@ pub fn start(world: &World, tap: &Tap) -> Result<Start> {
         ready.await.with_context(|| process.log())?;
         anyhow::Ok(process)
     })?;
-    Ok(Start::Runs(Box::new(Listening::new(process)?)))
+    Ok(Start::Runs(Box::new(Listening::new(process)?.beside(follower))))
 }
 
-/// Fills Spin's default database from the origin's feed.
-fn seed(world: &World, tap: &Tap, state: &std::path::Path) -> Result<()> {
-    let xtask = std::env::var_os("VITRINE_XTASK").context("find xtask: run this through it")?;
-    let output = Command::new(xtask)
-        .current_dir(&world.environment().root)
-        .args(["spin", "seed", "--origin", &tap.url()])
-        .arg("--secret-file")
-        .arg(world.stack().edge_secret_file())
-        .arg("--state-dir")
-        .arg(state)
-        .output()
-        .context("fill Spin's database")?;
-    if !output.status.success() {
-        bail!("fill Spin's database: {}", String::from_utf8_lossy(&output.stderr));
-    }
-    Ok(())
+/// Keeps Spin's default database current from the origin's feed, as an operator does.
+fn follow(world: &World, tap: &Tap, state: &std::path::Path) -> Result<Process> {
+    let mut args = vec!["replicate".to_owned(), "--follow".to_owned()];
+    let mut add = |option: &str, value: String| args.extend([option.to_owned(), value]);
+    add("--into", state.join(DATABASE).display().to_string());
+    add("--feed", tap.url());
+    add("--secret-file", world.stack().edge_secret_file().display().to_string());
+    let follower = Program {
+        name: "spin-replicate".to_owned(),
+        path: world.environment().bin_dir.join("vitrine-edge"),
+        args,
+        env: Vec::new(),
+        announces: FILLED,
+    };
+    RUNTIME.block_on(world.stack().start_program(follower)).context("fill Spin's database")
 }
 
 fn find() -> Option<PathBuf> {

@@ -3,7 +3,6 @@
 //! A host's test runs the reference too, unless another test of this process has: its answers are what the host's are
 //! compared with. Run in one process (`cargo xtask test conformance`) each host is asked once.
 
-use std::collections::BTreeSet;
 use std::sync::OnceLock;
 
 use conformance::compare::{self, Comparison};
@@ -59,11 +58,9 @@ fn check(host: Host, cell: &'static OnceLock<Ran>) {
     for fault in &comparison.faults {
         report.push_str(&format!("\n{fault}\n"));
     }
-    for id in stale.iter().collect::<BTreeSet<_>>() {
-        report.push_str(&format!(
-            "\n{}: the documented difference `{id}` no longer differs\n",
-            host.name
-        ));
+    for one in stale {
+        let what = format!("{}: the documented difference {one:?} no longer differs", host.name);
+        report.push_str(&format!("\n{what}\n"));
     }
     if report.is_empty() {
         return;
