@@ -4,6 +4,7 @@
 mod buying;
 mod crash;
 mod development;
+mod events;
 mod feed;
 mod inside;
 mod limits;
