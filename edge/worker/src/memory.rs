@@ -11,7 +11,7 @@ pub(crate) struct Memory<V> {
     bytes_max: usize,
 }
 
-/// What an entry costs beside its value: its key twice and the maps' own bookkeeping, rounded up.
+/// What an entry costs beside its value and its key, which is held twice: the maps' own bookkeeping, rounded up.
 const ENTRY_BYTES: usize = 256;
 
 impl<V> Memory<V> {
@@ -27,7 +27,8 @@ impl<V> Memory<V> {
 
     /// Keeps a value of `bytes` bytes, in place of an older one of that key. What would not fit at all is not kept.
     pub(crate) fn keep(&mut self, key: &str, bytes: usize, value: V) {
-        let cost = bytes.saturating_add(ENTRY_BYTES);
+        // Keys are addresses of up to 8 KiB that clients make up: they are most of what an isolate would run out of.
+        let cost = key.len().saturating_mul(2).saturating_add(bytes).saturating_add(ENTRY_BYTES);
         self.forget(key);
         if cost > self.bytes_max {
             return;
@@ -61,14 +62,24 @@ mod tests {
 
     #[test]
     fn never_holds_more_than_its_bytes_and_drops_the_oldest_first() {
-        let mut memory = Memory::new(3 * (ENTRY_BYTES + 10));
+        let mut memory = Memory::new(3 * (ENTRY_BYTES + 12));
         for key in ["a", "b", "c", "d"] {
             memory.keep(key, 10, key.to_owned());
         }
         assert_eq!(memory.find("a"), None);
         assert_eq!(memory.find("b").map(String::as_str), Some("b"));
         assert_eq!((memory.values.len(), memory.order.len()), (3, 3));
-        assert_eq!(memory.bytes, 3 * (ENTRY_BYTES + 10));
+        assert_eq!(memory.bytes, 3 * (ENTRY_BYTES + 12));
+    }
+
+    #[test]
+    fn long_keys_count_as_much_as_values() {
+        let mut memory = Memory::new(1 << 20);
+        for index in 0..1_000 {
+            memory.keep(&format!("{index:08192}"), 0, ());
+        }
+        let held: usize = memory.values.keys().chain(&memory.order).map(String::len).sum();
+        assert!(held <= 1 << 20, "{held}");
     }
 
     #[test]
@@ -77,7 +88,7 @@ mod tests {
         memory.keep("a", 1, 1);
         memory.keep("a", 2, 2);
         assert_eq!(memory.find("a"), Some(&2));
-        assert_eq!((memory.bytes, memory.order.len()), (ENTRY_BYTES + 2, 1));
+        assert_eq!((memory.bytes, memory.order.len()), (ENTRY_BYTES + 4, 1));
         memory.keep("a", 10_000, 3);
         assert_eq!(memory.find("a"), None);
         assert_eq!((memory.bytes, memory.order.len()), (0, 0));
