@@ -94,7 +94,7 @@ pub(crate) async fn answer(
     }
     let response = make(whole_request(&parts, body)).await;
     let Some(kept) = keepable(&response, varies) else {
-        return response.map(Payload::Bytes);
+        return unkept(response, &parts.headers);
     };
     remember(&key, &kept);
     store(call, key, &kept);
@@ -108,6 +108,17 @@ fn whole_request(parts: &Parts, body: Bytes) -> Request<Bytes> {
     request.headers_mut().clone_from(&parts.headers);
     request.headers_mut().remove(header::IF_NONE_MATCH);
     request
+}
+
+/// What is not kept was asked for whole all the same: who has it already still need not get it again.
+fn unkept(response: Response<Bytes>, asked: &HeaderMap) -> Response<Payload> {
+    if response.status() != StatusCode::OK {
+        return response.map(Payload::Bytes);
+    }
+    let (head, body) = response.into_parts();
+    let mut answer = respond(Kept { headers: head.headers, body }, asked);
+    *answer.extensions_mut() = head.extensions;
+    answer
 }
 
 /// As `api_types::reply::Public` answers who has it already.
@@ -166,7 +177,10 @@ fn is_told_apart(headers: &HeaderMap, varies: Varies) -> bool {
 }
 
 fn remember(key: &str, kept: &Kept) {
-    isolate().answers.borrow_mut().0.keep(key, kept.body.len(), kept.clone());
+    let fields =
+        kept.headers.iter().map(|(name, value)| name.as_str().len().saturating_add(value.len()));
+    let bytes = fields.fold(kept.body.len(), usize::saturating_add);
+    isolate().answers.borrow_mut().0.keep(key, bytes, kept.clone());
 }
 
 async fn look_up(key: &str) -> Option<Kept> {
@@ -301,6 +315,21 @@ mod tests {
         assert_eq!(known.status(), 304);
         assert!(!known.headers().contains_key(header::CONTENT_LENGTH));
         assert_eq!(known.headers()[header::ETAG], "\"1\"");
+    }
+
+    #[test]
+    fn who_has_what_is_too_large_to_keep_does_not_get_it_again() {
+        let large = || {
+            let mut large = response("public", None);
+            *large.body_mut() = Bytes::from(vec![0; ANSWER_BYTES_MAX + 1]);
+            large
+        };
+        let asked = HeaderMap::from_iter([(header::IF_NONE_MATCH, HeaderValue::from_static("*"))]);
+        assert_eq!(unkept(large(), &asked).status(), 304);
+        assert_eq!(unkept(large(), &HeaderMap::new()).status(), 200);
+        let mut refused = large();
+        *refused.status_mut() = StatusCode::NOT_FOUND;
+        assert_eq!(unkept(refused, &asked).status(), 404);
     }
 
     #[test]
