@@ -4,6 +4,7 @@
 
 use core::pin::pin;
 use core::time::Duration;
+use std::collections::BTreeMap;
 
 use api_types::feed;
 use bytes::Bytes;
@@ -30,6 +31,10 @@ const PULL_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// Most that one isolate fetches at once: 8. Names are guessable in form, so this is what an origin has to bear.
 const PULLS_MAX: usize = 8;
+
+/// How long a place is held at most: 60 s, a fetch from either origin and what R2 takes. Who waits for longer is gone:
+/// when a client hangs up, the runtime drops its request without another word, and nothing gives the place back.
+const PLACE_HELD: Duration = Duration::from_secs(60);
 
 /// Longest wait for a place among them: 3 s.
 const PLACE_TIMEOUT: Duration = Duration::from_secs(3);
@@ -70,7 +75,7 @@ impl From<worker::Error> for PullError {
 /// What an isolate knows of media.
 #[derive(Debug)]
 pub(crate) struct Pulls {
-    in_flight: usize,
+    places: Places,
     absent: Memory<Timestamp>,
     lengths: Memory<u64>,
 }
@@ -78,26 +83,43 @@ pub(crate) struct Pulls {
 impl Default for Pulls {
     fn default() -> Self {
         Self {
-            in_flight: 0,
+            places: Places::default(),
             absent: Memory::new(KNOWN_BYTES_MAX),
             lengths: Memory::new(KNOWN_BYTES_MAX),
         }
     }
 }
 
-/// One of [`PULLS_MAX`] places, given back when the request ends, however it does.
-struct Place;
+/// Who fetches: a number each, and until when at most.
+#[derive(Debug, Default)]
+struct Places {
+    held: BTreeMap<u64, Timestamp>,
+    given: u64,
+}
+
+impl Places {
+    /// Gives one of [`PULLS_MAX`] places.
+    fn take(&mut self, now: Timestamp) -> Option<u64> {
+        self.held.retain(|_, until| now < *until);
+        if self.held.len() >= PULLS_MAX {
+            return None;
+        }
+        self.given = self.given.wrapping_add(1);
+        self.held.insert(self.given, now.after(PLACE_HELD));
+        Some(self.given)
+    }
+}
+
+/// A place, given back when the request ends; one whose request never ends is taken back after [`PLACE_HELD`].
+struct Place(u64);
 
 impl Place {
     async fn take(ports: &WorkerPorts) -> Option<Self> {
         let until = ports.now().after(PLACE_TIMEOUT);
         loop {
-            {
-                let mut pulls = isolate().pulls.borrow_mut();
-                if pulls.in_flight < PULLS_MAX {
-                    pulls.in_flight = pulls.in_flight.saturating_add(1);
-                    return Some(Self);
-                }
+            let taken = isolate().pulls.borrow_mut().places.take(ports.now());
+            if let Some(number) = taken {
+                return Some(Self(number));
             }
             if ports.now() >= until {
                 return None;
@@ -109,8 +131,7 @@ impl Place {
 
 impl Drop for Place {
     fn drop(&mut self) {
-        let mut pulls = isolate().pulls.borrow_mut();
-        pulls.in_flight = pulls.in_flight.saturating_sub(1);
+        isolate().pulls.borrow_mut().places.held.remove(&self.0);
     }
 }
 
@@ -244,4 +265,23 @@ async fn pull_from(
         };
     }
     Ok(Some(length))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn places_come_back_from_requests_that_never_ended() {
+        let at = Timestamp::from_unix_ms;
+        let mut places = Places::default();
+        let taken: Vec<u64> = (0..PULLS_MAX).filter_map(|_| places.take(at(0))).collect();
+        assert_eq!(taken.len(), PULLS_MAX);
+        assert_eq!(places.take(at(59_999)), None);
+        places.held.remove(&taken[3]);
+        assert!(places.take(at(59_999)).is_some() && places.take(at(59_999)).is_none());
+        // Nobody gave back the other seven.
+        let freed = (0..PULLS_MAX).filter_map(|_| places.take(at(60_000))).count();
+        assert_eq!(freed, PULLS_MAX - 1);
+    }
 }
