@@ -22,6 +22,10 @@ const UNLIMITED: u64 = (1 << 53) - 1;
 /// Most counters in one isolate: 16 384, about 2 MB.
 const COUNTERS_MAX: usize = 16_384;
 
+/// How many times back a full isolate still counts: 5. A window of the gateway's touches the current time and four
+/// before it.
+const TIMES_KEPT: i64 = 5;
+
 /// Where counters are, by the variable `counters`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Place {
@@ -129,6 +133,11 @@ impl Counters for WorkerPorts {
     }
 }
 
+/// The time that a counter is for, as its key ends.
+fn time_of(key: &str) -> Option<i64> {
+    key.rsplit_once('/')?.1.parse().ok()
+}
+
 /// Counters of one isolate. Another isolate of the same place counts for itself.
 #[derive(Debug, Default)]
 pub(crate) struct MemoryCounters(BTreeMap<String, u64>);
@@ -140,6 +149,9 @@ impl MemoryCounters {
 
     fn add(&mut self, key: &str, delta: u32) -> Result<u64, CounterError> {
         if self.0.len() >= COUNTERS_MAX && !self.0.contains_key(key) {
+            self.forget_before(key);
+        }
+        if self.0.len() >= COUNTERS_MAX && !self.0.contains_key(key) {
             return Err(CounterError("no room for another counter".to_owned()));
         }
         let count = self.0.entry(key.to_owned()).or_default();
@@ -149,6 +161,15 @@ impl MemoryCounters {
 
     fn forget(&mut self, key: &str) {
         self.0.remove(key);
+    }
+
+    /// Drops what no window touches any more. The gateway forgets what it has started one by one, but remembers fewer
+    /// than fit here: without this, a flood from many addresses would leave no room for ever.
+    fn forget_before(&mut self, key: &str) {
+        if let Some(now) = time_of(key) {
+            let oldest = now.saturating_sub(TIMES_KEPT);
+            self.0.retain(|key, _| time_of(key).is_none_or(|time| time >= oldest));
+        }
     }
 
     fn take(&mut self, keys: &[String], limit: u64) -> Result<Taken, CounterError> {
@@ -187,6 +208,17 @@ mod tests {
         }
         assert!(counters.add("new", 1).is_err());
         assert_eq!(counters.add("7", 1), Ok(2));
+    }
+
+    #[test]
+    fn a_flood_leaves_room_when_its_time_is_over() {
+        let mut counters = MemoryCounters::default();
+        for index in 0..COUNTERS_MAX {
+            counters.add(&format!("rate/login/{index}/100"), 1).unwrap();
+        }
+        assert!(counters.add("rate/login/new/104", 1).is_err());
+        assert_eq!(counters.add("rate/login/new/106", 1), Ok(1));
+        assert_eq!(counters.0.len(), 1);
     }
 
     #[test]
