@@ -63,7 +63,7 @@ async fn journey(shop: &mut Shop) -> Result<()> {
 }
 
 /// Kills the Worker at any time while it is filled and followed, and looks at what it left.
-async fn dies_in_the_middle_of_anything(shop: &mut Shop) -> Result<()> {
+async fn dies_in_the_middle_of_anything(shop: &Shop) -> Result<()> {
     let mut seed = seed();
     println!("SEED={seed}");
     let mut places = Vec::new();
