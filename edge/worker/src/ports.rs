@@ -1,9 +1,11 @@
 //! The ports over the Worker's bindings. Names of bindings are those of `wrangler.toml`.
 
 use core::cell::OnceCell;
+use core::pin::pin;
 use core::time::Duration;
 
 use domain::Timestamp;
+use futures::future::{Either, select};
 use ports::{Clock, Entropy, Timer, VariableError, Variables};
 use wasm_bindgen::prelude::wasm_bindgen;
 use worker::{Delay, Env};
@@ -67,6 +69,17 @@ impl Timer for WorkerPorts {
     }
 }
 
+/// Waits for `future` until `limit`, another one, is over; `None` then. The loser is dropped.
+pub(crate) async fn before<T>(
+    limit: impl Future<Output = ()>,
+    future: impl Future<Output = T>,
+) -> Option<T> {
+    match select(pin!(future), pin!(limit)).await {
+        Either::Left((value, _)) => Some(value),
+        Either::Right(_) => None,
+    }
+}
+
 #[wasm_bindgen]
 extern "C" {
     #[wasm_bindgen(js_namespace = crypto, js_name = getRandomValues, catch)]
@@ -85,5 +98,22 @@ impl Entropy for WorkerPorts {
                 log::error("entropy", "no random bytes");
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use core::future::{pending, ready};
+
+    use futures::FutureExt as _;
+
+    use super::*;
+
+    #[test]
+    fn nobody_is_waited_for_longer_than_the_limit() {
+        assert_eq!(before(pending(), ready(1)).now_or_never(), Some(Some(1)));
+        assert_eq!(before(ready(()), pending::<u8>()).now_or_never(), Some(None));
+        // Who is there at the limit has made it.
+        assert_eq!(before(ready(()), ready(1)).now_or_never(), Some(Some(1)));
     }
 }

@@ -15,7 +15,7 @@ use domain::{ErrorKind, Timestamp};
 use gateway_core::cors::Origins;
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, header};
-use ports::{Clock as _, Entropy as _};
+use ports::{Clock as _, Entropy as _, Timer as _};
 use rooms_core::chat;
 use rooms_core::rules::Rules;
 use rooms_core::seal::{Seal, Ticket};
@@ -23,7 +23,7 @@ use rooms_core::waiting::{self, Shown, Visit};
 use worker::{Headers, RequestInit, Stub};
 
 use crate::log;
-use crate::ports::WorkerPorts;
+use crate::ports::{WorkerPorts, before};
 use crate::wire::Payload;
 
 /// Where the flag is in the key-value store.
@@ -34,6 +34,9 @@ const FLAG_KEPT: Duration = Duration::from_secs(10);
 
 /// What the key-value store's own caches may keep, in seconds: the shortest that it takes.
 const STORE_KEPT_S: u64 = 60;
+
+/// Longest wait for the room: 3 s. The rules say what happens then.
+const ROOM_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// What was read of the flag, and when.
 #[derive(Debug)]
@@ -204,11 +207,15 @@ async fn ask(
     let mut init = RequestInit::new();
     init.with_method(worker::Method::Post).with_body(Some(rooms::write(&question).into()));
     let request = worker::Request::new_with_init("https://waiting-room/place", &init)?;
-    let mut response = room.fetch_with_request(request).await?;
-    let text = response.text().await?;
-    rooms::read(text.as_bytes()).ok_or_else(|| {
-        worker::Error::RustError(format!("the room answered {}", response.status_code()))
-    })
+    let error = |why: String| worker::Error::RustError(why);
+    let answered = async {
+        let mut response = room.fetch_with_request(request).await?;
+        let text = response.text().await?;
+        rooms::read(text.as_bytes())
+            .ok_or_else(|| error(format!("the room answered {}", response.status_code())))
+    };
+    let answered = before(ports.sleep(ROOM_TIMEOUT), answered).await;
+    answered.unwrap_or_else(|| Err(error("the room gave no answer".to_owned())))
 }
 
 /// `POST /v1/chat/rooms`: makes a room and tells its capability.

@@ -1,12 +1,13 @@
 //! Rate limits: in a Durable Object (exact across the network), at Upstash (exact across hosts), or in this isolate.
 
+use core::time::Duration;
 use std::collections::BTreeMap;
 
 use api_types::rooms::{TakeAnswer, TakeRequest};
-use ports::{CounterError, Counters, Taken};
+use ports::{CounterError, Counters, Taken, Timer};
 use worker::{Method, Request, RequestInit};
 
-use super::WorkerPorts;
+use super::{WorkerPorts, before};
 use crate::isolate::isolate;
 use crate::log;
 
@@ -15,6 +16,10 @@ const LIMITER: &str = "LIMITER";
 
 /// The address inside an object; only its path is looked at.
 const TAKE_URL: &str = "https://limiter/take";
+
+/// Longest wait for an object: 2 s, an object that starts on another continent. What then happens to the request is the
+/// quota's to say.
+const LIMITER_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// A limit that is none: the largest integer that JSON carries exactly everywhere.
 const UNLIMITED: u64 = (1 << 53) - 1;
@@ -52,6 +57,11 @@ impl WorkerPorts {
     }
 
     async fn ask_limiter(&self, keys: &[String], limit: u64) -> Result<Taken, CounterError> {
+        let answer = before(self.sleep(LIMITER_TIMEOUT), self.call_limiter(keys, limit)).await;
+        answer.unwrap_or_else(|| Err(CounterError("the limiter gave no answer".to_owned())))
+    }
+
+    async fn call_limiter(&self, keys: &[String], limit: u64) -> Result<Taken, CounterError> {
         let Some(name) = keys.last().map(|key| client_of(key)) else {
             return Err(CounterError("no key".to_owned()));
         };
