@@ -53,6 +53,7 @@ impl Seen {
 pub(crate) struct Standing {
     seen: Option<Seen>,
     asked_at: Option<Timestamp>,
+    is_answered: bool,
 }
 
 impl Standing {
@@ -64,6 +65,17 @@ impl Standing {
     /// Returns what is remembered, however old.
     pub(crate) const fn seen(&self) -> Option<&Seen> {
         self.seen.as_ref()
+    }
+
+    /// Returns whether anybody knows yet: until the first look has its answer, "nothing" means nothing.
+    pub(crate) const fn is_answered(&self) -> bool {
+        self.is_answered
+    }
+
+    /// Takes down what a look has found.
+    fn found(&mut self, seen: Option<Seen>) {
+        self.seen = seen;
+        self.is_answered = true;
     }
 
     /// Returns whether it is time to look again.
@@ -101,7 +113,7 @@ pub(crate) async fn look(ports: &WorkerPorts, now: Timestamp) {
         Err(SqlError::NotReady) => None,
         Err(error) => return log::error("health", &error.to_string()),
     };
-    isolate().standing.borrow_mut().seen = seen;
+    isolate().standing.borrow_mut().found(seen);
 }
 
 /// Says that the Worker lives, whether it has data to serve, and how old they may be. Everybody may read it.
@@ -171,10 +183,20 @@ mod tests {
     #[test]
     fn looks_again_when_it_is_time() {
         let at = Timestamp::from_unix_ms;
-        let absent = Standing { seen: None, asked_at: Some(at(1_000)) };
+        let absent = Standing { asked_at: Some(at(1_000)), ..Standing::default() };
         assert!(Standing::default().is_old(at(0)));
         assert!(!absent.is_old(at(1_249)) && absent.is_old(at(1_250)));
-        let present = Standing { seen: Some(seen(0)), asked_at: Some(at(1_000)) };
+        let mut present = Standing { asked_at: Some(at(1_000)), ..Standing::default() };
+        present.found(Some(seen(0)));
         assert!(!present.is_old(at(2_999)) && present.is_old(at(3_000)));
+    }
+
+    #[test]
+    fn a_look_under_way_does_not_say_that_there_is_no_copy() {
+        let at = Timestamp::from_unix_ms(1_000);
+        let mut standing = Standing { asked_at: Some(at), ..Standing::default() };
+        assert!(!standing.is_old(at) && !standing.is_answered());
+        standing.found(None);
+        assert!(standing.is_answered());
     }
 }

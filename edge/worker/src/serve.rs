@@ -162,8 +162,11 @@ fn refuse_body(error: BodyError) -> Response<Payload> {
 /// Says where the answer comes from and how fresh its data are.
 async fn mark(call: &Call, response: &mut Response<Payload>, node: &str) {
     let seen = glance(call).await;
-    let contact_age = seen.as_ref().map(|seen| seen.contact_age(call.ports.now()));
-    replicate::ensure(call.ports.env(), &call.context, contact_age);
+    // While an isolate's first look is under way nobody knows whether there is a copy to care for.
+    if isolate().standing.borrow().is_answered() {
+        let contact_age = seen.as_ref().map(|seen| seen.contact_age(call.ports.now()));
+        replicate::ensure(call.ports.env(), &call.context, contact_age);
+    }
     let headers = response.headers_mut();
     if let Ok(node) = HeaderValue::from_str(node) {
         headers.insert(EDGE, node);
