@@ -27,6 +27,9 @@ const FLAGS_END: &str = "flag0";
 const KV_LIFE_MIN: Duration = Duration::from_secs(60);
 /// Calls of one run: 300, of the 1 000 subrequests that one invocation has for everything.
 const CALLS_MAX: usize = 300;
+/// Calls that writing everything anew leaves for what changes meanwhile: 50. Without them a session that ends while
+/// many are written would fail to reach KV and have everything begin again, in every run.
+const CALLS_FOR_CHANGES: usize = 50;
 /// Calls at once: 6, as many as one invocation may have open.
 const CALLS_AT_ONCE: usize = 6;
 /// Flags at most: 100.
@@ -154,7 +157,7 @@ impl Upkeep {
             calls.push(keys(store).await?);
             self.run(calls).await?;
         }
-        let page = self.calls_left;
+        let page = page(self.calls_left);
         if page == 0 {
             return Ok(Some(mark.to_owned()));
         }
@@ -216,6 +219,11 @@ async fn run(kv: &KvStore, call: Call) -> Result<(), worker::KvError> {
             }
         }
     }
+}
+
+/// How many sessions may be written with so many calls left.
+const fn page(calls_left: usize) -> usize {
+    calls_left.saturating_sub(CALLS_FOR_CHANGES)
 }
 
 /// All keys as one value.
@@ -282,6 +290,16 @@ mod tests {
     fn most_changes_mean_nothing_to_kv() {
         let stock = put("stock", vec!["a".into(), 1.into(), "low".into()]);
         assert!(plan(vec![stock, put("settings", vec!["hero".into(), "x".into()])]).is_empty());
+    }
+
+    #[test]
+    fn flags_and_keys_leave_calls_for_sessions_and_these_some_for_what_changes() {
+        // Flags that are set, flags that are gone, a look at those in KV, and the keys.
+        let sessions = CALLS_MAX - (2 * FLAGS_MAX + 2);
+        assert!(page(sessions) > 0);
+        for left in 0..=CALLS_MAX {
+            assert_eq!(left - page(left), left.min(CALLS_FOR_CHANGES), "{left}");
+        }
     }
 
     #[test]
