@@ -1,6 +1,6 @@
 //! Asks a process over HTTP whether it serves.
 
-use std::io::{Read as _, Write as _};
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::time::Duration;
 
@@ -25,8 +25,34 @@ pub(crate) fn get_within(limit: Duration, port: u16, path: &str) -> Option<(u16,
     );
     stream.write_all(request.as_bytes()).ok()?;
     let mut bytes = Vec::new();
-    stream.take(ANSWER_BYTES_MAX).read_to_end(&mut bytes).ok()?;
+    let mut stream = BufReader::new(stream.take(ANSWER_BYTES_MAX));
+    // A whole answer is enough: wrangler keeps the connection open for seconds after it.
+    while !is_whole(&bytes) {
+        let part = stream.fill_buf().ok()?;
+        let length = part.len();
+        if length == 0 {
+            break;
+        }
+        bytes.extend_from_slice(part);
+        stream.consume(length);
+    }
     parse(&String::from_utf8_lossy(&bytes))
+}
+
+/// Whether nothing can follow, as far as the answer itself tells.
+fn is_whole(answer: &[u8]) -> bool {
+    let Some(end) = answer.windows(4).position(|part| part == b"\r\n\r\n") else { return false };
+    let (head, body) = answer.split_at(end);
+    let head = String::from_utf8_lossy(head).to_ascii_lowercase();
+    // The blank line is still before the body.
+    let body = body.get(4..).unwrap_or_default();
+    if head.contains("\r\ntransfer-encoding: chunked") {
+        return body == b"0\r\n\r\n" || body.ends_with(b"\r\n0\r\n\r\n");
+    }
+    let length = head.lines().find_map(|line| line.strip_prefix("content-length:"));
+    length
+        .and_then(|length| length.trim().parse().ok())
+        .is_some_and(|whole: usize| body.len() >= whole)
 }
 
 fn parse(answer: &str) -> Option<(u16, String)> {
@@ -50,7 +76,23 @@ fn joined(mut chunks: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::parse;
+    use super::{is_whole, parse};
+
+    #[test]
+    fn an_answer_is_whole_when_its_length_or_its_last_chunk_says_so() {
+        for (answer, expected) in [
+            ("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n", false),
+            ("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n[", false),
+            ("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n[]", true),
+            ("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n[]\r\n", false),
+            ("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n[]\r\n0\r\n\r\n", true),
+            ("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", true),
+            // Such a one ends with its connection.
+            ("HTTP/1.1 200 OK\r\n\r\nwait", false),
+        ] {
+            assert_eq!(is_whole(answer.as_bytes()), expected, "{answer:?}");
+        }
+    }
 
     #[test]
     fn status_and_body_are_read_and_garbage_is_no_answer() {
