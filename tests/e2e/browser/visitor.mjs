@@ -26,7 +26,7 @@ export function openBrowser() {
 
 /**
  * Lets a visitor in for one journey. Afterwards the window is closed, and the journey fails if the shop misbehaved
- * meanwhile: asked another host, broke its content policy, threw, or wrote an error that is not `expected`.
+ * meanwhile: asked another host or in vain, broke its content policy, threw, or wrote an error that is not `expected`.
  */
 export async function visiting(browser, shop, options, journey) {
   const { viewport, userAgent, quickLook = false, expected = [] } = options;
@@ -44,6 +44,11 @@ export async function visiting(browser, shop, options, journey) {
   page.on('console', (message) => {
     const text = `${message.text()} (${message.location().url})`;
     if (message.type() === 'error' && !expected.some((pattern) => pattern.test(text))) wrongs.push(`console: ${text}`);
+  });
+  context.on('requestfailed', (request) => {
+    const why = request.failure()?.errorText;
+    // A page that is left gives up what it still loads.
+    if (why !== 'net::ERR_ABORTED') wrongs.push(`${why}: ${request.url()}`);
   });
   page.on('pageerror', (error) => wrongs.push(`script: ${error.message}`));
   try {

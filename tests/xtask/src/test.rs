@@ -28,6 +28,8 @@ const WHOLE_STACK: &str = "e2e";
 const USD_CORE: &str = "26.11";
 /// Where the journeys leave their pictures, below the generated files.
 const SHOTS: &str = "e2e-screenshots";
+/// The same of those that were before the Worker.
+const WORKER_SHOTS: &str = "e2e-screenshots/worker";
 
 /// What ran, for the table at the end.
 #[derive(Debug)]
@@ -99,8 +101,10 @@ impl Run<'_> {
             self.guests = Some(build::guests(context)?);
         }
         build::storefront(context)?;
-        if matches!(ring, Ring::Conformance | Ring::All) {
-            worker::build(context)?;
+        match ring {
+            Ring::Conformance | Ring::All => worker::build_for_tests(context)?,
+            Ring::E2e => worker::build(context)?,
+            Ring::Unit | Ring::It | Ring::Models => {}
         }
         // Programs and tests in one command: the same features, so nothing is compiled twice.
         let mut command = context.workspace.cargo();
@@ -229,13 +233,19 @@ impl Run<'_> {
         let chromium = tools::chromium().context("find Chromium after installing it")?;
         let folder = context.workspace.path("tests/e2e/browser");
         build::npm_ci(context, "the browser journeys", &folder)?;
-        let shots = context.workspace.generated().join(SHOTS);
-        fs::create_dir_all(&shots).with_context(|| format!("make {}", shots.display()))?;
-        let mut command = Command::new("npm");
-        command.current_dir(&folder).args(["test", "--silent"]);
-        command.env("VITRINE_CHROMIUM", chromium).env("VITRINE_SCREENSHOTS", &shots);
-        self.surroundings(&mut command)?;
-        self.record("browser journeys", command)
+        for (name, edge, shots) in [
+            ("browser: our node", "node", SHOTS),
+            ("browser: wrangler dev", "worker", WORKER_SHOTS),
+        ] {
+            let shots = context.workspace.generated().join(shots);
+            fs::create_dir_all(&shots).with_context(|| format!("make {}", shots.display()))?;
+            let mut command = Command::new("npm");
+            command.current_dir(&folder).args(["test", "--silent"]);
+            command.env("VITRINE_CHROMIUM", &chromium).env("VITRINE_SCREENSHOTS", &shots);
+            command.env("VITRINE_EDGE", edge);
+            self.record(name, command)?;
+        }
+        Ok(())
     }
 
     /// The program that runs Rust tests. nextest chooses among tests that are all built already;

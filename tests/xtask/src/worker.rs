@@ -31,6 +31,12 @@ pub(crate) fn build(context: &Context) -> Result<()> {
     build::build(context)
 }
 
+/// Builds the Worker, and its variant that fails on purpose, unless they are those of the sources.
+pub(crate) fn build_for_tests(context: &Context) -> Result<()> {
+    build::build(context)?;
+    build::build_faulty(context)
+}
+
 /// Builds the Worker and lets wrangler check that every environment could be deployed.
 pub(crate) fn check(context: &Context) -> Result<()> {
     build::run(context, &WorkerBuildArgs { check: true, test_faults: false, release: true })
