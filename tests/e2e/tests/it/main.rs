@@ -8,3 +8,4 @@ mod journey;
 mod outage;
 mod spin_seed;
 mod up;
+mod worker_dev;

@@ -19,7 +19,7 @@ const RESTART_LIMIT: Duration = Duration::from_secs(30);
 const STOP_LIMIT: Duration = Duration::from_secs(10);
 
 /// A running `up`; killed with all it started when a test fails.
-struct Up {
+pub(crate) struct Up {
     child: Child,
     lines: Receiver<String>,
     data: PathBuf,
@@ -34,7 +34,7 @@ fn command(data: &Path, more: &[&str]) -> Command {
 }
 
 /// The program behind `cargo xtask`.
-fn xtask() -> PathBuf {
+pub(crate) fn xtask() -> PathBuf {
     std::env::var_os("VITRINE_XTASK").expect("run this through `cargo xtask test e2e`").into()
 }
 
@@ -49,7 +49,12 @@ fn refused(command: &mut Command) -> String {
 
 impl Up {
     fn start(data: &Path) -> (Self, Client) {
-        let mut child = command(data, &[]).stdout(Stdio::piped()).spawn().unwrap();
+        Self::start_by(command(data, &[]), data)
+    }
+
+    /// Starts the shop by a command that is told of this data folder.
+    pub(crate) fn start_by(mut command: Command, data: &Path) -> (Self, Client) {
+        let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
         let out = child.stdout.take().unwrap();
         let (sender, lines) = channel();
         std::thread::spawn(move || {
@@ -67,7 +72,12 @@ impl Up {
         (up, edge)
     }
 
-    fn processes(&self) -> BTreeMap<String, (u32, String)> {
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Number and address of each process, by its role.
+    pub(crate) fn processes(&self) -> BTreeMap<String, (u32, String)> {
         let text = fs::read_to_string(self.data.join("processes.json")).unwrap();
         let listed: Value = serde_json::from_str(&text).unwrap();
         let text = |value: &Value| value.as_str().unwrap().to_owned();
@@ -82,7 +92,8 @@ impl Up {
             .collect()
     }
 
-    fn stop(mut self) {
+    /// Asks for its end by SIGTERM, and expects nothing of it to be left.
+    pub(crate) fn stop(mut self) {
         let pids: Vec<u32> = self.processes().values().map(|(pid, _)| *pid).collect();
         assert_eq!(pids.len(), 3, "{:?}", self.processes());
         let started = Instant::now();
