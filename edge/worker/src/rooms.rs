@@ -5,7 +5,6 @@ use core::cell::RefCell;
 use core::time::Duration;
 use std::rc::Rc;
 
-use api_types::cart::NewLine;
 use api_types::problem::Problem;
 use api_types::rooms::{
     self, NewChatRoom, PlaceAnswer, PlaceRequest, WaitingRoomFlag, WhenUnavailable,
@@ -60,10 +59,8 @@ pub(crate) async fn gate(
     let now = ports.now();
     let Some(rules) = rules(ports, now).await else { return Ok(HeaderMap::new()) };
     let path = head.uri.path();
-    let line: Option<NewLine> =
-        rules.asks_for_sku(&head.method, path).then(|| rooms::read(request.body())).flatten();
-    let sku = line.as_ref().map(|line| line.sku.as_str());
-    if !rules.protects(&head.method, path, sku) {
+    let sku = rules.asks_for_sku(&head.method, path).then(|| sku_of(request.body())).flatten();
+    if !rules.protects(&head.method, path, sku.as_deref()) {
         return Ok(HeaderMap::new());
     }
     let visit = visit(&rules.room, head, request.headers());
@@ -90,6 +87,13 @@ pub(crate) async fn gate(
         _ => now,
     };
     Err(Box::new(waiting::wait(&seal, &visit, &place, issued_at).map(Payload::Bytes)))
+}
+
+/// What a new line of a cart names, as the origin reads it: of a member that comes twice the last one counts. A reader
+/// that refused such a body would let it pass by the room.
+fn sku_of(body: &[u8]) -> Option<String> {
+    let line: serde_json::Value = rooms::read(body)?;
+    line.get("sku")?.as_str().map(str::to_owned)
 }
 
 /// The room's own rules say what becomes of requests while it cannot be asked.
@@ -343,4 +347,27 @@ fn refuse(inner: &HeaderMap, problem: Problem) -> Response<Payload> {
 fn chat_fault(inner: &HeaderMap, why: &str) -> Response<Payload> {
     log::error("chat room", why);
     refuse(inner, Problem::of(ErrorKind::Unavailable).retry_after(2))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_is_read_as_the_origin_reads_it() {
+        for (body, expected) in [
+            (r#"{"sku":"A","quantity":1}"#, Some("A")),
+            (r#"{"sku":"B","sku":"A"}"#, Some("A")),
+            (r#"{"quantity":1,"quantity":2,"sku":"A","other":[]}"#, Some("A")),
+            (r#"{"\u0073ku":"\u0041"}"#, Some("A")),
+            // The origin refuses what follows.
+            (r#"{"quantity":1}"#, None),
+            (r#"{"sku":["A"]}"#, None),
+            (r#"["A",1]"#, None),
+            (r#"{"sku":"A"} x"#, None),
+            ("", None),
+        ] {
+            assert_eq!(sku_of(body.as_bytes()).as_deref(), expected, "{body}");
+        }
+    }
 }
