@@ -17,9 +17,9 @@ const LIMITER: &str = "LIMITER";
 /// The address inside an object; only its path is looked at.
 const TAKE_URL: &str = "https://limiter/take";
 
-/// Longest wait for an object: 10 s. Long, because one that is late has counted all the same, and a crowd asks one after
+/// Longest wait for an object: 20 s. Long, because one that is late has counted all the same, and a crowd asks one after
 /// the other; what then happens to the request is the quota's to say.
-const LIMITER_TIMEOUT: Duration = Duration::from_secs(10);
+const LIMITER_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// A limit that is none: the largest integer that JSON carries exactly everywhere.
 const UNLIMITED: u64 = (1 << 53) - 1;
