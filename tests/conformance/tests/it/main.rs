@@ -9,6 +9,7 @@ mod spin_build;
 mod spin_manifest;
 mod worker;
 mod worker_limits;
+mod worker_panic;
 mod worker_replication;
 mod worker_rooms;
 

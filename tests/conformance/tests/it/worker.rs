@@ -4,6 +4,7 @@ pub(crate) mod socket;
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
@@ -25,6 +26,8 @@ pub(crate) struct Options {
     pub(crate) state: Option<PathBuf>,
     /// Whether it follows the origin's changes.
     pub(crate) is_scheduled: bool,
+    /// The folder of another build than the one to deploy.
+    pub(crate) build: Option<&'static str>,
 }
 
 /// Runs a test against the world, unless the Worker is not built.
@@ -59,11 +62,16 @@ pub(crate) async fn start(world: &World, options: &Options) -> Result<Process> {
     if let Some(state) = &options.state {
         add("--state", state.display().to_string());
     }
+    if let Some(build) = options.build {
+        add("--build", build.to_owned());
+    }
     if options.is_scheduled {
         args.push("--scheduled".to_owned());
     }
+    // Its log has its name, and says where it listens: tests that run together must not read each other's.
+    static STARTED: AtomicU32 = AtomicU32::new(1);
     let program = Program {
-        name: "worker".to_owned(),
+        name: format!("worker-{}", STARTED.fetch_add(1, Ordering::Relaxed)),
         path: node,
         args,
         env: Vec::new(),

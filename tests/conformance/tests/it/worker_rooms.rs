@@ -41,7 +41,7 @@ fn number(ticket: &str) -> u64 {
 fn a_flash_sale_admits_one_after_the_other() {
     worker::with_world(async |world| {
         let state = Some(world.stack().new_folder("sale-state")?);
-        let options = Options { scale: 100, state, is_scheduled: true };
+        let options = Options { scale: 100, state, is_scheduled: true, ..Options::default() };
         let mut process = worker::start(world, &options).await?;
         let client = worker::client(&process, "192.0.2.10")?;
         let open = client.get("/v1/waiting-room").await?;
