@@ -21,6 +21,10 @@ pub struct Comparison {
 #[must_use]
 pub fn compare(reference: &Run, run: &Run) -> Comparison {
     let mut found = Comparison::default();
+    let (asked, answered) = (reference.records.len(), run.records.len());
+    if asked != answered {
+        found.faults.push(format!("{}: {answered} of {asked} cases were asked", run.host));
+    }
     for (theirs, ours) in reference.records.iter().zip(&run.records) {
         compare_one(reference.host, run.host, theirs, ours, &mut found);
     }
