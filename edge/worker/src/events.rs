@@ -1,7 +1,9 @@
 //! Analytics events: taken into a queue at once, added up by its consumer, and brought to the origin a batch at a time.
 //!
-//! Nothing is counted twice. A batch has an id, and the origin counts an id once. One whose fate is unknown goes back
-//! into the queue as it is, under the same id, instead of as its messages, which might be put together in another way.
+//! A batch has an id, and the origin counts an id once. One whose fate is unknown goes back into the queue as it is, under
+//! the same id, instead of as its messages, which might be put together in another way. Two ways to count twice are left:
+//! a consumer that dies between the origin's answer and its own, and a sum too large for one message while the origin is
+//! down. Both cost accuracy, not money.
 //! What the queue gives up goes to the dead letter queue, for a person to look at.
 //! Not here: what an event is (`api_types::events`), how often is tried (`wrangler.toml`).
 //! Start at [`collect`] and [`consume`].
