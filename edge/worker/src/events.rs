@@ -6,7 +6,7 @@
 //! down. Both cost accuracy, not money.
 //! What the queue gives up goes to the dead letter queue, for a person to look at.
 //! Not here: what an event is (`api_types::events`), how often is tried (`wrangler.toml`).
-//! Start at [`collect`] and [`consume`].
+//! Start at [`collect`] and `consume`.
 
 use core::fmt::Write as _;
 use core::time::Duration;

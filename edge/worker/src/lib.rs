@@ -3,7 +3,7 @@
 //! Layer: binary (L4). Moves requests, rows and bytes between workerd and the cores; no rule of the shop is here.
 //! Futures are not `Send`, and what one request began no other may await.
 //! Not here: every decision (`*-core`, `origin-client`), what is bound to which name (`wrangler.toml`).
-//! Start at [`fetch`]; a request's way is in `serve.rs`.
+//! Start at `fetch`; a request's way is in `serve.rs`.
 
 use worker::{Context, Env, event, web_sys};
 
