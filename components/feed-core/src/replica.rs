@@ -65,7 +65,8 @@ pub fn contact(now_ms: i64) -> Statement {
     )
 }
 
-/// Writes down how far the outside has followed; does nothing when the copy is no longer at that place.
+/// Writes down how far the outside has followed. When the copy is no longer at that place, another run may have written
+/// to the outside before this one did: then everything there is to be written anew.
 #[must_use]
 pub fn upkeep(epoch: &str, position: u64, mark: Option<&str>) -> Statement {
     let (value, mut params) = match mark {
@@ -74,7 +75,8 @@ pub fn upkeep(epoch: &str, position: u64, mark: Option<&str>) -> Statement {
     };
     params.splice(0..0, [epoch.to_owned(), position.to_string()]);
     let sql = format!(
-        "UPDATE _vitrine_replica SET upkeep = {value} WHERE epoch = ?1 AND position = CAST(?2 AS INTEGER)"
+        "UPDATE _vitrine_replica SET upkeep = CASE WHEN epoch = ?1 AND position = CAST(?2 AS INTEGER) \
+         THEN {value} ELSE '' END"
     );
     Statement { sql, params }
 }
