@@ -228,13 +228,15 @@ impl Queue {
         let first_ms = self.next_turn_ns.div_euclid(1_000_000).max(oldest_ms);
         let mut end_ms = cell_end(first_ms, cell_ms);
         loop {
-            let until_ns = end_ms.min(now_ms).saturating_mul(1_000_000);
+            // A turn at the very end of a cell is the next cell's, however late it is written down.
+            let last_ns = end_ms.saturating_mul(1_000_000).saturating_sub(1);
+            let until_ns = last_ns.min(nanos(now));
             let called = self.called.saturating_add(self.turns_until(until_ns, pace));
             match self.marks.last_mut().filter(|last| last.at_ms >= end_ms) {
                 Some(last) => last.called = last.called.max(called),
                 None => self.marks.push(Mark { at_ms: end_ms, called }),
             }
-            if end_ms >= now_ms {
+            if end_ms > now_ms {
                 return;
             }
             end_ms = end_ms.saturating_add(cell_ms);

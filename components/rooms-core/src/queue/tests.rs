@@ -172,6 +172,16 @@ fn run(rate: u32, look_ms: i64, steps: &[Step]) -> (Vec<(u64, i64)>, Queue, i64)
     (seen, queue, now)
 }
 
+/// Found by the property below: a turn that falls on the border of two cells.
+#[test]
+fn a_turn_on_a_border_ends_the_same_however_late_it_is_seen() {
+    let ends = |look_ms| {
+        let (_, mut queue, now) = run(1, look_ms, &[Step::Join(6), Step::Pass(400_000)]);
+        queue.look(6, pace(1), at(now))
+    };
+    assert_eq!(ends(500), ends(3_600_000));
+}
+
 proptest! {
     #[test]
     fn never_admits_more_than_the_rate_in_any_minute(
