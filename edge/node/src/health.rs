@@ -34,7 +34,7 @@ fn public(status: &Status) -> Value {
 
 /// Answers in the text format of Prometheus.
 pub(crate) fn metrics(node: &Node) -> Response<Body> {
-    let text = node.metrics.render(&node.runtime.stats(), node.replica.as_deref());
+    let text = node.metrics.render(&node.application.stats(), node.replica.as_deref());
     respond(text, "text/plain; version=0.0.4")
 }
 

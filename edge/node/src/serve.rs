@@ -10,7 +10,7 @@ use http::{HeaderName, HeaderValue, Request, Response, header};
 use hyper::body::Incoming;
 use manifest::{App, StaticResponse, Target};
 use replica::Replica;
-use runtime::{Body, Runtime};
+use runtime::{Application, Body};
 
 use crate::{
     error_response::{Failure, respond},
@@ -23,7 +23,7 @@ use crate::{
 pub(crate) struct Node {
     pub(crate) id: String,
     pub(crate) app: App,
-    pub(crate) runtime: Runtime,
+    pub(crate) application: Application,
     pub(crate) replica: Option<Arc<Replica>>,
     pub(crate) metrics: Metrics,
     pub(crate) body_bytes_max: u64,
@@ -126,7 +126,7 @@ async fn invoke(
     }
     let (parts, body) = request.into_parts();
     let (body, overflow) = runtime::bounded(body, node.body_bytes_max);
-    let answered = node.runtime.invoke(route, Request::from_parts(parts, body)).await;
+    let answered = node.application.invoke(route, Request::from_parts(parts, body)).await;
     // The component saw a broken body and made of it what it could: the truth is this.
     if overflow.happened() {
         return Err(Failure::BodyTooLarge);

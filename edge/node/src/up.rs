@@ -79,14 +79,14 @@ async fn serve(
     let source =
         replica.clone().map(|replica| Arc::new(ReplicaFile(replica)) as Arc<dyn DatabaseSource>);
     let resources = Resources {
-        base_dir: base_dir(&options.from),
         state_dir: options.state_dir.clone(),
         replica: source,
         limits: options.limits.runtime(),
     };
     // Compiling blocks; there is nothing to serve before it is done.
-    let runtime = tokio::task::block_in_place(|| Runtime::load(&app, resources))
-        .map_err(|error| Failure::Configuration(error.into()))?;
+    let base_dir = base_dir(&options.from);
+    let loaded = tokio::task::block_in_place(|| Runtime::new(resources)?.load(&app, &base_dir));
+    let application = loaded.map_err(|error| Failure::Configuration(error.into()))?;
     let listener = TcpListener::bind(options.listen)
         .await
         .with_context(|| format!("listen on {}", options.listen))
@@ -96,7 +96,7 @@ async fn serve(
         metrics: Metrics::new(&app),
         id: options.node_id,
         app,
-        runtime,
+        application,
         replica: replica.clone(),
         body_bytes_max: options.limits.body_bytes_max,
         head_bytes_max: options.limits.head_bytes_max,

@@ -19,13 +19,13 @@ pub(crate) struct Ticking {
 }
 
 impl Ticking {
-    /// Makes an engine for at most `instances` instances at once.
+    /// Makes the engine.
     ///
     /// Falls back from the pool to allocation on demand where the machine lacks address space for it.
-    pub(crate) fn new(limits: &Limits, instances: u32) -> Result<Self, LoadError> {
+    pub(crate) fn new(limits: &Limits) -> Result<Self, LoadError> {
         let refused = |error: wasmtime::Error| LoadError::Engine { reason: format!("{error:#}") };
         let mut config = config();
-        config.allocation_strategy(pool(limits, instances));
+        config.allocation_strategy(pool(limits));
         let engine = match Engine::new(&config) {
             Ok(engine) => engine,
             Err(error) => {
@@ -63,8 +63,9 @@ fn config() -> Config {
     config
 }
 
-fn pool(limits: &Limits, instances: u32) -> PoolingAllocationConfig {
+fn pool(limits: &Limits) -> PoolingAllocationConfig {
     let mut pool = PoolingAllocationConfig::default();
+    let instances = u32::try_from(limits.instances_total_max).unwrap_or(u32::MAX);
     pool.total_component_instances(instances);
     // A component made by wit-component has three to four core instances: the guest and its shims.
     pool.total_core_instances(instances.saturating_mul(CORE_INSTANCES_PER_COMPONENT));

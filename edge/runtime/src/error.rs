@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-/// Why [`Runtime::load`](crate::Runtime::load) gave up.
+/// Why [`Runtime::new`](crate::Runtime::new) or [`Runtime::load`](crate::Runtime::load) gave up.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum LoadError {
@@ -11,6 +11,14 @@ pub enum LoadError {
     Engine {
         /// What wasmtime said.
         reason: String,
+    },
+    /// More chains of components than the node has room for.
+    #[error("the routes need {chains} chains of components, and there is room for {chains_max}")]
+    Chains {
+        /// Primaries, and middleware before them.
+        chains: usize,
+        /// How many there may be.
+        chains_max: usize,
     },
     /// The wasm file cannot be read.
     #[error("read {path} of component `{id}`")]

@@ -2,7 +2,7 @@
 //!
 //! Layer: adapter (L3). The only crate that names wasmtime; the components' WIT types stop at [`bindings`].
 //! Not here: reading manifests (`manifest`), listening and answering (`node`), filling databases (`replica`).
-//! Start at [`Runtime::load`], then [`Runtime::invoke`]; one request's life is in `worker.rs`.
+//! Start at [`Runtime::load`], then [`Application::invoke`]; one request's life is in `worker.rs`.
 
 mod bindings;
 mod body;
@@ -24,7 +24,7 @@ pub use body::{BodyError, Overflow, bounded, full};
 pub use capability::database::{DatabaseFile, DatabaseSource};
 pub use error::{InvokeError, LoadError};
 pub use limits::Limits;
-pub use load::{Resources, Runtime};
+pub use load::{Application, Resources, Runtime};
 pub use stats::PoolStats;
 
 /// A body as components and their callers exchange it.

@@ -23,10 +23,8 @@ use crate::{
     pool::{Blueprint, Pool},
 };
 
-/// What an application finds on this node.
+/// What all applications find on this node.
 pub struct Resources {
-    /// Where the manifest's relative paths start.
-    pub base_dir: PathBuf,
     /// Where compiled components and local databases are kept.
     pub state_dir: PathBuf,
     /// The file behind database `default`; without one it is a local read-write file.
@@ -38,7 +36,6 @@ pub struct Resources {
 impl std::fmt::Debug for Resources {
     fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         out.debug_struct("Resources")
-            .field("base_dir", &self.base_dir)
             .field("state_dir", &self.state_dir)
             .field("has_replica", &self.replica.is_some())
             .field("limits", &self.limits)
@@ -46,60 +43,100 @@ impl std::fmt::Debug for Resources {
     }
 }
 
-/// A loaded application: every component compiled and linked, ready to be asked.
+/// What the versions of an application have in common: one engine, the compiled components, stores and databases. A
+/// new version is loaded beside the one that serves, and finds the same data.
 pub struct Runtime {
-    /// For each route of the manifest, in its order; `None` for a static response.
-    chains: Vec<Option<Arc<Pool>>>,
-    pools: Vec<Arc<Pool>>,
+    linker: Linker<Host>,
+    cache: Cache,
+    client: OutboundClient,
+    parking: Parking,
+    store: Arc<MemoryStore>,
+    database: Arc<Database>,
     limits: Arc<Limits>,
-    _ticking: Ticking,
+    ticking: Arc<Ticking>,
 }
 
 impl std::fmt::Debug for Runtime {
     fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        out.debug_struct("Runtime").field("pools", &self.pools.len()).finish_non_exhaustive()
+        out.debug_struct("Runtime").field("limits", &self.limits).finish_non_exhaustive()
     }
 }
 
 impl Runtime {
-    /// Compiles and links every component that a route needs. Blocks: the first time for about a second each.
+    /// Makes the engine and opens what is kept in the state directory.
     ///
     /// # Errors
-    /// If a file is missing, is no component, or imports something that this node lacks.
-    pub fn load(app: &App, resources: Resources) -> Result<Self, LoadError> {
-        let limits = Arc::new(resources.limits.clone());
-        let chains = count_chains(app);
-        let instances = limits.instances_max.saturating_add(SPARE_INSTANCES).saturating_mul(chains);
-        let ticking = Ticking::new(&limits, u32::try_from(instances).unwrap_or(u32::MAX))?;
+    /// If the engine refuses its configuration or the state directory cannot be used.
+    pub fn new(resources: Resources) -> Result<Self, LoadError> {
+        let limits = Arc::new(resources.limits);
+        let ticking = Arc::new(Ticking::new(&limits)?);
         let refused = |error: wasmtime::Error| LoadError::Engine { reason: format!("{error:#}") };
         let linker = linker(&ticking.engine).map_err(refused)?;
         let state = |cause| LoadError::State { path: resources.state_dir.clone(), cause };
         std::fs::create_dir_all(&resources.state_dir).map_err(state)?;
         let cache = Cache::open(resources.state_dir.join("components")).map_err(state)?;
-        let mut loader = Loader {
-            app,
+        let database = match &resources.replica {
+            Some(source) => Database::replica(Arc::clone(source), Arc::clone(&limits)),
+            None => Database::local(resources.state_dir.join("default.db"), Arc::clone(&limits)),
+        };
+        Ok(Self {
+            linker,
+            cache,
             client: outbound::client(&limits),
             parking: Parking::new(limits.parked_bytes_max),
             store: Arc::new(MemoryStore::new(limits.store_entries_max, limits.store_bytes_max)),
-            database: Arc::new(match &resources.replica {
-                Some(source) => Database::replica(Arc::clone(source), Arc::clone(&limits)),
-                None => {
-                    Database::local(resources.state_dir.join("default.db"), Arc::clone(&limits))
-                }
-            }),
-            limits: Arc::clone(&limits),
-            base_dir: &resources.base_dir,
-            linker,
-            cache,
-            ticking: &ticking,
+            database: Arc::new(database),
+            limits,
+            ticking,
+        })
+    }
+
+    /// Compiles and links every component that a route of `app` needs; the manifest's relative paths start at
+    /// `base_dir`. Blocks: for about a second for each component that is new to this machine.
+    ///
+    /// # Errors
+    /// If a file is missing, is no component, imports something that this node lacks, or if there are more chains of
+    /// components than instances have room for.
+    pub fn load(&self, app: &App, base_dir: &Path) -> Result<Application, LoadError> {
+        let per_chain = self.limits.instances_max.saturating_add(SPARE_INSTANCES);
+        let (chains, chains_max) = (count_chains(app), self.limits.instances_total_max / per_chain);
+        if chains > chains_max {
+            return Err(LoadError::Chains { chains, chains_max });
+        }
+        let mut loader = Loader {
+            runtime: self,
+            app,
+            base_dir,
             services: BTreeMap::new(),
             pools: BTreeMap::new(),
         };
         let chains = loader.chains()?;
         let pools = loader.pools.into_values().collect();
-        Ok(Self { chains, pools, limits, _ticking: ticking })
+        Ok(Application {
+            chains,
+            pools,
+            limits: Arc::clone(&self.limits),
+            _ticking: Arc::clone(&self.ticking),
+        })
     }
+}
 
+/// One version of an application: every component compiled and linked, ready to be asked. Its instances end with it.
+pub struct Application {
+    /// For each route of the manifest, in its order; `None` for a static response.
+    chains: Vec<Option<Arc<Pool>>>,
+    pools: Vec<Arc<Pool>>,
+    limits: Arc<Limits>,
+    _ticking: Arc<Ticking>,
+}
+
+impl std::fmt::Debug for Application {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        out.debug_struct("Application").field("pools", &self.pools.len()).finish_non_exhaustive()
+    }
+}
+
+impl Application {
     /// Asks the component behind route number `route` of the manifest, through its middleware.
     ///
     /// The request's URI must have scheme and authority. The head of the answer is there within the request timeout;
@@ -126,6 +163,14 @@ impl Runtime {
     }
 }
 
+impl Drop for Application {
+    fn drop(&mut self) {
+        for pool in &self.pools {
+            pool.retire();
+        }
+    }
+}
+
 /// Room per pool for idle instances that are being dropped while all others are busy.
 const SPARE_INSTANCES: usize = 8;
 
@@ -146,16 +191,9 @@ fn count_chains(app: &App) -> usize {
 type ChainKey = (String, Vec<Middleware>);
 
 struct Loader<'a> {
+    runtime: &'a Runtime,
     app: &'a App,
-    client: OutboundClient,
-    parking: Parking,
-    store: Arc<MemoryStore>,
-    database: Arc<Database>,
-    limits: Arc<Limits>,
     base_dir: &'a Path,
-    linker: Linker<Host>,
-    cache: Cache,
-    ticking: &'a Ticking,
     services: BTreeMap<String, ServicePre<Host>>,
     pools: BTreeMap<ChainKey, Arc<Pool>>,
 }
@@ -218,10 +256,10 @@ impl Loader<'_> {
             grants,
             base_dir: self.base_dir.to_owned(),
             capabilities,
-            client: self.client.clone(),
-            parking: self.parking.clone(),
+            client: self.runtime.client.clone(),
+            parking: self.runtime.parking.clone(),
             next,
-            limits: Arc::clone(&self.limits),
+            limits: Arc::clone(&self.runtime.limits),
         })
     }
 
@@ -233,13 +271,13 @@ impl Loader<'_> {
             if label != "default" {
                 return Err(LoadError::Store { id: id.to_owned(), label: label.clone() });
             }
-            capabilities.stores.insert(label.clone(), Arc::clone(&self.store));
+            capabilities.stores.insert(label.clone(), Arc::clone(&self.runtime.store));
         }
         for label in &grants.sqlite_databases {
             if label != "default" {
                 return Err(LoadError::Database { id: id.to_owned(), label: label.clone() });
             }
-            capabilities.databases.insert(label.clone(), Arc::clone(&self.database));
+            capabilities.databases.insert(label.clone(), Arc::clone(&self.runtime.database));
         }
         Ok(capabilities)
     }
@@ -257,11 +295,12 @@ impl Loader<'_> {
             cause,
         })?;
         let started = std::time::Instant::now();
-        let compiled = self
+        let runtime = self.runtime;
+        let compiled = runtime
             .cache
-            .load(&self.ticking.engine, &wasm)
+            .load(&runtime.ticking.engine, &wasm)
             .map_err(|error| LoadError::Compile { id: id(), reason: one_line(&error) })?;
-        let linked = self.linker.instantiate_pre(&compiled).map_err(|error| {
+        let linked = runtime.linker.instantiate_pre(&compiled).map_err(|error| {
             let reason = one_line(&error);
             LoadError::Import { id: id(), import: quoted(&reason), reason }
         })?;

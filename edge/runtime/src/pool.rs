@@ -39,6 +39,9 @@ pub(crate) struct Blueprint {
     pub(crate) limits: Arc<Limits>,
 }
 
+/// Where a worker takes what it is told: a request, or `None` to end.
+pub(crate) type Desk = mpsc::Sender<Option<Job>>;
+
 /// A request for a worker.
 pub(crate) struct Job {
     pub(crate) request: http::Request<Body>,
@@ -54,8 +57,16 @@ pub(crate) struct Pool {
     pub(crate) counters: Counters,
     permits: Arc<Semaphore>,
     waiting: AtomicUsize,
-    /// Workers without a request, the last used at the end: its instance is the warmest.
-    idle: Mutex<Vec<mpsc::Sender<Job>>>,
+    idle: Mutex<Idle>,
+}
+
+/// Workers without a request.
+#[derive(Default)]
+struct Idle {
+    /// The last used at the end: its instance is the warmest.
+    workers: Vec<Desk>,
+    /// Whether nobody will ask any more: then nobody may wait to be asked.
+    is_retired: bool,
 }
 
 impl Pool {
@@ -124,33 +135,46 @@ impl Pool {
     /// Gives `job` to the warmest idle worker, or to a new one: the permit guarantees room.
     fn dispatch(self: &Arc<Self>, mut job: Job) {
         loop {
-            let Some(worker) = self.idle().pop() else {
+            let Some(worker) = self.idle().workers.pop() else {
                 tokio::spawn(worker::run(Arc::clone(self), job));
                 return;
             };
             // A worker that expired in this very moment gives the job back.
-            match worker.try_send(job) {
+            match worker.try_send(Some(job)) {
                 Ok(()) => return,
-                Err(
-                    mpsc::error::TrySendError::Full(back) | mpsc::error::TrySendError::Closed(back),
-                ) => {
-                    job = back;
-                }
+                Err(error) => match error.into_inner() {
+                    Some(back) => job = back,
+                    None => return,
+                },
             }
         }
     }
 
-    /// A worker offers itself for the next request.
-    pub(crate) fn offer(&self, worker: mpsc::Sender<Job>) {
-        self.idle().push(worker);
+    /// A worker offers itself for the next request; `false` if there will be none.
+    pub(crate) fn offer(&self, worker: Desk) -> bool {
+        let mut idle = self.idle();
+        if !idle.is_retired {
+            idle.workers.push(worker);
+        }
+        !idle.is_retired
     }
 
-    /// Removes a worker that expired; `false` if a job is already on its way to it.
-    pub(crate) fn withdraw(&self, worker: &mpsc::Sender<Job>) -> bool {
+    /// Ends idle workers now and busy ones after their request: the version that they belong to is gone.
+    pub(crate) fn retire(&self) {
         let mut idle = self.idle();
-        match idle.iter().position(|other| other.same_channel(worker)) {
+        idle.is_retired = true;
+        for worker in idle.workers.drain(..) {
+            // Idle workers have room; one that expired in this very moment ends anyway.
+            let _ = worker.try_send(None);
+        }
+    }
+
+    /// Removes a worker that expired; `false` if word is already on its way to it.
+    pub(crate) fn withdraw(&self, worker: &Desk) -> bool {
+        let mut idle = self.idle();
+        match idle.workers.iter().position(|other| other.same_channel(worker)) {
             Some(position) => {
-                idle.remove(position);
+                idle.workers.remove(position);
                 true
             }
             None => false,
@@ -167,7 +191,7 @@ impl Pool {
         self.blueprint.component.to_string()
     }
 
-    fn idle(&self) -> MutexGuard<'_, Vec<mpsc::Sender<Job>>> {
+    fn idle(&self) -> MutexGuard<'_, Idle> {
         self.idle.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

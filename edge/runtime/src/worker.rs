@@ -60,18 +60,20 @@ pub(crate) async fn run(pool: Arc<Pool>, first: Job) {
             break Some(permit);
         }
         // Offered before the permit goes back: who gets the permit finds this instance.
-        pool.offer(sender.clone());
+        if !pool.offer(sender.clone()) {
+            break Some(permit);
+        }
         drop(permit);
-        job = match timeout(limits.idle_timeout, jobs.recv()).await {
-            Ok(Some(job)) => job,
-            Ok(None) => break None,
+        let told = match timeout(limits.idle_timeout, jobs.recv()).await {
+            Ok(told) => told,
             Err(_) if pool.withdraw(&sender) => break pool.try_permit(),
-            // Taken from the list an instant ago: the job is on its way.
-            Err(_) => match jobs.recv().await {
-                Some(job) => job,
-                None => break None,
-            },
+            // Taken from the list an instant ago: word is on its way.
+            Err(_) => jobs.recv().await,
         };
+        match told.flatten() {
+            Some(next) => job = next,
+            None => break pool.try_permit(),
+        }
     };
     drop(instance);
     pool.counters.dropped.fetch_add(1, Relaxed);
