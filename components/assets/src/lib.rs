@@ -9,8 +9,10 @@ use std::time::UNIX_EPOCH;
 
 use bytes::Bytes;
 use domain::Timestamp;
+use express::{ErrorCode, Inbound, IncomingRequest, OutgoingResponse, standard};
 use files_core::{Disk, Facts};
-use spin_ports::{ErrorCode, IncomingRequest, OutgoingResponse, serve};
+use http::Response;
+use spin_ports::serve;
 use spin_sdk::http_service;
 
 /// Longest body read before the answer: 1 KiB. Reads have none; a body is not a reason to refuse them.
@@ -18,6 +20,10 @@ const BODY_BYTES_MAX: usize = 1_024;
 
 #[http_service]
 async fn handle(request: IncomingRequest) -> Result<OutgoingResponse, ErrorCode> {
+    standard::answer(request, answer).await
+}
+
+async fn answer(request: Inbound) -> Response<Bytes> {
     serve::serve("assets", request, BODY_BYTES_MAX, |request| async move {
         let response = files_core::handle(&Mounts, &request).await;
         files_core::load(&Mounts, response).await

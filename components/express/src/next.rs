@@ -1,13 +1,16 @@
 //! The next handler of a middleware chain, with bodies handed on unread.
 
+use core::fmt;
+
 use bytes::Bytes;
-use http::{HeaderMap, Method, StatusCode, Uri, header};
+use express_wire::Verdict;
+use http::{HeaderMap, Method, Response, StatusCode, Uri, header};
 use spin_sdk::wasip3::http::types::{
     ErrorCode, Request as WasiRequest, Response as WasiResponse, Scheme,
 };
-use spin_sdk::wasip3::http_compat::IncomingRequestBody;
 
-use crate::wire::{self, ReadError};
+use crate::inbound::{Source, Unread};
+use crate::{lane, wire};
 
 /// A request's body: either still at the host, or whole.
 #[derive(Debug)]
@@ -16,35 +19,6 @@ pub enum Body {
     Unread(Unread),
     /// Already read, or never there.
     Whole(Bytes),
-}
-
-/// A body that nobody has read.
-pub struct Unread(IncomingRequestBody);
-
-impl core::fmt::Debug for Unread {
-    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        f.debug_struct("Unread").finish_non_exhaustive()
-    }
-}
-
-impl Unread {
-    /// Takes the body of an incoming request.
-    #[must_use]
-    pub const fn new(body: IncomingRequestBody) -> Self {
-        Self(body)
-    }
-
-    /// Reads it to its end, at most `body_bytes_max`.
-    ///
-    /// # Errors
-    /// See [`ReadError`].
-    pub async fn read(
-        self,
-        headers: &HeaderMap,
-        body_bytes_max: usize,
-    ) -> Result<Bytes, ReadError> {
-        crate::serve::read_body(headers, self.0, body_bytes_max).await
-    }
 }
 
 /// The head of a request that goes on.
@@ -58,35 +32,98 @@ pub struct Head<'a> {
     pub headers: &'a HeaderMap,
 }
 
+/// What a middleware ends with.
+#[derive(Debug)]
+pub enum Outbound {
+    /// Its own answer.
+    Whole(Response<Bytes>),
+    /// The next handler's, its head perhaps changed.
+    Next(Next),
+}
+
+/// No answer: the next handler has none, or the host refused the request. The host knows why.
+#[derive(Debug)]
+pub struct Failed(ErrorCode);
+
+impl Failed {
+    pub(crate) fn into_code(self) -> ErrorCode {
+        self.0
+    }
+}
+
+impl fmt::Display for Failed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "no answer from the next handler: {:?}", self.0)
+    }
+}
+
+impl std::error::Error for Failed {}
+
+impl From<ErrorCode> for Failed {
+    fn from(code: ErrorCode) -> Self {
+        Self(code)
+    }
+}
+
 /// The next handler's answer: head here, body still at the host.
 pub struct Next {
-    message: WasiResponse,
+    /// The message of the standard lane.
+    message: Option<WasiResponse>,
     /// The status.
     pub status: StatusCode,
     /// The headers, free to change.
     pub headers: HeaderMap,
 }
 
-impl core::fmt::Debug for Next {
-    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+impl fmt::Debug for Next {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Next").field("status", &self.status).finish_non_exhaustive()
     }
 }
 
-/// Asks the next handler.
+/// Asks the next handler; once for each request.
 ///
 /// # Errors
 /// When the host refuses the request or the next handler failed without an answer.
-pub async fn next(head: Head<'_>, body: Body) -> Result<Next, ErrorCode> {
+pub async fn next(head: Head<'_>, body: Body) -> Result<Next, Failed> {
+    if lane::is_express() {
+        return next_express(head, body).await;
+    }
     let request = to_wasi(head, body)?;
     let mut response = spin_sdk::http::next(request).await?;
     let status = response.status();
     let headers = core::mem::take(response.headers_mut());
-    let message = response
-        .body_mut()
-        .take_unstarted()
-        .ok_or_else(|| ErrorCode::InternalError(Some("no answer".to_owned())))?;
-    Ok(Next { message, status, headers })
+    let message = response.body_mut().take_unstarted().ok_or_else(|| failed("no answer"))?;
+    Ok(Next { message: Some(message), status, headers })
+}
+
+fn failed(why: &str) -> Failed {
+    Failed(ErrorCode::InternalError(Some(why.to_owned())))
+}
+
+async fn next_express(head: Head<'_>, body: Body) -> Result<Next, Failed> {
+    let target = head.uri.path_and_query().map_or("/", http::uri::PathAndQuery::as_str);
+    let words = [
+        head.method.as_str(),
+        head.uri.scheme_str().unwrap_or("http"),
+        head.uri.authority().map_or("localhost", http::uri::Authority::as_str),
+        target,
+    ];
+    let body = match &body {
+        Body::Whole(bytes) => express_wire::Body::Whole(bytes),
+        Body::Unread(_) => express_wire::Body::Unread,
+    };
+    let verdict = Verdict::write_forward(words, lane::fields(head.headers), body);
+    let message = lane::forward(verdict).await;
+    match express_wire::Next::read(&message) {
+        Ok(express_wire::Next::Answered { status, fields }) => Ok(Next {
+            message: None,
+            status: StatusCode::from_u16(status).map_err(|_| failed("no status"))?,
+            headers: lane::headers(fields),
+        }),
+        Ok(express_wire::Next::Failed) => Err(failed("no answer")),
+        Err(malformed) => Err(failed(&malformed.to_string())),
+    }
 }
 
 fn to_wasi(head: Head<'_>, body: Body) -> Result<WasiRequest, ErrorCode> {
@@ -95,13 +132,16 @@ fn to_wasi(head: Head<'_>, body: Body) -> Result<WasiRequest, ErrorCode> {
         || head.headers.contains_key(header::CONTENT_LENGTH);
     let (stream, end) = match body {
         Body::Whole(bytes) => wire::write(bytes),
-        Body::Unread(Unread(mut unread)) => match unread.take_unstarted().filter(|_| has_body) {
-            Some(message) => {
-                let (stream, end) = WasiRequest::consume_body(message, wire::received());
-                (Some(stream), end)
+        Body::Unread(Unread(Source::Express { .. })) => wire::write(Bytes::new()),
+        Body::Unread(Unread(Source::Standard(mut unread))) => {
+            match unread.take_unstarted().filter(|_| has_body) {
+                Some(message) => {
+                    let (stream, end) = WasiRequest::consume_body(message, wire::received());
+                    (Some(stream), end)
+                }
+                None => wire::write(Bytes::new()),
             }
-            None => wire::write(Bytes::new()),
-        },
+        }
     };
     let (request, _outcome) = WasiRequest::new(fields, stream, end, None);
     let scheme = match head.uri.scheme_str() {
@@ -121,16 +161,13 @@ fn to_wasi(head: Head<'_>, body: Body) -> Result<WasiRequest, ErrorCode> {
 
 impl Next {
     /// Sends the answer on, with [`Self::headers`] as they are now and the body untouched.
-    ///
-    /// # Errors
-    /// When the host refuses a header.
-    pub fn send(self) -> Result<WasiResponse, ErrorCode> {
+    pub(crate) fn send(self) -> Result<WasiResponse, ErrorCode> {
+        let refused = |what: &str| ErrorCode::InternalError(Some(what.to_owned()));
         let fields = wire::to_fields(&self.headers)?;
-        let (stream, end) = WasiResponse::consume_body(self.message, wire::received());
+        let message = self.message.ok_or_else(|| refused("body"))?;
+        let (stream, end) = WasiResponse::consume_body(message, wire::received());
         let (response, _outcome) = WasiResponse::new(fields, Some(stream), end);
-        response
-            .set_status_code(self.status.as_u16())
-            .map_err(|()| ErrorCode::InternalError(Some("status".to_owned())))?;
+        response.set_status_code(self.status.as_u16()).map_err(|()| refused("status"))?;
         Ok(response)
     }
 }

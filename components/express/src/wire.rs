@@ -1,31 +1,24 @@
 //! Between `http` types with whole bodies and the host's streams.
 
 use bytes::{Bytes, BytesMut};
-use http::{HeaderMap, HeaderName, HeaderValue};
+use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, header};
 use spin_sdk::wasip3::http::types::{ErrorCode, Fields, Trailers};
 use spin_sdk::wasip3::wit_bindgen::{self, FutureReader, StreamReader, StreamResult};
 use spin_sdk::wasip3::{wit_future, wit_stream};
+
+use crate::ReadError;
 
 /// Bytes asked for in one read: 64 KiB, what a host sends at most in one frame.
 const READ_BYTES: usize = 64 * 1_024;
 
 /// The end of a body: trailers, or why it broke off.
-pub(crate) type BodyEnd = FutureReader<Result<Option<Trailers>, ErrorCode>>;
-
-/// Why a body could not be read.
-#[derive(Debug)]
-pub enum ReadError {
-    /// More bytes than the caller's limit. The rest is not read.
-    TooLarge,
-    /// The sender broke off.
-    Broken(ErrorCode),
-}
+pub type BodyEnd = FutureReader<Result<Option<Trailers>, ErrorCode>>;
 
 /// Reads a stream to its end, at most `bytes_max`.
 ///
 /// # Errors
 /// See [`ReadError`].
-pub(crate) async fn read(
+pub async fn read(
     mut stream: StreamReader<u8>,
     end: BodyEnd,
     bytes_max: usize,
@@ -51,7 +44,7 @@ pub(crate) async fn read(
 }
 
 /// Turns a whole body into a stream, or into nothing when it is empty.
-pub(crate) fn write(body: Bytes) -> (Option<StreamReader<u8>>, BodyEnd) {
+pub fn write(body: Bytes) -> (Option<StreamReader<u8>>, BodyEnd) {
     let (end, end_reader) = wit_future::new(|| Ok(None));
     if body.is_empty() {
         drop(end);
@@ -68,7 +61,7 @@ pub(crate) fn write(body: Bytes) -> (Option<StreamReader<u8>>, BodyEnd) {
 }
 
 /// Says "received" to the sender of a body whose outcome nobody waits for.
-pub(crate) fn received() -> FutureReader<Result<(), ErrorCode>> {
+pub fn received() -> FutureReader<Result<(), ErrorCode>> {
     let (writer, reader) = wit_future::new(|| Ok(()));
     drop(writer);
     reader
@@ -78,7 +71,7 @@ pub(crate) fn received() -> FutureReader<Result<(), ErrorCode>> {
 ///
 /// # Errors
 /// When the host refuses a header all the same.
-pub(crate) fn to_fields(headers: &HeaderMap) -> Result<Fields, ErrorCode> {
+pub fn to_fields(headers: &HeaderMap) -> Result<Fields, ErrorCode> {
     let entries: Vec<(String, Vec<u8>)> = headers
         .iter()
         .filter(|(name, _)| !is_forbidden(name))
@@ -89,7 +82,7 @@ pub(crate) fn to_fields(headers: &HeaderMap) -> Result<Fields, ErrorCode> {
 }
 
 /// Copies headers from the host. What is not a header by RFC 9110 is left out.
-pub(crate) fn from_fields(fields: &Fields) -> HeaderMap {
+pub fn from_fields(fields: &Fields) -> HeaderMap {
     let mut headers = HeaderMap::new();
     for (name, value) in fields.copy_all() {
         if let (Ok(name), Ok(value)) = (
@@ -102,8 +95,25 @@ pub(crate) fn from_fields(fields: &Fields) -> HeaderMap {
     headers
 }
 
+/// Takes the body out of an answer and says its length.
+pub(crate) fn frame(response: &mut Response<Bytes>) -> Bytes {
+    let status = response.status();
+    let has_no_body = status == StatusCode::NO_CONTENT || status == StatusCode::NOT_MODIFIED;
+    let body = core::mem::take(response.body_mut());
+    if has_no_body {
+        response.headers_mut().remove(header::CONTENT_LENGTH);
+        return Bytes::new();
+    }
+    if !body.is_empty() || !response.headers().contains_key(header::CONTENT_LENGTH) {
+        // An answer to HEAD says how long the body would have been: then the handler has set it and sends none.
+        let length = HeaderValue::from(u64::try_from(body.len()).unwrap_or(u64::MAX));
+        response.headers_mut().insert(header::CONTENT_LENGTH, length);
+    }
+    body
+}
+
 /// Returns whether hosts refuse the header on messages of a component: connections are theirs.
-fn is_forbidden(name: &HeaderName) -> bool {
+pub(crate) fn is_forbidden(name: &HeaderName) -> bool {
     matches!(
         name.as_str(),
         "connection"

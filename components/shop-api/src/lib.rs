@@ -6,9 +6,12 @@
 
 use core::cell::RefCell;
 
+use bytes::Bytes;
+use express::{ErrorCode, Inbound, IncomingRequest, OutgoingResponse, standard};
+use http::Response;
 use origin_client::forward::{self, BODY_BYTES_MAX};
 use origin_client::origins::Health;
-use spin_ports::{ErrorCode, IncomingRequest, OutgoingResponse, SpinPorts, serve};
+use spin_ports::{SpinPorts, serve};
 
 thread_local! {
     /// What this instance remembers of its origins: not request state, and cheap to lose.
@@ -17,6 +20,10 @@ thread_local! {
 
 #[spin_sdk::http_service]
 async fn handle(request: IncomingRequest) -> Result<OutgoingResponse, ErrorCode> {
+    standard::answer(request, answer).await
+}
+
+async fn answer(request: Inbound) -> Response<Bytes> {
     let health = HEALTH.with(|health| *health);
     let ports = SpinPorts::new();
     serve::serve("shop-api", request, BODY_BYTES_MAX, async |request| {

@@ -12,8 +12,10 @@ use spin_sdk::wasip3::http::types::{
     ErrorCode, Request as WasiRequest, RequestOptions, Response as WasiResponse, Scheme,
 };
 
+use express::ReadError;
+use express::wire;
+
 use crate::SpinPorts;
-use crate::wire::{self, ReadError};
 
 /// Longest wait for a connection: 400 ms, one round trip to the other side of the world. On expiry nothing was sent,
 /// and `origin-client` must hear so before it takes the origin for silent (after 500 ms): silence is not asked again.

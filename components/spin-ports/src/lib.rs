@@ -1,27 +1,23 @@
-//! The ports over spin-sdk, and the way in and out of a component.
+//! The ports over spin-sdk, and over the express lane's questions where a request is served there.
 //!
-//! Layer: adapter (L3). The only guest crate that names WIT: shells and cores see `ports` and `http` types.
-//! Not here: decisions. Errors are mapped from their variants, never read from their texts.
+//! Layer: adapter (L3). With `express` the only guest crate that names WIT: shells and cores see `ports` and `http`
+//! types.
+//! Not here: a component's way in and out (`express`), decisions. Errors are mapped from their variants, never read from their texts.
 //! Start at [`SpinPorts`] for what a core may call, and at [`serve::serve`] for a component's handler.
 
 use core::time::Duration;
 
 use domain::Timestamp;
+use express::ask::Refusal;
 use ports::{Clock, Entropy, Timer, VariableError, Variables};
 use spin_sdk::wasip3::{clocks::system_clock, random};
 
 pub mod counters;
 pub mod http_client;
 pub mod key_value;
-#[cfg(feature = "middleware")]
-pub mod middleware;
 pub mod serve;
 mod sessions;
 pub mod sql;
-pub mod wire;
-
-pub use spin_sdk::http::Request as IncomingRequest;
-pub use spin_sdk::wasip3::http::types::{ErrorCode, Response as OutgoingResponse};
 
 /// Label of the one key-value store and the one database that a manifest may name without further configuration.
 const DEFAULT: &str = "default";
@@ -37,6 +33,16 @@ impl SpinPorts {
     #[must_use]
     pub fn new() -> Self {
         Self::default()
+    }
+}
+
+/// A refusal that has no word of its own in a port.
+fn said(refusal: Refusal) -> String {
+    match refusal {
+        Refusal::Denied => "denied".to_owned(),
+        Refusal::Missing => "missing".to_owned(),
+        Refusal::TooLarge => "too large".to_owned(),
+        Refusal::Other(why) => why.into_owned(),
     }
 }
 
@@ -66,6 +72,12 @@ impl Entropy for SpinPorts {
 impl Variables for SpinPorts {
     async fn variable(&self, name: &str) -> Result<String, VariableError> {
         use spin_sdk::variables::Error;
+        if express::is_express() {
+            return express::ask::variable(name).await.map_err(|refusal| match refusal {
+                Refusal::Missing => VariableError::Undefined(name.to_owned()),
+                other => VariableError::Failed(said(other)),
+            });
+        }
         spin_sdk::variables::get(name).await.map_err(|error| match error {
             Error::Undefined(_) => VariableError::Undefined(name.to_owned()),
             Error::InvalidName(text) | Error::Provider(text) | Error::Other(text) => {

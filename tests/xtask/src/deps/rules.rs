@@ -59,7 +59,9 @@ pub(crate) enum Import<'a> {
 }
 
 /// Adapters that import an adapter: the arrows that the drawing has sideways.
-const SIDEWAYS: [(&str, &str); 6] = [
+const SIDEWAYS: [(&str, &str); 7] = [
+    // A port asks by a question where a request is served in the express lane.
+    ("spin-ports", "express"),
     ("runtime", "replica"),
     ("origin-http", "app"),
     ("jobs", "app"),
@@ -69,7 +71,9 @@ const SIDEWAYS: [(&str, &str); 6] = [
 ];
 
 /// Pure crates that more than a shell may import, with the reason.
-const SHARED_CORES: [(&str, &str); 2] = [
+const SHARED_CORES: [(&str, &str); 3] = [
+    // Both sides of the express lane speak one layout.
+    ("runtime", "express-wire"),
     // The gateway signs who asks and the origin checks it: one crate, or they drift apart.
     ("gateway-core", "origin-client"),
     ("origin-http", "origin-client"),
@@ -116,7 +120,7 @@ fn is_downwards(from: &Package, to: &Package) -> bool {
         (Layer::Adapter, Layer::Core) => same_side || SHARED_CORES.contains(&pair),
         (Layer::Core, Layer::Core) => SHARED_CORES.contains(&pair),
         (Layer::Adapter, Layer::Adapter) => SIDEWAYS.contains(&pair),
-        (Layer::Shell, Layer::Adapter) => to.name == "spin-ports",
+        (Layer::Shell, Layer::Adapter) => matches!(to.name.as_str(), "spin-ports" | "express"),
         // The Worker stands where the components' shells stand: no runtime of ours is below it.
         (Layer::Binary, Layer::Ports | Layer::Core) if from.name == WORKER => true,
         (Layer::Binary, _) => same_side && to.layer != Layer::Dev,
@@ -181,7 +185,7 @@ const GUARDED: [(&[&str], Who, &str); 9] = [
     (
         &["spin-sdk", "wasip3", "wit-bindgen*"],
         Who::SpinGuests,
-        "only `spin-ports` and the component shells know the SDK",
+        "only `express`, `spin-ports` and the component shells know the SDK",
     ),
     (
         &["worker", "wasm-bindgen*", "js-sys", "web-sys"],
@@ -216,7 +220,10 @@ impl Who {
     fn includes(&self, package: &Package) -> bool {
         match self {
             Self::Named(names) => names.contains(&package.name.as_str()),
-            Self::SpinGuests => package.name == "spin-ports" || package.layer == Layer::Shell,
+            Self::SpinGuests => {
+                matches!(package.name.as_str(), "express" | "spin-ports")
+                    || package.layer == Layer::Shell
+            }
             Self::NativeAdapters => {
                 matches!(package.layer, Layer::Adapter | Layer::Binary)
                     && package.side != "components"
