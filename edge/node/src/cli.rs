@@ -34,6 +34,9 @@ pub(crate) struct Up {
     /// Set an application variable; wins over `SPIN_VARIABLE_<NAME>` in the environment.
     #[arg(long = "variable", value_name = "NAME=VALUE", value_parser = variable)]
     pub(crate) variables: Vec<Variable>,
+    /// Serve everything in the standard lane, also components that have an express lane: for comparing the two.
+    #[arg(long)]
+    pub(crate) standard_lane: bool,
     /// This node's name, sent as `Vitrine-Edge`.
     #[arg(long, value_name = "NAME", default_value = "edge", value_parser = node_id)]
     pub(crate) node_id: String,

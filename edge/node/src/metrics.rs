@@ -160,7 +160,8 @@ impl Metrics {
 type Column<T> = (&'static str, &'static str, &'static str, fn(&T) -> u64);
 
 fn render_pools(text: &mut Text, pools: &[PoolStats]) {
-    let columns: [Column<PoolStats>; 10] = [
+    let columns: [Column<PoolStats>; 11] = [
+        ("express_total", "counter", "Requests answered in the express lane.", |pool| pool.express),
         ("instances", "gauge", "Instances alive.", |pool| pool.instances),
         ("busy_instances", "gauge", "Instances with a request.", |pool| {
             u64::try_from(pool.in_flight).unwrap_or(u64::MAX)

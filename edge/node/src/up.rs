@@ -82,6 +82,7 @@ async fn serve(
         state_dir: options.state_dir.clone(),
         replica: source,
         limits: options.limits.runtime(),
+        has_express: !options.standard_lane,
     };
     // Compiling blocks; there is nothing to serve before it is done.
     let base_dir = base_dir(&options.from);

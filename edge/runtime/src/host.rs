@@ -17,9 +17,9 @@ use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
 use crate::{
     InvokeError,
     capability::{database::Database, memory_store::MemoryStore},
+    express::Link,
     meter::Meter,
     outbound::Outbound,
-    pool::Pool,
 };
 
 /// What a component may use, resolved from its grants: what is absent was not granted.
@@ -63,7 +63,7 @@ pub(crate) struct Host {
     pub(crate) outbound: Outbound,
     pub(crate) capabilities: Arc<Capabilities>,
     /// Who answers `wasi:http/handler`, if this is a middleware.
-    pub(crate) next: Option<Arc<Pool>>,
+    pub(crate) next: Option<Link>,
     pub(crate) passage: Passage,
     pub(crate) meter: Arc<Meter>,
     pub(crate) memory_bytes_max: usize,

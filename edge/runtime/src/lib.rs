@@ -10,6 +10,7 @@ mod cache;
 mod capability;
 mod engine;
 mod error;
+mod express;
 mod host;
 mod limits;
 mod linker;

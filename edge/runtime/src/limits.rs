@@ -15,6 +15,9 @@ pub struct Limits {
     pub parked_bytes_max: usize,
     /// Processor time for one request in one component. Default 2 s; beyond it the answer is 504.
     pub cpu_budget: Duration,
+    /// Processor time of one call in the express lane. Default 10 ms: such a call holds its thread, and with it the other
+    /// requests there; common ones take some microseconds. Beyond it the answer is 504.
+    pub express_budget: Duration,
     /// How often a running component is looked at. Default 5 ms: a component that loops delays others by this much.
     pub tick: Duration,
     /// Linear memory of one instance. Default 128 MiB; beyond it allocation fails, which is usually a trap: 500.
@@ -66,6 +69,7 @@ impl Default for Limits {
             stream_timeout: Duration::from_secs(60),
             parked_bytes_max: 256 * MIB,
             cpu_budget: Duration::from_secs(2),
+            express_budget: Duration::from_millis(10),
             tick: Duration::from_millis(5),
             memory_bytes_max: 128 * MIB,
             table_entries_max: 100_000,

@@ -17,6 +17,7 @@ use crate::{
     cache::Cache,
     capability::{database::Database, memory_store::MemoryStore},
     engine::Ticking,
+    express::{Exports, Express, Link},
     host::{Capabilities, Host, Passage},
     linker::linker,
     outbound::{self, OutboundClient},
@@ -31,6 +32,8 @@ pub struct Resources {
     pub replica: Option<Arc<dyn DatabaseSource>>,
     /// Bounds.
     pub limits: Limits,
+    /// Whether components that have an express lane are served there; otherwise all are served in the standard lane.
+    pub has_express: bool,
 }
 
 impl std::fmt::Debug for Resources {
@@ -53,6 +56,7 @@ pub struct Runtime {
     store: Arc<MemoryStore>,
     database: Arc<Database>,
     limits: Arc<Limits>,
+    has_express: bool,
     ticking: Arc<Ticking>,
 }
 
@@ -87,6 +91,7 @@ impl Runtime {
             store: Arc::new(MemoryStore::new(limits.store_entries_max, limits.store_bytes_max)),
             database: Arc::new(database),
             limits,
+            has_express: resources.has_express,
             ticking,
         })
     }
@@ -98,7 +103,9 @@ impl Runtime {
     /// If a file is missing, is no component, imports something that this node lacks, or if there are more chains of
     /// components than instances have room for.
     pub fn load(&self, app: &App, base_dir: &Path) -> Result<Application, LoadError> {
-        let per_chain = self.limits.instances_max.saturating_add(SPARE_INSTANCES);
+        // Each lane keeps its own instances; permits bound them together, idle ones not.
+        let lanes = if self.has_express { 2 } else { 1 };
+        let per_chain = self.limits.instances_max.saturating_add(SPARE_INSTANCES) * lanes;
         let (chains, chains_max) = (count_chains(app), self.limits.instances_total_max / per_chain);
         if chains > chains_max {
             return Err(LoadError::Chains { chains, chains_max });
@@ -108,13 +115,13 @@ impl Runtime {
             app,
             base_dir,
             services: BTreeMap::new(),
-            pools: BTreeMap::new(),
+            links: BTreeMap::new(),
         };
         let chains = loader.chains()?;
-        let pools = loader.pools.into_values().collect();
+        let links = loader.links.into_values().collect();
         Ok(Application {
             chains,
-            pools,
+            links,
             limits: Arc::clone(&self.limits),
             _ticking: Arc::clone(&self.ticking),
         })
@@ -124,15 +131,15 @@ impl Runtime {
 /// One version of an application: every component compiled and linked, ready to be asked. Its instances end with it.
 pub struct Application {
     /// For each route of the manifest, in its order; `None` for a static response.
-    chains: Vec<Option<Arc<Pool>>>,
-    pools: Vec<Arc<Pool>>,
+    chains: Vec<Option<Link>>,
+    links: Vec<Link>,
     limits: Arc<Limits>,
     _ticking: Arc<Ticking>,
 }
 
 impl std::fmt::Debug for Application {
     fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        out.debug_struct("Application").field("pools", &self.pools.len()).finish_non_exhaustive()
+        out.debug_struct("Application").field("links", &self.links.len()).finish_non_exhaustive()
     }
 }
 
@@ -149,24 +156,27 @@ impl Application {
         route: usize,
         request: http::Request<Body>,
     ) -> Result<http::Response<Body>, InvokeError> {
-        let Some(pool) = self.chains.get(route).and_then(Option::as_ref) else {
+        let Some(link) = self.chains.get(route).and_then(Option::as_ref) else {
             return Err(InvokeError::Missing { component: format!("route {route}") });
         };
         let passage = Passage::until(Instant::now() + self.limits.request_timeout);
-        pool.handle(request, passage).await
+        link.handle(request, passage).await
     }
 
     /// Returns counts for each pool of instances.
     #[must_use]
     pub fn stats(&self) -> Vec<PoolStats> {
-        self.pools.iter().map(|pool| pool.stats()).collect()
+        self.links.iter().map(|link| link.standard.stats()).collect()
     }
 }
 
 impl Drop for Application {
     fn drop(&mut self) {
-        for pool in &self.pools {
-            pool.retire();
+        for link in &self.links {
+            link.standard.retire();
+            if let Some(express) = &link.express {
+                express.retire();
+            }
         }
     }
 }
@@ -190,16 +200,22 @@ fn count_chains(app: &App) -> usize {
 /// A primary and the middleware before it, outermost first.
 type ChainKey = (String, Vec<Middleware>);
 
+/// A component, compiled and linked.
+struct Linked {
+    compiled: wasmtime::component::Component,
+    pre: ServicePre<Host>,
+}
+
 struct Loader<'a> {
     runtime: &'a Runtime,
     app: &'a App,
     base_dir: &'a Path,
-    services: BTreeMap<String, ServicePre<Host>>,
-    pools: BTreeMap<ChainKey, Arc<Pool>>,
+    services: BTreeMap<String, Linked>,
+    links: BTreeMap<ChainKey, Link>,
 }
 
 impl Loader<'_> {
-    fn chains(&mut self) -> Result<Vec<Option<Arc<Pool>>>, LoadError> {
+    fn chains(&mut self) -> Result<Vec<Option<Link>>, LoadError> {
         let app = self.app;
         let mut chains = Vec::new();
         for route in app.routes() {
@@ -211,32 +227,48 @@ impl Loader<'_> {
         Ok(chains)
     }
 
-    /// Returns the pool of the outermost component, the inner ones behind it.
-    fn chain(&mut self, id: &str, middleware: &[Middleware]) -> Result<Arc<Pool>, LoadError> {
+    /// Returns the place of the outermost component, the inner ones behind it.
+    fn chain(&mut self, id: &str, middleware: &[Middleware]) -> Result<Link, LoadError> {
         let key = (id.to_owned(), middleware.to_vec());
-        if let Some(pool) = self.pools.get(&key) {
-            return Ok(Arc::clone(pool));
+        if let Some(link) = self.links.get(&key) {
+            return Ok(link.clone());
         }
         let primary = component(self.app, id)?;
-        let blueprint = match middleware.split_first() {
-            None => self.blueprint(primary, primary.grants.clone(), None)?,
+        let link = match middleware.split_first() {
+            None => self.link(primary, primary.grants.clone(), None)?,
             Some((outer, inner)) => {
                 let next = self.chain(id, inner)?;
                 let grants = primary.grants.inherited(&outer.inherit);
-                let component = component(self.app, &outer.component)?;
-                self.blueprint(component, grants, Some(next))?
+                self.link(component(self.app, &outer.component)?, grants, Some(next))?
             }
         };
-        let pool = Arc::new(Pool::new(blueprint));
-        self.pools.insert(key, Arc::clone(&pool));
-        Ok(pool)
+        self.links.insert(key, link.clone());
+        Ok(link)
+    }
+
+    /// Makes a component's place in a chain, in both lanes if it has both.
+    fn link(
+        &mut self,
+        component: &Component,
+        grants: Grants,
+        next: Option<Link>,
+    ) -> Result<Link, LoadError> {
+        let blueprint = self.blueprint(component, grants, next.clone())?;
+        let service = self.services.get(&component.id);
+        let exports = service.filter(|_| self.runtime.has_express).and_then(|service| {
+            Exports::find(&service.compiled, service.pre.instance_pre(), next.is_some())
+        });
+        let standard = Arc::new(Pool::new(blueprint));
+        let express =
+            exports.map(|exports| Arc::new(Express::new(Arc::clone(&standard), exports, next)));
+        Ok(Link { standard, express })
     }
 
     fn blueprint(
         &mut self,
         component: &Component,
         grants: Grants,
-        next: Option<Arc<Pool>>,
+        next: Option<Link>,
     ) -> Result<Blueprint, LoadError> {
         let capabilities = Arc::new(self.capabilities(&component.id, &grants)?);
         for mount in &grants.files {
@@ -246,7 +278,7 @@ impl Loader<'_> {
             }
         }
         let name = match &next {
-            Some(next) => format!("{}>{}", component.id, next.blueprint.name),
+            Some(next) => format!("{}>{}", component.id, next.standard.blueprint.name),
             None => component.id.clone(),
         };
         Ok(Blueprint {
@@ -285,7 +317,7 @@ impl Loader<'_> {
     /// Compiles and links a component once.
     fn service(&mut self, component: &Component) -> Result<ServicePre<Host>, LoadError> {
         if let Some(service) = self.services.get(&component.id) {
-            return Ok(service.clone());
+            return Ok(service.pre.clone());
         }
         let id = || component.id.clone();
         let path = self.base_dir.join(&component.source);
@@ -308,7 +340,8 @@ impl Loader<'_> {
             .map_err(|error| LoadError::Export { id: id(), reason: one_line(&error) })?;
         let load_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
         tracing::info!(component.id = %component.id, load_ms, "component loaded");
-        self.services.insert(component.id.clone(), service.clone());
+        let linked = Linked { compiled, pre: service.clone() };
+        self.services.insert(component.id.clone(), linked);
         Ok(service)
     }
 }

@@ -18,6 +18,7 @@ use wasmtime_wasi_http::p3::bindings::ServicePre;
 use crate::{
     Body, InvokeError, Limits, PoolStats,
     body::Parking,
+    express::Link,
     host::{Capabilities, Host, Passage},
     outbound::OutboundClient,
     stats::Counters,
@@ -35,7 +36,7 @@ pub(crate) struct Blueprint {
     pub(crate) capabilities: Arc<Capabilities>,
     pub(crate) client: OutboundClient,
     pub(crate) parking: Parking,
-    pub(crate) next: Option<Arc<Pool>>,
+    pub(crate) next: Option<Link>,
     pub(crate) limits: Arc<Limits>,
 }
 
@@ -89,13 +90,17 @@ impl Pool {
     ) -> Result<http::Response<Body>, InvokeError> {
         let answer = self.handle_uncounted(request, passage).await;
         if let Err(error) = &answer {
-            // What an inner component did is counted there.
-            if error.component() == &*self.blueprint.component {
-                self.counters.count(error);
-            }
-            tracing::debug!(component.id = %self.blueprint.name, "request failed: {error}");
+            self.count(error);
         }
         answer
+    }
+
+    /// Counts a failure of this component; what an inner component did is counted there.
+    pub(crate) fn count(&self, error: &InvokeError) {
+        if error.component() == &*self.blueprint.component {
+            self.counters.count(error);
+        }
+        tracing::debug!(component.id = %self.blueprint.name, "request failed: {error}");
     }
 
     async fn handle_uncounted(
@@ -113,7 +118,11 @@ impl Pool {
         })
     }
 
-    async fn permit(&self, deadline: Instant) -> Result<OwnedSemaphorePermit, InvokeError> {
+    /// Waits for the right to serve one request, if there is room in the queue.
+    pub(crate) async fn permit(
+        &self,
+        deadline: Instant,
+    ) -> Result<OwnedSemaphorePermit, InvokeError> {
         if let Ok(permit) = Arc::clone(&self.permits).try_acquire_owned() {
             return Ok(permit);
         }
@@ -179,6 +188,10 @@ impl Pool {
             }
             None => false,
         }
+    }
+
+    pub(crate) fn is_retired(&self) -> bool {
+        self.idle().is_retired
     }
 
     pub(crate) fn stats(&self) -> PoolStats {

@@ -8,6 +8,7 @@ use crate::InvokeError;
 #[derive(Debug, Default)]
 pub(crate) struct Counters {
     pub(crate) requests: AtomicU64,
+    pub(crate) express: AtomicU64,
     pub(crate) created: AtomicU64,
     pub(crate) dropped: AtomicU64,
     pub(crate) busy: AtomicU64,
@@ -41,6 +42,7 @@ impl Counters {
             in_flight,
             instances: created.saturating_sub(self.dropped.load(Relaxed)),
             requests: self.requests.load(Relaxed),
+            express: self.express.load(Relaxed),
             instances_created: created,
             busy: self.busy.load(Relaxed),
             timeouts: self.timeouts.load(Relaxed),
@@ -61,8 +63,10 @@ pub struct PoolStats {
     pub in_flight: usize,
     /// Instances alive now.
     pub instances: u64,
-    /// Requests accepted.
+    /// Requests accepted in the standard lane.
     pub requests: u64,
+    /// Requests answered in the express lane.
+    pub express: u64,
     /// Instances ever made.
     pub instances_created: u64,
     /// Requests refused because all instances were taken.

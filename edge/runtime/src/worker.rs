@@ -27,6 +27,7 @@ use wasmtime_wasi_http::p3::{
 };
 
 use self::instance::Instance;
+pub(crate) use self::instance::store;
 use crate::{
     Body, InvokeError,
     body::{Parking, Pipe, ReaderGone},

@@ -1,5 +1,7 @@
 //! SQLite files that components may query: a replica that others fill (read-only), or a local file (read-write).
 
+pub(crate) mod flat;
+
 use std::{
     path::{Path, PathBuf},
     sync::{Arc, Mutex, MutexGuard, PoisonError},

@@ -30,9 +30,8 @@ pub(super) async fn make(pool: &Pool, passage: &Passage) -> Result<Instance, Inv
     let blueprint = &pool.blueprint;
     let refused = |reason| InvokeError::Instantiate { component: pool.component(), reason };
     let meter = Arc::new(Meter::new(blueprint.limits.cpu_budget));
-    let host = host(blueprint, passage, &meter).map_err(|error| refused(format!("{error:#}")))?;
-    let mut store = Store::new(blueprint.service.engine(), host);
-    store.limiter(|host| host);
+    let mut store =
+        store(blueprint, passage, &meter).map_err(|error| refused(format!("{error:#}")))?;
     store.set_epoch_deadline(1);
     store.epoch_deadline_callback(|context| {
         if context.data().meter.is_over_budget() {
@@ -50,6 +49,18 @@ pub(super) async fn make(pool: &Pool, passage: &Passage) -> Result<Instance, Inv
         Ok(Err(error)) => Err(refused(format!("{error:#}"))),
         Err(_) => Err(InvokeError::Timeout { component: pool.component() }),
     }
+}
+
+/// Makes a store with the grants of a component and under its limits; ticks are the caller's.
+pub(crate) fn store(
+    blueprint: &Blueprint,
+    passage: &Passage,
+    meter: &Arc<Meter>,
+) -> wasmtime::Result<Store<Host>> {
+    let host = host(blueprint, passage, meter)?;
+    let mut store = Store::new(blueprint.service.engine(), host);
+    store.limiter(|host| host);
+    Ok(store)
 }
 
 fn host(blueprint: &Blueprint, passage: &Passage, meter: &Arc<Meter>) -> wasmtime::Result<Host> {

@@ -1,0 +1,246 @@
+//! The express lane: a component that exports `vitrine:express` is asked in short synchronous calls.
+//!
+//! One request at a time in an instance, as in the standard lane. Between two calls the host does what the component
+//! asked for: it runs a statement, reads the body, lets the request go on. A call that takes too long ends the instance
+//! and the request, nothing else; a component that answers "standard lane" is served there from the start.
+
+mod clock;
+mod instance;
+mod message;
+mod questions;
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, atomic::Ordering::Relaxed};
+
+use express_wire::{Body as WireBody, Next, Verdict};
+use tokio::time::Instant;
+use wasmtime::component::{Component, ComponentExportIndex, InstancePre};
+
+use self::instance::Instance;
+use crate::{
+    Body, InvokeError,
+    host::{Host, Passage},
+    pool::Pool,
+};
+
+/// One component's place in a chain, in each lane that it has.
+#[derive(Clone)]
+pub(crate) struct Link {
+    pub(crate) standard: Arc<Pool>,
+    pub(crate) express: Option<Arc<Express>>,
+}
+
+impl Link {
+    /// Serves `request` in the better lane.
+    pub(crate) async fn handle(
+        &self,
+        request: http::Request<Body>,
+        passage: Passage,
+    ) -> Result<http::Response<Body>, InvokeError> {
+        match &self.express {
+            Some(express) => Box::pin(express.handle(request, passage)).await,
+            None => self.standard.handle(request, passage).await,
+        }
+    }
+}
+
+/// What a component exports for this lane.
+#[derive(Clone)]
+pub(crate) struct Exports {
+    instance: InstancePre<Host>,
+    first: ComponentExportIndex,
+    resume: ComponentExportIndex,
+}
+
+impl Exports {
+    /// Finds the exports of a middleware, or of a component that answers.
+    pub(crate) fn find(
+        component: &Component,
+        instance: &InstancePre<Host>,
+        is_gate: bool,
+    ) -> Option<Self> {
+        let (interface, first) = if is_gate { (GATE, "decide") } else { (ANSWER, "handle") };
+        let interface = component.get_export_index(None, interface)?;
+        Some(Self {
+            instance: instance.clone(),
+            first: component.get_export_index(Some(&interface), first)?,
+            resume: component.get_export_index(Some(&interface), "resume")?,
+        })
+    }
+}
+
+const GATE: &str = "vitrine:express/gate@1.0.0";
+const ANSWER: &str = "vitrine:express/answer@1.0.0";
+/// Calls for one request: 64, where four are common. Beyond it the component is taken for broken.
+const CALLS_MAX: usize = 64;
+
+/// The instances of one place in a chain.
+pub(crate) struct Express {
+    /// The same place in the standard lane: its grants, its permits, its counts.
+    pool: Arc<Pool>,
+    exports: Exports,
+    next: Option<Link>,
+    /// Instances without a request, the last used at the end: it is the warmest.
+    idle: Mutex<Vec<Idle>>,
+}
+
+struct Idle {
+    instance: Instance,
+    since: Instant,
+}
+
+impl Express {
+    pub(crate) fn new(pool: Arc<Pool>, exports: Exports, next: Option<Link>) -> Self {
+        Self { pool, exports, next, idle: Mutex::default() }
+    }
+
+    async fn handle(
+        &self,
+        request: http::Request<Body>,
+        passage: Passage,
+    ) -> Result<http::Response<Body>, InvokeError> {
+        let answer = self.serve(request, &passage).await;
+        match answer {
+            Ok(Served::Answer(response)) => {
+                self.pool.counters.express.fetch_add(1, Relaxed);
+                Ok(response)
+            }
+            Ok(Served::Standard(request)) => self.pool.handle(request, passage).await,
+            Err(error) => {
+                self.pool.count(&error);
+                Err(error)
+            }
+        }
+    }
+
+    async fn serve(
+        &self,
+        request: http::Request<Body>,
+        passage: &Passage,
+    ) -> Result<Served, InvokeError> {
+        let _permit = self.pool.permit(passage.deadline).await?;
+        let mut instance = self.instance(passage).await?;
+        // Not given back where this fails or is dropped on the way: what the instance was doing is not known.
+        let served = self.exchange(&mut instance, request, passage).await?;
+        self.give_back(instance);
+        Ok(served)
+    }
+
+    /// One request: calls, and between them what they ask for.
+    async fn exchange(
+        &self,
+        instance: &mut Instance,
+        request: http::Request<Body>,
+        passage: &Passage,
+    ) -> Result<Served, InvokeError> {
+        let (parts, body) = request.into_parts();
+        let mut waiting = Some(body);
+        let mut answered = None;
+        let mut verdict = instance.first(self, message::request(&parts, waiting.as_ref())).await?;
+        for call in 0..CALLS_MAX {
+            let resumed_by = match Verdict::read(&verdict)
+                .map_err(|_| self.broken("a verdict that is none"))?
+            {
+                Verdict::Answer { status, fields, body } => {
+                    let body = match body {
+                        WireBody::Whole(bytes) => crate::full(bytes.to_vec()),
+                        WireBody::Unread => {
+                            answered.ok_or_else(|| self.broken("a body that nobody has"))?
+                        }
+                    };
+                    let answer = message::response(status, fields, body);
+                    return answer
+                        .map(Served::Answer)
+                        .ok_or_else(|| self.broken("an answer that HTTP has not"));
+                }
+                Verdict::Standard if call == 0 => {
+                    let body = waiting.unwrap_or_else(|| crate::full(""));
+                    return Ok(Served::Standard(http::Request::from_parts(parts, body)));
+                }
+                Verdict::Standard => return Err(self.broken("the standard lane too late")),
+                Verdict::Failed(why) => return Err(self.failed(passage, why)),
+                Verdict::Forward { .. } if answered.is_some() => {
+                    return Err(self.broken("a request that goes on twice"));
+                }
+                Verdict::Forward { method, scheme, authority, target, fields, body } => {
+                    let next = self
+                        .next
+                        .as_ref()
+                        .ok_or_else(|| self.broken("this component is no middleware"))?;
+                    let body = match body {
+                        WireBody::Whole(bytes) => crate::full(bytes.to_vec()),
+                        WireBody::Unread => waiting.take().unwrap_or_else(|| crate::full("")),
+                    };
+                    let onward = message::onward([method, scheme, authority, target], fields, body)
+                        .ok_or_else(|| self.broken("a request that HTTP has not"))?;
+                    match next.handle(onward, passage.clone()).await {
+                        Ok(response) => {
+                            let (head, body) = response.into_parts();
+                            answered = Some(body);
+                            Next::write_answer(head.status.as_u16(), message::fields(&head.headers))
+                        }
+                        Err(error) => {
+                            passage.note(&error);
+                            Next::write_failure()
+                        }
+                    }
+                }
+                Verdict::Ask(questions) => self.answer(&questions, &mut waiting, passage).await?,
+            };
+            verdict = instance.resume(self, resumed_by).await?;
+        }
+        Err(self.broken("no end of verdicts"))
+    }
+
+    /// The component broke the lane's rules.
+    fn broken(&self, rule: &str) -> InvokeError {
+        InvokeError::Answer { component: self.pool.component(), reason: rule.to_owned() }
+    }
+
+    /// A middleware that has no answer usually only hands on what went wrong behind it.
+    fn failed(&self, passage: &Passage, why: &str) -> InvokeError {
+        passage.noted().unwrap_or_else(|| self.broken(why))
+    }
+
+    async fn instance(&self, passage: &Passage) -> Result<Instance, InvokeError> {
+        let warm = self.idle().pop();
+        match warm {
+            Some(idle) => Ok(idle.instance),
+            None => Instance::make(self, passage).await,
+        }
+    }
+
+    /// Keeps an instance for the next request, unless it is worn out.
+    fn give_back(&self, mut instance: Instance) {
+        let limits = &self.pool.blueprint.limits;
+        instance.served += 1;
+        if instance.served >= limits.requests_per_instance_max || self.pool.is_retired() {
+            return;
+        }
+        let now = Instant::now();
+        let mut idle = self.idle();
+        idle.push(Idle { instance, since: now });
+        // The one that was not needed for longest is the first.
+        let is_stale = idle.first().is_some_and(|first| now - first.since > limits.idle_timeout);
+        let stale = is_stale.then(|| idle.remove(0));
+        drop(idle);
+        drop(stale);
+    }
+
+    fn idle(&self) -> MutexGuard<'_, Vec<Idle>> {
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Drops idle instances: nobody will ask any more.
+    pub(crate) fn retire(&self) {
+        let ended = std::mem::take(&mut *self.idle());
+        drop(ended);
+    }
+}
+
+/// How a request ends in this lane.
+enum Served {
+    /// With an answer.
+    Answer(http::Response<Body>),
+    /// Not at all: it goes to the standard lane, untouched.
+    Standard(http::Request<Body>),
+}
