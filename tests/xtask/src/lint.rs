@@ -24,8 +24,17 @@ const EVERYWHERE: [&str; 11] = [
     "upstash",
 ];
 /// What only Spin's target can build.
-const SPIN_GUESTS: [&str; 7] =
-    ["spin-ports", "gateway", "catalog", "ar-router", "shop-api", "assets", "guests"];
+const SPIN_GUESTS: [&str; 9] = [
+    "express",
+    "spin-ports",
+    "gateway",
+    "catalog",
+    "ar-router",
+    "shop-api",
+    "assets",
+    "guests",
+    "guests-express",
+];
 
 /// The command.
 pub(crate) fn run(context: &Context) -> Result<()> {

@@ -19,7 +19,8 @@ use crate::worker;
 use count::Count;
 
 /// Built for WebAssembly alone: native test binaries of them would only cost time.
-const NOT_NATIVE: [&str; 6] = ["gateway", "catalog", "ar-router", "shop-api", "assets", "guests"];
+const NOT_NATIVE: [&str; 7] =
+    ["gateway", "catalog", "ar-router", "shop-api", "assets", "guests", "guests-express"];
 /// The crates whose documentation may hold examples; elsewhere examples are tests.
 const DOCUMENTED: [&str; 3] = ["domain", "ports", "api-types"];
 /// The crate whose tests need the whole shop; they run apart, one test at a time.
@@ -45,8 +46,14 @@ pub(crate) fn run(context: &Context, args: &TestArgs) -> Result<()> {
     let started = Instant::now();
     let ring = args.ring;
     let wants = |which: Ring| ring == which || ring == Ring::All;
-    let mut run =
-        Run { context, name: args.name.clone(), rows: Vec::new(), hosts: Vec::new(), guests: None };
+    let mut run = Run {
+        context,
+        name: args.name.clone(),
+        rows: Vec::new(),
+        hosts: Vec::new(),
+        guests: None,
+        express_guests: None,
+    };
     run.prepare(ring)?;
     if wants(Ring::Unit) || wants(Ring::It) {
         run.rust(ring)?;
@@ -85,6 +92,7 @@ struct Run<'a> {
     /// What each host of the conformance table said about itself.
     hosts: Vec<String>,
     guests: Option<PathBuf>,
+    express_guests: Option<PathBuf>,
 }
 
 impl Run<'_> {
@@ -99,6 +107,7 @@ impl Run<'_> {
         if ring != Ring::Unit {
             build::components(context)?;
             self.guests = Some(build::guests(context)?);
+            self.express_guests = Some(build::express_guests(context)?);
         }
         build::storefront(context)?;
         match ring {
@@ -301,6 +310,9 @@ impl Run<'_> {
             .env("VITRINE_XTASK", program);
         if let Some(guests) = &self.guests {
             command.env("VITRINE_GUESTS_WASM", guests);
+        }
+        if let Some(guests) = &self.express_guests {
+            command.env("VITRINE_GUESTS_EXPRESS_DIR", guests);
         }
         Ok(())
     }

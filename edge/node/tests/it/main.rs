@@ -4,6 +4,7 @@
 
 mod boot;
 mod capability;
+mod express;
 mod isolation;
 mod routing;
 mod support;
