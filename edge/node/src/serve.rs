@@ -142,7 +142,7 @@ fn static_response(answer: &StaticResponse) -> Response<Body> {
     for (name, value) in &answer.headers {
         let name = HeaderName::from_bytes(name.as_bytes());
         if let (Ok(name), Ok(value)) = (name, HeaderValue::from_str(value)) {
-            response.headers_mut().insert(name, value);
+            response.headers_mut().append(name, value);
         }
     }
     response
