@@ -47,10 +47,9 @@ impl Router {
         routes: impl IntoIterator<Item = (usize, &'a str)>,
     ) -> Result<Self, ManifestError> {
         let mut router = routefinder::Router::new();
-        let last: BTreeMap<&str, usize> = routes.into_iter().map(|(at, raw)| (raw, at)).collect();
-        for (raw, index) in last {
+        for (raw, index) in last_of_equals(routes) {
             let based = based(raw);
-            if based == RESERVED || based.starts_with(RESERVED_BELOW) {
+            if based.starts_with(RESERVED) {
                 return Err(ManifestError::RouteReserved { route: raw.to_owned() });
             }
             let spec = match based.strip_suffix("/...") {
@@ -85,8 +84,22 @@ impl Router {
 }
 
 /// Taken by Spin's own endpoints.
-const RESERVED: &str = "/.well-known/spin";
-const RESERVED_BELOW: &str = "/.well-known/spin/";
+const RESERVED: &str = "/.well-known/spin/";
+
+/// Keeps each path once: at the place of the first, with the route of the last. The place matters to the router where
+/// patterns differ in names alone.
+fn last_of_equals<'a>(routes: impl IntoIterator<Item = (usize, &'a str)>) -> Vec<(&'a str, usize)> {
+    let mut kept: Vec<(&str, usize)> = Vec::new();
+    let mut places: BTreeMap<&str, usize> = BTreeMap::new();
+    for (index, raw) in routes {
+        let place = *places.entry(raw).or_insert(kept.len());
+        match kept.get_mut(place) {
+            Some(route) => route.1 = index,
+            None => kept.push((raw, index)),
+        }
+    }
+    kept
+}
 
 /// Makes a route absolute and cuts one slash at its end.
 fn based(raw: &str) -> String {
@@ -133,6 +146,39 @@ mod tests {
     }
 
     #[test]
+    fn takes_the_longest_wildcard_in_whatever_order() {
+        let mut routes = ["/one/...", "/one/two/...", "/one/two/three/...", "/one/:any/..."];
+        for _ in 0..routes.len() {
+            routes.rotate_left(1);
+            let router = router(&routes);
+            for (path, expected) in [
+                ("/one/two/three/four", "/one/two/three/..."),
+                ("/one/two/three", "/one/two/three/..."),
+                ("/one/two/four", "/one/two/..."),
+                ("/one/other/four", "/one/:any/..."),
+                ("/one", "/one/..."),
+            ] {
+                assert_eq!(router.find(path).expect("matches").raw_route, expected, "{routes:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn catches_names_and_the_rest_at_once() {
+        let found = router(&["/1/:two/..."]).find("/1/2/3").expect("matches");
+        assert_eq!(found.captures, [("two".to_owned(), "2".to_owned())]);
+        assert_eq!((found.path_info.as_str(), found.component_route()), ("/3", "/1/:two"));
+    }
+
+    #[test]
+    fn reads_routes_without_their_outer_slashes() {
+        for route in ["a/b", "/a/b", "/a/b/"] {
+            let found = router(&[route]).find("/a/b").expect("matches");
+            assert_eq!((found.raw_route.as_str(), found.based_route.as_str()), (route, "/a/b"));
+        }
+    }
+
+    #[test]
     fn gives_the_wildcard_its_slashes_back() {
         let router = router(&["/users/...", "/exact"]);
         for (path, expected) in [
@@ -165,8 +211,13 @@ mod tests {
 
     #[test]
     fn refuses_reserved_and_broken_routes() {
-        for route in ["/.well-known/spin/health", "/.well-known/spin", "/a/:/b"] {
+        for route in
+            ["/.well-known/spin/health", "/.well-known/spin/...", ".well-known/spin/x", "/a/:/b"]
+        {
             assert!(Router::new([(0, route)]).is_err(), "{route}");
+        }
+        for route in ["/.well-known/spin", "/.well-known/spindle/...", "/.well-known/spi/..."] {
+            assert!(Router::new([(0, route)]).is_ok(), "{route}");
         }
     }
 }
