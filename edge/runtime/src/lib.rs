@@ -17,6 +17,7 @@ mod linker;
 mod load;
 mod meter;
 mod outbound;
+mod output;
 mod pool;
 mod stats;
 mod worker;
@@ -26,6 +27,7 @@ pub use capability::database::{DatabaseFile, DatabaseSource};
 pub use error::{InvokeError, LoadError};
 pub use limits::Limits;
 pub use load::{Application, Resources, Runtime};
+pub use output::{Echo, Output};
 pub use stats::PoolStats;
 
 /// A body as components and their callers exchange it.

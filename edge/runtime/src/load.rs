@@ -6,13 +6,13 @@ use std::{
     sync::Arc,
 };
 
-use manifest::{App, Component, Grants, Middleware, Target};
+use manifest::{App, Component, Grants, Middleware, RuntimeConfig, Target};
 use tokio::time::Instant;
 use wasmtime::component::Linker;
 use wasmtime_wasi_http::p3::bindings::ServicePre;
 
 use crate::{
-    Body, DatabaseSource, InvokeError, Limits, LoadError, PoolStats,
+    Body, DatabaseSource, InvokeError, Limits, LoadError, Output, PoolStats,
     body::Parking,
     cache::Cache,
     capability::{database::Database, memory_store::MemoryStore},
@@ -21,6 +21,7 @@ use crate::{
     host::{Capabilities, Host, Passage},
     linker::linker,
     outbound::{self, OutboundClient},
+    output::Printing,
     pool::{Blueprint, Pool},
 };
 
@@ -30,6 +31,10 @@ pub struct Resources {
     pub state_dir: PathBuf,
     /// The file behind database `default`; without one it is a local read-write file.
     pub replica: Option<Arc<dyn DatabaseSource>>,
+    /// What the runtime-config file says; the default is as without the file.
+    pub config: RuntimeConfig,
+    /// What becomes of what components print.
+    pub output: Output,
     /// Bounds.
     pub limits: Limits,
     /// Whether components that have an express lane are served there; otherwise all are served in the standard lane.
@@ -41,6 +46,7 @@ impl std::fmt::Debug for Resources {
         out.debug_struct("Resources")
             .field("state_dir", &self.state_dir)
             .field("has_replica", &self.replica.is_some())
+            .field("output", &self.output)
             .field("limits", &self.limits)
             .finish()
     }
@@ -53,6 +59,7 @@ pub struct Runtime {
     cache: Cache,
     client: OutboundClient,
     parking: Parking,
+    printing: Printing,
     store: Arc<MemoryStore>,
     database: Arc<Database>,
     limits: Arc<Limits>,
@@ -88,6 +95,7 @@ impl Runtime {
             cache,
             client: outbound::client(&limits),
             parking: Parking::new(limits.parked_bytes_max),
+            printing: Printing::start(resources.output)?,
             store: Arc::new(MemoryStore::new(limits.store_entries_max, limits.store_bytes_max)),
             database: Arc::new(database),
             limits,
@@ -284,6 +292,7 @@ impl Loader<'_> {
         Ok(Blueprint {
             name,
             component: Arc::from(component.id.as_str()),
+            printer: Arc::new(self.runtime.printing.of(&component.id)),
             service: self.service(component)?,
             grants,
             base_dir: self.base_dir.to_owned(),

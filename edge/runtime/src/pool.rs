@@ -21,6 +21,7 @@ use crate::{
     express::Link,
     host::{Capabilities, Host, Passage},
     outbound::OutboundClient,
+    output::Printer,
     stats::Counters,
     worker,
 };
@@ -30,6 +31,7 @@ pub(crate) struct Blueprint {
     /// The component's id, or `outer>inner` for a middleware.
     pub(crate) name: String,
     pub(crate) component: Arc<str>,
+    pub(crate) printer: Arc<Printer>,
     pub(crate) service: ServicePre<Host>,
     pub(crate) grants: Grants,
     pub(crate) base_dir: PathBuf,

@@ -15,6 +15,7 @@ use crate::{
     host::{Host, Passage},
     meter::Meter,
     outbound::Outbound,
+    output::{Printer, Stream},
     pool::{Blueprint, Pool},
 };
 
@@ -100,15 +101,15 @@ fn wasi(blueprint: &Blueprint) -> wasmtime::Result<WasiCtx> {
         wasi.preopened_dir(source, &mount.destination, FsPerms::ReadOnly)?;
     }
     wasi.allow_tcp(false).allow_udp(false).allow_ip_name_lookup(false);
-    wasi.stdout(GuestLog { component: Arc::clone(&blueprint.component), stream: "stdout" });
-    wasi.stderr(GuestLog { component: Arc::clone(&blueprint.component), stream: "stderr" });
+    wasi.stdout(GuestLog { printer: Arc::clone(&blueprint.printer), stream: Stream::Stdout });
+    wasi.stderr(GuestLog { printer: Arc::clone(&blueprint.printer), stream: Stream::Stderr });
     Ok(wasi.build())
 }
 
-/// Turns what a guest prints into log lines.
+/// What a guest prints to.
 struct GuestLog {
-    component: Arc<str>,
-    stream: &'static str,
+    printer: Arc<Printer>,
+    stream: Stream,
 }
 
 impl IsTerminal for GuestLog {
@@ -119,15 +120,15 @@ impl IsTerminal for GuestLog {
 
 impl StdoutStream for GuestLog {
     fn async_stream(&self) -> Box<dyn tokio::io::AsyncWrite + Send + Sync> {
-        let component = Arc::clone(&self.component);
-        Box::new(GuestLines { component, stream: self.stream, line: Vec::new() })
+        let printer = Arc::clone(&self.printer);
+        Box::new(GuestLines { printer, stream: self.stream, line: Vec::new() })
     }
 }
 
-/// Collects bytes to lines.
+/// Hands bytes on, and collects them to lines of the node's log.
 struct GuestLines {
-    component: Arc<str>,
-    stream: &'static str,
+    printer: Arc<Printer>,
+    stream: Stream,
     line: Vec<u8>,
 }
 
@@ -140,7 +141,8 @@ impl GuestLines {
             return;
         }
         let words = String::from_utf8_lossy(&self.line);
-        tracing::info!(component.id = %self.component, stream = self.stream, "{words}");
+        let (id, stream) = (&self.printer.component, self.stream.name());
+        tracing::info!(component.id = %id, stream, "{words}");
         self.line.clear();
     }
 }
@@ -157,7 +159,9 @@ impl tokio::io::AsyncWrite for GuestLines {
         _cx: &mut task::Context<'_>,
         bytes: &[u8],
     ) -> task::Poll<io::Result<usize>> {
-        for byte in bytes {
+        self.printer.print(self.stream, bytes);
+        let echoed = if self.printer.is_echoed { bytes } else { &[] };
+        for byte in echoed {
             if *byte == b'\n' || self.line.len() >= LINE_BYTES_MAX {
                 self.flush_line();
             }
