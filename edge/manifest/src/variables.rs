@@ -5,7 +5,8 @@ use std::{
     fmt,
 };
 
-/// A text that may be secret: it prints as `***` and is read only by [`Secret::expose`].
+/// A text that may be secret: it prints as `***` and is read only by [`Secret::expose`], or by turning it into a
+/// `String`.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Secret(String);
 

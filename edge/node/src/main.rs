@@ -6,11 +6,13 @@
 //! Start at [`main`], then `up.rs`.
 
 mod accept;
+mod application;
 mod cli;
 mod error_response;
 mod health;
 mod histogram;
 mod in_flight;
+mod listen;
 mod metrics;
 mod replicate;
 mod replication;
@@ -33,6 +35,9 @@ fn main() -> ExitCode {
     let cli = match cli::Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => {
+            if let Some(sentence) = cli::explain(&error) {
+                return report(&up::Failure::Configuration(anyhow::Error::msg(sentence)));
+            }
             // Nothing is left to do if the terminal is gone.
             let _ = error.print();
             return if error.use_stderr() { EXIT_CONFIGURATION.into() } else { ExitCode::SUCCESS };

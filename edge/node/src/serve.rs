@@ -97,6 +97,9 @@ async fn answer(
     match uri.path() {
         "/healthz" => return (Place::Own, Ok(health::healthz(node))),
         "/metrics" => return (Place::Own, Ok(health::metrics(node))),
+        path if path.starts_with(health::WELL_KNOWN) => {
+            return (Place::Own, health::well_known(node, path).ok_or(Failure::NoRoute));
+        }
         _ => {}
     }
     let Some((route, found)) = node.app.route(uri.path()) else {

@@ -1,15 +1,15 @@
 //! Start to end: configuration, then components, then the port; on a signal the way back.
 
-use std::{path::Path, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use anyhow::Context as _;
-use manifest::{App, Manifest, VariableSources};
 use runtime::{DatabaseSource, Resources, Runtime};
-use tokio::net::TcpListener;
 
 use crate::{
     accept::{self, Accepting},
+    application::{Application, Source, Surroundings},
     cli::{LogFormat, Up},
+    listen,
     metrics::Metrics,
     replication::{self, ReplicaFile},
     serve::Node,
@@ -47,8 +47,13 @@ pub(crate) fn start_logging(format: LogFormat) {
 
 /// Serves until a signal.
 pub(crate) fn run(options: Up) -> Result<(), Failure> {
-    let app = read_manifest(&options).map_err(Failure::Configuration)?;
-    let replica_options = replication::read(&app, &options).map_err(Failure::Configuration)?;
+    let source = Source::find(options.app.from.as_deref()).map_err(Failure::Configuration)?;
+    let surroundings = Surroundings::read(&options.app, &source).map_err(Failure::Configuration)?;
+    let staging = surroundings.staging(&options.app);
+    let application = surroundings.application(&options.app, &source, &staging)?;
+    let replica_options =
+        replication::read(&application.app, &surroundings.state_dir, &options.node_id)
+            .map_err(Failure::Configuration)?;
     let tasks = tokio::runtime::Builder::new_multi_thread()
         // With one thread, a component in a loop would hold up every other for a tick.
         .worker_threads(std::thread::available_parallelism().map_or(2, |cores| cores.get().max(2)))
@@ -57,7 +62,7 @@ pub(crate) fn run(options: Up) -> Result<(), Failure> {
         .build()
         .context("start the runtime")
         .map_err(Failure::Other)?;
-    let ended = tasks.block_on(serve(options, app, replica_options));
+    let ended = tasks.block_on(serve(options, surroundings, application, replica_options));
     // Statements may still run; nobody waits for their answers.
     tasks.shutdown_timeout(Duration::from_millis(500));
     ended
@@ -65,7 +70,8 @@ pub(crate) fn run(options: Up) -> Result<(), Failure> {
 
 async fn serve(
     options: Up,
-    app: App,
+    surroundings: Surroundings,
+    application: Application,
     replica_settings: Option<replica::Settings>,
 ) -> Result<(), Failure> {
     let stop = accept::stop_signal().context("listen for signals").map_err(Failure::Other)?;
@@ -79,19 +85,19 @@ async fn serve(
     let source =
         replica.clone().map(|replica| Arc::new(ReplicaFile(replica)) as Arc<dyn DatabaseSource>);
     let resources = Resources {
-        state_dir: options.state_dir.clone(),
+        state_dir: surroundings.state_dir,
+        config: surroundings.runtime_config,
+        output: surroundings.output,
         replica: source,
-        limits: options.limits.runtime(),
+        limits: options.app.limit(options.limits.runtime()),
         has_express: !options.standard_lane,
     };
     // Compiling blocks; there is nothing to serve before it is done.
-    let base_dir = base_dir(&options.from);
+    let Application { app, base_dir } = application;
     let loaded = tokio::task::block_in_place(|| Runtime::new(resources)?.load(&app, &base_dir));
     let application = loaded.map_err(|error| Failure::Configuration(error.into()))?;
-    let listener = TcpListener::bind(options.listen)
-        .await
-        .with_context(|| format!("listen on {}", options.listen))
-        .map_err(Failure::Other)?;
+    let listener =
+        listen::bind(options.listen, options.find_free_port).await.map_err(Failure::Other)?;
     let address = listener.local_addr().context("read the address").map_err(Failure::Other)?;
     let node = Arc::new(Node {
         metrics: Metrics::new(&app),
@@ -124,22 +130,4 @@ fn announce(address: std::net::SocketAddr) {
     // Nobody reads it if this fails.
     let _ = std::io::stdout().flush();
     tracing::info!(listen = %address, "accepting connections");
-}
-
-fn read_manifest(options: &Up) -> anyhow::Result<App> {
-    let shown = options.from.display();
-    let text = std::fs::read_to_string(&options.from).with_context(|| format!("read {shown}"))?;
-    let given = options.variables.iter().map(|given| (given.name.clone(), given.value.clone()));
-    let environment = std::env::vars_os()
-        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
-    let sources = VariableSources::new().with_command_line(given).with_environment(environment);
-    let app = Manifest::parse(&text).and_then(|manifest| manifest.resolve(&sources));
-    app.with_context(|| format!("read {shown}"))
-}
-
-fn base_dir(manifest: &Path) -> std::path::PathBuf {
-    match manifest.parent() {
-        Some(parent) if !parent.as_os_str().is_empty() => parent.to_owned(),
-        _ => std::path::PathBuf::from("."),
-    }
 }

@@ -6,6 +6,7 @@
 
 mod capabilities;
 mod faults;
+mod surroundings;
 
 use bytes::Bytes;
 use http_body_util::BodyExt as _;
@@ -41,6 +42,8 @@ async fn serve(request: Request) -> Answer {
         "/fetch" => capabilities::fetch(&request).await,
         "/variable" => capabilities::variable(&request).await,
         "/file" => capabilities::file(&request),
+        "/environment" => surroundings::environment(&request),
+        "/print" => surroundings::print(&request),
         _ => text(404, "no such behaviour"),
     }
 }

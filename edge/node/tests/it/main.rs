@@ -7,4 +7,5 @@ mod capability;
 mod express;
 mod isolation;
 mod routing;
+mod spin_up;
 mod support;

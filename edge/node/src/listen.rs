@@ -1,0 +1,52 @@
+//! Taking a port.
+
+use std::{io, net::SocketAddr};
+
+use anyhow::Context as _;
+use tokio::net::TcpListener;
+
+/// How many ports are tried with `--find-free-port`, as in Spin.
+const PORTS_MAX: u16 = 10;
+
+/// Listens on `address`, or where that is taken and `find_free_port` is set, on one of the next ports.
+pub(crate) async fn bind(address: SocketAddr, find_free_port: bool) -> anyhow::Result<TcpListener> {
+    if !find_free_port {
+        return TcpListener::bind(address).await.with_context(|| format!("listen on {address}"));
+    }
+    for port in candidates(address.port()) {
+        match TcpListener::bind(SocketAddr::new(address.ip(), port)).await {
+            Err(error) if error.kind() == io::ErrorKind::AddrInUse => {}
+            bound => return bound.with_context(|| format!("listen on {}:{port}", address.ip())),
+        }
+    }
+    let last = candidates(address.port()).last().unwrap_or(address.port());
+    anyhow::bail!("no port from {} to {last} is free", address.port())
+}
+
+fn candidates(first: u16) -> impl Iterator<Item = u16> {
+    first..=first.saturating_add(PORTS_MAX - 1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tries_ten_ports_and_none_that_does_not_exist() {
+        assert_eq!(candidates(3000).collect::<Vec<_>>(), (3000..3010).collect::<Vec<_>>());
+        assert_eq!(candidates(65530).last(), Some(65535));
+    }
+
+    #[tokio::test]
+    async fn takes_another_port_only_if_told() {
+        let taken = TcpListener::bind("127.0.0.1:0").await.expect("listens");
+        let address = taken.local_addr().expect("has an address");
+        let refused = bind(address, false).await.expect_err("is taken");
+        assert!(format!("{refused:#}").contains(&address.to_string()), "{refused:#}");
+        // The ports behind it may be taken too, by whatever else runs here: then it says so.
+        match bind(address, true).await {
+            Ok(other) => assert_ne!(other.local_addr().expect("has one").port(), address.port()),
+            Err(error) => assert!(error.to_string().contains("is free"), "{error}"),
+        }
+    }
+}
