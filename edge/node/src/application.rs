@@ -100,7 +100,7 @@ impl Surroundings {
 
 fn runtime_config(path: &Path) -> anyhow::Result<RuntimeConfig> {
     let read = || -> anyhow::Result<RuntimeConfig> {
-        let dir = path.parent().unwrap_or(Path::new(""));
+        let dir = path.parent().unwrap_or_else(|| Path::new(""));
         Ok(RuntimeConfig::parse(&read_text(path)?, dir)?)
     };
     read().with_context(|| format!("read {}", path.display()))

@@ -19,7 +19,7 @@ pub(crate) async fn bind(address: SocketAddr, find_free_port: bool) -> anyhow::R
             bound => return bound.with_context(|| format!("listen on {}:{port}", address.ip())),
         }
     }
-    let last = candidates(address.port()).last().unwrap_or(address.port());
+    let last = candidates(address.port()).last().unwrap_or_else(|| address.port());
     anyhow::bail!("no port from {} to {last} is free", address.port())
 }
 

@@ -1,5 +1,6 @@
 //! Each rule with a manifest that breaks it.
 
+mod documented;
 mod refusals;
 
 use super::*;

@@ -117,7 +117,7 @@ mod tests {
             (vec![], "d"),
             (vec![content.clone()], "of a file\n"),
             (vec![content.clone(), toml.clone()], "of toml"),
-            (vec![toml.clone(), json.clone()], "of json"),
+            (vec![toml, json.clone()], "of json"),
             (vec![json, typed.clone()], "typed"),
             (vec![typed, content], "of a file\n"),
         ] {

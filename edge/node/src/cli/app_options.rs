@@ -131,15 +131,21 @@ pub(super) fn listen_address(text: &str) -> Result<SocketAddr, String> {
     let addresses: Vec<SocketAddr> =
         text.to_socket_addrs().map_err(|error| error.to_string())?.collect();
     let loopback = addresses.iter().find(|address| address.ip() == std::net::Ipv4Addr::LOCALHOST);
-    loopback.or(addresses.first()).copied().ok_or_else(|| "the name has no address".to_owned())
+    loopback
+        .or_else(|| addresses.first())
+        .copied()
+        .ok_or_else(|| "the name has no address".to_owned())
 }
+
+/// How a number of some unit becomes a time.
+type OfNumber = fn(u64) -> Duration;
 
 /// Reads a time as Spin writes it: seconds, or a number with `s`, `ms`, `us`, `μs` or `ns`.
 fn duration(text: &str) -> Result<Duration, &'static str> {
     if text.contains("..") {
         return Err("a range of times is not supported: give one");
     }
-    let units: [(&str, fn(u64) -> Duration); 5] = [
+    let units: [(&str, OfNumber); 5] = [
         ("ms", Duration::from_millis),
         ("us", Duration::from_micros),
         ("μs", Duration::from_micros),

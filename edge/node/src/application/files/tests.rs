@@ -66,7 +66,7 @@ impl World {
 
     /// Why the application is refused, and whether it is its own fault.
     fn refused(&self, files: &str) -> (bool, String) {
-        let failure = self.mounts(files, false).err().expect(files);
+        let failure = self.mounts(files, false).expect_err(files);
         (matches!(failure, Failure::Configuration(_)), format!("{:#}", failure.error()))
     }
 }
@@ -161,7 +161,7 @@ fn refuses_what_cannot_be_copied_and_says_why() {
         let (is_configuration, error) = world.refused(files);
         assert!(is_configuration && error.contains(words) && error.contains("`c`"), "{error}");
     }
-    let failure = world.mounts("files = [\"a.txt\"]", true).err().expect("is refused");
+    let failure = world.mounts("files = [\"a.txt\"]", true).expect_err("is refused");
     assert!(format!("{:#}", failure.error()).starts_with("--direct-mounts: component `c`"));
 }
 
