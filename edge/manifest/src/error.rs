@@ -115,8 +115,8 @@ pub enum ManifestError {
     RoutePattern {
         /// The route.
         route: String,
-        /// What the router said.
-        reason: String,
+        /// What is wrong.
+        reason: &'static str,
     },
     /// A route below the reserved prefix.
     #[error("route `{route}` is below /.well-known/spin, which is reserved")]

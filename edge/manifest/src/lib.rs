@@ -20,6 +20,7 @@ mod error;
 mod hosts;
 mod networks;
 mod normalize;
+mod pattern;
 mod place;
 mod raw;
 mod resolve;

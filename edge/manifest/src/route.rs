@@ -1,15 +1,16 @@
-//! Which route answers a path: Spin's rules on Spin's router.
+//! Which route answers a path, by Spin's rules.
 
 use std::collections::BTreeMap;
 
-use crate::ManifestError;
+use crate::{ManifestError, pattern::Pattern};
 
 /// Paths to routes, with the precedence of Spin: exact, then `:name`, then `/...`, segment by segment.
 #[derive(Debug)]
-pub struct Router(routefinder::Router<Pattern>);
+pub struct Router(Vec<(Pattern, Served)>);
 
+/// What a pattern leads to.
 #[derive(Debug)]
-struct Pattern {
+struct Served {
     index: usize,
     raw: String,
     based: String,
@@ -46,7 +47,7 @@ impl Router {
     pub fn new<'a>(
         routes: impl IntoIterator<Item = (usize, &'a str)>,
     ) -> Result<Self, ManifestError> {
-        let mut router = routefinder::Router::new();
+        let mut patterns = Vec::new();
         for (raw, index) in last_of_equals(routes) {
             let based = based(raw);
             if based.starts_with(RESERVED) {
@@ -56,29 +57,28 @@ impl Router {
                 Some(prefix) => format!("{prefix}/*"),
                 None => based.clone(),
             };
-            let pattern = Pattern { index, raw: raw.to_owned(), based };
-            router
-                .add(spec.as_str(), pattern)
+            let pattern = Pattern::parse(&spec)
                 .map_err(|reason| ManifestError::RoutePattern { route: raw.to_owned(), reason })?;
+            patterns.push((pattern, Served { index, raw: raw.to_owned(), based }));
         }
-        Ok(Self(router))
+        // Of two that match alike the first counts: the sort keeps their order.
+        patterns.sort_by(|(a, _), (b, _)| a.precedence(b));
+        Ok(Self(patterns))
     }
 
     /// Finds the route of `path`, which has no query.
     #[must_use]
     pub fn find(&self, path: &str) -> Option<RouteMatch> {
-        let best = self.0.best_match(path)?;
-        let captures = best.captures();
-        let pattern = best.handler();
+        let mut matching =
+            self.0.iter().filter_map(|(pattern, served)| Some((pattern.matches(path)?, served)));
+        let (caught, served) = matching.next()?;
+        let own = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
         Some(RouteMatch {
-            index: pattern.index,
-            raw_route: pattern.raw.clone(),
-            based_route: pattern.based.clone(),
-            path_info: captures.wildcard().map(|tail| path_info(tail, path)).unwrap_or_default(),
-            captures: captures
-                .iter()
-                .map(|(name, value)| (name.to_owned(), value.to_owned()))
-                .collect(),
+            index: served.index,
+            raw_route: served.raw.clone(),
+            based_route: served.based.clone(),
+            path_info: caught.rest.map(|tail| path_info(tail, path)).unwrap_or_default(),
+            captures: caught.names.iter().map(own).collect(),
         })
     }
 }
@@ -86,8 +86,8 @@ impl Router {
 /// Taken by Spin's own endpoints.
 const RESERVED: &str = "/.well-known/spin/";
 
-/// Keeps each path once: at the place of the first, with the route of the last. The place matters to the router where
-/// patterns differ in names alone.
+/// Keeps each path once: at the place of the first, with the route of the last. The place matters where patterns
+/// differ in names alone.
 fn last_of_equals<'a>(routes: impl IntoIterator<Item = (usize, &'a str)>) -> Vec<(&'a str, usize)> {
     let mut kept: Vec<(&str, usize)> = Vec::new();
     let mut places: BTreeMap<&str, usize> = BTreeMap::new();
