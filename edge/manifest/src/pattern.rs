@@ -42,6 +42,8 @@ impl Pattern {
             }
             match segment {
                 "*" => has_wildcard = true,
+                // At the end it has become `*`.
+                "..." => return Err("a wildcard may only be at the end"),
                 segment => segments.push(pieces(segment)?),
             }
         }
@@ -183,7 +185,7 @@ mod tests {
 
     #[test]
     fn refuses_what_matches_nothing() {
-        for route in ["/a/*/b", "/*name", "/:", "/a.:/b", "/*/*"] {
+        for route in ["/a/*/b", "/a/.../b", "/*name", "/:", "/a.:/b", "/*/*"] {
             assert!(Pattern::parse(route).is_err(), "{route}");
         }
     }
