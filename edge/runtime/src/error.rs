@@ -31,6 +31,14 @@ pub enum LoadError {
         #[source]
         cause: std::io::Error,
     },
+    /// A component in front of others cannot call them.
+    #[error(
+        "component `{id}` cannot be a middleware: it is a guest of WASI 0.2, which has no next handler"
+    )]
+    Middleware {
+        /// The component.
+        id: String,
+    },
     /// The wasm file is no component that could be compiled.
     #[error("compile component `{id}`: {reason}")]
     Compile {
@@ -50,11 +58,13 @@ pub enum LoadError {
         reason: String,
     },
     /// The component is no HTTP handler.
-    #[error("component `{id}` does not export `wasi:http/handler@0.3.0`: {reason}")]
+    #[error(
+        "component `{id}` exports neither `wasi:http/handler@0.3` nor `wasi:http/incoming-handler@0.2`: {reason}"
+    )]
     Export {
         /// The component.
         id: String,
-        /// What the linker said.
+        /// What it exports instead.
         reason: String,
     },
     /// A component is granted a database that does not exist.

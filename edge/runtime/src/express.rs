@@ -13,7 +13,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, atomic::Ordering::Relaxed};
 
 use express_wire::{Body as WireBody, Next, Verdict};
 use tokio::time::Instant;
-use wasmtime::component::{Component, ComponentExportIndex, InstancePre};
+use wasmtime::component::{ComponentExportIndex, InstancePre};
 
 use self::instance::Instance;
 use crate::{
@@ -53,11 +53,8 @@ pub(crate) struct Exports {
 
 impl Exports {
     /// Finds the exports of a middleware, or of a component that answers.
-    pub(crate) fn find(
-        component: &Component,
-        instance: &InstancePre<Host>,
-        is_gate: bool,
-    ) -> Option<Self> {
+    pub(crate) fn find(instance: &InstancePre<Host>, is_gate: bool) -> Option<Self> {
+        let component = instance.component();
         let (interface, first) = if is_gate { (GATE, "decide") } else { (ANSWER, "handle") };
         let interface = component.get_export_index(None, interface)?;
         Some(Self {

@@ -11,6 +11,7 @@ mod capability;
 mod engine;
 mod error;
 mod express;
+mod guest;
 mod host;
 mod limits;
 mod linker;

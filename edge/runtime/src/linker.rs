@@ -18,6 +18,7 @@ pub(crate) fn linker(engine: &Engine) -> wasmtime::Result<Linker<Host>> {
     let mut linker = Linker::new(engine);
     wasmtime_wasi::p2::add_to_linker_async(&mut linker)?;
     wasmtime_wasi::p3::add_to_linker(&mut linker)?;
+    wasmtime_wasi_http::p2::add_only_http_to_linker_async(&mut linker)?;
     wasmtime_wasi_http::p3::add_to_linker(&mut linker)?;
     bindings::Host_::add_to_linker::<_, Granted>(&mut linker, |host| host)?;
     linker.instance(HANDLER)?.func_wrap_concurrent("handle", |accessor, (request,)| {

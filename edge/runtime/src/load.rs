@@ -9,7 +9,6 @@ use std::{
 use manifest::{App, Component, Grants, Middleware, RuntimeConfig, Target};
 use tokio::time::Instant;
 use wasmtime::component::Linker;
-use wasmtime_wasi_http::p3::bindings::ServicePre;
 
 use crate::{
     Body, DatabaseSource, InvokeError, Limits, LoadError, Output, PoolStats,
@@ -18,6 +17,7 @@ use crate::{
     capability::{database::Database, memory_store::MemoryStore},
     engine::Ticking,
     express::{Exports, Express, Link},
+    guest::Guest,
     host::{Capabilities, Host, Passage},
     linker::linker,
     outbound::{self, OutboundClient},
@@ -122,7 +122,7 @@ impl Runtime {
             runtime: self,
             app,
             base_dir,
-            services: BTreeMap::new(),
+            guests: BTreeMap::new(),
             links: BTreeMap::new(),
         };
         let chains = loader.chains()?;
@@ -208,17 +208,11 @@ fn count_chains(app: &App) -> usize {
 /// A primary and the middleware before it, outermost first.
 type ChainKey = (String, Vec<Middleware>);
 
-/// A component, compiled and linked.
-struct Linked {
-    compiled: wasmtime::component::Component,
-    pre: ServicePre<Host>,
-}
-
 struct Loader<'a> {
     runtime: &'a Runtime,
     app: &'a App,
     base_dir: &'a Path,
-    services: BTreeMap<String, Linked>,
+    guests: BTreeMap<String, Guest>,
     links: BTreeMap<ChainKey, Link>,
 }
 
@@ -262,13 +256,14 @@ impl Loader<'_> {
         next: Option<Link>,
     ) -> Result<Link, LoadError> {
         let blueprint = self.blueprint(component, grants, next.clone())?;
-        let service = self.services.get(&component.id);
-        let exports = service.filter(|_| self.runtime.has_express).and_then(|service| {
-            Exports::find(&service.compiled, service.pre.instance_pre(), next.is_some())
-        });
+        let exports = self
+            .runtime
+            .has_express
+            .then(|| Exports::find(blueprint.guest.instance_pre(), next.is_some()));
         let standard = Arc::new(Pool::new(blueprint));
-        let express =
-            exports.map(|exports| Arc::new(Express::new(Arc::clone(&standard), exports, next)));
+        let express = exports
+            .flatten()
+            .map(|exports| Arc::new(Express::new(Arc::clone(&standard), exports, next)));
         Ok(Link { standard, express })
     }
 
@@ -285,6 +280,10 @@ impl Loader<'_> {
                 return Err(LoadError::Mount { id: component.id.clone(), path });
             }
         }
+        let guest = self.guest(component)?;
+        if next.is_some() && matches!(guest, Guest::Incoming(_)) {
+            return Err(LoadError::Middleware { id: component.id.clone() });
+        }
         let name = match &next {
             Some(next) => format!("{}>{}", component.id, next.standard.blueprint.name),
             None => component.id.clone(),
@@ -293,7 +292,7 @@ impl Loader<'_> {
             name,
             component: Arc::from(component.id.as_str()),
             printer: Arc::new(self.runtime.printing.of(&component.id)),
-            service: self.service(component)?,
+            guest,
             grants,
             base_dir: self.base_dir.to_owned(),
             capabilities,
@@ -324,9 +323,9 @@ impl Loader<'_> {
     }
 
     /// Compiles and links a component once.
-    fn service(&mut self, component: &Component) -> Result<ServicePre<Host>, LoadError> {
-        if let Some(service) = self.services.get(&component.id) {
-            return Ok(service.pre.clone());
+    fn guest(&mut self, component: &Component) -> Result<Guest, LoadError> {
+        if let Some(guest) = self.guests.get(&component.id) {
+            return Ok(guest.clone());
         }
         let id = || component.id.clone();
         let path = self.base_dir.join(&component.source);
@@ -345,13 +344,11 @@ impl Loader<'_> {
             let reason = one_line(&error);
             LoadError::Import { id: id(), import: quoted(&reason), reason }
         })?;
-        let service = ServicePre::new(linked)
-            .map_err(|error| LoadError::Export { id: id(), reason: one_line(&error) })?;
+        let guest = Guest::new(linked).map_err(|reason| LoadError::Export { id: id(), reason })?;
         let load_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
         tracing::info!(component.id = %component.id, load_ms, "component loaded");
-        let linked = Linked { compiled, pre: service.clone() };
-        self.services.insert(component.id.clone(), linked);
-        Ok(service)
+        self.guests.insert(component.id.clone(), guest.clone());
+        Ok(guest)
     }
 }
 

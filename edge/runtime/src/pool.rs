@@ -13,13 +13,13 @@ use tokio::{
     sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot},
     time::{Instant, timeout_at},
 };
-use wasmtime_wasi_http::p3::bindings::ServicePre;
 
 use crate::{
     Body, InvokeError, Limits, PoolStats,
     body::Parking,
     express::Link,
-    host::{Capabilities, Host, Passage},
+    guest::Guest,
+    host::{Capabilities, Passage},
     outbound::OutboundClient,
     output::Printer,
     stats::Counters,
@@ -32,7 +32,7 @@ pub(crate) struct Blueprint {
     pub(crate) name: String,
     pub(crate) component: Arc<str>,
     pub(crate) printer: Arc<Printer>,
-    pub(crate) service: ServicePre<Host>,
+    pub(crate) guest: Guest,
     pub(crate) grants: Grants,
     pub(crate) base_dir: PathBuf,
     pub(crate) capabilities: Arc<Capabilities>,

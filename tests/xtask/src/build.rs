@@ -79,10 +79,19 @@ fn placed(context: &Context, package: &str) -> Result<()> {
     place(&built, &folder.join(format!("{}.wasm", package.replace('-', "_"))))
 }
 
-/// Builds the misbehaving components of the node's tests; returns the file.
-pub(crate) fn guests(context: &Context) -> Result<PathBuf> {
+/// The wasm files of the node's tests.
+#[derive(Debug)]
+pub(crate) struct Guests {
+    /// Guests of WASI 0.3.
+    pub(crate) current: PathBuf,
+    /// Guests of WASI 0.2.
+    pub(crate) p2: PathBuf,
+}
+
+/// Builds the misbehaving components of the node's tests.
+pub(crate) fn guests(context: &Context) -> Result<Guests> {
     tools::install_targets(context)?;
-    wasm(context, "guests")
+    Ok(Guests { current: wasm(context, "guests")?, p2: wasm(context, "guests-p2")? })
 }
 
 /// The guests of the express lane: what each file is called, and the feature that makes it.

@@ -24,7 +24,7 @@ const EVERYWHERE: [&str; 11] = [
     "upstash",
 ];
 /// What only Spin's target can build.
-const SPIN_GUESTS: [&str; 9] = [
+const SPIN_GUESTS: [&str; 10] = [
     "express",
     "spin-ports",
     "gateway",
@@ -34,6 +34,7 @@ const SPIN_GUESTS: [&str; 9] = [
     "assets",
     "guests",
     "guests-express",
+    "guests-p2",
 ];
 
 /// The command.

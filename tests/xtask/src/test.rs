@@ -19,8 +19,16 @@ use crate::worker;
 use count::Count;
 
 /// Built for WebAssembly alone: native test binaries of them would only cost time.
-const NOT_NATIVE: [&str; 7] =
-    ["gateway", "catalog", "ar-router", "shop-api", "assets", "guests", "guests-express"];
+const NOT_NATIVE: [&str; 8] = [
+    "gateway",
+    "catalog",
+    "ar-router",
+    "shop-api",
+    "assets",
+    "guests",
+    "guests-express",
+    "guests-p2",
+];
 /// The crates whose documentation may hold examples; elsewhere examples are tests.
 const DOCUMENTED: [&str; 3] = ["domain", "ports", "api-types"];
 /// The crate whose tests need the whole shop; they run apart, one test at a time.
@@ -91,7 +99,7 @@ struct Run<'a> {
     rows: Vec<Row>,
     /// What each host of the conformance table said about itself.
     hosts: Vec<String>,
-    guests: Option<PathBuf>,
+    guests: Option<build::Guests>,
     express_guests: Option<PathBuf>,
 }
 
@@ -309,7 +317,8 @@ impl Run<'_> {
             .env("VITRINE_MEDIA", workspace.demo_shop().join("media"))
             .env("VITRINE_XTASK", program);
         if let Some(guests) = &self.guests {
-            command.env("VITRINE_GUESTS_WASM", guests);
+            command.env("VITRINE_GUESTS_WASM", &guests.current);
+            command.env("VITRINE_GUESTS_P2_WASM", &guests.p2);
         }
         if let Some(guests) = &self.express_guests {
             command.env("VITRINE_GUESTS_EXPRESS_DIR", guests);

@@ -1,6 +1,7 @@
 //! The real node with the guests that misbehave.
 //!
-//! The guests' wasm comes from `VITRINE_GUESTS_WASM`; `cargo xtask test` builds it and sets that.
+//! The guests' wasm comes from `VITRINE_GUESTS_WASM` and `VITRINE_GUESTS_P2_WASM`; `cargo xtask test` builds both and
+//! sets that.
 
 mod boot;
 mod capability;
@@ -9,3 +10,4 @@ mod isolation;
 mod routing;
 mod spin_up;
 mod support;
+mod wasi02;

@@ -8,10 +8,11 @@ use wasmtime_wasi::{
     FsPerms, ResourceTable, WasiCtx,
     cli::{IsTerminal, StdoutStream},
 };
-use wasmtime_wasi_http::{WasiHttpCtx, p3::bindings::Service};
+use wasmtime_wasi_http::WasiHttpCtx;
 
 use crate::{
     InvokeError,
+    guest::Running,
     host::{Host, Passage},
     meter::Meter,
     outbound::Outbound,
@@ -22,8 +23,15 @@ use crate::{
 /// A running copy of a component.
 pub(super) struct Instance {
     pub(super) store: Store<Host>,
-    pub(super) service: Service,
+    pub(super) guest: Running,
     pub(super) meter: Arc<Meter>,
+}
+
+impl Instance {
+    /// Guests of WASI 0.2 expect a fresh instance for each request.
+    pub(super) const fn is_spent_by_one(&self) -> bool {
+        matches!(self.guest, Running::Incoming(_))
+    }
 }
 
 /// Makes an instance within the time that the request for it has.
@@ -41,9 +49,9 @@ pub(super) async fn make(pool: &Pool, passage: &Passage) -> Result<Instance, Inv
         Ok(UpdateDeadline::Yield(1))
     });
     meter.reset();
-    let made = blueprint.service.instantiate_async(&mut store);
+    let made = blueprint.guest.instantiate(&mut store);
     match timeout_at(passage.deadline, made).await {
-        Ok(Ok(service)) => Ok(Instance { store, service, meter }),
+        Ok(Ok(guest)) => Ok(Instance { store, guest, meter }),
         Ok(Err(_)) if meter.was_over_budget() => {
             Err(InvokeError::CpuBudget { component: pool.component() })
         }
@@ -59,7 +67,7 @@ pub(crate) fn store(
     meter: &Arc<Meter>,
 ) -> wasmtime::Result<Store<Host>> {
     let host = host(blueprint, passage, meter)?;
-    let mut store = Store::new(blueprint.service.engine(), host);
+    let mut store = Store::new(blueprint.guest.engine(), host);
     store.limiter(|host| host);
     Ok(store)
 }
