@@ -28,6 +28,19 @@ pub(crate) enum Command {
     Up(Box<Up>),
     /// Fill a SQLite file that another host reads, such as Spin, from an origin's change feed.
     Replicate(Replicate),
+    /// Compile the component on standard input, within bounds; `up` starts this for each component that is new to it.
+    #[command(hide = true)]
+    Compile(Compile),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Compile {
+    /// Processor time that it may take, in seconds.
+    #[arg(long)]
+    pub(crate) cpu_s: u64,
+    /// Memory that it may take, in bytes.
+    #[arg(long)]
+    pub(crate) memory_bytes: u64,
 }
 
 #[derive(Debug, Args)]

@@ -52,10 +52,25 @@ fn main() -> ExitCode {
             up::start_logging(options.log_format);
             replicate::run(options)
         }
+        cli::Command::Compile(options) => return compile(&options),
     };
     match ended {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => report(&failure),
+    }
+}
+
+/// Compiles one component between standard input and output; the node that started this reads what goes wrong.
+#[expect(clippy::print_stderr, reason = "that is where the node reads it")]
+fn compile(options: &cli::Compile) -> ExitCode {
+    let bounds =
+        runtime::CompileBounds { cpu_s: options.cpu_s, memory_bytes: options.memory_bytes };
+    match runtime::compile_bounded(bounds, std::io::stdin().lock(), std::io::stdout().lock()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(reason) => {
+            eprintln!("{reason}");
+            ExitCode::FAILURE
+        }
     }
 }
 

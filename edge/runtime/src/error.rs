@@ -31,6 +31,14 @@ pub enum LoadError {
         #[source]
         cause: std::io::Error,
     },
+    /// The wasm file is not worth giving to a compiler.
+    #[error("component `{id}` is refused: {reason}")]
+    Unfit {
+        /// The component.
+        id: String,
+        /// Which rule it breaks.
+        reason: String,
+    },
     /// A component in front of others cannot call them.
     #[error(
         "component `{id}` cannot be a middleware: it is a guest of WASI 0.2, which has no next handler"
@@ -48,13 +56,16 @@ pub enum LoadError {
         reason: String,
     },
     /// The component needs something that this node lacks.
-    #[error("component `{id}` imports `{import}`, which this node does not provide: {reason}")]
+    #[error(
+        "component `{id}` imports {}, which this node does not provide: {reason}",
+        quoted(imports)
+    )]
     Import {
         /// The component.
         id: String,
-        /// The interface.
-        import: String,
-        /// What the linker said.
+        /// The interfaces.
+        imports: Vec<String>,
+        /// What the linker said about the first.
         reason: String,
     },
     /// The component is no HTTP handler.
@@ -100,6 +111,11 @@ pub enum LoadError {
         #[source]
         cause: std::io::Error,
     },
+}
+
+fn quoted(names: &[String]) -> String {
+    let names: Vec<String> = names.iter().map(|name| format!("`{name}`")).collect();
+    names.join(", ")
 }
 
 /// Why a component gave no answer. The request is lost; the node and other requests are unharmed.

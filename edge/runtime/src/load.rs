@@ -15,10 +15,13 @@ use crate::{
     body::Parking,
     cache::Cache,
     capability::{database::Database, memory_store::MemoryStore},
+    check::{check, check_size},
+    compile::compile_apart,
     engine::Ticking,
     express::{Exports, Express, Link},
     guest::Guest,
     host::{Capabilities, Host, Passage},
+    imports,
     linker::linker,
     outbound::{self, OutboundClient},
     output::Printing,
@@ -29,6 +32,9 @@ use crate::{
 pub struct Resources {
     /// Where compiled components and local databases are kept.
     pub state_dir: PathBuf,
+    /// This node's own program, which compiles components in a process of its own when it is run as `compile`; without
+    /// one they are compiled in this process, where nothing can stop a compiler that goes on for ever.
+    pub compiler: Option<PathBuf>,
     /// The file behind database `default`; without one it is a local read-write file.
     pub replica: Option<Arc<dyn DatabaseSource>>,
     /// What the runtime-config file says; the default is as without the file.
@@ -45,6 +51,7 @@ impl std::fmt::Debug for Resources {
     fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         out.debug_struct("Resources")
             .field("state_dir", &self.state_dir)
+            .field("compiler", &self.compiler)
             .field("has_replica", &self.replica.is_some())
             .field("output", &self.output)
             .field("limits", &self.limits)
@@ -57,6 +64,7 @@ impl std::fmt::Debug for Resources {
 pub struct Runtime {
     linker: Linker<Host>,
     cache: Cache,
+    compiler: Option<PathBuf>,
     client: OutboundClient,
     parking: Parking,
     printing: Printing,
@@ -93,6 +101,7 @@ impl Runtime {
         Ok(Self {
             linker,
             cache,
+            compiler: resources.compiler,
             client: outbound::client(&limits),
             parking: Parking::new(limits.parked_bytes_max),
             printing: Printing::start(resources.output)?,
@@ -133,6 +142,17 @@ impl Runtime {
             limits: Arc::clone(&self.limits),
             _ticking: Arc::clone(&self.ticking),
         })
+    }
+
+    /// Makes machine code of a wasm file that [`check`] has let pass.
+    fn compile(&self, wasm: &[u8]) -> Result<Vec<u8>, String> {
+        match &self.compiler {
+            Some(program) => compile_apart(program, wasm, &self.limits),
+            None => {
+                let told = |error: wasmtime::Error| format!("{error:#}").replace('\n', " ");
+                self.ticking.engine.precompile_component(wasm).map_err(told)
+            }
+        }
     }
 }
 
@@ -256,14 +276,14 @@ impl Loader<'_> {
         next: Option<Link>,
     ) -> Result<Link, LoadError> {
         let blueprint = self.blueprint(component, grants, next.clone())?;
-        let exports = self
-            .runtime
-            .has_express
-            .then(|| Exports::find(blueprint.guest.instance_pre(), next.is_some()));
+        let exports = if self.runtime.has_express {
+            Exports::find(blueprint.guest.instance_pre(), next.is_some())
+        } else {
+            None
+        };
         let standard = Arc::new(Pool::new(blueprint));
-        let express = exports
-            .flatten()
-            .map(|exports| Arc::new(Express::new(Arc::clone(&standard), exports, next)));
+        let express =
+            exports.map(|exports| Arc::new(Express::new(Arc::clone(&standard), exports, next)));
         Ok(Link { standard, express })
     }
 
@@ -328,27 +348,39 @@ impl Loader<'_> {
             return Ok(guest.clone());
         }
         let id = || component.id.clone();
-        let path = self.base_dir.join(&component.source);
-        let wasm = std::fs::read(&path).map_err(|cause| LoadError::Source {
-            id: id(),
-            path: path.clone(),
-            cause,
-        })?;
+        let wasm = self.read(component)?;
         let started = std::time::Instant::now();
         let runtime = self.runtime;
         let compiled = runtime
             .cache
-            .load(&runtime.ticking.engine, &wasm)
-            .map_err(|error| LoadError::Compile { id: id(), reason: one_line(&error) })?;
-        let linked = runtime.linker.instantiate_pre(&compiled).map_err(|error| {
-            let reason = one_line(&error);
-            LoadError::Import { id: id(), import: quoted(&reason), reason }
+            .load(&runtime.ticking.engine, &wasm, || runtime.compile(&wasm))
+            .map_err(|reason| LoadError::Compile { id: id(), reason })?;
+        let linked = imports::link(&runtime.linker, &compiled).map_err(|missing| {
+            LoadError::Import { id: id(), imports: missing.imports, reason: missing.reason }
         })?;
         let guest = Guest::new(linked).map_err(|reason| LoadError::Export { id: id(), reason })?;
         let load_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
         tracing::info!(component.id = %component.id, load_ms, "component loaded");
         self.guests.insert(component.id.clone(), guest.clone());
         Ok(guest)
+    }
+
+    /// Reads the wasm file if it is worth compiling.
+    fn read(&self, component: &Component) -> Result<Vec<u8>, LoadError> {
+        let path = self.base_dir.join(&component.source);
+        let limits = &self.runtime.limits;
+        let unfit = |reason| LoadError::Unfit { id: component.id.clone(), reason };
+        let source =
+            |cause| LoadError::Source { id: component.id.clone(), path: path.clone(), cause };
+        // Before it is read: a large file would take all memory.
+        let found = std::fs::metadata(&path).map_err(source)?;
+        if !found.is_file() {
+            return Err(unfit("its source is no regular file".to_owned()));
+        }
+        check_size(found.len(), limits).map_err(unfit)?;
+        let wasm = std::fs::read(&path).map_err(source)?;
+        check(&wasm, limits).map_err(unfit)?;
+        Ok(wasm)
     }
 }
 
@@ -357,14 +389,4 @@ fn component<'a>(app: &'a App, id: &str) -> Result<&'a Component, LoadError> {
     let missing =
         || LoadError::Engine { reason: format!("component `{id}` is not in the manifest") };
     app.component(id).ok_or_else(missing)
-}
-
-/// The whole chain of causes on one line.
-fn one_line(error: &wasmtime::Error) -> String {
-    format!("{error:#}").replace('\n', " ")
-}
-
-/// The first name in backquotes: wasmtime's linker names what it misses so.
-fn quoted(reason: &str) -> String {
-    reason.split('`').nth(1).unwrap_or("something").to_owned()
 }
