@@ -47,6 +47,14 @@ pub enum LoadError {
         /// The component.
         id: String,
     },
+    /// `[component.<id>.tool.vitrine]` cannot be used.
+    #[error("read [component.{id}.tool.vitrine]: {reason}")]
+    Settings {
+        /// The component.
+        id: String,
+        /// What is wrong.
+        reason: String,
+    },
     /// The wasm file is no component that could be compiled.
     #[error("compile component `{id}`: {reason}")]
     Compile {

@@ -34,8 +34,13 @@ impl Link {
     pub(crate) async fn handle(
         &self,
         request: http::Request<Body>,
-        passage: Passage,
+        mut passage: Passage,
     ) -> Result<http::Response<Body>, InvokeError> {
+        let blueprint = &self.standard.blueprint;
+        if blueprint.has_own_timeout {
+            let until = Instant::now() + blueprint.limits.request_timeout;
+            passage.deadline = passage.deadline.min(until);
+        }
         match &self.express {
             Some(express) => Box::pin(express.handle(request, passage)).await,
             None => self.standard.handle(request, passage).await,

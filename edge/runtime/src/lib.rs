@@ -10,6 +10,7 @@ mod cache;
 mod capability;
 mod check;
 mod compile;
+mod component_limits;
 mod engine;
 mod error;
 mod express;

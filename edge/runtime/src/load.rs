@@ -17,6 +17,7 @@ use crate::{
     capability::{database::Database, memory_store::MemoryStore},
     check::{check, check_size},
     compile::compile_apart,
+    component_limits,
     engine::Ticking,
     express::{Exports, Express, Link},
     guest::Guest,
@@ -304,6 +305,7 @@ impl Loader<'_> {
         if next.is_some() && matches!(guest, Guest::Incoming(_)) {
             return Err(LoadError::Middleware { id: component.id.clone() });
         }
+        let limits = component_limits::of(component, &self.runtime.limits)?;
         let name = match &next {
             Some(next) => format!("{}>{}", component.id, next.standard.blueprint.name),
             None => component.id.clone(),
@@ -319,7 +321,8 @@ impl Loader<'_> {
             client: self.runtime.client.clone(),
             parking: self.runtime.parking.clone(),
             next,
-            limits: Arc::clone(&self.runtime.limits),
+            has_own_timeout: limits.request_timeout < self.runtime.limits.request_timeout,
+            limits,
         })
     }
 

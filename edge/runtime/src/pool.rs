@@ -40,6 +40,8 @@ pub(crate) struct Blueprint {
     pub(crate) parking: Parking,
     pub(crate) next: Option<Link>,
     pub(crate) limits: Arc<Limits>,
+    /// Whether the component has less time than the whole request.
+    pub(crate) has_own_timeout: bool,
 }
 
 /// Where a worker takes what it is told: a request, or `None` to end.
