@@ -5,7 +5,10 @@
 
 mod boot;
 mod capability;
+mod crowd;
+mod documented;
 mod express;
+mod faults;
 mod isolation;
 mod load;
 mod routing;
