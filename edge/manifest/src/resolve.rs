@@ -12,12 +12,14 @@ use crate::{
     AllowedHosts, App, Component, FilesEntry, Grants, HostPattern, ManifestError, Router, Secret,
     Template, VariableSources,
     normalize::{apply_profile, normalize},
-    place::{Fault, Within, line_of},
+    place::{Fault, Within},
     raw::{RawComponent, RawManifest, RawVariable},
     template::{is_kebab, is_label, is_lower_snake},
     text_or::TextOr,
     variables::environment_name,
 };
+
+pub(crate) use crate::place::line_of;
 
 /// A manifest whose every key is known; variables are still open.
 #[derive(Debug, Clone)]

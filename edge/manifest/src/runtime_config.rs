@@ -146,7 +146,7 @@ impl RuntimeConfig {
     /// At the first thing that is wrong, unknown or not supported.
     pub fn parse(text: &str, dir: &Path) -> Result<Self, RuntimeConfigError> {
         let table: toml::Table = toml::from_str(text).map_err(|error| {
-            let line = error.span().map_or(0, |span| crate::place::line_of(text, span.start));
+            let line = error.span().map_or(0, |span| crate::resolve::line_of(text, span.start));
             let message = error.message().lines().next().unwrap_or_default().to_owned();
             RuntimeConfigError::Syntax { line, message }
         })?;
