@@ -1,6 +1,6 @@
 //! Which route answers a path, by Spin's rules.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use crate::{ManifestError, pattern::Pattern};
 
@@ -12,8 +12,8 @@ pub struct Router(Vec<(Pattern, Served)>);
 #[derive(Debug)]
 struct Served {
     index: usize,
-    raw: String,
-    based: String,
+    raw: Arc<str>,
+    based: Arc<str>,
 }
 
 /// How a path matched a route; holds what Spin tells the component about it.
@@ -22,9 +22,9 @@ pub struct RouteMatch {
     /// The position in [`App::routes`](crate::App::routes).
     pub index: usize,
     /// The route as written (`spin-raw-component-route`).
-    pub raw_route: String,
+    pub raw_route: Arc<str>,
     /// The route with the base, no slash at its end (`spin-matched-route`).
-    pub based_route: String,
+    pub based_route: Arc<str>,
     /// The path that `/...` stands for, empty without one (`spin-path-info`).
     pub path_info: String,
     /// The segments that `:name` stands for (`spin-path-match-<name>`).
@@ -59,7 +59,7 @@ impl Router {
             };
             let pattern = Pattern::parse(&spec)
                 .map_err(|reason| ManifestError::RoutePattern { route: raw.to_owned(), reason })?;
-            patterns.push((pattern, Served { index, raw: raw.to_owned(), based }));
+            patterns.push((pattern, Served { index, raw: raw.into(), based: based.into() }));
         }
         // Of two that match alike the first counts: the sort keeps their order.
         patterns.sort_by(|(a, _), (b, _)| a.precedence(b));
@@ -75,8 +75,8 @@ impl Router {
         let own = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
         Some(RouteMatch {
             index: served.index,
-            raw_route: served.raw.clone(),
-            based_route: served.based.clone(),
+            raw_route: Arc::clone(&served.raw),
+            based_route: Arc::clone(&served.based),
             path_info: caught.rest.map(|tail| path_info(tail, path)).unwrap_or_default(),
             captures: caught.names.iter().map(own).collect(),
         })
@@ -141,7 +141,7 @@ mod tests {
             ("/%76%31/products/7", "/..."),
         ] {
             let found = router.find(path).expect("something matches");
-            assert_eq!(found.raw_route, expected, "{path}");
+            assert_eq!(&*found.raw_route, expected, "{path}");
         }
     }
 
