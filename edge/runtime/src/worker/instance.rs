@@ -46,7 +46,9 @@ pub(super) async fn make(pool: &Pool, passage: &Passage) -> Result<Instance, Inv
         if context.data().meter.is_over_budget() {
             return Err(wasmtime::Error::msg("the processor time is used up"));
         }
-        Ok(UpdateDeadline::Yield(1))
+        // Sockets and timers of this thread are looked at before it goes on; after a plain yield they would not be as
+        // long as there is a task to run, and this is one.
+        Ok(UpdateDeadline::YieldCustom(1, Box::pin(tokio::task::yield_now())))
     });
     meter.reset();
     let made = blueprint.guest.instantiate(&mut store);
