@@ -2,6 +2,7 @@
 
 mod app_options;
 mod refused;
+mod server_options;
 
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
@@ -13,6 +14,7 @@ pub(crate) use self::{
     app_options::{AppOptions, VariableArgument},
     refused::explain,
 };
+pub(crate) use server_options::{AccessLogFormat, ServerOptions};
 
 /// Vitrine's edge node.
 #[derive(Debug, Parser)]
@@ -63,6 +65,8 @@ pub(crate) struct Up {
     /// How log lines look.
     #[arg(long, value_enum, default_value = "text")]
     pub(crate) log_format: LogFormat,
+    #[command(flatten)]
+    pub(crate) server: ServerOptions,
     #[command(flatten)]
     pub(crate) limits: LimitOptions,
 }

@@ -35,7 +35,8 @@ fn public(status: &Status) -> Value {
 
 /// Answers in the text format of Prometheus.
 pub(crate) fn metrics(node: &Node) -> Response<Body> {
-    let text = node.metrics.render(&node.application.stats(), node.replica.as_deref());
+    let (pools, dropped) = (node.application.stats(), node.access_log.dropped());
+    let text = node.metrics.render(&pools, node.replica.as_deref(), dropped);
     respond(text, "text/plain; version=0.0.4")
 }
 

@@ -7,18 +7,25 @@
 
 mod accept;
 mod application;
+mod access_log;
+mod cdn_loop;
 mod cli;
+mod client_address;
 mod error_response;
 mod health;
 mod histogram;
 mod in_flight;
 mod listen;
 mod metrics;
+mod paced_body;
 mod replicate;
 mod replication;
 mod request_head;
 mod serve;
+mod shard;
 mod stall;
+mod threads;
+mod tls;
 mod up;
 
 use std::process::ExitCode;

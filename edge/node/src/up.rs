@@ -3,16 +3,24 @@
 use std::{sync::Arc, time::Duration};
 
 use anyhow::Context as _;
+use http::HeaderValue;
+use manifest::App;
+use replica::Replica;
 use runtime::{DatabaseSource, Resources, Runtime};
 
 use crate::{
-    accept::{self, Accepting},
+    accept::{self, Accepting, Server},
+    access_log::AccessLog,
     application::{Application, Source, Surroundings},
+    cdn_loop::{CdnId, LoopGuard},
     cli::{LogFormat, Up},
     listen,
     metrics::Metrics,
+    paced_body::Pace,
     replication::{self, ReplicaFile},
-    serve::Node,
+    serve::{Node, Rules, StaticAnswers},
+    shard, threads,
+    tls::{self, Tls},
 };
 
 /// Why the node does not run, and whose fault it is.
@@ -54,10 +62,11 @@ pub(crate) fn run(options: Up) -> Result<(), Failure> {
     let replica_options =
         replication::read(&application.app, &surroundings.state_dir, &options.node_id)
             .map_err(Failure::Configuration)?;
+    shard::set_count(options.server.threads());
+    // Only what is not a request runs here: the replica's follower, signals, starting and stopping.
     let tasks = tokio::runtime::Builder::new_multi_thread()
-        // With one thread, a component in a loop would hold up every other for a tick.
-        .worker_threads(std::thread::available_parallelism().map_or(2, |cores| cores.get().max(2)))
-        .thread_name("edge")
+        .worker_threads(1)
+        .thread_name("edge-control")
         .enable_all()
         .build()
         .context("start the runtime")
@@ -74,10 +83,11 @@ async fn serve(
     application: Application,
     replica_settings: Option<replica::Settings>,
 ) -> Result<(), Failure> {
-    let stop = accept::stop_signal().context("listen for signals").map_err(Failure::Other)?;
+    let tls = read_tls(&options).map_err(Failure::Configuration)?;
+    let mut stop = accept::stop_signal().context("listen for signals").map_err(Failure::Other)?;
     let replica = match replica_settings {
         Some(settings) => {
-            let started = replica::Replica::start(settings).await.context("start the replica");
+            let started = Replica::start(settings).await.context("start the replica");
             Some(started.map_err(Failure::Other)?)
         }
         None => None,
@@ -97,26 +107,28 @@ async fn serve(
     let Application { app, base_dir } = application;
     let loaded = tokio::task::block_in_place(|| Runtime::new(resources)?.load(&app, &base_dir));
     let application = loaded.map_err(|error| Failure::Configuration(error.into()))?;
-    let listener =
-        listen::bind(options.listen, options.find_free_port).await.map_err(Failure::Other)?;
-    let address = listener.local_addr().context("read the address").map_err(Failure::Other)?;
-    let node = Arc::new(Node {
-        metrics: Metrics::new(&app),
-        id: options.node_id,
-        app,
-        application,
-        replica: replica.clone(),
-        body_bytes_max: options.limits.body_bytes_max,
-        head_bytes_max: options.limits.head_bytes_max,
-    });
-    announce(address);
-    let accepting = Accepting {
-        connections_max: options.limits.connections_max,
-        head_bytes_max: options.limits.head_bytes_max,
-        head_timeout: Duration::from_millis(options.limits.head_timeout_ms),
-        drain_timeout: Duration::from_millis(options.limits.drain_timeout_ms),
-    };
-    accept::run(listener, node, accepting, stop).await;
+    let listeners =
+        listen::bind(options.listen, options.find_free_port, options.server.threads())
+            .await
+            .map_err(Failure::Other)?;
+    let address = listeners
+        .first()
+        .context("listen on no address")
+        .and_then(|listener| listener.local_addr().context("read the address"));
+    let address = address.map_err(Failure::Other)?;
+    let access_log = AccessLog::start(options.server.access_log(options.log_format));
+    let access_log = access_log.context("start the access log").map_err(Failure::Other)?;
+    let node = Arc::new(node(&options, app, application, replica.clone(), access_log));
+    let server = Arc::new(Server::new(Arc::clone(&node), tls.clone(), accepting(&options)));
+    let serving = threads::start(listeners, &server).context("start to serve");
+    let serving = serving.map_err(Failure::Other)?;
+    announce(address, tls.is_some());
+    tokio::select! {
+        () = stop.wait() => {}
+        () = tls::reload_on_signal(tls) => {}
+    }
+    serving.stop().await;
+    node.access_log.stop();
     if let Some(replica) = replica {
         replica.stop().await;
     }
@@ -129,11 +141,66 @@ fn program() -> anyhow::Result<std::path::PathBuf> {
     if own.exists() { Ok(own) } else { std::env::current_exe().context("find this program") }
 }
 
+fn node(
+    options: &Up,
+    app: App,
+    application: runtime::Application,
+    replica: Option<Arc<Replica>>,
+    access_log: AccessLog,
+) -> Node {
+    let (server, limits) = (&options.server, &options.limits);
+    let cdn_id = server.cdn_id.clone().unwrap_or_else(|| CdnId::of_node(&options.node_id));
+    Node {
+        metrics: Metrics::new(&app),
+        static_answers: StaticAnswers::new(&app),
+        // A node's id is made of letters, digits and a few marks.
+        edge: options.node_id.parse().unwrap_or(HeaderValue::from_static("edge")),
+        id: options.node_id.clone(),
+        app,
+        application,
+        replica,
+        access_log,
+        rules: Rules {
+            body_bytes_max: limits.body_bytes_max,
+            head_bytes_max: limits.head_bytes_max,
+            headers_max: server.headers_max,
+            pace: Pace {
+                stall_max: Duration::from_millis(server.body_stall_timeout_ms),
+                rate_min: server.body_rate_min,
+            },
+            trusted_proxies: server.trusted_proxies.clone(),
+            loops: LoopGuard::new(cdn_id, server.cdn_loop_max),
+        },
+    }
+}
+
+fn accepting(options: &Up) -> Accepting {
+    let (server, limits) = (&options.server, &options.limits);
+    Accepting {
+        connections_max: limits.connections_max,
+        head_bytes_max: limits.head_bytes_max,
+        headers_max: server.headers_max,
+        head_timeout: Duration::from_millis(limits.head_timeout_ms),
+        handshake_timeout: Duration::from_millis(server.handshake_timeout_ms),
+        drain_timeout: Duration::from_millis(limits.drain_timeout_ms),
+        h2_streams_max: server.h2_streams_max,
+        h2_resets_max: server.h2_resets_max,
+        h2_error_resets_max: server.h2_error_resets_max,
+    }
+}
+
+fn read_tls(options: &Up) -> anyhow::Result<Option<Arc<Tls>>> {
+    let (Some(certificate), Some(key)) = (&options.server.tls_cert, &options.server.tls_key) else {
+        return Ok(None);
+    };
+    Ok(Some(Arc::new(Tls::load(certificate.clone(), key.clone())?)))
+}
+
 /// The one line that programs wait for.
 #[expect(clippy::print_stdout, reason = "whoever started the node waits for this line")]
-fn announce(address: std::net::SocketAddr) {
+fn announce(address: std::net::SocketAddr, is_tls: bool) {
     use std::io::Write as _;
-    println!("listening http://{address}");
+    println!("listening http{}://{address}", if is_tls { "s" } else { "" });
     // Nobody reads it if this fails.
     let _ = std::io::stdout().flush();
     tracing::info!(listen = %address, "accepting connections");

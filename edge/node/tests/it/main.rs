@@ -3,16 +3,22 @@
 //! The guests' wasm comes from `VITRINE_GUESTS_WASM` and `VITRINE_GUESTS_P2_WASM`; `cargo xtask test` builds both and
 //! sets that.
 
+mod access_log;
 mod boot;
 mod capability;
+mod client;
+mod connections;
 mod crowd;
 mod documented;
 mod express;
 mod faults;
+mod http2;
 mod isolation;
 mod load;
 mod routing;
 mod spin_up;
 mod support;
+mod threads;
+mod tls;
 mod wasi02;
 mod wasm;

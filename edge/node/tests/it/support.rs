@@ -53,8 +53,14 @@ pub(crate) struct Node {
 impl Node {
     /// Starts a node on `manifest` with further arguments, and waits until it accepts.
     pub(crate) fn start(manifest: &str, arguments: &[&str]) -> Self {
+        Self::start_telling(manifest, arguments, Stdio::inherit())
+    }
+
+    /// As [`Node::start`], with standard error going to `stderr`.
+    pub(crate) fn start_telling(manifest: &str, arguments: &[&str], stderr: Stdio) -> Self {
         let dir = tempfile::tempdir().expect("makes a folder");
-        let command = command(dir.path(), manifest, arguments);
+        let mut command = command(dir.path(), manifest, arguments);
+        command.stderr(stderr);
         let (child, address) = spawn(command);
         Self { child, address, dir }
     }
@@ -148,10 +154,15 @@ impl Node {
 
     /// Sends SIGTERM and returns the exit code.
     pub(crate) fn terminate(&mut self) -> Option<i32> {
-        let pid = self.child.id().to_string();
-        let sent = Command::new("kill").args(["-TERM", &pid]).status().expect("sends the signal");
-        assert!(sent.success());
+        self.signal("-TERM");
         self.child.wait().expect("ends").code()
+    }
+
+    /// Sends a signal, for instance `-HUP`.
+    pub(crate) fn signal(&self, signal: &str) {
+        let pid = self.child.id().to_string();
+        let sent = Command::new("kill").args([signal, &pid]).status().expect("sends the signal");
+        assert!(sent.success());
     }
 }
 
@@ -169,7 +180,7 @@ fn spawn(mut command: Command) -> (Child, String) {
     let mut line = String::new();
     let stdout = child.stdout.take().expect("is piped");
     BufReader::new(stdout).read_line(&mut line).expect("says something");
-    let address = line.trim().strip_prefix("listening http://").expect("listens").to_owned();
+    let address = line.trim().split_once("://").expect("listens").1.to_owned();
     (child, address)
 }
 
@@ -188,9 +199,16 @@ pub(crate) fn refused_in(dir: &Path, manifest: &str, arguments: &[&str]) -> (Opt
 fn command(dir: &Path, manifest: &str, arguments: &[&str]) -> Command {
     std::fs::write(dir.join("spin.toml"), manifest).expect("writes the manifest");
     let mut command = Command::new(env!("CARGO_BIN_EXE_vitrine-edge"));
-    command.args(["up", "--listen", "127.0.0.1:0", "--node-id", "test-1", "--from"]);
-    command.arg(dir.join("spin.toml")).arg("--state-dir").arg(dir.join("state"));
-    command.args(arguments).env("RUST_LOG", "warn").env_remove("SPIN_VARIABLE_SECRET");
+    command.args(["up", "--node-id", "test-1", "--from"]).arg(dir.join("spin.toml"));
+    command.arg("--state-dir").arg(dir.join("state")).args(arguments);
+    if !arguments.contains(&"--listen") {
+        command.args(["--listen", "127.0.0.1:0"]);
+    }
+    // Requests would fill what the tests print.
+    if !arguments.contains(&"--access-log") && !arguments.contains(&"--log-format") {
+        command.args(["--access-log", "off"]);
+    }
+    command.env("RUST_LOG", "warn").env_remove("SPIN_VARIABLE_SECRET");
     command
 }
 
