@@ -183,7 +183,9 @@ async fn converse<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
     draining: watch::Receiver<()>,
 ) -> Result<(), Broken> {
     let requests = InFlight::new();
-    let (counted, node) = (Arc::clone(&requests), Arc::clone(&server.node));
+    let counted = Arc::clone(&requests);
+    // Counted anew for this connection: a count that all cores write to with every request would have them wait.
+    let node = Arc::new(Arc::clone(&server.node));
     let service = hyper::service::service_fn(move |request| {
         let (node, entered) = (Arc::clone(&node), counted.enter());
         async move {

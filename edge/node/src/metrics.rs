@@ -26,8 +26,11 @@ pub(crate) struct Metrics {
     own: RouteMetrics,
     nowhere: RouteMetrics,
     in_flight: PerThread<AtomicI64>,
-    contact: Mutex<Option<(Instant, Option<Duration>)>>,
+    contact: PerThread<Mutex<Option<Contact>>>,
 }
+
+/// When the replica was asked, and for how long no origin had answered then.
+type Contact = (Instant, Option<Duration>);
 
 /// Counters of one route, a set for each serving thread.
 struct RouteMetrics {
@@ -103,7 +106,7 @@ impl Metrics {
             own: RouteMetrics::new("own", "node"),
             nowhere: RouteMetrics::new("none", "none"),
             in_flight: PerThread::new(),
-            contact: Mutex::default(),
+            contact: PerThread::new(),
         }
     }
 
@@ -132,7 +135,7 @@ impl Metrics {
 
     /// Returns for how long no origin has answered, at most half a second old.
     pub(crate) fn contact_age(&self, replica: &Replica) -> Option<Duration> {
-        let mut contact = self.contact.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut contact = self.contact.mine().lock().unwrap_or_else(PoisonError::into_inner);
         if let Some((asked, age)) = *contact
             && asked.elapsed() < CONTACT_KEPT
         {

@@ -2,14 +2,14 @@
 
 use std::{
     net::SocketAddr,
-    sync::Arc,
+    sync::{Arc, Mutex, PoisonError},
     time::{Duration, Instant},
 };
 
 use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode, header};
 use hyper::body::{Body as _, Incoming};
 use manifest::{App, StaticResponse, Target};
-use replica::Replica;
+use replica::{Position, Replica};
 use runtime::{Application, Body};
 
 use crate::{
@@ -21,6 +21,7 @@ use crate::{
     metrics::Metrics,
     paced_body::{Pace, PacedBody},
     request_head::{self, REQUEST_ID, Seen},
+    shard::PerThread,
 };
 
 /// Everything a request needs.
@@ -32,6 +33,7 @@ pub(crate) struct Node {
     pub(crate) application: Application,
     pub(crate) static_answers: StaticAnswers,
     pub(crate) replica: Option<Arc<Replica>>,
+    pub(crate) positions: Positions,
     pub(crate) metrics: Metrics,
     pub(crate) access_log: AccessLog,
     pub(crate) rules: Rules,
@@ -224,6 +226,27 @@ fn static_answer(answer: &StaticResponse) -> StaticAnswer {
     }
 }
 
+/// The last position that each thread has written as a header: thousands of answers have the same.
+pub(crate) struct Positions(PerThread<Mutex<Option<(Position, HeaderValue)>>>);
+
+impl Positions {
+    pub(crate) fn new() -> Self {
+        Self(PerThread::new())
+    }
+
+    fn header(&self, now: Position) -> Option<HeaderValue> {
+        let mut kept = self.0.mine().lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((position, header)) = &*kept
+            && *position == now
+        {
+            return Some(header.clone());
+        }
+        let header = HeaderValue::try_from(format!("{}.{}", now.epoch, now.position)).ok()?;
+        *kept = Some((now, header.clone()));
+        Some(header)
+    }
+}
+
 /// Says where the answer comes from and how fresh its data are.
 fn mark(node: &Node, response: &mut Response<Body>, request_id: &HeaderValue) {
     let headers = response.headers_mut();
@@ -232,14 +255,28 @@ fn mark(node: &Node, response: &mut Response<Body>, request_id: &HeaderValue) {
     // A component that closes the connection would end others' requests on it.
     headers.remove(header::CONNECTION);
     let Some(replica) = &node.replica else { return };
-    if let Some(now) = replica.position()
-        && let Ok(position) = HeaderValue::from_str(&format!("{}.{}", now.epoch, now.position))
-    {
+    if let Some(position) = replica.position().and_then(|now| node.positions.header(now)) {
         headers.insert(POSITION, position);
     }
     if let Some(age) = node.metrics.contact_age(replica)
         && age > STALE_AFTER
     {
         headers.insert(STALE, HeaderValue::from(age.as_secs()));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn says_the_position_of_now() {
+        let positions = Positions::new();
+        for (epoch, position, said) in
+            [("a", 1, "a.1"), ("a", 1, "a.1"), ("a", 2, "a.2"), ("b", 2, "b.2"), ("a", 1, "a.1")]
+        {
+            let header = positions.header(Position { epoch: epoch.into(), position });
+            assert_eq!(header.expect("is text"), said);
+        }
     }
 }

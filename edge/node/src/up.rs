@@ -18,7 +18,7 @@ use crate::{
     metrics::Metrics,
     paced_body::Pace,
     replication::{self, ReplicaFile},
-    serve::{Node, Rules, StaticAnswers},
+    serve::{Node, Positions, Rules, StaticAnswers},
     shard, threads,
     tls::{self, Tls},
 };
@@ -153,12 +153,13 @@ fn node(
     Node {
         metrics: Metrics::new(&app),
         static_answers: StaticAnswers::new(&app),
-        // A node's id is made of letters, digits and a few marks.
-        edge: options.node_id.parse().unwrap_or(HeaderValue::from_static("edge")),
+        // Never freed: a text that lasts as long as the process is sent without being counted.
+        edge: HeaderValue::from_static(String::leak(options.node_id.clone())),
         id: options.node_id.clone(),
         app,
         application,
         replica,
+        positions: Positions::new(),
         access_log,
         rules: Rules {
             body_bytes_max: limits.body_bytes_max,
