@@ -4,8 +4,10 @@
 //! full buffer is dropped and counted.
 
 use std::{
+    fs::File,
     io::{self, Write},
     net::IpAddr,
+    os::fd::AsFd as _,
     sync::{
         Arc, Condvar, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU64, Ordering::Relaxed},
@@ -68,7 +70,8 @@ struct Buffer {
 impl AccessLog {
     /// Starts the writer to standard error.
     pub(crate) fn start(format: AccessLogFormat) -> io::Result<Self> {
-        Self::start_to(format, io::stderr())
+        // A file of its own: whoever else writes to standard error would wait for its lock while a reader is slow.
+        Self::start_to(format, File::from(io::stderr().as_fd().try_clone_to_owned()?))
     }
 
     fn start_to(format: AccessLogFormat, to: impl Write + Send + 'static) -> io::Result<Self> {

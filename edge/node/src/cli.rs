@@ -122,7 +122,7 @@ pub(crate) struct LimitOptions {
     /// Requests that may wait for an instance of one component.
     #[arg(long, default_value_t = 128)]
     pub(crate) queue_max: usize,
-    /// Open connections; more wait unaccepted.
+    /// Open connections, of all serving threads together; further ones wait.
     #[arg(long, default_value_t = 4096)]
     pub(crate) connections_max: usize,
     /// Largest request head, in bytes.
