@@ -34,10 +34,10 @@ impl Ticking {
             }
         };
         let stop = Arc::new(AtomicBool::new(false));
-        let ticked = (engine.clone(), Arc::clone(&stop), limits.tick);
+        let ticked = (engine.clone(), Arc::clone(&stop), limits.tick, limits.tick_busy);
         std::thread::Builder::new()
             .name("engine-tick".to_owned())
-            .spawn(move || tick(&ticked.0, &ticked.1, ticked.2))
+            .spawn(move || tick(&ticked.0, &ticked.1, ticked.2, ticked.3))
             .map_err(|error| LoadError::Engine { reason: format!("start the ticking: {error}") })?;
         Ok(Self { engine, stop })
     }
@@ -49,9 +49,17 @@ impl Drop for Ticking {
     }
 }
 
-fn tick(engine: &Engine, stop: &AtomicBool, every: Duration) {
+/// Whether a component was found that has been running for longer than a tick. One for the process, as its cores are.
+static IS_BUSY: AtomicBool = AtomicBool::new(false);
+
+/// Says that a component has been running for longer than a tick: the next tick comes sooner.
+pub(crate) fn hurry() {
+    IS_BUSY.store(true, Relaxed);
+}
+
+fn tick(engine: &Engine, stop: &AtomicBool, every: Duration, every_busy: Duration) {
     while !stop.load(Relaxed) {
-        std::thread::sleep(every);
+        std::thread::sleep(if IS_BUSY.swap(false, Relaxed) { every_busy } else { every });
         engine.increment_epoch();
     }
 }

@@ -18,8 +18,11 @@ pub struct Limits {
     /// Processor time of one call in the express lane. Default 10 ms: such a call holds its thread, and with it the other
     /// requests there; common ones take some microseconds. Beyond it the answer is 504.
     pub express_budget: Duration,
-    /// How often a running component is looked at. Default 5 ms: a component that loops delays others by this much.
+    /// How often a running component is looked at. Default 5 ms: a component that loops delays others by this much, once.
     pub tick: Duration,
+    /// How often while some component has been running for longer than a tick. Default 1 ms: from then on it delays
+    /// others by this much. Always that often would cost some 2 % of a core.
+    pub tick_busy: Duration,
     /// Linear memory of one instance. Default 128 MiB; beyond it allocation fails, which is usually a trap: 500.
     pub memory_bytes_max: usize,
     /// Entries in the tables of one instance. Default 100 000: function tables of large guests have some thousand.
@@ -91,6 +94,7 @@ impl Default for Limits {
             cpu_budget: Duration::from_secs(2),
             express_budget: Duration::from_millis(10),
             tick: Duration::from_millis(5),
+            tick_busy: Duration::from_millis(1),
             memory_bytes_max: 128 * MIB,
             table_entries_max: 100_000,
             resources_max: 10_000,

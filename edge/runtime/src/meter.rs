@@ -56,6 +56,11 @@ impl Meter {
         over
     }
 
+    /// Asked at each tick too: whether the request has used more than `tick`, as common ones never do.
+    pub(crate) fn is_long(&self, tick: Duration) -> bool {
+        self.used_now_ns() > nanos(tick)
+    }
+
     pub(crate) fn refuse_memory(&self) {
         self.memory_refused.store(true, Relaxed);
     }
@@ -77,4 +82,23 @@ impl Meter {
 /// Saturates after 584 years.
 fn nanos(duration: Duration) -> u64 {
     u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_request_is_long_once_it_has_run_for_more_than_a_tick_and_the_next_one_is_not() {
+        const TICK: Duration = Duration::from_millis(5);
+        let meter = Meter::new(Duration::from_secs(60));
+        meter.reset();
+        let started = Instant::now();
+        while !meter.is_long(TICK) {
+            assert!(started.elapsed() < Duration::from_secs(10), "is never long");
+        }
+        assert!(started.elapsed() >= TICK && !meter.is_over_budget());
+        meter.reset();
+        assert!(!meter.is_long(Duration::from_secs(1)));
+    }
 }

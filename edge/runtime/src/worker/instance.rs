@@ -11,7 +11,7 @@ use wasmtime_wasi::{
 use wasmtime_wasi_http::WasiHttpCtx;
 
 use crate::{
-    InvokeError,
+    InvokeError, engine,
     guest::Running,
     host::{Host, Passage},
     meter::Meter,
@@ -42,9 +42,14 @@ pub(super) async fn make(pool: &Pool, passage: &Passage) -> Result<Instance, Inv
     let mut store =
         store(blueprint, passage, &meter).map_err(|error| refused(format!("{error:#}")))?;
     store.set_epoch_deadline(1);
-    store.epoch_deadline_callback(|context| {
-        if context.data().meter.is_over_budget() {
+    let tick = blueprint.limits.tick;
+    store.epoch_deadline_callback(move |context| {
+        let meter = &context.data().meter;
+        if meter.is_over_budget() {
             return Err(wasmtime::Error::msg("the processor time is used up"));
+        }
+        if meter.is_long(tick) {
+            engine::hurry();
         }
         // Sockets and timers of this thread are looked at before it goes on; after a plain yield they would not be as
         // long as there is a task to run, and this is one.
