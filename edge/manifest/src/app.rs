@@ -54,6 +54,17 @@ impl App {
         &self.components
     }
 
+    /// Returns the application with other files behind its components; one that `sources` does not name keeps its own.
+    #[must_use]
+    pub fn with_sources(mut self, sources: &BTreeMap<String, String>) -> Self {
+        for (id, component) in &mut self.components {
+            if let Some(source) = sources.get(id) {
+                component.source.clone_from(source);
+            }
+        }
+        self
+    }
+
     /// Returns `[application.tool.<name>]`, as written.
     #[must_use]
     pub fn tool(&self, name: &str) -> Option<&toml::Table> {

@@ -72,6 +72,14 @@ impl Manifest {
         Ok(self)
     }
 
+    /// Returns the paths of the components' wasm files, as written.
+    pub fn sources(&self) -> impl Iterator<Item = &str> {
+        self.raw.component.values().filter_map(|component| match &component.source {
+            TextOr::Text(path) => Some(path.as_str()),
+            TextOr::Table(_) => None,
+        })
+    }
+
     /// Checks everything and fills the variables in.
     ///
     /// # Errors

@@ -81,7 +81,7 @@ impl Default for Limits {
 }
 
 /// A text that never appears in logs: prints as `***`.
-#[derive(Clone)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Secret(String);
 
 impl Secret {

@@ -12,12 +12,14 @@ pub enum LoadError {
         /// What wasmtime said.
         reason: String,
     },
-    /// More chains of components than the node has room for.
-    #[error("the routes need {chains} chains of components, and there is room for {chains_max}")]
+    /// More chains of components than the node has room for, beside the versions that are loaded.
+    #[error(
+        "the routes need {chains} chains of components, and there is room for {chains_max} beside what is loaded"
+    )]
     Chains {
         /// Primaries, and middleware before them.
         chains: usize,
-        /// How many there may be.
+        /// How many more there may be.
         chains_max: usize,
     },
     /// The wasm file cannot be read.

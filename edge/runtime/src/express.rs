@@ -203,6 +203,13 @@ impl Express {
         passage.noted().unwrap_or_else(|| self.broken(why))
     }
 
+    /// Makes an instance and drops it.
+    pub(crate) async fn try_instance(&self, deadline: Instant) -> Result<(), InvokeError> {
+        // Held while the instance lives, for the permits guard the room in the memory pool.
+        let _permit = self.pool.permit(deadline).await?;
+        Instance::make(self, &Passage::until(deadline)).await.map(drop)
+    }
+
     async fn instance(&self, passage: &Passage) -> Result<Instance, InvokeError> {
         let warm = self.idle().pop();
         match warm {

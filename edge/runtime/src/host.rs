@@ -2,7 +2,10 @@
 
 use std::{
     collections::BTreeMap,
-    sync::{Arc, Mutex},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicUsize, Ordering::Relaxed},
+    },
 };
 
 use manifest::Secret;
@@ -68,6 +71,23 @@ pub(crate) struct Host {
     pub(crate) meter: Arc<Meter>,
     pub(crate) memory_bytes_max: usize,
     pub(crate) table_entries_max: usize,
+    pub(crate) _alive: Alive,
+}
+
+/// Counts an instance until its store is dropped.
+pub(crate) struct Alive(Arc<AtomicUsize>);
+
+impl Alive {
+    pub(crate) fn new(count: &Arc<AtomicUsize>) -> Self {
+        count.fetch_add(1, Relaxed);
+        Self(Arc::clone(count))
+    }
+}
+
+impl Drop for Alive {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Relaxed);
+    }
 }
 
 /// Marks the host side of our own interfaces for the linker.

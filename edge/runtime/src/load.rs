@@ -3,7 +3,10 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     path::{Path, PathBuf},
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering::Relaxed},
+    },
 };
 
 use manifest::{App, Component, Grants, Middleware, RuntimeConfig, Target};
@@ -74,6 +77,8 @@ pub struct Runtime {
     limits: Arc<Limits>,
     has_express: bool,
     ticking: Arc<Ticking>,
+    instances: Arc<AtomicUsize>,
+    room: Arc<Room>,
 }
 
 impl std::fmt::Debug for Runtime {
@@ -108,6 +113,8 @@ impl Runtime {
             printing: Printing::start(resources.output)?,
             store: Arc::new(MemoryStore::new(limits.store_entries_max, limits.store_bytes_max)),
             database: Arc::new(database),
+            room: Arc::new(Room::new(&limits, resources.has_express)),
+            instances: Arc::default(),
             limits,
             has_express: resources.has_express,
             ticking,
@@ -119,15 +126,9 @@ impl Runtime {
     ///
     /// # Errors
     /// If a file is missing, is no component, imports something that this node lacks, or if there are more chains of
-    /// components than instances have room for.
+    /// components than instances have room for beside the versions that are loaded.
     pub fn load(&self, app: &App, base_dir: &Path) -> Result<Application, LoadError> {
-        // Each lane keeps its own instances; permits bound them together, idle ones not.
-        let lanes = if self.has_express { 2 } else { 1 };
-        let per_chain = self.limits.instances_max.saturating_add(SPARE_INSTANCES) * lanes;
-        let (chains, chains_max) = (count_chains(app), self.limits.instances_total_max / per_chain);
-        if chains > chains_max {
-            return Err(LoadError::Chains { chains, chains_max });
-        }
+        let place = Room::take(&self.room, count_chains(app))?;
         let mut loader = Loader {
             runtime: self,
             app,
@@ -141,6 +142,7 @@ impl Runtime {
             chains,
             links,
             limits: Arc::clone(&self.limits),
+            _place: place,
             _ticking: Arc::clone(&self.ticking),
         })
     }
@@ -155,6 +157,50 @@ impl Runtime {
             }
         }
     }
+
+    /// Returns how many instances are alive, those of versions that are gone and still finish a request included.
+    #[must_use]
+    pub fn instances(&self) -> usize {
+        self.instances.load(Relaxed)
+    }
+}
+
+/// Chains of components that instances have room for, all loaded versions together.
+struct Room {
+    chains_max: usize,
+    taken: AtomicUsize,
+}
+
+/// A version's part of the room, given back when dropped.
+struct Occupied {
+    room: Arc<Room>,
+    chains: usize,
+}
+
+impl Room {
+    fn new(limits: &Limits, has_express: bool) -> Self {
+        // Each lane keeps its own instances; permits bound them together, idle ones not.
+        let lanes = if has_express { 2 } else { 1 };
+        let per_chain = limits.instances_max.saturating_add(SPARE_INSTANCES) * lanes;
+        Self { chains_max: limits.instances_total_max / per_chain, taken: AtomicUsize::new(0) }
+    }
+
+    fn take(room: &Arc<Self>, chains: usize) -> Result<Occupied, LoadError> {
+        let taken = room.taken.fetch_add(chains, Relaxed);
+        // Given back on the way out if it was too much.
+        let occupied = Occupied { room: Arc::clone(room), chains };
+        let chains_max = room.chains_max.saturating_sub(taken);
+        if chains > chains_max {
+            return Err(LoadError::Chains { chains, chains_max });
+        }
+        Ok(occupied)
+    }
+}
+
+impl Drop for Occupied {
+    fn drop(&mut self) {
+        self.room.taken.fetch_sub(self.chains, Relaxed);
+    }
 }
 
 /// One version of an application: every component compiled and linked, ready to be asked. Its instances end with it.
@@ -163,6 +209,7 @@ pub struct Application {
     chains: Vec<Option<Link>>,
     links: Vec<Link>,
     limits: Arc<Limits>,
+    _place: Occupied,
     _ticking: Arc<Ticking>,
 }
 
@@ -190,6 +237,22 @@ impl Application {
         };
         let passage = Passage::until(Instant::now() + self.limits.request_timeout);
         link.handle(request, passage).await
+    }
+
+    /// Makes an instance of every component, with its grants, and drops it: what cannot start is found before it is
+    /// asked.
+    ///
+    /// # Errors
+    /// If one cannot be made within the request timeout, traps on the way, or takes too much time or memory.
+    pub async fn try_instances(&self) -> Result<(), InvokeError> {
+        for link in &self.links {
+            let deadline = Instant::now() + self.limits.request_timeout;
+            link.standard.try_instance(deadline).await?;
+            if let Some(express) = &link.express {
+                express.try_instance(deadline).await?;
+            }
+        }
+        Ok(())
     }
 
     /// Returns counts for each pool of instances.
@@ -322,6 +385,7 @@ impl Loader<'_> {
             parking: self.runtime.parking.clone(),
             next,
             has_own_timeout: limits.request_timeout < self.runtime.limits.request_timeout,
+            alive: Arc::clone(&self.runtime.instances),
             limits,
         })
     }

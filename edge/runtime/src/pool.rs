@@ -40,6 +40,8 @@ pub(crate) struct Blueprint {
     pub(crate) client: OutboundClient,
     pub(crate) parking: Parking,
     pub(crate) next: Option<Link>,
+    /// Instances alive on this node, all versions together.
+    pub(crate) alive: Arc<AtomicUsize>,
     pub(crate) limits: Arc<Limits>,
     /// Whether the component has less time than the whole request.
     pub(crate) has_own_timeout: bool,
@@ -121,6 +123,13 @@ impl Pool {
             let component = self.component();
             Err(InvokeError::Trap { component, reason: "the worker is gone".to_owned() })
         })
+    }
+
+    /// Makes an instance and drops it.
+    pub(crate) async fn try_instance(&self, deadline: Instant) -> Result<(), InvokeError> {
+        // Held while the instance lives, for the permits guard the room in the memory pool.
+        let _permit = self.permit(deadline).await?;
+        worker::try_instance(self, &Passage::until(deadline)).await
     }
 
     /// Waits for the right to serve one request, if there is room in the queue.

@@ -82,3 +82,24 @@ pub struct PoolStats {
     /// Requests that failed otherwise.
     pub failures: u64,
 }
+
+impl PoolStats {
+    /// Adds what happened in another pool, for instance of the same component in another version.
+    pub fn add(&mut self, other: &Self) {
+        self.in_flight = self.in_flight.saturating_add(other.in_flight);
+        for (mine, theirs) in [
+            (&mut self.instances, other.instances),
+            (&mut self.requests, other.requests),
+            (&mut self.express, other.express),
+            (&mut self.instances_created, other.instances_created),
+            (&mut self.busy, other.busy),
+            (&mut self.timeouts, other.timeouts),
+            (&mut self.over_budget, other.over_budget),
+            (&mut self.over_memory, other.over_memory),
+            (&mut self.traps, other.traps),
+            (&mut self.failures, other.failures),
+        ] {
+            *mine = mine.saturating_add(theirs);
+        }
+    }
+}

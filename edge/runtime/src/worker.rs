@@ -80,6 +80,11 @@ pub(crate) async fn run(pool: Arc<Pool>, first: Job) {
     pool.counters.dropped.fetch_add(1, Relaxed);
 }
 
+/// Makes an instance and drops it.
+pub(crate) async fn try_instance(pool: &Pool, passage: &Passage) -> Result<(), InvokeError> {
+    instance::make(pool, passage).await.map(drop)
+}
+
 /// Whether an instance may serve again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Fate {

@@ -13,7 +13,7 @@ use wasmtime_wasi_http::WasiHttpCtx;
 use crate::{
     InvokeError, engine,
     guest::Running,
-    host::{Host, Passage},
+    host::{Alive, Host, Passage},
     meter::Meter,
     outbound::Outbound,
     output::{Printer, Stream},
@@ -95,6 +95,7 @@ fn host(blueprint: &Blueprint, passage: &Passage, meter: &Arc<Meter>) -> wasmtim
         meter: Arc::clone(meter),
         memory_bytes_max: blueprint.limits.memory_bytes_max,
         table_entries_max: blueprint.limits.table_entries_max,
+        _alive: Alive::new(&blueprint.alive),
     })
 }
 
