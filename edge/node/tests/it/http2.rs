@@ -12,6 +12,7 @@ const HEADERS: u8 = 1;
 const RST_STREAM: u8 = 3;
 const SETTINGS: u8 = 4;
 const GOAWAY: u8 = 7;
+const WINDOW_UPDATE: u8 = 8;
 const END_STREAM_AND_HEADERS: u8 = 5;
 
 fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
@@ -79,17 +80,36 @@ fn refuses_streams_beyond_the_limit_and_serves_the_others() {
 #[test]
 fn ends_a_connection_that_resets_what_it_asks() {
     let node = Node::start(&manifest(""), &["--h2-resets-max", "10"]);
-    let mut stream = open(&node);
+    let stream = open(&node);
     let mut asked = Vec::new();
     for number in 0..200 {
         asked.extend(get(number * 2 + 1, "/hello"));
         asked.extend(frame(RST_STREAM, 0, number * 2 + 1, &[0, 0, 0, 8]));
     }
+    assert_calmed(stream, &asked);
+    assert_eq!(node.get("/hello", &[]).status, 200);
+}
+
+#[test]
+fn ends_a_connection_that_makes_the_node_reset() {
+    let node = Node::start(&manifest(""), &["--h2-error-resets-max", "10"]);
+    let stream = open(&node);
+    let mut asked = Vec::new();
+    for number in 0..200 {
+        asked.extend(get(number * 2 + 1, "/sleep"));
+        // More window than there can be is an error of this stream.
+        asked.extend(frame(WINDOW_UPDATE, 0, number * 2 + 1, &[0x7f, 0xff, 0xff, 0xff]));
+    }
+    assert_calmed(stream, &asked);
+    assert_eq!(node.get("/hello", &[]).status, 200);
+}
+
+/// Sends `asked` and asserts that the node ends the connection for it, with `ENHANCE_YOUR_CALM`.
+#[track_caller]
+fn assert_calmed(mut stream: TcpStream, asked: &[u8]) {
     // The node may close before it has read all.
-    let _ = stream.write_all(&asked);
+    let _ = stream.write_all(asked);
     let goodbye = std::iter::from_fn(|| read(&mut stream)).find(|(kind, ..)| *kind == GOAWAY);
     let (_, _, payload) = goodbye.expect("says goodbye");
-    // ENHANCE_YOUR_CALM
     assert_eq!(payload.get(4..8), Some(&[0, 0, 0, 11][..]));
-    assert_eq!(node.get("/hello", &[]).status, 200);
 }
