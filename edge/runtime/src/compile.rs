@@ -30,12 +30,14 @@ impl CompileBounds {
     /// Bounds for a file of `bytes`: honest code takes time in proportion to its size.
     pub(crate) fn of(bytes: usize, limits: &Limits) -> Self {
         const MIB: u128 = 1024 * 1024;
+        let for_size = limits.compile_bytes_per_byte.saturating_mul(bytes);
+        let memory_bytes = limits.compile_bytes_max.saturating_add(for_size);
         let bytes = u128::try_from(bytes).unwrap_or(u128::MAX);
         let for_size = limits.compile_cpu_per_mib.as_millis().saturating_mul(bytes) / MIB;
         let cpu_ms = limits.compile_cpu.as_millis().saturating_add(for_size);
         Self {
             cpu_s: u64::try_from(cpu_ms.div_ceil(1000)).unwrap_or(u64::MAX),
-            memory_bytes: u64::try_from(limits.compile_bytes_max).unwrap_or(u64::MAX),
+            memory_bytes: u64::try_from(memory_bytes).unwrap_or(u64::MAX),
         }
     }
 }
@@ -50,9 +52,11 @@ pub fn compile_bounded(
     mut compiled: impl Write,
 ) -> Result<(), String> {
     let limit = |most| Rlimit { current: Some(most), maximum: Some(most) };
+    // The first limit ends it with a signal of its own, the second as anybody could.
+    let cpu = Rlimit { current: Some(bounds.cpu_s), maximum: Some(bounds.cpu_s.saturating_add(1)) };
     // Data, not addresses: what is only set aside costs nothing.
     setrlimit(Resource::Data, limit(bounds.memory_bytes))
-        .and_then(|()| setrlimit(Resource::Cpu, limit(bounds.cpu_s)))
+        .and_then(|()| setrlimit(Resource::Cpu, cpu))
         .and_then(|()| setrlimit(Resource::Core, limit(0)))
         .map_err(|error| format!("bound the compiler: {error}"))?;
     let mut bytes = Vec::new();
@@ -89,10 +93,7 @@ pub(crate) fn compile_apart(
     match outcome {
         Some((code, _)) if ended.success() => Ok(code),
         Some((_, said)) => Err(blame(ended, &said, bounds)),
-        None => Err(format!(
-            "compiling took more than {} s, which honest code of this size does not",
-            limits.compile_timeout.as_secs()
-        )),
+        None => Err(format!("compiling took more than {} s", limits.compile_timeout.as_secs())),
     }
 }
 
@@ -140,12 +141,10 @@ fn read_most(from: impl Read, bytes_max: u64) -> Vec<u8> {
 fn blame(ended: std::process::ExitStatus, said: &str, bounds: CompileBounds) -> String {
     use std::os::unix::process::ExitStatusExt as _;
     const SIGABRT: i32 = 6;
-    const SIGKILL: i32 = 9;
     const SIGXCPU: i32 = 24;
     let CompileBounds { cpu_s, memory_bytes } = bounds;
     match ended.signal() {
-        // The hard limit is the soft one, and its signal may be either.
-        Some(SIGXCPU | SIGKILL) => format!(
+        Some(SIGXCPU) => format!(
             "compiling took more than {cpu_s} s of processor time, which honest code of this size does not"
         ),
         // A program of ours ends so when it gets no memory.
@@ -163,10 +162,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn gives_a_component_time_in_proportion_to_its_size() {
+    fn gives_a_component_time_and_memory_in_proportion_to_its_size() {
         let limits = Limits::default();
-        for (kib, cpu_s) in [(0, 2), (100, 3), (1024, 12), (64 * 1024, 642)] {
-            assert_eq!(CompileBounds::of(kib * 1024, &limits).cpu_s, cpu_s, "{kib} KiB");
+        const KIB: usize = 1024;
+        for (kib, cpu_s, memory_mib) in
+            [(0, 2, 1536), (100, 3, 1540), (KIB, 12, 1584), (64 * KIB, 642, 4608)]
+        {
+            let bounds = CompileBounds::of(kib * KIB, &limits);
+            let found = (bounds.cpu_s, bounds.memory_bytes / (1024 * 1024));
+            assert_eq!(found, (cpu_s, memory_mib), "{kib} KiB");
         }
     }
 

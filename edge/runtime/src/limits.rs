@@ -70,10 +70,15 @@ pub struct Limits {
     /// Processor time for compiling, for each MiB of wasm. Default 10 s, eight times what our components take. Beyond
     /// both together the component is refused.
     pub compile_cpu_per_mib: Duration,
-    /// Longest time for compiling one component. Default 120 s; beyond it the component is refused.
+    /// Longest time for compiling one component. Default 600 s, for a machine that is busy with other things: what bounds
+    /// a bomb is processor time. Beyond it the component is refused.
     pub compile_timeout: Duration,
-    /// Memory for compiling one component. Default 2 GiB, of which the allocator sets half aside at its start; beyond it the component is refused.
+    /// Memory for compiling a component of any size. Default 1.5 GiB, of which the allocator sets 1 GiB aside at its
+    /// start; `compile_bytes_per_byte` comes on top.
     pub compile_bytes_max: usize,
+    /// Memory for compiling, for each byte of wasm. Default 48, where 35 were seen. Beyond both together the component
+    /// is refused.
+    pub compile_bytes_per_byte: usize,
     /// Connections to one database. Default 8: reads are short and the machine's cores are few.
     pub database_connections_max: usize,
     /// Longest time of one statement. Default 1 s; beyond it the statement fails.
@@ -114,8 +119,9 @@ impl Default for Limits {
             function_bytes_max: MIB,
             compile_cpu: Duration::from_secs(2),
             compile_cpu_per_mib: Duration::from_secs(10),
-            compile_timeout: Duration::from_secs(120),
-            compile_bytes_max: 2048 * MIB,
+            compile_timeout: Duration::from_secs(600),
+            compile_bytes_max: 1536 * MIB,
+            compile_bytes_per_byte: 48,
             database_connections_max: 8,
             statement_timeout: Duration::from_secs(1),
             rows_max: 10_000,
