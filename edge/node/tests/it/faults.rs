@@ -103,7 +103,7 @@ fn middleware_that_panics_fails_its_request_before_and_after_it_asked() {
 #[test]
 fn a_component_has_less_than_the_node_allows_where_its_manifest_says_so() {
     let own = "[component.guest.tool.vitrine]\nmemory_mib = 8\ncpu_budget_ms = 200\n\
-               request_timeout_ms = 400\ninstances_max = 1";
+               request_timeout_ms = 4000\ninstances_max = 1";
     let node = Node::start(&manifest(own), &["--queue-max", "0"]);
     node.get("/loop", &[]).assert_problem(504, "guest-cpu");
     node.get("/sleep", &[]).assert_problem(504, "guest-timeout");

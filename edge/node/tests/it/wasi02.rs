@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use crate::support::{Node, guests, guests_02, manifest, manifest_of, refused};
 
-const QUICK: [&str; 4] = ["--cpu-budget-ms", "300", "--request-timeout-ms", "1500"];
+const QUICK: [&str; 4] = ["--cpu-budget-ms", "200", "--request-timeout-ms", "5000"];
 
 fn start(arguments: &[&str]) -> Node {
     Node::start(&manifest_of(&guests_02(), ""), arguments)

@@ -1,6 +1,12 @@
 //! Making an instance: store, grants, limits.
 
-use std::{io, pin::Pin, sync::Arc, task};
+use std::{
+    future::{Future as _, poll_fn},
+    io,
+    pin::{Pin, pin},
+    sync::Arc,
+    task,
+};
 
 use tokio::time::timeout_at;
 use wasmtime::{Store, UpdateDeadline};
@@ -56,8 +62,17 @@ pub(super) async fn make(pool: &Pool, passage: &Passage) -> Result<Instance, Inv
         Ok(UpdateDeadline::YieldCustom(1, Box::pin(tokio::task::yield_now())))
     });
     meter.reset();
-    let made = blueprint.guest.instantiate(&mut store);
-    match timeout_at(passage.deadline, made).await {
+    let made = {
+        let mut making = pin!(blueprint.guest.instantiate(&mut store));
+        let metered = poll_fn(|cx| {
+            meter.enter();
+            let polled = making.as_mut().poll(cx);
+            meter.leave();
+            polled
+        });
+        timeout_at(passage.deadline, metered).await
+    };
+    match made {
         Ok(Ok(guest)) => Ok(Instance { store, guest, meter }),
         Ok(Err(_)) if meter.was_over_budget() => {
             Err(InvokeError::CpuBudget { component: pool.component() })
