@@ -39,7 +39,6 @@ fn every_limit_that_has_an_option_is_among_the_limits() {
         }
     }
     assert!(options.len() > 8, "{options:?}");
-    for option in options {
-        assert!(LIMITS.contains(&format!("`{option}`")), "`{option}` is not in docs/LIMITS.md");
-    }
+    options.retain(|option| !LIMITS.contains(&format!("`{option}`")));
+    assert!(options.is_empty(), "{options:?} are not in docs/LIMITS.md");
 }
