@@ -6,8 +6,8 @@
 //! Start at [`main`], then `up.rs`.
 
 mod accept;
-mod application;
 mod access_log;
+mod application;
 mod cdn_loop;
 mod cli;
 mod client_address;

@@ -107,10 +107,9 @@ async fn serve(
     let Application { app, base_dir } = application;
     let loaded = tokio::task::block_in_place(|| Runtime::new(resources)?.load(&app, &base_dir));
     let application = loaded.map_err(|error| Failure::Configuration(error.into()))?;
-    let listeners =
-        listen::bind(options.listen, options.find_free_port, options.server.threads())
-            .await
-            .map_err(Failure::Other)?;
+    let listeners = listen::bind(options.listen, options.find_free_port, options.server.threads())
+        .await
+        .map_err(Failure::Other)?;
     let address = listeners
         .first()
         .context("listen on no address")
