@@ -12,10 +12,15 @@ use std::{
     os::unix::fs::{DirBuilderExt as _, MetadataExt as _, PermissionsExt as _},
     path::{Path, PathBuf},
     sync::atomic::{AtomicU64, Ordering::Relaxed},
+    time::SystemTime,
 };
 
 use sha2::{Digest as _, Sha256};
 use wasmtime::{Engine, component::Component};
+
+/// Bytes of compiled components kept: 1 GiB, some hundred versions of the shop. Beyond it the least recently loaded go;
+/// they are compiled again when they are asked for.
+const KEPT_BYTES_MAX: u64 = 1024 * 1024 * 1024;
 
 /// A directory that only this user may change, or none.
 pub(crate) struct Cache {
@@ -64,9 +69,14 @@ impl Cache {
         compile: impl FnOnce() -> Result<Vec<u8>, String>,
     ) -> Result<Component, String> {
         let path = self.dir.as_ref().map(|dir| dir.join(name(engine, wasm)));
-        if let Some(code) = path.as_deref().and_then(read) {
+        if let Some(path) = path.as_deref()
+            && let Some(code) = read(path)
+        {
             match trusted(engine, &code) {
-                Ok(component) => return Ok(component),
+                Ok(component) => {
+                    touch(path);
+                    return Ok(component);
+                }
                 Err(error) => {
                     tracing::warn!("compiled component not usable, compiling again: {error:#}")
                 }
@@ -79,6 +89,11 @@ impl Cache {
             && let Err(error) = write(&path, &code)
         {
             tracing::warn!("compiled component not kept: {error:#}");
+        }
+        if let Some(dir) = &self.dir
+            && let Err(error) = prune(dir, KEPT_BYTES_MAX)
+        {
+            tracing::warn!("old compiled components not removed: {error}");
         }
         Ok(component)
     }
@@ -132,6 +147,34 @@ fn checksum(code: &[u8]) -> [u8; CHECKSUM_BYTES] {
     hasher.finish().to_le_bytes()
 }
 
+/// Removes the least recently loaded files beyond `bytes_max`.
+fn prune(dir: &Path, bytes_max: u64) -> io::Result<()> {
+    let mut files = Vec::new();
+    for entry in std::fs::read_dir(dir)? {
+        let entry = entry?;
+        let found = entry.metadata()?;
+        files.push((found.modified()?, found.len(), entry.path()));
+    }
+    files.sort_unstable();
+    let mut bytes: u64 = files.iter().map(|(_, length, _)| length).sum();
+    for (_, length, path) in files {
+        if bytes <= bytes_max {
+            break;
+        }
+        std::fs::remove_file(path)?;
+        bytes = bytes.saturating_sub(length);
+    }
+    Ok(())
+}
+
+/// Marks a file as used.
+fn touch(path: &Path) {
+    let touched = File::open(path).and_then(|file| file.set_modified(SystemTime::now()));
+    if let Err(error) = touched {
+        tracing::debug!("compiled component not marked as used: {error}");
+    }
+}
+
 /// Names the file for `wasm` compiled by `engine`.
 fn name(engine: &Engine, wasm: &[u8]) -> String {
     let mut compatibility = DefaultHasher::new();
@@ -156,6 +199,24 @@ fn trusted(engine: &Engine, code: &[u8]) -> wasmtime::Result<Component> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn keeps_what_was_loaded_last_within_its_bytes() {
+        let dir = tempfile::tempdir().expect("makes a folder");
+        let path = |name: &str| dir.path().join(name);
+        let long_ago = SystemTime::UNIX_EPOCH;
+        for (age, name) in ["oldest", "older", "young", "new"].into_iter().enumerate() {
+            std::fs::write(path(name), [0; 100]).expect("writes");
+            let at = long_ago + std::time::Duration::from_secs(age as u64);
+            File::open(path(name)).and_then(|file| file.set_modified(at)).expect("is set");
+        }
+        touch(&path("older"));
+        prune(dir.path(), 300).expect("prunes");
+        let left = |name: &str| path(name).exists();
+        assert_eq!([left("oldest"), left("older"), left("young")], [false, true, true]);
+        prune(dir.path(), 100).expect("prunes");
+        assert!(left("older") && std::fs::read_dir(dir.path()).expect("is read").count() == 1);
+    }
 
     #[test]
     fn trusts_no_directory_that_others_may_write() {
