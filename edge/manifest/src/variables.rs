@@ -117,6 +117,20 @@ impl VariableSources {
         self
     }
 
+    /// Returns the same values for an application other than the one that they were typed for: names that its manifest
+    /// does not declare are left alone.
+    #[must_use]
+    pub fn for_any_application(mut self) -> Self {
+        self.typed.clear();
+        self
+    }
+
+    /// Whether some source has a value for `name`.
+    #[must_use]
+    pub fn has(&self, name: &str) -> bool {
+        self.value(name).is_some()
+    }
+
     /// Returns the value of `name` from the strongest source that has one.
     pub(crate) fn value(&self, name: &str) -> Option<&Secret> {
         let provided = || self.providers.iter().find_map(|provider| provider.get(name));

@@ -189,8 +189,8 @@ async fn converse<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
     let service = hyper::service::service_fn(move |request| {
         let (node, entered) = (Arc::clone(&node), counted.enter());
         async move {
-            let answer = serve(&node, peer, request).await;
-            Ok::<_, Infallible>(answer.map(|body| entered.keep_in(body)))
+            let (answer, held) = serve(&node, peer, request).await;
+            Ok::<_, Infallible>(answer.map(|body| entered.keep_in(body, held)))
         }
     });
     let stream = TokioIo::new(Stalling::new(stream, STALL_MAX));

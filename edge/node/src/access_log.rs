@@ -35,6 +35,7 @@ pub(crate) struct Line<'a> {
     /// Without the query, which may hold secrets.
     pub(crate) path: &'a str,
     pub(crate) route: &'a str,
+    pub(crate) version: u64,
     pub(crate) status: u16,
     pub(crate) duration: Duration,
     pub(crate) client: IpAddr,
@@ -217,7 +218,9 @@ impl Buffer {
         push_escaped(lines, line.path);
         push(lines, &["\" route=\""]);
         push_escaped(lines, line.route);
-        push(lines, &["\" status="]);
+        push(lines, &["\" version="]);
+        push_number(lines, line.version, 1);
+        push(lines, &[" status="]);
         push_number(lines, line.status.into(), 1);
         push(lines, &[" duration_ms="]);
         push_milliseconds(lines, line.duration);
@@ -234,7 +237,9 @@ impl Buffer {
         push_escaped(lines, line.path);
         push(lines, &["\",\"route\":\""]);
         push_escaped(lines, line.route);
-        push(lines, &["\",\"status\":"]);
+        push(lines, &["\",\"version\":"]);
+        push_number(lines, line.version, 1);
+        push(lines, &[",\"status\":"]);
         push_number(lines, line.status.into(), 1);
         push(lines, &[",\"duration_ms\":"]);
         push_milliseconds(lines, line.duration);
@@ -316,6 +321,7 @@ mod tests {
             method: "GET",
             path,
             route: "/...",
+            version: 3,
             status: 200,
             duration: Duration::from_micros(12_034),
             client: IpAddr::from([192, 0, 2, 10]),
@@ -332,7 +338,7 @@ mod tests {
     fn writes_one_line_per_request() {
         assert_eq!(
             told(AccessLogFormat::Text, &line("/a")),
-            "2025-11-28T18:30:00.007Z request method=GET path=\"/a\" route=\"/...\" status=200 \
+            "2025-11-28T18:30:00.007Z request method=GET path=\"/a\" route=\"/...\" version=3 status=200 \
              duration_ms=12.034 client=192.0.2.10 request.id=id-12345\n"
         );
         let client = "2001:db8::1".parse().expect("is an address");
@@ -341,6 +347,7 @@ mod tests {
         assert_eq!(json["path"], "/a\"\\\u{7f}ü");
         assert_eq!((&json["duration_ms"], &json["status"]), (&12.034.into(), &200.into()));
         assert_eq!(json["client"], "2001:db8::1");
+        assert_eq!(json["version"], 3);
     }
 
     #[test]

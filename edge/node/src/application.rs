@@ -8,13 +8,13 @@ mod source;
 mod variables;
 
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeMap, BTreeSet},
     io::Read as _,
     path::{Path, PathBuf},
 };
 
 use anyhow::{Context as _, bail, ensure};
-use manifest::{App, Directory, RuntimeConfig, VariableSources};
+use manifest::{App, Directory, Manifest, RuntimeConfig, VariableSources};
 use runtime::{Echo, Output};
 
 pub(crate) use self::source::Source;
@@ -68,7 +68,7 @@ impl Surroundings {
         staging: &Path,
     ) -> Result<Application, Failure> {
         let mut app = self.resolve(options, source).map_err(Failure::Configuration)?;
-        files::mount(&mut app, source.base_dir(), staging, options.direct_mounts)?;
+        files::mount(&mut app, source.base_dir(), staging, staging, options.direct_mounts)?;
         Ok(Application { app, base_dir: source.base_dir().to_owned() })
     }
 
@@ -78,24 +78,82 @@ impl Surroundings {
     }
 
     fn resolve(&self, options: &AppOptions, source: &Source) -> anyhow::Result<App> {
-        let read = || -> anyhow::Result<App> {
-            let mut manifest = source.manifest()?;
-            if let Some(name) = &options.profile {
-                manifest = manifest.with_profile(name)?;
-            }
-            Ok(manifest.resolve(&self.variables)?)
-        };
-        let mut app = read().with_context(|| format!("read {source}"))?;
-        let environment = options.environment.iter();
-        let environment: Vec<(String, String)> =
-            environment.map(|pair| (pair.name.clone(), pair.value.clone())).collect();
-        app.extend_environment(&environment);
+        let read =
+            || -> anyhow::Result<App> { finish(options, source.manifest()?, &self.variables) };
+        let app = read().with_context(|| format!("read {source}"))?;
         let unknown = options.follow.iter().find(|id| app.component(id).is_none());
         if let Some(id) = unknown {
             bail!("--follow {id}: the application has no component of this name");
         }
         Ok(app)
     }
+}
+
+impl Surroundings {
+    /// Makes a later version of a manifest's text. It may declare less than the node was given; values in `own` are its
+    /// alone, and must be declared.
+    pub(crate) fn version(
+        &self,
+        options: &AppOptions,
+        text: &str,
+        manifest: &Path,
+        own: &BTreeMap<String, String>,
+    ) -> anyhow::Result<App> {
+        let own = own.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+        let variables = self.variables.clone().for_any_application().with_command_line(own);
+        let read = || finish(options, Manifest::parse(text)?, &variables);
+        read().with_context(|| format!("read {}", manifest.display()))
+    }
+
+    /// Copies what must be copied for version `id`, beside other versions' files.
+    pub(crate) fn stage(
+        &self,
+        options: &AppOptions,
+        app: &mut App,
+        base_dir: &Path,
+        id: u64,
+    ) -> Result<(), Failure> {
+        let staging = self.staging(options);
+        let own = staging.join(VERSIONS).join(id.to_string());
+        files::mount(app, base_dir, &staging, &own, options.direct_mounts)
+    }
+
+    /// Removes the copies of all versions but `ids`.
+    pub(crate) fn unstage(&self, options: &AppOptions, ids: &BTreeSet<u64>) {
+        let Ok(entries) = std::fs::read_dir(self.staging(options).join(VERSIONS)) else { return };
+        for entry in entries.flatten() {
+            let id = entry.file_name().to_str().and_then(|name| name.parse().ok());
+            if id.is_some_and(|id| !ids.contains(&id))
+                && let Err(error) = std::fs::remove_dir_all(entry.path())
+            {
+                tracing::warn!(path = %entry.path().display(), "not removed: {error}");
+            }
+        }
+    }
+
+    /// Whether the node has a value for the variable `name`, whatever a manifest says.
+    pub(crate) fn has_variable(&self, name: &str) -> bool {
+        self.variables.has(name)
+    }
+}
+
+/// Where versions' files are copied, below where the first one's are. No component can have this name.
+const VERSIONS: &str = ".versions";
+
+fn finish(
+    options: &AppOptions,
+    mut manifest: Manifest,
+    variables: &VariableSources,
+) -> anyhow::Result<App> {
+    if let Some(name) = &options.profile {
+        manifest = manifest.with_profile(name)?;
+    }
+    let mut app = manifest.resolve(variables)?;
+    let environment = options.environment.iter();
+    let environment: Vec<(String, String)> =
+        environment.map(|pair| (pair.name.clone(), pair.value.clone())).collect();
+    app.extend_environment(&environment);
+    Ok(app)
 }
 
 fn runtime_config(path: &Path) -> anyhow::Result<RuntimeConfig> {
@@ -135,7 +193,7 @@ fn output(
 }
 
 /// Reads a text of bounded size.
-fn read_text(path: &Path) -> anyhow::Result<String> {
+pub(crate) fn read_text(path: &Path) -> anyhow::Result<String> {
     let mut text = String::new();
     let file = std::fs::File::open(path)?;
     file.take(TEXT_BYTES_MAX.saturating_add(1)).read_to_string(&mut text)?;

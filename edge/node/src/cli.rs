@@ -8,12 +8,15 @@ use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+mod deploy_options;
+
 #[cfg(test)]
 pub(crate) use self::app_options::Pair;
 pub(crate) use self::{
     app_options::{AppOptions, VariableArgument},
     refused::explain,
 };
+pub(crate) use deploy_options::{Deploy, Promote, Reach, Rollback, VersionOptions, Versions};
 pub(crate) use server_options::{AccessLogFormat, ServerOptions};
 
 /// Vitrine's edge node.
@@ -28,6 +31,14 @@ pub(crate) struct Cli {
 pub(crate) enum Command {
     /// Serve the application that a manifest describes, until SIGTERM or SIGINT.
     Up(Box<Up>),
+    /// Give a running node a new version of its application, without losing a request.
+    Deploy(Deploy),
+    /// End the trial of a version, or return to the version before.
+    Rollback(Rollback),
+    /// Give the version on trial all requests, or a larger share.
+    Promote(Promote),
+    /// List the versions of a running node.
+    Versions(Versions),
     /// Fill a SQLite file that another host reads, such as Spin, from an origin's change feed.
     Replicate(Replicate),
     /// Compile the component on standard input, within bounds; `up` starts this for each component that is new to it.
@@ -65,6 +76,8 @@ pub(crate) struct Up {
     /// How log lines look.
     #[arg(long, value_enum, default_value = "text")]
     pub(crate) log_format: LogFormat,
+    #[command(flatten)]
+    pub(crate) versions: VersionOptions,
     #[command(flatten)]
     pub(crate) server: ServerOptions,
     #[command(flatten)]

@@ -35,8 +35,9 @@ fn public(status: &Status) -> Value {
 
 /// Answers in the text format of Prometheus.
 pub(crate) fn metrics(node: &Node) -> Response<Body> {
-    let (pools, dropped) = (node.application.stats(), node.access_log.dropped());
-    let text = node.metrics.render(&pools, node.replica.as_deref(), dropped);
+    let (instances, dropped) = (node.runtime.instances(), node.access_log.dropped());
+    let replica = node.replica.as_deref();
+    let text = node.metrics.render(&node.loaded.list(), instances, replica, dropped);
     respond(text, "text/plain; version=0.0.4")
 }
 
@@ -47,7 +48,10 @@ pub(crate) const WELL_KNOWN: &str = "/.well-known/spin/";
 pub(crate) fn well_known(node: &Node, path: &str) -> Option<Response<Body>> {
     match path.strip_prefix(WELL_KNOWN)? {
         "health" => Some(respond("OK".to_owned(), "text/plain")),
-        "info" => Some(respond(info(&node.app).to_string(), "application/json")),
+        "info" => Some(respond(
+            info(&node.traffic.versions().current.app).to_string(),
+            "application/json",
+        )),
         _ => None,
     }
 }

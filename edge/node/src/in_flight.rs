@@ -77,9 +77,9 @@ impl InFlight {
 pub(crate) struct Entered(Arc<InFlight>);
 
 impl Entered {
-    /// Goes with `body` to its end.
-    pub(crate) fn keep_in(self, body: Body) -> CountedBody {
-        CountedBody { body, _entered: self }
+    /// Goes with `body` to its end, and what is `held` too.
+    pub(crate) fn keep_in<T: Unpin>(self, body: Body, held: T) -> CountedBody<T> {
+        CountedBody { body, _held: held, _entered: self }
     }
 }
 
@@ -92,12 +92,14 @@ impl Drop for Entered {
 }
 
 /// A body whose request is in flight while it exists.
-pub(crate) struct CountedBody {
+pub(crate) struct CountedBody<T> {
     body: Body,
+    /// What the answer needs until its end: the version that it comes from.
+    _held: T,
     _entered: Entered,
 }
 
-impl http_body::Body for CountedBody {
+impl<T: Unpin> http_body::Body for CountedBody<T> {
     type Data = Bytes;
     type Error = <Body as http_body::Body>::Error;
 
@@ -128,7 +130,7 @@ mod tests {
     #[tokio::test]
     async fn a_connection_is_idle_only_when_no_body_has_been_open_for_the_whole_limit() {
         let requests = InFlight::new();
-        let body = requests.enter().keep_in(runtime::full("slow"));
+        let body = requests.enter().keep_in(runtime::full("slow"), ());
         assert!(timeout(LIMIT * 4, requests.idle(LIMIT)).await.is_err());
         let ended = Instant::now();
         drop(body);

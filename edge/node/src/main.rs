@@ -7,11 +7,16 @@
 
 mod accept;
 mod access_log;
+mod admin;
 mod application;
 mod cdn_loop;
 mod cli;
 mod client_address;
+mod deploy;
+mod deploy_commands;
+mod deployment;
 mod error_response;
+mod first_version;
 mod health;
 mod histogram;
 mod in_flight;
@@ -26,7 +31,10 @@ mod shard;
 mod stall;
 mod threads;
 mod tls;
+mod traffic;
 mod up;
+mod versions;
+mod watch;
 
 use std::process::ExitCode;
 
@@ -59,6 +67,10 @@ fn main() -> ExitCode {
             up::start_logging(options.log_format);
             replicate::run(options)
         }
+        cli::Command::Deploy(options) => deploy_commands::deploy(options),
+        cli::Command::Rollback(options) => deploy_commands::rollback(&options),
+        cli::Command::Promote(options) => deploy_commands::promote(&options),
+        cli::Command::Versions(options) => deploy_commands::versions(&options),
         cli::Command::Compile(options) => return compile(&options),
     };
     match ended {

@@ -1,9 +1,10 @@
 //! What `/metrics` tells, in the text format of Prometheus.
 
 use std::{
+    collections::BTreeMap,
     fmt::Write as _,
     sync::{
-        Mutex, OnceLock, PoisonError,
+        Arc, Mutex, OnceLock, PoisonError,
         atomic::{AtomicI64, AtomicU64, Ordering::Relaxed},
     },
     time::{Duration, Instant},
@@ -15,25 +16,64 @@ use replica::Replica;
 use runtime::PoolStats;
 
 use crate::{
+    deployment::Deployment,
     histogram::{Histogram, Sum},
     serve::Place,
     shard::PerThread,
 };
 
-/// Counters of this node. Routes come from the manifest, so their number is fixed.
+/// Counters of this node. Those of routes and components go on from version to version.
 pub(crate) struct Metrics {
-    routes: Vec<RouteMetrics>,
+    /// Every route that a version had so far.
+    routes: Mutex<Vec<Arc<RouteMetrics>>>,
     own: RouteMetrics,
     nowhere: RouteMetrics,
     in_flight: PerThread<AtomicI64>,
     contact: PerThread<Mutex<Option<Contact>>>,
+    totals: Arc<Totals>,
 }
 
 /// When the replica was asked, and for how long no origin had answered then.
 type Contact = (Instant, Option<Duration>);
 
+/// What versions that are unloaded have counted.
+#[derive(Default)]
+pub(crate) struct Totals(Mutex<BTreeMap<String, PoolStats>>);
+
+impl Totals {
+    /// Takes the last counts of a version.
+    pub(crate) fn absorb(&self, pools: &[PoolStats]) {
+        let mut totals = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        add(&mut totals, pools);
+    }
+
+    /// Returns these and those of `loaded` versions, for each component.
+    fn with(&self, loaded: &[Arc<Deployment>]) -> Vec<PoolStats> {
+        let mut totals = self.0.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        for pool in totals.values_mut() {
+            // These are counts of what is, and it is no more.
+            (pool.in_flight, pool.instances) = (0, 0);
+        }
+        for deployment in loaded {
+            add(&mut totals, &deployment.application.stats());
+        }
+        totals.into_values().collect()
+    }
+}
+
+fn add(totals: &mut BTreeMap<String, PoolStats>, pools: &[PoolStats]) {
+    for pool in pools {
+        match totals.get_mut(&pool.component) {
+            Some(total) => total.add(pool),
+            None => {
+                totals.insert(pool.component.clone(), pool.clone());
+            }
+        }
+    }
+}
+
 /// Counters of one route, a set for each serving thread.
-struct RouteMetrics {
+pub(crate) struct RouteMetrics {
     route: String,
     component: String,
     counts: PerThread<RouteCounts>,
@@ -89,25 +129,49 @@ impl Drop for InFlight<'_> {
     }
 }
 
+/// Routes that are told apart, of all versions together: 1 000. Beyond it a new route's requests are not shown.
+const ROUTES_MAX: usize = 1000;
+
 /// How long the age of the last contact is believed: asking takes a lock that the follower also wants.
 const CONTACT_KEPT: Duration = Duration::from_millis(500);
 
 impl Metrics {
-    pub(crate) fn new(app: &App) -> Self {
-        let routes = app.routes().iter().map(|route| {
-            let component = match &route.target {
-                Target::Component(id) => id.as_str(),
-                Target::Static(_) => "static",
-            };
-            RouteMetrics::new(route.path.as_deref().unwrap_or("private"), component)
-        });
+    pub(crate) fn new() -> Self {
         Self {
-            routes: routes.collect(),
+            routes: Mutex::default(),
             own: RouteMetrics::new("own", "node"),
             nowhere: RouteMetrics::new("none", "none"),
             in_flight: PerThread::new(),
             contact: PerThread::new(),
+            totals: Arc::default(),
         }
+    }
+
+    /// Returns where each route of `app` is counted: together with the same route of other versions.
+    pub(crate) fn routes(&self, app: &App) -> Vec<Arc<RouteMetrics>> {
+        let mut known = self.routes.lock().unwrap_or_else(PoisonError::into_inner);
+        let counted = app.routes().iter().map(|route| {
+            let path = route.path.as_deref().unwrap_or("private");
+            let component = match &route.target {
+                Target::Component(id) => id.as_str(),
+                Target::Static(_) => "static",
+            };
+            let found = known.iter().find(|one| one.route == path && one.component == component);
+            if let Some(found) = found {
+                return Arc::clone(found);
+            }
+            let made = Arc::new(RouteMetrics::new(path, component));
+            if known.len() < ROUTES_MAX {
+                known.push(Arc::clone(&made));
+            }
+            made
+        });
+        counted.collect()
+    }
+
+    /// Returns where versions leave their counts.
+    pub(crate) fn totals(&self) -> Arc<Totals> {
+        Arc::clone(&self.totals)
     }
 
     pub(crate) fn enter(&self) -> InFlight<'_> {
@@ -116,18 +180,18 @@ impl Metrics {
         InFlight(count)
     }
 
-    pub(crate) fn count(&self, place: Place, status: StatusCode, duration: Duration) {
+    pub(crate) fn count(&self, place: Place<'_>, status: StatusCode, duration: Duration) {
         self.of(place).counts.mine().count(status, duration);
     }
 
     /// Returns the route as the manifest writes it.
-    pub(crate) fn label(&self, place: Place) -> &str {
+    pub(crate) fn label<'a>(&'a self, place: Place<'a>) -> &'a str {
         &self.of(place).route
     }
 
-    fn of(&self, place: Place) -> &RouteMetrics {
+    fn of<'a>(&'a self, place: Place<'a>) -> &'a RouteMetrics {
         match place {
-            Place::Route(position) => self.routes.get(position).unwrap_or(&self.nowhere),
+            Place::Route(metrics) => metrics,
             Place::Own => &self.own,
             Place::Nowhere => &self.nowhere,
         }
@@ -149,7 +213,8 @@ impl Metrics {
     /// Writes everything.
     pub(crate) fn render(
         &self,
-        pools: &[PoolStats],
+        loaded: &[Arc<Deployment>],
+        instances: usize,
         replica: Option<&Replica>,
         lines_dropped: u64,
     ) -> String {
@@ -158,7 +223,8 @@ impl Metrics {
         const DROPPED: &str = "vitrine_edge_access_log_dropped_total";
         text.head(DROPPED, "counter", "Lines of the access log that nobody took in time.");
         text.line(DROPPED, &[], lines_dropped);
-        render_pools(&mut text, pools);
+        render_pools(&mut text, &self.totals.with(loaded));
+        render_versions(&mut text, loaded, instances);
         if let Some(replica) = replica {
             render_replica(&mut text, &replica.status());
         }
@@ -166,7 +232,8 @@ impl Metrics {
     }
 
     fn render_requests(&self, text: &mut Text) {
-        let all = || self.routes.iter().chain([&self.own, &self.nowhere]);
+        let routes = self.routes.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let all = || routes.iter().map(|route| &**route).chain([&self.own, &self.nowhere]);
         text.head("vitrine_edge_requests_total", "counter", "Requests answered.");
         for metrics in all() {
             for (status, count) in metrics.by_status() {
@@ -223,6 +290,25 @@ fn render_pools(text: &mut Text, pools: &[PoolStats]) {
             text.line(&name, &[("component", &pool.component)], value(pool));
         }
     }
+}
+
+fn render_versions(text: &mut Text, loaded: &[Arc<Deployment>], instances: usize) {
+    const ANSWERS: &str = "vitrine_edge_version_answers_total";
+    text.head(ANSWERS, "counter", "Answers of each loaded version, by class of status.");
+    for deployment in loaded {
+        let id = deployment.id.to_string();
+        for (class, count) in deployment.answers() {
+            text.line(ANSWERS, &[("version", &id), ("class", class)], count);
+        }
+    }
+    const INSTANCES: &str = "vitrine_edge_version_instances";
+    text.head(INSTANCES, "gauge", "Instances of each loaded version, in the standard lane.");
+    for deployment in loaded {
+        text.line(INSTANCES, &[("version", &deployment.id.to_string())], deployment.instances());
+    }
+    const ALL: &str = "vitrine_edge_instances";
+    text.head(ALL, "gauge", "Instances alive, in both lanes and of all versions.");
+    text.line(ALL, &[], instances);
 }
 
 fn render_replica(text: &mut Text, status: &replica::Status) {

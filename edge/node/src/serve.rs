@@ -10,18 +10,20 @@ use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode, he
 use hyper::body::{Body as _, Incoming};
 use manifest::{App, StaticResponse, Target};
 use replica::{Position, Replica};
-use runtime::{Application, Body};
+use runtime::{Application, Body, Runtime};
 
 use crate::{
     access_log::{AccessLog, Line},
     cdn_loop::LoopGuard,
     client_address::{self, Cidr},
+    deployment::{Deployment, Loaded},
     error_response::{Failure, respond},
     health,
-    metrics::Metrics,
+    metrics::{Metrics, RouteMetrics},
     paced_body::{Pace, PacedBody},
     request_head::{self, REQUEST_ID, Seen},
     shard::PerThread,
+    traffic::{Assigned, Held, Traffic},
 };
 
 /// Everything a request needs.
@@ -29,12 +31,14 @@ pub(crate) struct Node {
     pub(crate) id: String,
     /// The id as `Vitrine-Edge` says it.
     pub(crate) edge: HeaderValue,
-    pub(crate) app: App,
-    pub(crate) application: Application,
-    pub(crate) static_answers: StaticAnswers,
+    pub(crate) runtime: Arc<Runtime>,
+    /// What answers.
+    pub(crate) traffic: Arc<Traffic>,
+    /// Every version that is in memory.
+    pub(crate) loaded: Arc<Loaded>,
     pub(crate) replica: Option<Arc<Replica>>,
     pub(crate) positions: Positions,
-    pub(crate) metrics: Metrics,
+    pub(crate) metrics: Arc<Metrics>,
     pub(crate) access_log: AccessLog,
     pub(crate) rules: Rules,
 }
@@ -62,8 +66,16 @@ const STALE: HeaderName = HeaderName::from_static("vitrine-stale");
 /// Without contact for longer than this, answers say how old the copy may be.
 const STALE_AFTER: Duration = Duration::from_secs(10);
 
-/// Answers one request, whatever happens, and writes its line in the log.
-pub(crate) async fn serve(node: &Node, peer: Peer, request: Request<Incoming>) -> Response<Body> {
+/// Which version answered; sent only while two are being compared.
+const VERSION: HeaderName = HeaderName::from_static("vitrine-version");
+
+/// Answers one request, whatever happens, and writes its line in the log. The version that it was given is returned
+/// with it, to be held until the answer's body has ended.
+pub(crate) async fn serve(
+    node: &Node,
+    peer: Peer,
+    request: Request<Incoming>,
+) -> (Response<Body>, Held) {
     let arrived = Instant::now();
     let _in_flight = node.metrics.enter();
     let request_id = request_head::request_id(request.headers());
@@ -71,7 +83,9 @@ pub(crate) async fn serve(node: &Node, peer: Peer, request: Request<Incoming>) -
         client_address::client(peer.address, request.headers(), &node.rules.trusted_proxies);
     let told = node.access_log.is_on().then(|| (request.method().clone(), request.uri().clone()));
     let seen = Seen { client, is_tls: peer.is_tls };
-    let (place, result) = answer(node, seen, request, &request_id).await;
+    let Assigned { held, is_split } = node.traffic.assign(client.ip());
+    let deployment = &**held;
+    let (place, result) = answer(node, deployment, seen, request, &request_id).await;
     let mut response = match result {
         Ok(response) => response,
         Err(failure) => {
@@ -82,6 +96,12 @@ pub(crate) async fn serve(node: &Node, peer: Peer, request: Request<Incoming>) -
         }
     };
     mark(node, &mut response, &request_id);
+    if !matches!(place, Place::Own) {
+        deployment.count(response.status());
+        if is_split {
+            response.headers_mut().insert(VERSION, HeaderValue::from(deployment.id));
+        }
+    }
     let duration = arrived.elapsed();
     node.metrics.count(place, response.status(), duration);
     if let Some((method, uri)) = told {
@@ -90,31 +110,33 @@ pub(crate) async fn serve(node: &Node, peer: Peer, request: Request<Incoming>) -
             method: method.as_str(),
             path: uri.path(),
             route: node.metrics.label(place),
+            version: deployment.id,
             status: response.status().as_u16(),
             duration,
             client: client.ip(),
         });
     }
-    response
+    (response, held)
 }
 
 /// Where a request belongs in the metrics.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Place {
-    /// A route of the manifest, by its position.
-    Route(usize),
+#[derive(Clone, Copy)]
+pub(crate) enum Place<'a> {
+    /// A route of the manifest.
+    Route(&'a RouteMetrics),
     /// An endpoint of the node itself.
     Own,
     /// No route.
     Nowhere,
 }
 
-async fn answer(
+async fn answer<'a>(
     node: &Node,
+    deployment: &'a Deployment,
     seen: Seen,
     request: Request<Incoming>,
     request_id: &HeaderValue,
-) -> (Place, Result<Response<Body>, Failure>) {
+) -> (Place<'a>, Result<Response<Body>, Failure>) {
     let (uri, headers, rules) = (request.uri(), request.headers(), &node.rules);
     if let Err(error) =
         request_head::check_size(uri, headers, rules.head_bytes_max, rules.headers_max)
@@ -129,25 +151,26 @@ async fn answer(
         }
         _ => {}
     }
-    ask(node, seen, request, request_id).await
+    ask(&node.rules, deployment, seen, request, request_id).await
 }
 
 /// Asks the application: the only place where a request meets the routes and the components behind them.
-async fn ask(
-    node: &Node,
+async fn ask<'a>(
+    rules: &Rules,
+    deployment: &'a Deployment,
     seen: Seen,
     request: Request<Incoming>,
     request_id: &HeaderValue,
-) -> (Place, Result<Response<Body>, Failure>) {
-    let Some((_, found)) = node.app.route(request.uri().path()) else {
+) -> (Place<'a>, Result<Response<Body>, Failure>) {
+    let Some((_, found)) = deployment.app.route(request.uri().path()) else {
         return (Place::Nowhere, Err(Failure::NoRoute));
     };
-    let place = Place::Route(found.index);
-    if let Some(answer) = node.static_answers.answer(found.index) {
+    let place = deployment.routes.get(found.index).map_or(Place::Nowhere, |one| Place::Route(one));
+    if let Some(answer) = deployment.static_answers.answer(found.index) {
         return (place, Ok(answer));
     }
     let (mut parts, body) = request.into_parts();
-    if let Err(error) = node.rules.loops.pass(&mut parts.headers) {
+    if let Err(error) = rules.loops.pass(&mut parts.headers) {
         return (place, Err(Failure::Loop(error)));
     }
     match request_head::rewrite(&parts.uri, &mut parts.headers, &found, seen) {
@@ -156,7 +179,7 @@ async fn ask(
     }
     parts.headers.insert(REQUEST_ID, request_id.clone());
     let request = Request::from_parts(parts, body);
-    (place, invoke(&node.application, &node.rules, found.index, request).await)
+    (place, invoke(&deployment.application, rules, found.index, request).await)
 }
 
 async fn invoke(
@@ -205,7 +228,7 @@ impl StaticAnswers {
     }
 
     /// Returns the answer of route number `route`, or `None` if a component answers there.
-    fn answer(&self, route: usize) -> Option<Response<Body>> {
+    pub(crate) fn answer(&self, route: usize) -> Option<Response<Body>> {
         let answer = self.0.get(route)?.as_ref()?;
         let mut response = Response::new(runtime::full(answer.body.clone()));
         *response.status_mut() = answer.status;

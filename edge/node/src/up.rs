@@ -1,26 +1,34 @@
 //! Start to end: configuration, then components, then the port; on a signal the way back.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, Mutex},
+    time::Duration,
+};
 
 use anyhow::Context as _;
 use http::HeaderValue;
-use manifest::App;
 use replica::Replica;
-use runtime::{DatabaseSource, Resources, Runtime};
+use runtime::{Application, DatabaseSource, Resources, Runtime};
 
 use crate::{
     accept::{self, Accepting, Server},
     access_log::AccessLog,
-    application::{Application, Source, Surroundings},
+    admin,
+    application::{Source, Surroundings},
     cdn_loop::{CdnId, LoopGuard},
-    cli::{LogFormat, Up},
+    cli::{AppOptions, LogFormat, Up},
+    deploy::{Deployer, State},
+    deployment::{Deployment, Loaded},
+    first_version::FirstVersion,
     listen,
     metrics::Metrics,
     paced_body::Pace,
     replication::{self, ReplicaFile},
-    serve::{Node, Positions, Rules, StaticAnswers},
+    serve::{Node, Positions, Rules},
     shard, threads,
     tls::{self, Tls},
+    traffic::Traffic,
+    watch::{self, Watched},
 };
 
 /// Why the node does not run, and whose fault it is.
@@ -57,11 +65,10 @@ pub(crate) fn start_logging(format: LogFormat) {
 pub(crate) fn run(options: Up) -> Result<(), Failure> {
     let source = Source::find(options.app.from.as_deref()).map_err(Failure::Configuration)?;
     let surroundings = Surroundings::read(&options.app, &source).map_err(Failure::Configuration)?;
-    let staging = surroundings.staging(&options.app);
-    let application = surroundings.application(&options.app, &source, &staging)?;
-    let replica_options =
-        replication::read(&application.app, &surroundings.state_dir, &options.node_id)
-            .map_err(Failure::Configuration)?;
+    let watched = if options.versions.watch { Watched::begin(&source) } else { None };
+    let first = FirstVersion::read(&options, &surroundings, &source)?;
+    let replica = replication::read(&first.app, &surroundings.state_dir, &options.node_id)
+        .map_err(Failure::Configuration)?;
     shard::set_count(options.server.threads());
     // Only what is not a request runs here: the replica's follower, signals, starting and stopping.
     let tasks = tokio::runtime::Builder::new_multi_thread()
@@ -71,21 +78,24 @@ pub(crate) fn run(options: Up) -> Result<(), Failure> {
         .build()
         .context("start the runtime")
         .map_err(Failure::Other)?;
-    let ended = tasks.block_on(serve(options, surroundings, application, replica_options));
+    let ended = tasks.block_on(serve(options, Boot { surroundings, first, replica, watched }));
     // Statements may still run; nobody waits for their answers.
     tasks.shutdown_timeout(Duration::from_millis(500));
     ended
 }
 
-async fn serve(
-    options: Up,
+/// What was read before anything is started.
+struct Boot {
     surroundings: Surroundings,
-    application: Application,
-    replica_settings: Option<replica::Settings>,
-) -> Result<(), Failure> {
+    first: FirstVersion,
+    replica: Option<replica::Settings>,
+    watched: Option<Watched>,
+}
+
+async fn serve(options: Up, mut boot: Boot) -> Result<(), Failure> {
     let tls = read_tls(&options).map_err(Failure::Configuration)?;
     let mut stop = accept::stop_signal().context("listen for signals").map_err(Failure::Other)?;
-    let replica = match replica_settings {
+    let replica = match boot.replica.clone() {
         Some(settings) => {
             let started = Replica::start(settings).await.context("start the replica");
             Some(started.map_err(Failure::Other)?)
@@ -95,18 +105,24 @@ async fn serve(
     let source =
         replica.clone().map(|replica| Arc::new(ReplicaFile(replica)) as Arc<dyn DatabaseSource>);
     let resources = Resources {
-        state_dir: surroundings.state_dir,
-        config: surroundings.runtime_config,
-        output: surroundings.output,
+        state_dir: boot.surroundings.state_dir.clone(),
+        config: boot.surroundings.runtime_config.clone(),
+        output: boot.surroundings.output.clone(),
         compiler: Some(program().map_err(Failure::Other)?),
         replica: source,
         limits: options.app.limit(options.limits.runtime()),
         has_express: !options.standard_lane,
     };
     // Compiling blocks; there is nothing to serve before it is done.
-    let Application { app, base_dir } = application;
-    let loaded = tokio::task::block_in_place(|| Runtime::new(resources)?.load(&app, &base_dir));
-    let application = loaded.map_err(|error| Failure::Configuration(error.into()))?;
+    let state_dir = boot.surroundings.state_dir.clone();
+    let loaded = tokio::task::block_in_place(|| {
+        let runtime = Arc::new(Runtime::new(resources)?);
+        let application = runtime.load(&boot.first.app, &boot.first.base_dir)?;
+        boot.first.keep(&state_dir);
+        Ok((runtime, application))
+    });
+    let (runtime, application) =
+        loaded.map_err(|error: runtime::LoadError| Failure::Configuration(error.into()))?;
     let listeners = listen::bind(options.listen, options.find_free_port, options.server.threads())
         .await
         .map_err(Failure::Other)?;
@@ -117,21 +133,57 @@ async fn serve(
     let address = address.map_err(Failure::Other)?;
     let access_log = AccessLog::start(options.server.access_log(options.log_format));
     let access_log = access_log.context("start the access log").map_err(Failure::Other)?;
-    let node = Arc::new(node(&options, app, application, replica.clone(), access_log));
+    let watched = boot.watched.take();
+    let body_bytes_max = options.limits.body_bytes_max;
+    let deployer = deployer(boot, options.app.clone(), body_bytes_max, runtime, application);
+    let deployer = Arc::new(deployer);
+    let node = Arc::new(node(&options, &deployer, replica.clone(), access_log));
     let server = Arc::new(Server::new(Arc::clone(&node), tls.clone(), accepting(&options)));
     let serving = threads::start(listeners, &server).context("start to serve");
     let serving = serving.map_err(Failure::Other)?;
+    let admin = admin::start(&deployer);
+    if let Some(watched) = watched {
+        watch::start(watched, Arc::clone(&deployer));
+    }
     announce(address, tls.is_some());
     tokio::select! {
         () = stop.wait() => {}
         () = tls::reload_on_signal(tls) => {}
     }
+    drop(admin);
     serving.stop().await;
     node.access_log.stop();
     if let Some(replica) = replica {
         replica.stop().await;
     }
     Ok(())
+}
+
+/// Gives the first version all requests, and makes ready for others.
+fn deployer(
+    boot: Boot,
+    options: AppOptions,
+    body_bytes_max: u64,
+    runtime: Arc<Runtime>,
+    application: Application,
+) -> Deployer {
+    let Boot { surroundings, first, replica, .. } = boot;
+    let metrics = Arc::new(Metrics::new());
+    let loaded = Arc::new(Loaded::default());
+    let deployment = Arc::new(Deployment::new(first.id, first.app, application, &metrics));
+    loaded.add(&deployment);
+    Deployer {
+        surroundings,
+        options,
+        runtime,
+        traffic: Arc::new(Traffic::new(deployment)),
+        loaded,
+        metrics,
+        body_bytes_max,
+        replica,
+        state: tokio::sync::Mutex::new(State::new(first.id, first.history)),
+        step: Mutex::default(),
+    }
 }
 
 /// This program's own file, which stays the same when another is put in its place meanwhile.
@@ -142,21 +194,20 @@ fn program() -> anyhow::Result<std::path::PathBuf> {
 
 fn node(
     options: &Up,
-    app: App,
-    application: runtime::Application,
+    deployer: &Deployer,
     replica: Option<Arc<Replica>>,
     access_log: AccessLog,
 ) -> Node {
     let (server, limits) = (&options.server, &options.limits);
     let cdn_id = server.cdn_id.clone().unwrap_or_else(|| CdnId::of_node(&options.node_id));
     Node {
-        metrics: Metrics::new(&app),
-        static_answers: StaticAnswers::new(&app),
+        metrics: Arc::clone(&deployer.metrics),
+        runtime: Arc::clone(&deployer.runtime),
+        traffic: Arc::clone(&deployer.traffic),
+        loaded: Arc::clone(&deployer.loaded),
         // Never freed: a text that lasts as long as the process is sent without being counted.
         edge: HeaderValue::from_static(String::leak(options.node_id.clone())),
         id: options.node_id.clone(),
-        app,
-        application,
         replica,
         positions: Positions::new(),
         access_log,

@@ -32,6 +32,8 @@ async fn serve(request: Request) -> Answer {
         "/echo" => echo(request).await,
         "/headers" => headers(&request),
         "/empty" => text(204, ""),
+        "/version" => text(200, version()),
+        "/relay" => relay(request),
         "/stream" => faults::stream().await,
         "/loop" => faults::spin_forever(),
         "/hog" => faults::hog(),
@@ -70,6 +72,20 @@ pub(crate) fn text(status: u16, body: impl Into<Bytes>) -> Answer {
 /// Returns the first value of header `name`, or the empty string.
 pub(crate) fn header<'a>(request: &'a Request, name: &str) -> &'a str {
     request.headers().get(name).and_then(|value| value.to_str().ok()).unwrap_or_default()
+}
+
+/// What the manifest says in the environment, so that two versions of one file can be told apart.
+fn version() -> String {
+    std::env::var("VERSION").unwrap_or_default()
+}
+
+/// Answers at once, with the version in a header, and passes the body on as it arrives.
+fn relay(request: Request) -> Answer {
+    let mut answer = http::Response::new(request.into_body());
+    if let Ok(version) = http::HeaderValue::from_str(&version()) {
+        answer.headers_mut().insert("x-guest-version", version);
+    }
+    answer.into_response()
 }
 
 async fn echo(request: Request) -> Answer {

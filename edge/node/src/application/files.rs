@@ -17,11 +17,12 @@ const FILES_MAX: usize = 16_384;
 /// Most bytes copied for one component: 1 GiB, a few seconds at every start. Larger trees are mounted as directories.
 const BYTES_MAX: u64 = 1024 * 1024 * 1024;
 
-/// Copies below `staging` what must be copied, and mounts that in place of the entries.
+/// Copies below `own` what must be copied, and mounts that in place of the entries. Nothing below `staging` is copied.
 pub(super) fn mount(
     app: &mut App,
     base_dir: &Path,
     staging: &Path,
+    own: &Path,
     is_direct: bool,
 ) -> Result<(), Failure> {
     let components: Vec<Component> = app.components().values().cloned().collect();
@@ -35,7 +36,7 @@ pub(super) fn mount(
                 "--direct-mounts: component `{id}` has files that are not whole directories"
             )));
         }
-        let root = std::path::absolute(staging.join(id)).unwrap_or_else(|_| staging.join(id));
+        let root = std::path::absolute(own.join(id)).unwrap_or_else(|_| own.join(id));
         let plan = plan(&component, base_dir, staging)
             .with_context(|| format!("files of component `{id}`"))
             .map_err(Failure::Configuration)?;

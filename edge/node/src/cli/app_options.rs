@@ -8,7 +8,7 @@ use clap::{
 };
 
 /// The application and its surroundings.
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Application, as for `spin up`")]
 pub(crate) struct AppOptions {
     /// A manifest, a directory with a `spin.toml` in it, or a wasm file, which is then served at every path.
@@ -102,7 +102,7 @@ pub(crate) enum VariableArgument {
     Json(PathBuf),
 }
 
-fn pair(text: &str) -> Result<Pair, &'static str> {
+pub(super) fn pair(text: &str) -> Result<Pair, &'static str> {
     match text.split_once('=') {
         Some(("", _)) => Err("it has no name before the `=`"),
         Some((name, value)) => Ok(Pair { name: name.to_owned(), value: value.to_owned() }),

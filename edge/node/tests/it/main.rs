@@ -5,10 +5,12 @@
 
 mod access_log;
 mod boot;
+mod canary;
 mod capability;
 mod client;
 mod connections;
 mod crowd;
+mod deploy;
 mod documented;
 mod express;
 mod faults;

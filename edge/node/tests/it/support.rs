@@ -5,6 +5,7 @@ use std::{
     net::TcpStream,
     path::{Path, PathBuf},
     process::{Child, Command, Output, Stdio},
+    sync::Arc,
     time::Duration,
 };
 
@@ -47,7 +48,7 @@ pub(crate) struct Node {
     child: Child,
     address: String,
     /// Holds manifest and state.
-    pub(crate) dir: tempfile::TempDir,
+    pub(crate) dir: Arc<tempfile::TempDir>,
 }
 
 impl Node {
@@ -58,16 +59,39 @@ impl Node {
 
     /// As [`Node::start`], with standard error going to `stderr`.
     pub(crate) fn start_telling(manifest: &str, arguments: &[&str], stderr: Stdio) -> Self {
-        let dir = tempfile::tempdir().expect("makes a folder");
+        let dir = Arc::new(tempfile::tempdir().expect("makes a folder"));
         let mut command = command(dir.path(), manifest, arguments);
         command.stderr(stderr);
         let (child, address) = spawn(command);
         Self { child, address, dir }
     }
 
+    /// Ends with SIGTERM and starts again on the same state directory.
+    pub(crate) fn again(mut self, manifest: &str, arguments: &[&str]) -> Self {
+        assert_eq!(self.terminate(), Some(0));
+        Self::start_in(Arc::clone(&self.dir), manifest, arguments)
+    }
+
+    /// Is killed as by a power failure, and starts again on the same state directory.
+    pub(crate) fn after_a_crash(mut self, manifest: &str, arguments: &[&str]) -> Self {
+        self.child.kill().expect("is killed");
+        self.child.wait().expect("ends");
+        Self::start_in(Arc::clone(&self.dir), manifest, arguments)
+    }
+
+    /// Runs a node that resumes on this one's state directory and is expected to refuse.
+    pub(crate) fn resumed(&self, manifest: &str) -> Output {
+        command(self.dir.path(), manifest, &["--resume"]).output().expect("runs")
+    }
+
+    fn start_in(dir: Arc<tempfile::TempDir>, manifest: &str, arguments: &[&str]) -> Self {
+        let (child, address) = spawn(command(dir.path(), manifest, arguments));
+        Self { child, address, dir }
+    }
+
     /// Starts a node from a line of shell that runs in its directory and ends with `exec "$@"`.
     pub(crate) fn start_by(shell: &str, manifest: &str) -> Self {
-        let dir = tempfile::tempdir().expect("makes a folder");
+        let dir = Arc::new(tempfile::tempdir().expect("makes a folder"));
         let node = command(dir.path(), manifest, &[]);
         let mut command = Command::new("sh");
         command.current_dir(dir.path()).args(["-ec", shell, "sh"]).arg(node.get_program());
@@ -124,6 +148,18 @@ impl Node {
         let stream = TcpStream::connect(&self.address).expect("connects");
         stream.set_read_timeout(Some(PATIENCE)).expect("sets the limit");
         stream
+    }
+
+    /// Runs `vitrine-edge COMMAND --state-dir …` against this node.
+    pub(crate) fn operate(&self, command: &str, arguments: &[&str]) -> Output {
+        let state_dir = self.dir.path().join("state");
+        Command::new(env!("CARGO_BIN_EXE_vitrine-edge"))
+            .arg(command)
+            .arg("--state-dir")
+            .arg(state_dir)
+            .args(arguments)
+            .output()
+            .expect("runs")
     }
 
     /// Waits until the metrics have a line that ends with `line`.

@@ -43,7 +43,7 @@ impl World {
         );
         let manifest = Manifest::parse(&text).expect("is good");
         let mut app = manifest.resolve(&VariableSources::new()).expect("is good");
-        mount(&mut app, &self.base(), &self.staging(), is_direct)?;
+        mount(&mut app, &self.base(), &self.staging(), &self.staging(), is_direct)?;
         Ok(app.component("c").expect("exists").grants.files.clone())
     }
 

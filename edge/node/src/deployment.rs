@@ -1,0 +1,103 @@
+//! One version of the application, loaded: what it is, its components, its counts.
+
+use std::sync::{
+    Arc, Mutex, PoisonError, Weak,
+    atomic::{AtomicU64, Ordering::Relaxed},
+};
+
+use http::StatusCode;
+use manifest::App;
+use runtime::Application;
+
+use crate::{
+    metrics::{Metrics, RouteMetrics, Totals},
+    serve::StaticAnswers,
+    shard::PerThread,
+};
+
+/// A version's number in its state directory; grows with each deployment.
+pub(crate) type VersionId = u64;
+
+/// A version that is loaded. It is unloaded when the last request that was given it is wholly answered.
+pub(crate) struct Deployment {
+    pub(crate) id: VersionId,
+    pub(crate) app: Arc<App>,
+    pub(crate) application: Application,
+    /// For each route of the manifest, in its order.
+    pub(crate) routes: Vec<Arc<RouteMetrics>>,
+    /// The answers that its manifest gives.
+    pub(crate) static_answers: StaticAnswers,
+    /// Answers by the first digit of their status.
+    by_class: PerThread<[AtomicU64; 5]>,
+    totals: Arc<Totals>,
+}
+
+impl Deployment {
+    pub(crate) fn new(
+        id: VersionId,
+        app: Arc<App>,
+        application: Application,
+        metrics: &Metrics,
+    ) -> Self {
+        Self {
+            id,
+            routes: metrics.routes(&app),
+            static_answers: StaticAnswers::new(&app),
+            app,
+            application,
+            by_class: PerThread::new(),
+            totals: metrics.totals(),
+        }
+    }
+
+    /// Counts an answer of this version.
+    pub(crate) fn count(&self, status: StatusCode) {
+        let class = usize::from(status.as_u16() / 100).saturating_sub(1);
+        if let Some(count) = self.by_class.mine().get(class) {
+            count.fetch_add(1, Relaxed);
+        }
+    }
+
+    /// Returns the answers so far, each class with its name.
+    pub(crate) fn answers(&self) -> impl Iterator<Item = (&'static str, u64)> {
+        let names = ["1xx", "2xx", "3xx", "4xx", "5xx"];
+        names.into_iter().enumerate().map(|(at, name)| {
+            let counts = self.by_class.iter().filter_map(|classes| classes.get(at));
+            (name, counts.map(|count| count.load(Relaxed)).sum())
+        })
+    }
+
+    /// Returns how many answers were 5xx.
+    pub(crate) fn failures(&self) -> u64 {
+        self.answers().filter(|(class, _)| *class == "5xx").map(|(_, count)| count).sum()
+    }
+
+    /// Returns how many instances it has, of all its components.
+    pub(crate) fn instances(&self) -> u64 {
+        self.application.stats().iter().map(|pool| pool.instances).sum()
+    }
+}
+
+impl Drop for Deployment {
+    fn drop(&mut self) {
+        self.totals.absorb(&self.application.stats());
+        tracing::info!(version = self.id, "version unloaded");
+    }
+}
+
+/// The versions in memory: those that serve, the one to return to, and those that still finish requests.
+#[derive(Default)]
+pub(crate) struct Loaded(Mutex<Vec<Weak<Deployment>>>);
+
+impl Loaded {
+    pub(crate) fn add(&self, deployment: &Arc<Deployment>) {
+        let mut loaded = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        loaded.retain(|one| one.strong_count() > 0);
+        loaded.push(Arc::downgrade(deployment));
+    }
+
+    pub(crate) fn list(&self) -> Vec<Arc<Deployment>> {
+        let loaded = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        loaded.iter().filter_map(Weak::upgrade).collect()
+    }
+}
