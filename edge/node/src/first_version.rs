@@ -29,6 +29,8 @@ pub(crate) struct FirstVersion {
     text: Option<String>,
     /// Absent when the state directory takes nothing.
     record: Option<Record>,
+    /// Why it is not kept, if that is worth a word once it serves.
+    unkept: Option<Refusal>,
 }
 
 impl FirstVersion {
@@ -53,8 +55,16 @@ impl FirstVersion {
                 .and_then(|manifest| Ok((read_text(&manifest)?, manifest))),
             // There is no manifest to return to.
             Source::Component(_) => {
-                let (app, history) = (Arc::new(app), History::default());
-                return Ok(Self { id: 1, app, base_dir, history, text: None, record: None });
+                let (app, history, unkept) = (Arc::new(app), History::default(), None);
+                return Ok(Self {
+                    id: 1,
+                    app,
+                    base_dir,
+                    history,
+                    text: None,
+                    record: None,
+                    unkept,
+                });
             }
         };
         let (text, manifest) = text.map_err(Failure::Configuration)?;
@@ -69,21 +79,31 @@ impl FirstVersion {
                     history: taken.history,
                     text: taken.text,
                     record: Some(taken.record),
+                    unkept: None,
                 })
             }
             Err(refusal) => {
                 // What is wrong with the version itself, loading it will say.
-                if !matches!(refusal, Refusal::Version(_)) {
-                    warn_unkept(&refusal);
-                }
+                let unkept = Some(refusal).filter(|one| !matches!(one, Refusal::Version(_)));
                 let history = History::default();
-                Ok(Self { id: 1, app: Arc::new(app), base_dir, history, text: None, record: None })
+                Ok(Self {
+                    id: 1,
+                    app: Arc::new(app),
+                    base_dir,
+                    history,
+                    text: None,
+                    record: None,
+                    unkept,
+                })
             }
         }
     }
 
     /// Writes down that this version serves, once it is known that it can.
     pub(crate) fn keep(&mut self, state_dir: &Path) {
+        if let Some(refusal) = &self.unkept {
+            warn_unkept(refusal);
+        }
         let Some(record) = &self.record else { return };
         let kept = || -> anyhow::Result<History> {
             let store = VersionStore::at(state_dir);
@@ -161,5 +181,6 @@ fn resumed(options: &Up, surroundings: &Surroundings) -> Result<Option<FirstVers
         history,
         text: None,
         record: Some(record),
+        unkept: None,
     }))
 }
