@@ -1,6 +1,6 @@
 //! Where a component may send requests: `scheme://host[:port]` with wildcards.
 
-use std::net::IpAddr;
+use crate::Network;
 
 /// The hosts one component may reach. The default is none.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -49,7 +49,7 @@ enum Host {
     /// Holds the suffix with its leading dot.
     Subdomain(String),
     Exact(String),
-    Network(IpAddr, u8),
+    Network(Network),
     ToSelf,
 }
 
@@ -108,9 +108,7 @@ impl HostPattern {
             Host::Subdomain(suffix) => {
                 bare.to_ascii_lowercase().ends_with(&suffix.to_ascii_lowercase())
             }
-            Host::Network(network, bits) => {
-                bare.parse().is_ok_and(|address| is_within(address, *network, *bits))
-            }
+            Host::Network(network) => bare.parse().is_ok_and(|address| network.contains(address)),
         }
     }
 
@@ -148,16 +146,11 @@ fn parse_host(host: &str) -> Result<Host, &'static str> {
         _ => {}
     }
     let bare = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
-    if let Ok(address) = bare.parse::<IpAddr>() {
-        return Ok(Host::Network(address, width(address)));
+    if let Some(network) = Network::parse(bare) {
+        return Ok(Host::Network(network));
     }
-    if let Some((address, bits)) = bare.split_once('/') {
-        let address: IpAddr = address.parse().map_err(|_| "has a path, which is not allowed")?;
-        let bits: u8 = bits.parse().map_err(|_| "has a network without a number of bits")?;
-        if bits > width(address) {
-            return Err("has a network with too many bits");
-        }
-        return Ok(Host::Network(address, bits));
+    if bare.contains('/') {
+        return Err("has a path, or a network that is none");
     }
     if let Some(domain) = host.strip_prefix("*.") {
         if domain.contains('*') || domain.is_empty() {
@@ -184,28 +177,6 @@ fn default_port(scheme: &str) -> Option<u16> {
         "redis" => Some(6379),
         "mqtt" => Some(1883),
         _ => None,
-    }
-}
-
-const fn width(address: IpAddr) -> u8 {
-    match address {
-        IpAddr::V4(_) => 32,
-        IpAddr::V6(_) => 128,
-    }
-}
-
-/// Whether the first `bits` bits of both addresses, of one family, are equal.
-fn is_within(address: IpAddr, network: IpAddr, bits: u8) -> bool {
-    match (address, network) {
-        (IpAddr::V4(address), IpAddr::V4(network)) => {
-            let rest = 32_u32.saturating_sub(u32::from(bits));
-            address.to_bits().checked_shr(rest) == network.to_bits().checked_shr(rest)
-        }
-        (IpAddr::V6(address), IpAddr::V6(network)) => {
-            let rest = 128_u32.saturating_sub(u32::from(bits));
-            address.to_bits().checked_shr(rest) == network.to_bits().checked_shr(rest)
-        }
-        _ => false,
     }
 }
 

@@ -2,7 +2,7 @@
 //!
 //! Layer: core (L2). No files, no environment, no clock: callers pass the text and the variables they found.
 //! Not here: loading wasm (`runtime`), serving (`node`), our own `tool` tables (their owners read them).
-//! Start at [`Manifest::parse`], then [`Manifest::resolve`]; [`spin_rules`] lists what real Spin would object to.
+//! Start at [`Manifest::parse`], then [`Manifest::resolve`]; [`RuntimeConfig::parse`] reads Spin's other file; [`spin_rules`] lists what real Spin would object to.
 #![warn(
     missing_docs,
     clippy::arithmetic_side_effects,
@@ -17,18 +17,24 @@
 mod app;
 mod error;
 mod hosts;
+mod networks;
 mod raw;
 mod resolve;
 mod route;
 mod rules;
+mod runtime_config;
 mod template;
 mod variables;
 
 pub use app::{App, Component, Grants, Inherit, Middleware, Mount, Route, StaticResponse, Target};
 pub use error::ManifestError;
 pub use hosts::{AllowedHosts, HostPattern};
+pub use networks::{BlockedNetworks, Network};
 pub use resolve::Manifest;
 pub use route::{RouteMatch, Router};
 pub use rules::spin_rules;
+pub use runtime_config::{
+    Directory, KeyValueStore, RuntimeConfig, RuntimeConfigError, SqliteDatabase, VariableProvider,
+};
 pub use template::Template;
 pub use variables::{Secret, VariableSources};

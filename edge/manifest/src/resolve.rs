@@ -61,7 +61,7 @@ impl Manifest {
 }
 
 /// Returns the line, from 1, of byte `offset`.
-fn line_of(text: &str, offset: usize) -> usize {
+pub(crate) fn line_of(text: &str, offset: usize) -> usize {
     let before = text.bytes().take(offset);
     before.filter(|byte| *byte == b'\n').count().saturating_add(1)
 }
