@@ -3,7 +3,7 @@
 use std::{path::Path, sync::Arc, time::Duration};
 
 use anyhow::Context as _;
-use manifest::{App, Manifest, VariableSources};
+use manifest::{App, Manifest, RuntimeConfig, VariableSources};
 use runtime::{DatabaseSource, Resources, Runtime};
 use tokio::net::TcpListener;
 
@@ -81,6 +81,7 @@ async fn serve(
     let resources = Resources {
         state_dir: options.state_dir.clone(),
         replica: source,
+        config: RuntimeConfig::default(),
         limits: options.limits.runtime(),
         has_express: !options.standard_lane,
     };

@@ -66,12 +66,22 @@ pub enum LoadError {
         label: String,
     },
     /// A component is granted a key-value store that does not exist.
-    #[error("component `{id}` uses key-value store `{label}`, and only `default` exists")]
+    #[error(
+        "component `{id}` uses key-value store `{label}`, which is neither `default` nor in the runtime configuration"
+    )]
     Store {
         /// The component.
         id: String,
         /// The label.
         label: String,
+    },
+    /// A key-value store of the runtime configuration cannot be opened.
+    #[error("open key-value store `{label}`: {reason}")]
+    OpenStore {
+        /// The label.
+        label: String,
+        /// What is wrong.
+        reason: String,
     },
     /// A directory that a component shall see is not there.
     #[error("mount {path} for component `{id}`: it is not a directory")]

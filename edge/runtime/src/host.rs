@@ -6,7 +6,7 @@ use std::{
 };
 
 use manifest::Secret;
-use tokio::time::Instant;
+use tokio::{sync::Semaphore, time::Instant};
 use wasmtime::{
     ResourceLimiter,
     component::{HasData, ResourceTable},
@@ -16,18 +16,19 @@ use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
 
 use crate::{
     InvokeError,
-    capability::{database::Database, memory_store::MemoryStore},
+    capability::{database::Database, store::SharedStore},
     express::Link,
     meter::Meter,
     outbound::Outbound,
 };
 
 /// What a component may use, resolved from its grants: what is absent was not granted.
-#[derive(Default)]
 pub(crate) struct Capabilities {
-    pub(crate) stores: BTreeMap<String, Arc<MemoryStore>>,
+    pub(crate) stores: BTreeMap<String, SharedStore>,
     pub(crate) databases: BTreeMap<String, Arc<Database>>,
     pub(crate) variables: BTreeMap<String, Secret>,
+    /// One for each connection to Redis that all instances together may hold.
+    pub(crate) redis_permits: Arc<Semaphore>,
 }
 
 /// One request on its way through a chain of components.

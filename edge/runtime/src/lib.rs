@@ -8,6 +8,7 @@ mod bindings;
 mod body;
 mod cache;
 mod capability;
+mod dial;
 mod engine;
 mod error;
 mod express;

@@ -47,9 +47,12 @@ pub struct Limits {
     /// Longest wait for the head of another host's answer. Default 9 s, below `request_timeout`, so that a guest can
     /// still say what happened. The guest may ask for less.
     pub first_byte_timeout: Duration,
-    /// Bytes of keys and values in one key-value store. Default 64 MiB; beyond it the least recently used go.
+    /// Open connections to Redis that one component may hold through `spin:redis`, all instances together. Default 64,
+    /// one per instance; beyond it opening another fails.
+    pub redis_connections_max: usize,
+    /// Bytes of keys and values in one key-value store in memory. Default 64 MiB; beyond it the least recently used go.
     pub store_bytes_max: usize,
-    /// Entries in one key-value store. Default 100 000; beyond it the least recently used go.
+    /// Entries in one key-value store in memory. Default 100 000; beyond it the least recently used go.
     pub store_entries_max: usize,
     /// Connections to one database. Default 8: reads are short and the machine's cores are few.
     pub database_connections_max: usize,
@@ -82,6 +85,7 @@ impl Default for Limits {
             requests_per_instance_max: 100_000,
             connect_timeout: Duration::from_millis(400),
             first_byte_timeout: Duration::from_secs(9),
+            redis_connections_max: 64,
             store_bytes_max: 64 * MIB,
             store_entries_max: 100_000,
             database_connections_max: 8,

@@ -6,8 +6,8 @@ use std::{
     sync::Arc,
 };
 
-use manifest::{App, Component, Grants, Middleware, Target};
-use tokio::time::Instant;
+use manifest::{App, BlockedNetworks, Component, Grants, Middleware, RuntimeConfig, Target};
+use tokio::{sync::Semaphore, time::Instant};
 use wasmtime::component::Linker;
 use wasmtime_wasi_http::p3::bindings::ServicePre;
 
@@ -15,7 +15,7 @@ use crate::{
     Body, DatabaseSource, InvokeError, Limits, LoadError, PoolStats,
     body::Parking,
     cache::Cache,
-    capability::{database::Database, memory_store::MemoryStore},
+    capability::{database::Database, store::SharedStore, stores},
     engine::Ticking,
     express::{Exports, Express, Link},
     host::{Capabilities, Host, Passage},
@@ -30,6 +30,8 @@ pub struct Resources {
     pub state_dir: PathBuf,
     /// The file behind database `default`; without one it is a local read-write file.
     pub replica: Option<Arc<dyn DatabaseSource>>,
+    /// What the runtime-config file says; the default is as without the file.
+    pub config: RuntimeConfig,
     /// Bounds.
     pub limits: Limits,
     /// Whether components that have an express lane are served there; otherwise all are served in the standard lane.
@@ -52,8 +54,9 @@ pub struct Runtime {
     linker: Linker<Host>,
     cache: Cache,
     client: OutboundClient,
+    blocked: BlockedNetworks,
     parking: Parking,
-    store: Arc<MemoryStore>,
+    stores: BTreeMap<String, SharedStore>,
     database: Arc<Database>,
     limits: Arc<Limits>,
     has_express: bool,
@@ -87,8 +90,9 @@ impl Runtime {
             linker,
             cache,
             client: outbound::client(&limits),
+            blocked: resources.config.blocked_networks().clone(),
             parking: Parking::new(limits.parked_bytes_max),
-            store: Arc::new(MemoryStore::new(limits.store_entries_max, limits.store_bytes_max)),
+            stores: stores::open(&resources.config, &limits)?,
             database: Arc::new(database),
             limits,
             has_express: resources.has_express,
@@ -289,21 +293,26 @@ impl Loader<'_> {
             base_dir: self.base_dir.to_owned(),
             capabilities,
             client: self.runtime.client.clone(),
+            blocked: self.runtime.blocked.clone(),
             parking: self.runtime.parking.clone(),
             next,
             limits: Arc::clone(&self.runtime.limits),
         })
     }
 
-    /// Only `default` exists, as under `spin up` without a runtime configuration.
+    /// What is not configured does not exist, except for `default`, as under `spin up`.
     fn capabilities(&self, id: &str, grants: &Grants) -> Result<Capabilities, LoadError> {
-        let mut capabilities =
-            Capabilities { variables: grants.variables.clone(), ..Capabilities::default() };
+        let mut capabilities = Capabilities {
+            stores: BTreeMap::new(),
+            databases: BTreeMap::new(),
+            variables: grants.variables.clone(),
+            redis_permits: Arc::new(Semaphore::new(self.runtime.limits.redis_connections_max)),
+        };
         for label in &grants.key_value_stores {
-            if label != "default" {
+            let Some(store) = self.runtime.stores.get(label) else {
                 return Err(LoadError::Store { id: id.to_owned(), label: label.clone() });
-            }
-            capabilities.stores.insert(label.clone(), Arc::clone(&self.runtime.store));
+            };
+            capabilities.stores.insert(label.clone(), Arc::clone(store));
         }
         for label in &grants.sqlite_databases {
             if label != "default" {

@@ -7,10 +7,13 @@ use hyper_util::{
     client::legacy::{Client, connect::HttpConnector},
     rt::{TokioExecutor, TokioTimer},
 };
-use manifest::AllowedHosts;
+use manifest::{AllowedHosts, BlockedNetworks};
 use wasmtime_wasi_http::{Error, RequestOptions, WasiHttpHooks};
 
-use crate::{Body, Limits};
+use crate::{
+    Body, Limits,
+    capability::{redis::Terms, store::ANSWER_BYTES_MAX},
+};
 
 /// The connections of all components, kept open and shared.
 pub(crate) type OutboundClient = Client<HttpConnector, Body>;
@@ -36,12 +39,33 @@ pub(crate) fn client(limits: &Limits) -> OutboundClient {
 pub(crate) struct Outbound {
     allowed: AllowedHosts,
     client: OutboundClient,
+    blocked: BlockedNetworks,
     limits: Arc<Limits>,
 }
 
 impl Outbound {
-    pub(crate) fn new(allowed: AllowedHosts, client: OutboundClient, limits: Arc<Limits>) -> Self {
-        Self { allowed, client, limits }
+    pub(crate) fn new(
+        allowed: AllowedHosts,
+        client: OutboundClient,
+        blocked: BlockedNetworks,
+        limits: Arc<Limits>,
+    ) -> Self {
+        Self { allowed, client, blocked, limits }
+    }
+
+    /// Whether the grants allow a connection of `scheme` to `host`.
+    pub(crate) fn allows(&self, scheme: &str, host: &str, port: u16) -> bool {
+        self.allowed.allows(scheme, host, Some(port))
+    }
+
+    /// How a component's own connections to Redis are made.
+    pub(crate) fn redis_terms(&self) -> Terms {
+        Terms {
+            blocked: self.blocked.clone(),
+            connect_timeout: self.limits.connect_timeout,
+            answer_timeout: self.limits.first_byte_timeout,
+            answer_bytes_max: ANSWER_BYTES_MAX,
+        }
     }
 
     /// Refuses what was not granted.

@@ -8,7 +8,7 @@ use std::{
     },
 };
 
-use manifest::Grants;
+use manifest::{BlockedNetworks, Grants};
 use tokio::{
     sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot},
     time::{Instant, timeout_at},
@@ -35,6 +35,7 @@ pub(crate) struct Blueprint {
     pub(crate) base_dir: PathBuf,
     pub(crate) capabilities: Arc<Capabilities>,
     pub(crate) client: OutboundClient,
+    pub(crate) blocked: BlockedNetworks,
     pub(crate) parking: Parking,
     pub(crate) next: Option<Link>,
     pub(crate) limits: Arc<Limits>,

@@ -71,6 +71,7 @@ fn host(blueprint: &Blueprint, passage: &Passage, meter: &Arc<Meter>) -> wasmtim
         outbound: Outbound::new(
             blueprint.grants.allowed_outbound_hosts.clone(),
             blueprint.client.clone(),
+            blueprint.blocked.clone(),
             Arc::clone(&blueprint.limits),
         ),
         capabilities: Arc::clone(&blueprint.capabilities),
