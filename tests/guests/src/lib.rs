@@ -6,6 +6,8 @@
 
 mod capabilities;
 mod faults;
+mod relay;
+mod stores;
 
 use bytes::Bytes;
 use http_body_util::BodyExt as _;
@@ -36,6 +38,10 @@ async fn serve(request: Request) -> Answer {
         "/trap" => faults::trap(),
         "/sleep" => faults::sleep().await,
         "/kv" => capabilities::key_value(&request).await,
+        "/batch" => stores::batch(&request).await,
+        "/redis" => stores::redis(&request).await,
+        "/relay" => relay::relay(request).await,
+        "/ring" => relay::ring(&request).await,
         "/count" => capabilities::count(&request),
         "/sql" => capabilities::sql(&request).await,
         "/fetch" => capabilities::fetch(&request).await,
