@@ -8,6 +8,7 @@ mod bindings;
 mod body;
 mod cache;
 mod capability;
+mod connector;
 mod dial;
 mod engine;
 mod error;

@@ -89,7 +89,7 @@ impl Runtime {
         Ok(Self {
             linker,
             cache,
-            client: outbound::client(&limits),
+            client: outbound::client(&limits, resources.config.blocked_networks()),
             blocked: resources.config.blocked_networks().clone(),
             parking: Parking::new(limits.parked_bytes_max),
             stores: stores::open(&resources.config, &limits)?,

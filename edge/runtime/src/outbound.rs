@@ -4,7 +4,7 @@ use std::{future::Future, sync::Arc, time::Duration};
 
 use http_body_util::BodyExt as _;
 use hyper_util::{
-    client::legacy::{Client, connect::HttpConnector},
+    client::legacy::{self, Client},
     rt::{TokioExecutor, TokioTimer},
 };
 use manifest::{AllowedHosts, BlockedNetworks};
@@ -13,26 +13,55 @@ use wasmtime_wasi_http::{Error, RequestOptions, WasiHttpHooks};
 use crate::{
     Body, Limits,
     capability::{redis::Terms, store::ANSWER_BYTES_MAX},
+    connector::{ConnectError, Connector},
+    dial::DialError,
 };
 
 /// The connections of all components, kept open and shared.
-pub(crate) type OutboundClient = Client<HttpConnector, Body>;
+pub(crate) type OutboundClient = Client<Connector, Body>;
 
 /// How long an unused connection is kept. Shorter than what servers commonly allow (60 s).
 const CONNECTION_IDLE: Duration = Duration::from_secs(30);
 /// Unused connections kept for one host.
 const IDLE_PER_HOST_MAX: usize = 32;
 
-/// Makes the client. Plain HTTP only: this node has no TLS towards other hosts yet.
-pub(crate) fn client(limits: &Limits) -> OutboundClient {
-    let mut connector = HttpConnector::new();
-    connector.set_nodelay(true);
-    connector.set_connect_timeout(Some(limits.connect_timeout));
+/// Makes a client that reaches no blocked network.
+pub(crate) fn client(limits: &Limits, blocked: &BlockedNetworks) -> OutboundClient {
     Client::builder(TokioExecutor::new())
         .pool_timer(TokioTimer::new())
         .pool_idle_timeout(CONNECTION_IDLE)
         .pool_max_idle_per_host(IDLE_PER_HOST_MAX)
-        .build(connector)
+        .build(Connector::new(blocked, limits.connect_timeout))
+}
+
+/// What a component hears of a request that failed before its answer.
+fn refusal(error: &legacy::Error) -> Error {
+    let mut cause = std::error::Error::source(error);
+    while let Some(inner) = cause {
+        if let Some(reason) = inner.downcast_ref::<ConnectError>() {
+            tracing::debug!("outbound connection failed: {reason}");
+            return connect_refusal(reason);
+        }
+        cause = inner.source();
+    }
+    tracing::debug!("outbound request failed: {error}");
+    Error::ConnectionTerminated
+}
+
+fn connect_refusal(error: &ConnectError) -> Error {
+    match error {
+        ConnectError::Dial(DialError::Unknown { .. }) => {
+            Error::DnsError { rcode: Some("address not available".to_owned()), info_code: None }
+        }
+        ConnectError::Dial(DialError::Blocked { .. }) => Error::DestinationIpProhibited,
+        ConnectError::Dial(DialError::Refused { .. }) => Error::ConnectionRefused,
+        ConnectError::Dial(DialError::Timeout { .. }) | ConnectError::HandshakeTimeout => {
+            Error::ConnectionTimeout
+        }
+        ConnectError::Address => Error::HttpRequestUriInvalid,
+        ConnectError::NoAuthorities | ConnectError::Certificate(_) => Error::TlsCertificateError,
+        ConnectError::Handshake(_) => Error::TlsProtocolError,
+    }
 }
 
 /// What decides on one instance's requests.
@@ -76,9 +105,6 @@ impl Outbound {
             tracing::warn!(scheme, host, "request refused: the host is not allowed");
             return Err(Error::HttpRequestDenied);
         }
-        if scheme != "http" {
-            return Err(Error::TlsProtocolError);
-        }
         Ok(())
     }
 
@@ -120,11 +146,7 @@ impl WasiHttpHooks for Outbound {
         Box::new(async move {
             let response = match tokio::time::timeout(limit, sending).await {
                 Ok(Ok(response)) => response,
-                Ok(Err(error)) if error.is_connect() => return Err(Error::ConnectionRefused),
-                Ok(Err(error)) => {
-                    tracing::debug!("outbound request failed: {error}");
-                    return Err(Error::ConnectionTerminated);
-                }
+                Ok(Err(error)) => return Err(refusal(&error)),
                 Err(_) => return Err(Error::ConnectionReadTimeout),
             };
             let response = response.map(|body| body.map_err(Error::from).boxed_unsync());
