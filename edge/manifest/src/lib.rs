@@ -23,6 +23,7 @@ mod resolve;
 mod route;
 mod rules;
 mod runtime_config;
+mod spin_headers;
 mod template;
 mod variables;
 

@@ -68,7 +68,8 @@ pub(crate) fn rewrite(
     strip(headers);
     let host = HeaderValue::from_str(authority.as_str()).map_err(|_| HeadError::Unreadable)?;
     headers.insert(header::HOST, host);
-    for (name, value) in spin_headers(&authority, &target, found, client) {
+    let full_url = format!("http://{authority}{target}");
+    for (name, value) in found.spin_headers(full_url, client.to_string()) {
         let name = HeaderName::from_bytes(name.as_bytes()).map_err(|_| HeadError::Unreadable)?;
         let value = HeaderValue::from_str(&value).map_err(|_| HeadError::Unreadable)?;
         headers.insert(name, value);
@@ -139,29 +140,6 @@ const END_TO_END: [HeaderName; 5] = [
     header::CONTENT_LENGTH,
     header::CONTENT_TYPE,
 ];
-
-/// As Spin sets them, in its words.
-fn spin_headers(
-    authority: &Authority,
-    target: &str,
-    found: &RouteMatch,
-    client: SocketAddr,
-) -> Vec<(String, String)> {
-    let fixed = [
-        ("spin-path-info", found.path_info.clone()),
-        ("spin-full-url", format!("http://{authority}{target}")),
-        ("spin-matched-route", found.based_route.clone()),
-        ("spin-base-path", "/".to_owned()),
-        ("spin-raw-component-route", found.raw_route.clone()),
-        ("spin-component-route", found.component_route().to_owned()),
-        ("spin-client-addr", client.to_string()),
-    ];
-    let captured = found.captures.iter().map(|(name, value)| {
-        let name = name.to_ascii_lowercase().replace('_', "-");
-        (format!("spin-path-match-{name}"), value.clone())
-    });
-    fixed.into_iter().map(|(name, value)| (name.to_owned(), value)).chain(captured).collect()
-}
 
 #[cfg(test)]
 mod tests {

@@ -2,6 +2,7 @@
 
 pub(crate) mod config;
 pub(crate) mod database;
+pub(crate) mod databases;
 pub(crate) mod file_store;
 pub(crate) mod key_value;
 pub(crate) mod memory_store;

@@ -38,11 +38,23 @@ pub(crate) struct Passage {
     pub(crate) deadline: Instant,
     /// Why an inner component failed: outer ones only see an error code.
     pub(crate) failure: Arc<Mutex<Option<InvokeError>>>,
+    /// How many components called each other on the way here.
+    depth: u8,
 }
+
+/// Components that may call each other in a row: 16, where real applications have three or four.
+const DEPTH_MAX: u8 = 16;
 
 impl Passage {
     pub(crate) fn until(deadline: Instant) -> Self {
-        Self { deadline, failure: Arc::default() }
+        Self { deadline, failure: Arc::default(), depth: 0 }
+    }
+
+    /// The passage of a call to another component, which has as long as the request has left; `None` if there were too
+    /// many on the way. What fails in it is the caller's to handle.
+    pub(crate) fn deeper(&self) -> Option<Self> {
+        let depth = self.depth.checked_add(1).filter(|depth| *depth <= DEPTH_MAX)?;
+        Some(Self { deadline: self.deadline, failure: Arc::default(), depth })
     }
 
     /// Keeps the innermost failure: the first that is noted.
@@ -76,6 +88,14 @@ pub(crate) struct Granted;
 
 impl HasData for Granted {
     type Data<'a> = &'a mut Host;
+}
+
+impl Host {
+    /// Begins another request.
+    pub(crate) fn enter(&mut self, passage: &Passage) {
+        self.passage = passage.clone();
+        self.outbound.enter(passage);
+    }
 }
 
 impl WasiView for Host {

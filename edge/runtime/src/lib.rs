@@ -14,6 +14,7 @@ mod engine;
 mod error;
 mod express;
 mod host;
+mod inside;
 mod limits;
 mod linker;
 mod load;

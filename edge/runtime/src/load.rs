@@ -15,12 +15,13 @@ use crate::{
     Body, DatabaseSource, InvokeError, Limits, LoadError, PoolStats,
     body::Parking,
     cache::Cache,
-    capability::{database::Database, store::SharedStore, stores},
+    capability::{database::Database, databases, store::SharedStore, stores},
     engine::Ticking,
     express::{Exports, Express, Link},
     host::{Capabilities, Host, Passage},
+    inside::Inside,
     linker::linker,
-    outbound::{self, OutboundClient},
+    outbound::{self, OutboundClient, Ways},
     pool::{Blueprint, Pool},
 };
 
@@ -57,7 +58,7 @@ pub struct Runtime {
     blocked: BlockedNetworks,
     parking: Parking,
     stores: BTreeMap<String, SharedStore>,
-    database: Arc<Database>,
+    databases: BTreeMap<String, Arc<Database>>,
     limits: Arc<Limits>,
     has_express: bool,
     ticking: Arc<Ticking>,
@@ -82,10 +83,8 @@ impl Runtime {
         let state = |cause| LoadError::State { path: resources.state_dir.clone(), cause };
         std::fs::create_dir_all(&resources.state_dir).map_err(state)?;
         let cache = Cache::open(resources.state_dir.join("components")).map_err(state)?;
-        let database = match &resources.replica {
-            Some(source) => Database::replica(Arc::clone(source), Arc::clone(&limits)),
-            None => Database::local(resources.state_dir.join("default.db"), Arc::clone(&limits)),
-        };
+        let replica = resources.replica.as_ref();
+        let databases = databases::open(&resources.config, replica, &resources.state_dir, &limits)?;
         Ok(Self {
             linker,
             cache,
@@ -93,7 +92,7 @@ impl Runtime {
             blocked: resources.config.blocked_networks().clone(),
             parking: Parking::new(limits.parked_bytes_max),
             stores: stores::open(&resources.config, &limits)?,
-            database: Arc::new(database),
+            databases,
             limits,
             has_express: resources.has_express,
             ticking,
@@ -120,11 +119,17 @@ impl Runtime {
             base_dir,
             services: BTreeMap::new(),
             links: BTreeMap::new(),
+            inside: Arc::default(),
         };
         let chains = loader.chains()?;
+        let inside = Arc::clone(&loader.inside);
+        inside
+            .open(app, &chains)
+            .map_err(|error| LoadError::Routes { reason: error.to_string() })?;
         let links = loader.links.into_values().collect();
         Ok(Application {
             chains,
+            inside,
             links,
             limits: Arc::clone(&self.limits),
             _ticking: Arc::clone(&self.ticking),
@@ -136,6 +141,8 @@ impl Runtime {
 pub struct Application {
     /// For each route of the manifest, in its order; `None` for a static response.
     chains: Vec<Option<Link>>,
+    /// How its components reach each other.
+    inside: Arc<Inside>,
     links: Vec<Link>,
     limits: Arc<Limits>,
     _ticking: Arc<Ticking>,
@@ -176,6 +183,7 @@ impl Application {
 
 impl Drop for Application {
     fn drop(&mut self) {
+        self.inside.close();
         for link in &self.links {
             link.standard.retire();
             if let Some(express) = &link.express {
@@ -216,6 +224,7 @@ struct Loader<'a> {
     base_dir: &'a Path,
     services: BTreeMap<String, Linked>,
     links: BTreeMap<ChainKey, Link>,
+    inside: Arc<Inside>,
 }
 
 impl Loader<'_> {
@@ -292,8 +301,11 @@ impl Loader<'_> {
             grants,
             base_dir: self.base_dir.to_owned(),
             capabilities,
-            client: self.runtime.client.clone(),
-            blocked: self.runtime.blocked.clone(),
+            ways: Ways {
+                client: self.runtime.client.clone(),
+                blocked: self.runtime.blocked.clone(),
+                inside: Arc::clone(&self.inside),
+            },
             parking: self.runtime.parking.clone(),
             next,
             limits: Arc::clone(&self.runtime.limits),
@@ -315,10 +327,10 @@ impl Loader<'_> {
             capabilities.stores.insert(label.clone(), Arc::clone(store));
         }
         for label in &grants.sqlite_databases {
-            if label != "default" {
+            let Some(database) = self.runtime.databases.get(label) else {
                 return Err(LoadError::Database { id: id.to_owned(), label: label.clone() });
-            }
-            capabilities.databases.insert(label.clone(), Arc::clone(&self.runtime.database));
+            };
+            capabilities.databases.insert(label.clone(), Arc::clone(database));
         }
         Ok(capabilities)
     }

@@ -15,6 +15,8 @@ use crate::{
     capability::{redis::Terms, store::ANSWER_BYTES_MAX},
     connector::{ConnectError, Connector},
     dial::DialError,
+    host::Passage,
+    inside::{Destination, Inside},
 };
 
 /// The connections of all components, kept open and shared.
@@ -64,22 +66,37 @@ fn connect_refusal(error: &ConnectError) -> Error {
     }
 }
 
+/// What all instances of a component send their requests through.
+#[derive(Clone)]
+pub(crate) struct Ways {
+    pub(crate) client: OutboundClient,
+    pub(crate) blocked: BlockedNetworks,
+    /// The component's own application.
+    pub(crate) inside: Arc<Inside>,
+}
+
 /// What decides on one instance's requests.
 pub(crate) struct Outbound {
     allowed: AllowedHosts,
-    client: OutboundClient,
-    blocked: BlockedNetworks,
+    ways: Ways,
     limits: Arc<Limits>,
+    /// The request that the instance serves now.
+    passage: Passage,
 }
 
 impl Outbound {
     pub(crate) fn new(
         allowed: AllowedHosts,
-        client: OutboundClient,
-        blocked: BlockedNetworks,
+        ways: Ways,
         limits: Arc<Limits>,
+        passage: &Passage,
     ) -> Self {
-        Self { allowed, client, blocked, limits }
+        Self { allowed, ways, limits, passage: passage.clone() }
+    }
+
+    /// Begins another request.
+    pub(crate) fn enter(&mut self, passage: &Passage) {
+        self.passage = passage.clone();
     }
 
     /// Whether the grants allow a connection of `scheme` to `host`.
@@ -90,7 +107,7 @@ impl Outbound {
     /// How a component's own connections to Redis are made.
     pub(crate) fn redis_terms(&self) -> Terms {
         Terms {
-            blocked: self.blocked.clone(),
+            blocked: self.ways.blocked.clone(),
             connect_timeout: self.limits.connect_timeout,
             answer_timeout: self.limits.first_byte_timeout,
             answer_bytes_max: ANSWER_BYTES_MAX,
@@ -100,9 +117,16 @@ impl Outbound {
     /// Refuses what was not granted.
     fn check(&self, uri: &http::Uri) -> Result<(), Error> {
         let scheme = uri.scheme_str().unwrap_or("http");
-        let Some(host) = uri.host() else { return Err(Error::HttpRequestUriInvalid) };
-        if !self.allowed.allows(scheme, host, uri.port_u16()) {
-            tracing::warn!(scheme, host, "request refused: the host is not allowed");
+        let is_allowed = match Destination::of(uri) {
+            Destination::Oneself => {
+                self.allowed.allows_self("http") || self.allowed.allows_self("https")
+            }
+            Destination::Component(_) | Destination::Host(_) => {
+                self.allowed.allows(scheme, uri.host().unwrap_or_default(), uri.port_u16())
+            }
+        };
+        if !is_allowed {
+            tracing::warn!(scheme, host = uri.host(), "request refused: the host is not allowed");
             return Err(Error::HttpRequestDenied);
         }
         Ok(())
@@ -142,18 +166,36 @@ impl WasiHttpHooks for Outbound {
             return Box::new(async move { Err(refused) });
         }
         let limit = self.first_byte_timeout(options);
-        let sending = self.client.request(request);
+        let (ways, passage) = (self.ways.clone(), self.passage.clone());
         Box::new(async move {
-            let response = match tokio::time::timeout(limit, sending).await {
-                Ok(Ok(response)) => response,
-                Ok(Err(error)) => return Err(refusal(&error)),
-                Err(_) => return Err(Error::ConnectionReadTimeout),
-            };
-            let response = response.map(|body| body.map_err(Error::from).boxed_unsync());
+            let sending = send(request, &ways, &passage);
+            let response = tokio::time::timeout(limit, sending)
+                .await
+                .map_err(|_| Error::ConnectionReadTimeout)??;
             let done: Box<dyn Future<Output = Result<(), Error>> + Send> =
                 Box::new(async { Ok(()) });
             Ok((response, done))
         })
+    }
+}
+
+/// Sends a request that was granted to where it belongs.
+async fn send(
+    request: http::Request<Body>,
+    ways: &Ways,
+    passage: &Passage,
+) -> Result<http::Response<Body>, Error> {
+    let uri = request.uri().clone();
+    // Boxed: what answers inside is as large as this, and may send requests itself.
+    match Destination::of(&uri) {
+        Destination::Oneself => Box::pin(ways.inside.call_route(request, passage)).await,
+        Destination::Component(id) => {
+            Box::pin(ways.inside.call_component(id, request, passage)).await
+        }
+        Destination::Host(_) => {
+            let response = ways.client.request(request).await.map_err(|error| refusal(&error))?;
+            Ok(response.map(|body| body.map_err(Error::from).boxed_unsync()))
+        }
     }
 }
 

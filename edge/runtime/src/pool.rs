@@ -8,7 +8,7 @@ use std::{
     },
 };
 
-use manifest::{BlockedNetworks, Grants};
+use manifest::Grants;
 use tokio::{
     sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot},
     time::{Instant, timeout_at},
@@ -20,7 +20,7 @@ use crate::{
     body::Parking,
     express::Link,
     host::{Capabilities, Host, Passage},
-    outbound::OutboundClient,
+    outbound::Ways,
     stats::Counters,
     worker,
 };
@@ -34,8 +34,7 @@ pub(crate) struct Blueprint {
     pub(crate) grants: Grants,
     pub(crate) base_dir: PathBuf,
     pub(crate) capabilities: Arc<Capabilities>,
-    pub(crate) client: OutboundClient,
-    pub(crate) blocked: BlockedNetworks,
+    pub(crate) ways: Ways,
     pub(crate) parking: Parking,
     pub(crate) next: Option<Link>,
     pub(crate) limits: Arc<Limits>,

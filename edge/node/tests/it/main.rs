@@ -4,6 +4,8 @@
 
 mod boot;
 mod capability;
+mod inside;
 mod isolation;
 mod routing;
+mod stores;
 mod support;

@@ -18,14 +18,12 @@ pub(crate) struct Server {
 impl Server {
     /// Starts `redis-server` on a free port; nothing is written to the disk.
     pub(crate) fn start(arguments: &[&str]) -> Self {
-        let program = std::env::var_os("VITRINE_REDIS_SERVER")
-            .unwrap_or_else(|| std::ffi::OsString::from("redis-server"));
         // Another process may take the port in between.
         for _ in 0..5 {
             let free = std::net::TcpListener::bind("127.0.0.1:0").expect("finds a port");
             let port = free.local_addr().expect("has an address").port();
             drop(free);
-            let mut command = std::process::Command::new(&program);
+            let mut command = std::process::Command::new("redis-server");
             command.args(["--bind", "127.0.0.1", "--save", "", "--appendonly", "no", "--port"]);
             command.arg(port.to_string()).args(arguments).stdout(Stdio::piped());
             let mut child = command.spawn().expect(
