@@ -60,6 +60,20 @@ impl App {
         self.tool.get(name)
     }
 
+    /// Gives every component further environment variables; they win over those of the manifest.
+    pub fn extend_environment(&mut self, pairs: &[(String, String)]) {
+        for component in self.components.values_mut() {
+            component.grants.environment.extend(pairs.iter().cloned());
+        }
+    }
+
+    /// Replaces the directories that component `id` may read; what [`Component::files`] asks for is then done.
+    pub fn mount(&mut self, id: &str, mounts: Vec<Mount>) {
+        if let Some(component) = self.components.get_mut(id) {
+            component.grants.files = mounts;
+        }
+    }
+
     /// Puts the application's variables into `text`; `owner` says in errors where it stands.
     ///
     /// # Errors
@@ -127,8 +141,10 @@ pub struct Component {
     pub id: String,
     /// The wasm file, relative to the manifest.
     pub source: String,
-    /// What it may use.
+    /// What it may use. Of the files only what can be mounted as it stands; see [`Component::files`].
     pub grants: Grants,
+    /// `files` and `exclude_files`.
+    pub files: Files,
     /// `[component.<id>.tool.<name>]`, as written.
     pub tool: BTreeMap<String, toml::Table>,
 }
@@ -187,6 +203,24 @@ pub(crate) const INHERITABLE: [&str; 7] = [
     "sqlite_databases",
     "variables",
 ];
+
+/// What a component asks for in `files` and `exclude_files`: whoever loads the application turns it into mounts.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Files {
+    /// The entries, in the order of the manifest; later ones win.
+    pub entries: Vec<FilesEntry>,
+    /// Patterns, relative to the manifest, of files that the component does not see.
+    pub exclude: Vec<String>,
+}
+
+/// One entry of `files`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum FilesEntry {
+    /// A pattern or path relative to the manifest; what it matches is seen under the same path below `/`.
+    Pattern(String),
+    /// `{ source, destination }`: a directory, or one file.
+    Placed(Mount),
+}
 
 /// A directory that a component sees read-only.
 #[derive(Debug, Clone, PartialEq, Eq)]

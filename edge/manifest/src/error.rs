@@ -12,14 +12,30 @@ pub enum ManifestError {
         /// What the parser said.
         message: String,
     },
+    /// Another reason, with the line where it stands.
+    #[error("line {line}: {cause}")]
+    At {
+        /// The line, counted from 1.
+        line: usize,
+        /// The reason.
+        cause: Box<Self>,
+    },
     /// The manifest is of another version than 2.
     #[error("spin_manifest_version is {found}, and only 2 can be read")]
     Version {
         /// What the manifest says.
-        found: i64,
+        found: String,
+    },
+    /// No component has the profile that was asked for.
+    #[error("no component has the profile `{name}`")]
+    ProfileUnknown {
+        /// The profile.
+        name: String,
     },
     /// A component's id is not kebab-case.
-    #[error("component id `{id}` is not kebab-case with each word starting with a letter")]
+    #[error(
+        "component id `{id}` is not kebab-case, starting with a letter and with each word in one case"
+    )]
     ComponentId {
         /// The id.
         id: String,
@@ -99,8 +115,8 @@ pub enum ManifestError {
     RoutePattern {
         /// The route.
         route: String,
-        /// What the router said.
-        reason: String,
+        /// What is wrong.
+        reason: &'static str,
     },
     /// A route below the reserved prefix.
     #[error("route `{route}` is below /.well-known/spin, which is reserved")]
@@ -130,6 +146,37 @@ pub enum ManifestError {
         /// The route.
         route: String,
     },
+    /// A component is a middleware before itself.
+    #[error("route `{route}`: component `{id}` cannot be a middleware before itself")]
+    MiddlewareSelf {
+        /// The route.
+        route: String,
+        /// The component.
+        id: String,
+    },
+    /// A middleware that names neither or both of a component and a file.
+    #[error("a middleware needs exactly one of `component` and `path`")]
+    MiddlewareSource,
+    /// A middleware from somewhere that this node does not fetch from.
+    #[error("a middleware by `{key}` is not supported by this node")]
+    MiddlewareRemote {
+        /// The key.
+        key: &'static str,
+    },
+    /// Two triggers have the same id.
+    #[error("trigger id `{id}` is used twice")]
+    TriggerId {
+        /// The id.
+        id: String,
+    },
+    /// A trigger asks for something that Spin has and this node does not.
+    #[error("route `{route}`: `{key}` is not supported by this node")]
+    TriggerUnsupported {
+        /// The route.
+        route: String,
+        /// The key.
+        key: &'static str,
+    },
     /// An unknown name in `inherit_configuration = [..]`.
     #[error("`{name}` cannot be inherited by a middleware")]
     InheritName {
@@ -141,6 +188,18 @@ pub enum ManifestError {
     StaticResponse {
         /// The route.
         route: String,
+        /// What is wrong.
+        reason: &'static str,
+    },
+    /// An entry of `files` or `exclude_files` that cannot be meant.
+    #[error("{key} of component `{id}`: `{entry}` {reason}")]
+    Files {
+        /// The component.
+        id: String,
+        /// `files` or `exclude_files`.
+        key: &'static str,
+        /// The entry as written.
+        entry: String,
         /// What is wrong.
         reason: &'static str,
     },

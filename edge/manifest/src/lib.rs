@@ -15,9 +15,13 @@
 )]
 
 mod app;
+mod dotenv;
 mod error;
 mod hosts;
 mod networks;
+mod normalize;
+mod pattern;
+mod place;
 mod raw;
 mod resolve;
 mod route;
@@ -25,9 +29,14 @@ mod rules;
 mod runtime_config;
 mod spin_headers;
 mod template;
+mod text_or;
 mod variables;
 
-pub use app::{App, Component, Grants, Inherit, Middleware, Mount, Route, StaticResponse, Target};
+pub use app::{
+    App, Component, Files, FilesEntry, Grants, Inherit, Middleware, Mount, Route, StaticResponse,
+    Target,
+};
+pub use dotenv::{DotenvError, dotenv};
 pub use error::ManifestError;
 pub use hosts::{AllowedHosts, HostPattern};
 pub use networks::{BlockedNetworks, Network};
@@ -38,4 +47,4 @@ pub use runtime_config::{
     Directory, KeyValueStore, RuntimeConfig, RuntimeConfigError, SqliteDatabase, VariableProvider,
 };
 pub use template::Template;
-pub use variables::{Secret, VariableSources};
+pub use variables::{ENVIRONMENT_PREFIX, Secret, VariableSources};

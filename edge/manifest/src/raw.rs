@@ -4,11 +4,15 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
+use crate::text_or::TextOr;
+
 /// Refuses unknown keys at the top.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct RawManifest {
-    pub(crate) spin_manifest_version: i64,
+    // Looked at before everything else.
+    #[serde(rename = "spin_manifest_version")]
+    pub(crate) _spin_manifest_version: i64,
     pub(crate) application: RawApplication,
     #[serde(default)]
     pub(crate) variables: BTreeMap<String, RawVariable>,
@@ -58,26 +62,34 @@ pub(crate) struct RawVariable {
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct RawTrigger {
-    #[serde(default, rename = "id")]
-    pub(crate) _id: String,
-    pub(crate) route: RawRoute,
-    pub(crate) component: Option<String>,
+    #[serde(default)]
+    pub(crate) id: String,
+    pub(crate) route: TextOr<RawPrivate>,
+    pub(crate) component: Option<TextOr<Box<RawComponent>>>,
     pub(crate) static_response: Option<RawStatic>,
+    pub(crate) executor: Option<RawExecutor>,
+    #[serde(default)]
+    pub(crate) components: BTreeMap<String, toml::Value>,
     #[serde(default)]
     pub(crate) dependencies: RawTriggerDependencies,
-}
-
-#[derive(Debug, Clone, Deserialize)]
-#[serde(untagged, expecting = "a route is a path or `{ private = true }`")]
-pub(crate) enum RawRoute {
-    Path(String),
-    Private(RawPrivate),
 }
 
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct RawPrivate {
     pub(crate) private: bool,
+}
+
+/// `http` (or `spin`, its old name) is what we do; `wagi` has further keys.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct RawExecutor {
+    #[serde(rename = "type")]
+    pub(crate) kind: String,
+    #[serde(rename = "argv")]
+    pub(crate) _argv: Option<String>,
+    #[serde(rename = "entrypoint")]
+    pub(crate) _entrypoint: Option<String>,
 }
 
 #[derive(Debug, Clone, Deserialize)]
@@ -99,7 +111,16 @@ pub(crate) struct RawTriggerDependencies {
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct RawMiddleware {
-    pub(crate) component: String,
+    pub(crate) component: Option<String>,
+    pub(crate) path: Option<String>,
+    pub(crate) url: Option<String>,
+    pub(crate) package: Option<String>,
+    #[serde(rename = "digest")]
+    pub(crate) _digest: Option<String>,
+    #[serde(rename = "version")]
+    pub(crate) _version: Option<String>,
+    #[serde(rename = "registry")]
+    pub(crate) _registry: Option<String>,
     #[serde(default)]
     pub(crate) inherit_configuration: RawInherit,
 }
@@ -120,7 +141,7 @@ impl Default for RawInherit {
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct RawComponent {
-    pub(crate) source: RawSource,
+    pub(crate) source: TextOr<RawSource>,
     #[serde(default, rename = "description")]
     pub(crate) _description: String,
     #[serde(default)]
@@ -128,9 +149,11 @@ pub(crate) struct RawComponent {
     #[serde(default)]
     pub(crate) environment: BTreeMap<String, String>,
     #[serde(default)]
-    pub(crate) files: Vec<RawFiles>,
+    pub(crate) files: Vec<TextOr<RawMount>>,
     #[serde(default)]
     pub(crate) exclude_files: Vec<String>,
+    #[serde(default)]
+    pub(crate) allowed_http_hosts: Vec<String>,
     #[serde(default)]
     pub(crate) allowed_outbound_hosts: Vec<String>,
     #[serde(default)]
@@ -139,37 +162,58 @@ pub(crate) struct RawComponent {
     pub(crate) sqlite_databases: Vec<String>,
     #[serde(default)]
     pub(crate) ai_models: Vec<String>,
+    #[serde(rename = "targets")]
+    pub(crate) _targets: Option<Vec<toml::Value>>,
     #[serde(rename = "build")]
     pub(crate) _build: Option<RawBuild>,
     #[serde(default)]
     pub(crate) tool: BTreeMap<String, toml::Table>,
-    #[serde(default, rename = "dependencies_inherit_configuration")]
-    pub(crate) _dependencies_inherit_configuration: bool,
+    #[serde(rename = "dependencies_inherit_configuration")]
+    pub(crate) _dependencies_inherit_configuration: Option<bool>,
     #[serde(default)]
     pub(crate) dependencies: BTreeMap<String, toml::Value>,
+    #[serde(default)]
+    pub(crate) profile: BTreeMap<String, RawProfile>,
 }
 
-#[derive(Debug, Clone, Deserialize)]
-#[serde(untagged, expecting = "source is a path or `{ url, digest }`")]
-pub(crate) enum RawSource {
-    Path(String),
-    Remote(#[expect(dead_code, reason = "checked for its shape only")] RawRemote),
+impl RawComponent {
+    /// A component that is nothing but a file.
+    pub(crate) fn from_path(path: String) -> Self {
+        Self {
+            source: TextOr::Text(path),
+            _description: String::new(),
+            variables: BTreeMap::new(),
+            environment: BTreeMap::new(),
+            files: Vec::new(),
+            exclude_files: Vec::new(),
+            allowed_http_hosts: Vec::new(),
+            allowed_outbound_hosts: Vec::new(),
+            key_value_stores: Vec::new(),
+            sqlite_databases: Vec::new(),
+            ai_models: Vec::new(),
+            _targets: None,
+            _build: None,
+            tool: BTreeMap::new(),
+            _dependencies_inherit_configuration: None,
+            dependencies: BTreeMap::new(),
+            profile: BTreeMap::new(),
+        }
+    }
 }
 
+/// A component fetched from elsewhere, which no route of ours ever is.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct RawRemote {
+pub(crate) struct RawSource {
     #[serde(rename = "url")]
-    pub(crate) _url: String,
+    pub(crate) _url: Option<String>,
     #[serde(rename = "digest")]
-    pub(crate) _digest: String,
-}
-
-#[derive(Debug, Clone, Deserialize)]
-#[serde(untagged, expecting = "files is a list of patterns or `{ source, destination }`")]
-pub(crate) enum RawFiles {
-    Pattern(#[expect(dead_code, reason = "checked for its shape only")] String),
-    Mount(RawMount),
+    pub(crate) _digest: Option<String>,
+    pub(crate) package: Option<String>,
+    #[serde(rename = "version")]
+    pub(crate) _version: Option<String>,
+    #[serde(rename = "registry")]
+    pub(crate) _registry: Option<String>,
 }
 
 #[derive(Debug, Clone, Deserialize)]
@@ -177,6 +221,26 @@ pub(crate) enum RawFiles {
 pub(crate) struct RawMount {
     pub(crate) source: String,
     pub(crate) destination: String,
+}
+
+/// What `--profile <name>` changes.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct RawProfile {
+    pub(crate) source: Option<TextOr<RawSource>>,
+    #[serde(default)]
+    pub(crate) environment: BTreeMap<String, String>,
+    #[serde(default)]
+    pub(crate) dependencies: BTreeMap<String, toml::Value>,
+    #[serde(rename = "build")]
+    pub(crate) _build: Option<RawProfileBuild>,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct RawProfileBuild {
+    #[serde(rename = "command")]
+    pub(crate) _command: RawCommand,
 }
 
 #[derive(Debug, Clone, Deserialize)]

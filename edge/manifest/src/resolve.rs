@@ -1,23 +1,39 @@
 //! From the text to the application: every rule that is not about one shape alone.
 
+mod files;
+mod routes;
+
 use std::collections::{BTreeMap, BTreeSet};
 
+use serde::Deserialize;
+
+use self::{files::files, routes::routes};
 use crate::{
-    AllowedHosts, App, Component, Grants, HostPattern, Inherit, ManifestError, Middleware, Mount,
-    Route, Router, Secret, StaticResponse, Target, Template, VariableSources,
-    app::INHERITABLE,
-    raw::{
-        RawComponent, RawFiles, RawInherit, RawManifest, RawMiddleware, RawRoute, RawSource,
-        RawStatic, RawTrigger,
-    },
+    AllowedHosts, App, Component, FilesEntry, Grants, HostPattern, ManifestError, Router, Secret,
+    Template, VariableSources,
+    normalize::{apply_profile, normalize},
+    place::{Fault, Within},
+    raw::{RawComponent, RawManifest, RawVariable},
     template::{is_kebab, is_label, is_lower_snake},
+    text_or::TextOr,
     variables::environment_name,
 };
+
+pub(crate) use crate::place::line_of;
 
 /// A manifest whose every key is known; variables are still open.
 #[derive(Debug, Clone)]
 pub struct Manifest {
     pub(crate) raw: RawManifest,
+    /// To say in which line a broken rule stands.
+    text: String,
+}
+
+/// What is looked at first: of another version, every other key would seem unknown.
+#[derive(Deserialize)]
+struct Version {
+    #[serde(alias = "spin_version")]
+    spin_manifest_version: Option<toml::Spanned<toml::Value>>,
 }
 
 impl Manifest {
@@ -26,14 +42,34 @@ impl Manifest {
     /// # Errors
     /// At the first thing that is wrong in the text itself.
     pub fn parse(text: &str) -> Result<Self, ManifestError> {
-        let raw: RawManifest = toml::from_str(text).map_err(|error| ManifestError::Syntax {
-            line: error.span().map_or(0, |span| line_of(text, span.start)),
-            message: error.message().lines().next().unwrap_or_default().to_owned(),
-        })?;
-        if raw.spin_manifest_version != 2 {
-            return Err(ManifestError::Version { found: raw.spin_manifest_version });
-        }
-        Ok(Self { raw })
+        check_version(text)?;
+        let mut raw: RawManifest =
+            toml::from_str(text).map_err(|error| syntax_error(text, &error))?;
+        normalize(&mut raw).map_err(|fault| fault.locate(text))?;
+        Ok(Self { raw, text: text.to_owned() })
+    }
+
+    /// Returns the manifest of an application that is one component on every route, as Spin runs a lone wasm file.
+    ///
+    /// # Errors
+    /// Never for a path that can be written as a string.
+    pub fn of_component(name: &str, path: &str) -> Result<Self, ManifestError> {
+        let quoted = |text: &str| toml::Value::from(text).to_string();
+        Self::parse(&format!(
+            "spin_manifest_version = 2\n[application]\nname = {}\n[[trigger.http]]\nroute = \"/...\"\n\
+             component = {{ source = {} }}\n",
+            quoted(name),
+            quoted(path),
+        ))
+    }
+
+    /// Applies the profile `name` of every component that has it.
+    ///
+    /// # Errors
+    /// If no component has it.
+    pub fn with_profile(mut self, name: &str) -> Result<Self, ManifestError> {
+        apply_profile(&mut self.raw, name).map_err(|fault| fault.locate(&self.text))?;
+        Ok(self)
     }
 
     /// Checks everything and fills the variables in.
@@ -41,53 +77,77 @@ impl Manifest {
     /// # Errors
     /// At the first rule that is broken, or the first required variable without a value.
     pub fn resolve(self, sources: &VariableSources) -> Result<App, ManifestError> {
-        let variables = variables(&self.raw, sources)?;
-        let components = components(&self.raw.component, &variables)?;
-        let routes = routes(&self.raw, &components)?;
-        let paths = routes.iter().enumerate();
-        let router =
-            Router::new(paths.filter_map(|(at, route)| Some((at, route.path.as_deref()?))))?;
-        let application = self.raw.application;
-        Ok(App {
-            name: application.name,
-            version: application.version,
-            routes,
-            router,
-            components,
-            tool: application.tool,
-            variables,
-        })
+        let Self { raw, text } = self;
+        app(raw, sources).map_err(|fault| fault.locate(&text))
     }
 }
 
-/// Returns the line, from 1, of byte `offset`.
-pub(crate) fn line_of(text: &str, offset: usize) -> usize {
-    let before = text.bytes().take(offset);
-    before.filter(|byte| *byte == b'\n').count().saturating_add(1)
+fn app(raw: RawManifest, sources: &VariableSources) -> Result<App, Fault> {
+    let variables = variables(&raw, sources)?;
+    let components = components(&raw.component, &variables)?;
+    let routes = routes(&raw, &components)?;
+    let paths = routes.iter().enumerate();
+    let router = Router::new(paths.filter_map(|(at, route)| Some((at, route.path.as_deref()?))))?;
+    let application = raw.application;
+    Ok(App {
+        name: application.name,
+        version: application.version,
+        routes,
+        router,
+        components,
+        tool: application.tool,
+        variables,
+    })
+}
+
+fn check_version(text: &str) -> Result<(), ManifestError> {
+    let version: Version = toml::from_str(text).map_err(|error| syntax_error(text, &error))?;
+    // A manifest without one is refused below, for the missing key.
+    let Some(found) = version.spin_manifest_version else { return Ok(()) };
+    if found.get_ref().as_integer() == Some(2) {
+        return Ok(());
+    }
+    let line = line_of(text, found.span().start);
+    let found = found.get_ref().to_string().replace('\n', " ");
+    Err(ManifestError::At { line, cause: Box::new(ManifestError::Version { found }) })
+}
+
+fn syntax_error(text: &str, error: &toml::de::Error) -> ManifestError {
+    ManifestError::Syntax {
+        line: error.span().map_or(0, |span| line_of(text, span.start)),
+        message: error.message().lines().next().unwrap_or_default().to_owned(),
+    }
 }
 
 fn variables(
     raw: &RawManifest,
     sources: &VariableSources,
-) -> Result<BTreeMap<String, Secret>, ManifestError> {
-    if let Some(name) = sources.command_line_names().find(|name| !raw.variables.contains_key(*name))
-    {
-        return Err(ManifestError::VariableUndeclared { name: name.clone() });
+) -> Result<BTreeMap<String, Secret>, Fault> {
+    if let Some(name) = sources.typed().find(|name| !raw.variables.contains_key(*name)) {
+        return Err(ManifestError::VariableUndeclared { name: name.clone() }.into());
     }
     let mut values = BTreeMap::new();
     for (name, variable) in &raw.variables {
-        check_variable_name(name, "the application")?;
-        if variable.required == variable.default.is_some() {
-            return Err(ManifestError::VariableShape { name: name.clone() });
-        }
-        let default = variable.default.as_ref().map(Secret::new);
-        let Some(value) = sources.value(name).cloned().or(default) else {
-            let environment = environment_name(name);
-            return Err(ManifestError::VariableMissing { name: name.clone(), environment });
-        };
-        values.insert(name.clone(), value);
+        let value = variable_value(name, variable, sources);
+        values.insert(name.clone(), value.within(name.as_str()).within("variables")?);
     }
     Ok(values)
+}
+
+fn variable_value(
+    name: &str,
+    raw: &RawVariable,
+    sources: &VariableSources,
+) -> Result<Secret, ManifestError> {
+    check_variable_name(name, "the application")?;
+    if raw.required == raw.default.is_some() {
+        return Err(ManifestError::VariableShape { name: name.to_owned() });
+    }
+    let default = raw.default.as_ref().map(Secret::new);
+    sources.value(name).cloned().or(default).ok_or_else(|| ManifestError::VariableMissing {
+        name: name.to_owned(),
+        environment: environment_name(name),
+    })
 }
 
 fn check_variable_name(name: &str, owner: &str) -> Result<(), ManifestError> {
@@ -100,53 +160,62 @@ fn check_variable_name(name: &str, owner: &str) -> Result<(), ManifestError> {
 fn components(
     raw: &BTreeMap<String, RawComponent>,
     variables: &BTreeMap<String, Secret>,
-) -> Result<BTreeMap<String, Component>, ManifestError> {
-    raw.iter().map(|(id, raw)| Ok((id.clone(), component(id, raw, variables)?))).collect()
+) -> Result<BTreeMap<String, Component>, Fault> {
+    let mut components = BTreeMap::new();
+    for (id, raw) in raw {
+        let component = component(id, raw, variables).within(id.as_str()).within("component")?;
+        components.insert(id.clone(), component);
+    }
+    Ok(components)
 }
 
 fn component(
     id: &str,
     raw: &RawComponent,
     variables: &BTreeMap<String, Secret>,
-) -> Result<Component, ManifestError> {
+) -> Result<Component, Fault> {
     if !is_kebab(id) {
-        return Err(ManifestError::ComponentId { id: id.to_owned() });
+        return Err(ManifestError::ComponentId { id: id.to_owned() }.into());
     }
-    let unsupported = |key| ManifestError::Unsupported { id: id.to_owned(), key };
-    let RawSource::Path(source) = &raw.source else {
-        return Err(unsupported("source = { url, digest }"));
-    };
-    if !raw.ai_models.is_empty() {
-        return Err(unsupported("ai_models"));
-    }
-    if !raw.exclude_files.is_empty() {
-        return Err(unsupported("exclude_files"));
-    }
-    if !raw.dependencies.is_empty() {
-        return Err(unsupported("dependencies"));
-    }
+    let source = source(id, raw)?;
+    let files = files(id, raw)?;
+    // What needs no look at the disk is mounted as it stands.
+    let mounts = files.entries.iter().map(|entry| match entry {
+        FilesEntry::Placed(mount) if files.exclude.is_empty() => Some(mount.clone()),
+        FilesEntry::Placed(_) | FilesEntry::Pattern(_) => None,
+    });
     let grants = Grants {
         environment: raw.environment.clone(),
-        files: raw.files.iter().map(|files| mount(id, files)).collect::<Result<_, _>>()?,
-        allowed_outbound_hosts: allowed_hosts(id, &raw.allowed_outbound_hosts, variables)?,
-        key_value_stores: labels(id, &raw.key_value_stores)?,
-        sqlite_databases: labels(id, &raw.sqlite_databases)?,
+        files: mounts.collect::<Option<Vec<_>>>().unwrap_or_default(),
+        allowed_outbound_hosts: allowed_hosts(id, &raw.allowed_outbound_hosts, variables)
+            .within("allowed_outbound_hosts")?,
+        key_value_stores: labels(id, &raw.key_value_stores).within("key_value_stores")?,
+        sqlite_databases: labels(id, &raw.sqlite_databases).within("sqlite_databases")?,
         variables: component_variables(id, &raw.variables, variables)?,
     };
-    Ok(Component { id: id.to_owned(), source: source.clone(), grants, tool: raw.tool.clone() })
+    Ok(Component { id: id.to_owned(), source, grants, files, tool: raw.tool.clone() })
 }
 
-fn mount(id: &str, files: &RawFiles) -> Result<Mount, ManifestError> {
+/// Returns the path of the wasm file, refusing by name what Spin has and this node does not.
+fn source(id: &str, raw: &RawComponent) -> Result<String, Fault> {
     let unsupported = |key| ManifestError::Unsupported { id: id.to_owned(), key };
-    match files {
-        RawFiles::Pattern(_) => Err(unsupported("files = [\"pattern\"]")),
-        RawFiles::Mount(mount) if !mount.destination.starts_with('/') => {
-            Err(unsupported("a relative files.destination"))
+    let source = match &raw.source {
+        TextOr::Text(path) => path.clone(),
+        TextOr::Table(remote) if remote.package.is_some() => {
+            return Err(unsupported("source = { package, version }")).within("source");
         }
-        RawFiles::Mount(mount) => {
-            Ok(Mount { source: mount.source.clone(), destination: mount.destination.clone() })
+        TextOr::Table(_) => return Err(unsupported("source = { url, digest }")).within("source"),
+    };
+    for (key, is_empty) in [
+        ("ai_models", raw.ai_models.is_empty()),
+        ("allowed_http_hosts", raw.allowed_http_hosts.is_empty()),
+        ("dependencies", raw.dependencies.is_empty()),
+    ] {
+        if !is_empty {
+            return Err(unsupported(key)).within(key);
         }
     }
+    Ok(source)
 }
 
 fn allowed_hosts(
@@ -181,127 +250,15 @@ fn component_variables(
     id: &str,
     raw: &BTreeMap<String, String>,
     variables: &BTreeMap<String, Secret>,
-) -> Result<BTreeMap<String, Secret>, ManifestError> {
+) -> Result<BTreeMap<String, Secret>, Fault> {
     let mut values = BTreeMap::new();
     for (name, text) in raw {
         let owner = format!("variable `{name}` of component `{id}`");
-        check_variable_name(name, &format!("component `{id}`"))?;
-        values.insert(name.clone(), Template::parse(text, &owner)?.fill(variables, &owner)?);
+        let value = check_variable_name(name, &format!("component `{id}`"))
+            .and_then(|()| Template::parse(text, &owner)?.fill(variables, &owner));
+        values.insert(name.clone(), value.within(name.as_str()).within("variables")?);
     }
     Ok(values)
-}
-
-fn routes(
-    raw: &RawManifest,
-    components: &BTreeMap<String, Component>,
-) -> Result<Vec<Route>, ManifestError> {
-    if let Some(kind) = raw.trigger.keys().find(|kind| *kind != "http") {
-        return Err(ManifestError::TriggerKind { kind: kind.clone() });
-    }
-    let base = raw.application.trigger.get("http").and_then(|http| http.base.as_deref());
-    if let Some(base) = base.filter(|base| *base != "/") {
-        return Err(ManifestError::Base { base: base.to_owned() });
-    }
-    let triggers = raw.trigger.get("http").map(Vec::as_slice).unwrap_or_default();
-    if triggers.is_empty() {
-        return Err(ManifestError::NoTrigger);
-    }
-    let routes: Result<Vec<Route>, _> =
-        triggers.iter().map(|trigger| route(trigger, components)).collect();
-    let routes = routes?;
-    for middleware in routes.iter().flat_map(|route| &route.middleware) {
-        check_middleware(&middleware.component, raw.component.get(&middleware.component))?;
-    }
-    Ok(routes)
-}
-
-/// A middleware inherits the primary's grants; Spin refuses one that declares its own.
-fn check_middleware(id: &str, raw: Option<&RawComponent>) -> Result<(), ManifestError> {
-    let Some(raw) = raw else { return Ok(()) };
-    let own = [
-        ("variables", !raw.variables.is_empty()),
-        ("environment", !raw.environment.is_empty()),
-        ("files", !raw.files.is_empty()),
-        ("allowed_outbound_hosts", !raw.allowed_outbound_hosts.is_empty()),
-        ("key_value_stores", !raw.key_value_stores.is_empty()),
-        ("sqlite_databases", !raw.sqlite_databases.is_empty()),
-    ];
-    match own.into_iter().find(|(_, is_set)| *is_set) {
-        Some((key, _)) => Err(ManifestError::MiddlewareGrant { id: id.to_owned(), key }),
-        None => Ok(()),
-    }
-}
-
-fn route(
-    raw: &RawTrigger,
-    components: &BTreeMap<String, Component>,
-) -> Result<Route, ManifestError> {
-    let path = match &raw.route {
-        RawRoute::Path(path) => Some(path.clone()),
-        RawRoute::Private(private) if private.private => None,
-        RawRoute::Private(_) => return Err(ManifestError::RoutePrivacy),
-    };
-    let shown = || path.clone().unwrap_or_else(|| "private".to_owned());
-    let unknown = |id: &String| ManifestError::ComponentUnknown { route: shown(), id: id.clone() };
-    let target = match (&raw.component, &raw.static_response) {
-        (Some(id), None) if components.contains_key(id) => Target::Component(id.clone()),
-        (Some(id), None) => return Err(unknown(id)),
-        (None, Some(answer)) if raw.dependencies.middleware.is_empty() => {
-            Target::Static(static_response(answer, shown)?)
-        }
-        (None, Some(_)) => return Err(ManifestError::MiddlewareOnStatic { route: shown() }),
-        _ => return Err(ManifestError::TriggerTarget { route: shown() }),
-    };
-    let chain = &raw.dependencies.middleware;
-    if let Some(missing) = chain.iter().find(|raw| !components.contains_key(&raw.component)) {
-        return Err(unknown(&missing.component));
-    }
-    let middleware = chain.iter().map(middleware).collect::<Result<_, _>>()?;
-    Ok(Route { path, target, middleware })
-}
-
-fn middleware(raw: &RawMiddleware) -> Result<Middleware, ManifestError> {
-    let inherit = match &raw.inherit_configuration {
-        RawInherit::All(true) => Inherit::Everything,
-        RawInherit::All(false) => Inherit::Nothing,
-        RawInherit::Only(names) => {
-            let unknown = names.iter().find(|name| !INHERITABLE.contains(&name.as_str()));
-            if let Some(name) = unknown {
-                return Err(ManifestError::InheritName { name: name.clone() });
-            }
-            Inherit::Only(names.iter().cloned().collect())
-        }
-    };
-    Ok(Middleware { component: raw.component.clone(), inherit })
-}
-
-fn static_response(
-    raw: &RawStatic,
-    shown: impl Fn() -> String,
-) -> Result<StaticResponse, ManifestError> {
-    let broken = |reason| ManifestError::StaticResponse { route: shown(), reason };
-    let status = raw.status_code.unwrap_or(200);
-    if !(200..=599).contains(&status) {
-        return Err(broken("the status must be between 200 and 599"));
-    }
-    if raw.headers.keys().any(|name| name.is_empty() || !name.bytes().all(is_token)) {
-        return Err(broken("a header has a name that is none"));
-    }
-    if raw.headers.values().any(|value| !value.bytes().all(is_field)) {
-        return Err(broken("a header has a value with control characters"));
-    }
-    let body = raw.body.clone().unwrap_or_default();
-    Ok(StaticResponse { status, headers: raw.headers.clone(), body })
-}
-
-/// RFC 9110, 5.6.2.
-fn is_token(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
-}
-
-/// RFC 9110, 5.5.
-fn is_field(byte: u8) -> bool {
-    byte == b'\t' || (byte >= b' ' && byte != 0x7f)
 }
 
 #[cfg(test)]

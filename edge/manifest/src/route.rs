@@ -1,18 +1,19 @@
-//! Which route answers a path: Spin's rules on Spin's router.
+//! Which route answers a path, by Spin's rules.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
-use crate::ManifestError;
+use crate::{ManifestError, pattern::Pattern};
 
 /// Paths to routes, with the precedence of Spin: exact, then `:name`, then `/...`, segment by segment.
 #[derive(Debug)]
-pub struct Router(routefinder::Router<Pattern>);
+pub struct Router(Vec<(Pattern, Served)>);
 
+/// What a pattern leads to.
 #[derive(Debug)]
-struct Pattern {
+struct Served {
     index: usize,
-    raw: String,
-    based: String,
+    raw: Arc<str>,
+    based: Arc<str>,
 }
 
 /// How a path matched a route; holds what Spin tells the component about it.
@@ -21,9 +22,9 @@ pub struct RouteMatch {
     /// The position in [`App::routes`](crate::App::routes).
     pub index: usize,
     /// The route as written (`spin-raw-component-route`).
-    pub raw_route: String,
+    pub raw_route: Arc<str>,
     /// The route with the base, no slash at its end (`spin-matched-route`).
-    pub based_route: String,
+    pub based_route: Arc<str>,
     /// The path that `/...` stands for, empty without one (`spin-path-info`).
     pub path_info: String,
     /// The segments that `:name` stands for (`spin-path-match-<name>`).
@@ -46,47 +47,59 @@ impl Router {
     pub fn new<'a>(
         routes: impl IntoIterator<Item = (usize, &'a str)>,
     ) -> Result<Self, ManifestError> {
-        let mut router = routefinder::Router::new();
-        let last: BTreeMap<&str, usize> = routes.into_iter().map(|(at, raw)| (raw, at)).collect();
-        for (raw, index) in last {
+        let mut patterns = Vec::new();
+        for (raw, index) in last_of_equals(routes) {
             let based = based(raw);
-            if based == RESERVED || based.starts_with(RESERVED_BELOW) {
+            if based.starts_with(RESERVED) {
                 return Err(ManifestError::RouteReserved { route: raw.to_owned() });
             }
             let spec = match based.strip_suffix("/...") {
                 Some(prefix) => format!("{prefix}/*"),
                 None => based.clone(),
             };
-            let pattern = Pattern { index, raw: raw.to_owned(), based };
-            router
-                .add(spec.as_str(), pattern)
+            let pattern = Pattern::parse(&spec)
                 .map_err(|reason| ManifestError::RoutePattern { route: raw.to_owned(), reason })?;
+            patterns.push((pattern, Served { index, raw: raw.into(), based: based.into() }));
         }
-        Ok(Self(router))
+        // Of two that match alike the first counts: the sort keeps their order.
+        patterns.sort_by(|(a, _), (b, _)| a.precedence(b));
+        Ok(Self(patterns))
     }
 
     /// Finds the route of `path`, which has no query.
     #[must_use]
     pub fn find(&self, path: &str) -> Option<RouteMatch> {
-        let best = self.0.best_match(path)?;
-        let captures = best.captures();
-        let pattern = best.handler();
+        let mut matching =
+            self.0.iter().filter_map(|(pattern, served)| Some((pattern.matches(path)?, served)));
+        let (caught, served) = matching.next()?;
+        let own = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
         Some(RouteMatch {
-            index: pattern.index,
-            raw_route: pattern.raw.clone(),
-            based_route: pattern.based.clone(),
-            path_info: captures.wildcard().map(|tail| path_info(tail, path)).unwrap_or_default(),
-            captures: captures
-                .iter()
-                .map(|(name, value)| (name.to_owned(), value.to_owned()))
-                .collect(),
+            index: served.index,
+            raw_route: Arc::clone(&served.raw),
+            based_route: Arc::clone(&served.based),
+            path_info: caught.rest.map(|tail| path_info(tail, path)).unwrap_or_default(),
+            captures: caught.names.iter().map(own).collect(),
         })
     }
 }
 
 /// Taken by Spin's own endpoints.
-const RESERVED: &str = "/.well-known/spin";
-const RESERVED_BELOW: &str = "/.well-known/spin/";
+const RESERVED: &str = "/.well-known/spin/";
+
+/// Keeps each path once: at the place of the first, with the route of the last. The place matters where patterns
+/// differ in names alone.
+fn last_of_equals<'a>(routes: impl IntoIterator<Item = (usize, &'a str)>) -> Vec<(&'a str, usize)> {
+    let mut kept: Vec<(&str, usize)> = Vec::new();
+    let mut places: BTreeMap<&str, usize> = BTreeMap::new();
+    for (index, raw) in routes {
+        let place = *places.entry(raw).or_insert(kept.len());
+        match kept.get_mut(place) {
+            Some(route) => route.1 = index,
+            None => kept.push((raw, index)),
+        }
+    }
+    kept
+}
 
 /// Makes a route absolute and cuts one slash at its end.
 fn based(raw: &str) -> String {
@@ -128,7 +141,40 @@ mod tests {
             ("/%76%31/products/7", "/..."),
         ] {
             let found = router.find(path).expect("something matches");
-            assert_eq!(found.raw_route, expected, "{path}");
+            assert_eq!(&*found.raw_route, expected, "{path}");
+        }
+    }
+
+    #[test]
+    fn takes_the_longest_wildcard_in_whatever_order() {
+        let mut routes = ["/one/...", "/one/two/...", "/one/two/three/...", "/one/:any/..."];
+        for _ in 0..routes.len() {
+            routes.rotate_left(1);
+            let router = router(&routes);
+            for (path, expected) in [
+                ("/one/two/three/four", "/one/two/three/..."),
+                ("/one/two/three", "/one/two/three/..."),
+                ("/one/two/four", "/one/two/..."),
+                ("/one/other/four", "/one/:any/..."),
+                ("/one", "/one/..."),
+            ] {
+                assert_eq!(router.find(path).expect("matches").raw_route, expected, "{routes:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn catches_names_and_the_rest_at_once() {
+        let found = router(&["/1/:two/..."]).find("/1/2/3").expect("matches");
+        assert_eq!(found.captures, [("two".to_owned(), "2".to_owned())]);
+        assert_eq!((found.path_info.as_str(), found.component_route()), ("/3", "/1/:two"));
+    }
+
+    #[test]
+    fn reads_routes_without_their_outer_slashes() {
+        for route in ["a/b", "/a/b", "/a/b/"] {
+            let found = router(&[route]).find("/a/b").expect("matches");
+            assert_eq!((found.raw_route.as_str(), found.based_route.as_str()), (route, "/a/b"));
         }
     }
 
@@ -165,8 +211,13 @@ mod tests {
 
     #[test]
     fn refuses_reserved_and_broken_routes() {
-        for route in ["/.well-known/spin/health", "/.well-known/spin", "/a/:/b"] {
+        for route in
+            ["/.well-known/spin/health", "/.well-known/spin/...", ".well-known/spin/x", "/a/:/b"]
+        {
             assert!(Router::new([(0, route)]).is_err(), "{route}");
+        }
+        for route in ["/.well-known/spin", "/.well-known/spindle/...", "/.well-known/spi/..."] {
+            assert!(Router::new([(0, route)]).is_ok(), "{route}");
         }
     }
 }

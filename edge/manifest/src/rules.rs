@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::{Manifest, ManifestError, raw::RawRoute};
+use crate::{Manifest, ManifestError, text_or::TextOr};
 
 /// Reads `text` with every rule of Spin that needs no variable values, and lists further objections.
 ///
@@ -41,8 +41,8 @@ fn replaced_routes(manifest: &Manifest) -> Vec<String> {
     let mut seen = BTreeSet::new();
     let triggers = manifest.raw.trigger.values().flatten();
     let paths = triggers.filter_map(|trigger| match &trigger.route {
-        RawRoute::Path(path) => Some(path),
-        RawRoute::Private(_) => None,
+        TextOr::Text(path) => Some(path),
+        TextOr::Table(_) => None,
     });
     paths
         .filter(|path| !seen.insert(path.trim_matches('/').to_owned()))
@@ -52,10 +52,13 @@ fn replaced_routes(manifest: &Manifest) -> Vec<String> {
 
 fn unused_components(manifest: &Manifest) -> Vec<String> {
     let triggers = || manifest.raw.trigger.values().flatten();
-    let primaries = triggers().filter_map(|trigger| trigger.component.as_ref());
+    let primaries = triggers().filter_map(|trigger| match &trigger.component {
+        Some(TextOr::Text(id)) => Some(id),
+        _ => None,
+    });
     let middleware = triggers().flat_map(|trigger| &trigger.dependencies.middleware);
     let used: BTreeSet<&String> =
-        primaries.chain(middleware.map(|middleware| &middleware.component)).collect();
+        primaries.chain(middleware.filter_map(|link| link.component.as_ref())).collect();
     let unused = manifest.raw.component.keys().filter(|id| !used.contains(id));
     unused.map(|id| format!("component `{id}` has no route")).collect()
 }

@@ -1,15 +1,17 @@
 //! What Spin tells a component about its request, in Spin's words.
 
+use std::sync::Arc;
+
 use crate::RouteMatch;
 
 impl RouteMatch {
     /// The match of a call from inside: as if the whole path had matched `/...`.
     #[must_use]
     pub fn inside(path: &str) -> Self {
-        let everything = "/...".to_owned();
+        let everything: Arc<str> = Arc::from("/...");
         Self {
             index: 0,
-            raw_route: everything.clone(),
+            raw_route: Arc::clone(&everything),
             based_route: everything,
             path_info: path.to_owned(),
             captures: Vec::new(),
@@ -22,9 +24,9 @@ impl RouteMatch {
         let fixed = [
             ("spin-path-info", self.path_info.clone()),
             ("spin-full-url", full_url),
-            ("spin-matched-route", self.based_route.clone()),
+            ("spin-matched-route", self.based_route.to_string()),
             ("spin-base-path", "/".to_owned()),
-            ("spin-raw-component-route", self.raw_route.clone()),
+            ("spin-raw-component-route", self.raw_route.to_string()),
             ("spin-component-route", self.component_route().to_owned()),
             ("spin-client-addr", client),
         ];

@@ -18,15 +18,12 @@ impl Template {
     /// Reads `text`; `owner` says in errors where it stands.
     ///
     /// # Errors
-    /// If braces do not match or a name between them is not in lower snake case.
+    /// If `{{` is not closed or a name between the braces is not in lower snake case. `}}` alone is text, as in JSON.
     pub fn parse(text: &str, owner: &str) -> Result<Self, ManifestError> {
         let broken = |reason| ManifestError::Template { owner: owner.to_owned(), reason };
         let mut parts = Vec::new();
         let mut rest = text;
         while let Some((before, after)) = rest.split_once("{{") {
-            if before.contains("}}") {
-                return Err(broken("`}}` without `{{`"));
-            }
             let Some((name, tail)) = after.split_once("}}") else {
                 return Err(broken("`{{` without `}}`"));
             };
@@ -39,9 +36,6 @@ impl Template {
             }
             parts.push(Part::Variable(name.to_owned()));
             rest = tail;
-        }
-        if rest.contains("}}") {
-            return Err(broken("`}}` without `{{`"));
         }
         if !rest.is_empty() {
             parts.push(Part::Text(rest.to_owned()));
@@ -85,26 +79,29 @@ impl Template {
     }
 }
 
-/// Whether `name` is in lower snake case with each word starting with a letter.
+/// Whether `name` is in lower snake case, the first word starting with a letter.
 pub(crate) fn is_lower_snake(name: &str) -> bool {
-    is_cased(name, '_', |letter| letter.is_ascii_lowercase())
+    is_cased(name, '_') && !name.contains(|c: char| c.is_ascii_uppercase())
 }
 
-/// Whether `name` is kebab-case with each word starting with a letter.
+/// Whether `name` is kebab-case, the first word starting with a letter.
 pub(crate) fn is_kebab(name: &str) -> bool {
-    is_cased(name, '-', |letter| letter.is_ascii_alphabetic())
+    is_cased(name, '-')
 }
 
 /// Whether `name` may label a store or database.
 pub(crate) fn is_label(name: &str) -> bool {
-    is_kebab(name) || is_cased(name, '_', |letter| letter.is_ascii_alphabetic())
+    is_kebab(name) || is_cased(name, '_')
 }
 
-fn is_cased(name: &str, separator: char, is_letter: impl Fn(char) -> bool) -> bool {
-    name.split(separator).all(|word| {
-        let mut letters = word.chars();
-        letters.next().is_some_and(&is_letter)
-            && letters.all(|letter| is_letter(letter) || letter.is_ascii_digit())
+/// Spin's rule for ids: words of letters and digits, each wholly in lower or wholly in upper case.
+fn is_cased(name: &str, separator: char) -> bool {
+    name.split(separator).enumerate().all(|(at, word)| {
+        let first = word.bytes().next();
+        first.is_some_and(|first| first.is_ascii_alphabetic() || (at > 0 && first.is_ascii_digit()))
+            && word.bytes().all(|byte| byte.is_ascii_alphanumeric())
+            && !(word.contains(|c: char| c.is_ascii_uppercase())
+                && word.contains(|c: char| c.is_ascii_lowercase()))
     })
 }
 
@@ -129,6 +126,8 @@ mod tests {
             ("{{ host }}", "a.example"),
             ("http://{{host}}:{{ port }}/x", "http://a.example:81/x"),
             ("{ not a template }", "{ not a template }"),
+            ("{\"a\":{\"b\":1}}", "{\"a\":{\"b\":1}}"),
+            ("}}{{host}}}}", "}}a.example}}"),
         ] {
             assert_eq!(filled(text).as_deref(), Ok(expected), "{text}");
         }
@@ -136,20 +135,20 @@ mod tests {
 
     #[test]
     fn refuses_broken_braces_and_unknown_names() {
-        for text in ["{{ host", "host }}", "{{ a b }}", "{{ Host }}", "{{}}", "{{ missing }}"] {
+        for text in ["{{ host", "{{{ host }}", "{{ a b }}", "{{ Host }}", "{{}}", "{{ missing }}"] {
             assert!(filled(text).is_err(), "{text}");
         }
     }
 
     #[test]
     fn knows_kebab_and_snake() {
-        for name in ["a", "shop-api", "shop2-api"] {
+        for name in ["a", "shop-api", "shop2-api", "shop-2api", "shop-API"] {
             assert!(is_kebab(name), "{name}");
         }
-        for name in ["", "-a", "a-", "shop--api", "shop-2api", "shop_api", "shöp"] {
+        for name in ["", "-a", "a-", "shop--api", "2shop", "shopApi", "shop_api", "shöp"] {
             assert!(!is_kebab(name), "{name}");
         }
-        for name in ["a", "edge_secret", "a2_b3"] {
+        for name in ["a", "edge_secret", "a2_b3", "a_2"] {
             assert!(is_lower_snake(name), "{name}");
         }
         for name in ["", "_a", "a__b", "Edge", "a-b", "2a"] {

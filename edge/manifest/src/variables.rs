@@ -1,8 +1,12 @@
 //! Values of application variables and where they may come from.
 
-use std::{collections::BTreeMap, fmt};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+};
 
-/// A text that may be secret: it prints as `***` and is read only by [`Secret::expose`].
+/// A text that may be secret: it prints as `***` and is read only by [`Secret::expose`], or by turning it into a
+/// `String`.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Secret(String);
 
@@ -26,10 +30,21 @@ impl fmt::Debug for Secret {
     }
 }
 
-/// What the caller found: the command line wins over the environment, which wins over the default.
+impl From<Secret> for String {
+    fn from(secret: Secret) -> Self {
+        secret.0
+    }
+}
+
+/// What the caller found, in Spin's order: the command line wins over the providers of the runtime configuration, these
+/// over the environment, and that over the default.
 #[derive(Debug, Clone, Default)]
 pub struct VariableSources {
     command_line: BTreeMap<String, Secret>,
+    /// Those of the command line that were typed one by one, and so are meant for this application.
+    typed: BTreeSet<String>,
+    /// The strongest first.
+    providers: Vec<BTreeMap<String, Secret>>,
     environment: BTreeMap<String, Secret>,
 }
 
@@ -40,46 +55,104 @@ impl VariableSources {
         Self::default()
     }
 
-    /// Adds values from the command line, by variable name.
+    /// Adds values typed on the command line, by variable name; of two equal names the last counts. A name that the
+    /// manifest does not declare is an error.
     #[must_use]
     pub fn with_command_line<N: Into<String>, V: Into<String>>(
         mut self,
         values: impl IntoIterator<Item = (N, V)>,
     ) -> Self {
-        let values = values.into_iter().map(|(name, value)| (name.into(), Secret::new(value)));
-        self.command_line.extend(values);
+        for (name, value) in values {
+            let name = name.into();
+            self.typed.insert(name.clone());
+            self.command_line.insert(name, Secret::new(value));
+        }
         self
     }
 
-    /// Adds environment variables; only those named `SPIN_VARIABLE_…` are kept.
+    /// Adds the values of a file that the command line names. They are as strong as those typed there, but one file may
+    /// serve several applications: names that the manifest does not declare are left alone.
+    #[must_use]
+    pub fn with_command_line_file<N: Into<String>, V: Into<String>>(
+        mut self,
+        values: impl IntoIterator<Item = (N, V)>,
+    ) -> Self {
+        self.command_line.extend(secrets(values));
+        self
+    }
+
+    /// Adds a provider of the runtime configuration, weaker than those added before. Names that the manifest does not
+    /// declare are left alone.
+    #[must_use]
+    pub fn with_provider<N: Into<String>, V: Into<String>>(
+        mut self,
+        values: impl IntoIterator<Item = (N, V)>,
+    ) -> Self {
+        self.providers.push(secrets(values).collect());
+        self
+    }
+
+    /// Adds a provider that takes `<PREFIX>_<NAME>` from `environment`, weaker than those added before. Of two equal
+    /// names the first counts, so that a `.env` file may follow the environment itself.
+    #[must_use]
+    pub fn with_environment_provider<N: AsRef<str>, V: Into<String>>(
+        mut self,
+        prefix: &str,
+        environment: impl IntoIterator<Item = (N, V)>,
+    ) -> Self {
+        let mut values = BTreeMap::new();
+        collect(&mut values, prefix, environment);
+        self.providers.push(values);
+        self
+    }
+
+    /// Adds environment variables; only those named `SPIN_VARIABLE_…` are kept. Of two equal names the first counts, so
+    /// that a `.env` file may follow the environment itself.
     #[must_use]
     pub fn with_environment<N: AsRef<str>, V: Into<String>>(
         mut self,
         values: impl IntoIterator<Item = (N, V)>,
     ) -> Self {
-        for (name, value) in values {
-            if let Some(name) = name.as_ref().strip_prefix(ENVIRONMENT_PREFIX) {
-                self.environment.insert(name.to_ascii_lowercase(), Secret::new(value));
-            }
-        }
+        collect(&mut self.environment, ENVIRONMENT_PREFIX, values);
         self
     }
 
     /// Returns the value of `name` from the strongest source that has one.
     pub(crate) fn value(&self, name: &str) -> Option<&Secret> {
-        self.command_line.get(name).or_else(|| self.environment.get(name))
+        let provided = || self.providers.iter().find_map(|provider| provider.get(name));
+        self.command_line.get(name).or_else(provided).or_else(|| self.environment.get(name))
     }
 
-    /// Returns the names given on the command line.
-    pub(crate) fn command_line_names(&self) -> impl Iterator<Item = &String> {
-        self.command_line.keys()
+    /// Returns the names typed on the command line.
+    pub(crate) fn typed(&self) -> impl Iterator<Item = &String> {
+        self.typed.iter()
     }
 }
 
-/// Before the upper-case name of a variable in the environment.
-const ENVIRONMENT_PREFIX: &str = "SPIN_VARIABLE_";
+/// Before the upper-case name of a variable in the environment, with an underscore between.
+pub const ENVIRONMENT_PREFIX: &str = "SPIN_VARIABLE";
 
 /// Returns the environment variable that supplies `name`.
 pub(crate) fn environment_name(name: &str) -> String {
-    format!("{ENVIRONMENT_PREFIX}{}", name.to_ascii_uppercase())
+    format!("{ENVIRONMENT_PREFIX}_{}", name.to_ascii_uppercase())
+}
+
+fn secrets<N: Into<String>, V: Into<String>>(
+    values: impl IntoIterator<Item = (N, V)>,
+) -> impl Iterator<Item = (String, Secret)> {
+    values.into_iter().map(|(name, value)| (name.into(), Secret::new(value)))
+}
+
+/// Keeps what is named `<PREFIX>_<NAME>`, the name in upper case only: Spin asks for exactly that.
+fn collect<N: AsRef<str>, V: Into<String>>(
+    into: &mut BTreeMap<String, Secret>,
+    prefix: &str,
+    values: impl IntoIterator<Item = (N, V)>,
+) {
+    for (name, value) in values {
+        let name = name.as_ref().strip_prefix(prefix).and_then(|name| name.strip_prefix('_'));
+        if let Some(name) = name.filter(|name| !name.contains(|c: char| c.is_ascii_lowercase())) {
+            into.entry(name.to_ascii_lowercase()).or_insert_with(|| Secret::new(value));
+        }
+    }
 }

@@ -1,4 +1,4 @@
-//! Connections: accepted up to a limit, HTTP/1.1 or HTTP/2 by prior knowledge, ended when idle, drained at the end.
+//! Connections of one serving thread: accepted up to a limit, HTTP/1.1 or HTTP/2, ended when idle, drained at the end.
 
 use std::{convert::Infallible, io, net::SocketAddr, pin::pin, sync::Arc, time::Duration};
 
@@ -7,6 +7,7 @@ use hyper_util::{
     server::{conn::auto, graceful::GracefulConnection},
 };
 use tokio::{
+    io::{AsyncRead, AsyncWrite},
     net::{TcpListener, TcpStream},
     signal::unix::{Signal, SignalKind, signal},
     sync::{OwnedSemaphorePermit, Semaphore, watch},
@@ -15,16 +16,40 @@ use tokio::{
 
 use crate::{
     in_flight::InFlight,
-    serve::{Node, serve},
+    serve::{Node, Peer, serve},
     stall::{STALL_MAX, Stalling},
+    tls::Tls,
 };
 
 /// Bounds of connections.
 pub(crate) struct Accepting {
+    /// Of all serving threads together.
     pub(crate) connections_max: usize,
     pub(crate) head_bytes_max: usize,
+    pub(crate) headers_max: usize,
     pub(crate) head_timeout: Duration,
+    pub(crate) handshake_timeout: Duration,
     pub(crate) drain_timeout: Duration,
+    pub(crate) h2_streams_max: u32,
+    pub(crate) h2_resets_max: usize,
+    pub(crate) h2_error_resets_max: usize,
+}
+
+/// What all serving threads have in common.
+pub(crate) struct Server {
+    node: Arc<Node>,
+    /// Absent where HTTP is served in the clear.
+    tls: Option<Arc<Tls>>,
+    limits: Accepting,
+    permits: Arc<Semaphore>,
+    http: auto::Builder<TokioExecutor>,
+}
+
+impl Server {
+    pub(crate) fn new(node: Arc<Node>, tls: Option<Arc<Tls>>, limits: Accepting) -> Self {
+        let permits = Arc::new(Semaphore::new(limits.connections_max.min(Semaphore::MAX_PERMITS)));
+        Self { node, tls, permits, http: http(&limits), limits }
+    }
 }
 
 /// The signals that end the node.
@@ -49,10 +74,8 @@ impl Stop {
     }
 }
 
-/// HTTP/2 requests at once on one connection.
-const STREAMS_MAX: u32 = 256;
-/// Headers of one request, by number.
-const HEADERS_MAX: usize = 128;
+/// Headers that hyper reads into memory of its stack; for more it allocates with every request.
+const HEADERS_UNALLOCATED: usize = 100;
 /// What hyper reads before it gives up on a head by itself: beyond the limit that we answer for, so that most clients
 /// get a problem body and only absurd heads a bare 431.
 const HEAD_SLACK: usize = 4;
@@ -63,20 +86,29 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 /// some 400 KiB, to a phone at 56 kbit/s.
 const LINGER_MAX: Duration = Duration::from_secs(60);
 
-/// Accepts until a signal, then lets requests finish within the drain limit.
-pub(crate) async fn run(listener: TcpListener, node: Arc<Node>, limits: Accepting, mut stop: Stop) {
-    let server = server(&limits);
+/// Accepts until told to stop, then lets requests finish within the drain limit.
+pub(crate) async fn run(
+    listener: TcpListener,
+    server: &Arc<Server>,
+    mut stop: watch::Receiver<bool>,
+) {
     let (draining, _) = watch::channel(());
-    let permits = Arc::new(Semaphore::new(limits.connections_max));
     loop {
         let accepted = tokio::select! {
-            accepted = accept(&listener, &permits) => accepted,
-            () = stop.wait() => break,
+            accepted = accept(&listener, &server.permits) => accepted,
+            // An error is the sender being gone, which ends the node too.
+            _ = stop.wait_for(|is_stopping| *is_stopping) => break,
         };
         match accepted {
-            Ok((stream, peer, permit)) => {
-                let client = Client { peer, stream, idle_max: limits.head_timeout };
-                connect(&server, Arc::clone(&node), client, draining.subscribe(), permit);
+            Ok((stream, address, permit)) => {
+                let server = Arc::clone(server);
+                let draining = draining.subscribe();
+                tokio::spawn(async move {
+                    if let Err(error) = connect(&server, stream, address, draining).await {
+                        tracing::debug!(client = %address, "connection ended: {error}");
+                    }
+                    drop(permit);
+                });
             }
             Err(error) => {
                 tracing::warn!("connection not accepted: {error}");
@@ -88,60 +120,72 @@ pub(crate) async fn run(listener: TcpListener, node: Arc<Node>, limits: Acceptin
     tracing::info!(connections = draining.receiver_count(), "draining");
     // Nobody hears it when there is no connection.
     let _ = draining.send(());
-    if timeout(limits.drain_timeout, draining.closed()).await.is_err() {
+    if timeout(server.limits.drain_timeout, draining.closed()).await.is_err() {
         tracing::warn!("drain limit reached: open requests are cut");
     }
 }
 
-/// A place is taken first: what finds none waits in the kernel's queue.
+/// What finds no place waits here, one for each thread, and the rest in the kernel's queue. A place taken first would
+/// be one that another thread's connections wait for.
 async fn accept(
     listener: &TcpListener,
     permits: &Arc<Semaphore>,
 ) -> io::Result<(TcpStream, SocketAddr, OwnedSemaphorePermit)> {
-    let permit = Arc::clone(permits).acquire_owned().await.map_err(io::Error::other)?;
     let (stream, peer) = listener.accept().await?;
     // Small answers would wait for the client's acknowledgement otherwise.
     stream.set_nodelay(true)?;
+    let permit = Arc::clone(permits).acquire_owned().await.map_err(io::Error::other)?;
     Ok((stream, peer, permit))
 }
 
-fn server(limits: &Accepting) -> auto::Builder<TokioExecutor> {
-    let mut server = auto::Builder::new(TokioExecutor::new());
+fn http(limits: &Accepting) -> auto::Builder<TokioExecutor> {
+    let mut http = auto::Builder::new(TokioExecutor::new());
     let head_bytes = limits.head_bytes_max.saturating_mul(HEAD_SLACK);
-    server
-        .http1()
-        .timer(TokioTimer::new())
-        .header_read_timeout(limits.head_timeout)
-        .max_headers(HEADERS_MAX)
+    http.http1()
+        // hyper would set a timer for every request; `attend` ends who is slow as it ends who is idle.
+        .header_read_timeout(None)
         .max_buf_size(head_bytes.max(64 * 1024));
-    server
-        .http2()
+    if limits.headers_max > HEADERS_UNALLOCATED {
+        http.http1().max_headers(limits.headers_max);
+    }
+    http.http2()
         .timer(TokioTimer::new())
-        .max_concurrent_streams(STREAMS_MAX)
+        .max_concurrent_streams(limits.h2_streams_max)
+        .max_pending_accept_reset_streams(limits.h2_resets_max)
+        .max_local_error_reset_streams(limits.h2_error_resets_max)
         .max_header_list_size(u32::try_from(head_bytes).unwrap_or(u32::MAX))
         .keep_alive_interval(Some(limits.head_timeout))
         .keep_alive_timeout(limits.head_timeout);
-    server
+    http
 }
 
-/// Whose connection it is.
-struct Client {
-    peer: SocketAddr,
+type Broken = Box<dyn std::error::Error + Send + Sync>;
+
+/// Shakes hands if that is asked for, and serves the connection to its end.
+async fn connect(
+    server: &Server,
     stream: TcpStream,
-    /// Longest time without a request in flight.
-    idle_max: Duration,
+    address: SocketAddr,
+    draining: watch::Receiver<()>,
+) -> Result<(), Broken> {
+    let Some(tls) = &server.tls else {
+        return converse(server, stream, Peer { address, is_tls: false }, draining).await;
+    };
+    let handshake = tls.acceptor().accept(stream);
+    let stream = timeout(server.limits.handshake_timeout, handshake).await??;
+    converse(server, stream, Peer { address, is_tls: true }, draining).await
 }
 
-fn connect(
-    server: &auto::Builder<TokioExecutor>,
-    node: Arc<Node>,
-    client: Client,
+async fn converse<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
+    server: &Server,
+    stream: S,
+    peer: Peer,
     draining: watch::Receiver<()>,
-    permit: OwnedSemaphorePermit,
-) {
-    let Client { peer, stream, idle_max } = client;
+) -> Result<(), Broken> {
     let requests = InFlight::new();
     let counted = Arc::clone(&requests);
+    // Counted anew for this connection: a count that all cores write to with every request would have them wait.
+    let node = Arc::new(Arc::clone(&server.node));
     let service = hyper::service::service_fn(move |request| {
         let (node, entered) = (Arc::clone(&node), counted.enter());
         async move {
@@ -150,13 +194,8 @@ fn connect(
         }
     });
     let stream = TokioIo::new(Stalling::new(stream, STALL_MAX));
-    let connection = server.serve_connection(stream, service).into_owned();
-    tokio::spawn(async move {
-        if let Err(error) = attend(connection, &requests, idle_max, draining).await {
-            tracing::debug!(client = %peer, "connection ended: {error}");
-        }
-        drop(permit);
-    });
+    let connection = server.http.serve_connection(stream, service);
+    attend(connection, &requests, server.limits.head_timeout, draining).await
 }
 
 /// Drives a connection to its end, which comes when it wants, when it is idle for long, or with the node's.
@@ -171,6 +210,8 @@ async fn attend<C: GracefulConnection>(
 ) -> Result<(), C::Error> {
     let mut connection = pin!(connection);
     let is_idle = tokio::select! {
+        // The connection is what nearly every wake is for.
+        biased;
         ended = connection.as_mut() => return ended,
         () = requests.idle(idle_max) => true,
         _ = draining.changed() => false,

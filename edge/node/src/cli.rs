@@ -1,8 +1,20 @@
 //! The command line; its doc comments are the help.
 
+mod app_options;
+mod refused;
+mod server_options;
+
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+
+#[cfg(test)]
+pub(crate) use self::app_options::Pair;
+pub(crate) use self::{
+    app_options::{AppOptions, VariableArgument},
+    refused::explain,
+};
+pub(crate) use server_options::{AccessLogFormat, ServerOptions};
 
 /// Vitrine's edge node.
 #[derive(Debug, Parser)]
@@ -18,22 +30,32 @@ pub(crate) enum Command {
     Up(Box<Up>),
     /// Fill a SQLite file that another host reads, such as Spin, from an origin's change feed.
     Replicate(Replicate),
+    /// Compile the component on standard input, within bounds; `up` starts this for each component that is new to it.
+    #[command(hide = true)]
+    Compile(Compile),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Compile {
+    /// Processor time that it may take, in seconds.
+    #[arg(long)]
+    pub(crate) cpu_s: u64,
+    /// Memory that it may take, in bytes.
+    #[arg(long)]
+    pub(crate) memory_bytes: u64,
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct Up {
-    /// The manifest.
-    #[arg(long, value_name = "FILE", default_value = "spin.toml")]
-    pub(crate) from: PathBuf,
+    #[command(flatten)]
+    pub(crate) app: AppOptions,
     /// The address to listen on; port 0 takes a free one.
-    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:3000")]
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:3000", env = "SPIN_HTTP_LISTEN_ADDR",
+          value_parser = app_options::listen_address)]
     pub(crate) listen: SocketAddr,
-    /// Where compiled components and databases are kept.
-    #[arg(long, value_name = "DIR")]
-    pub(crate) state_dir: PathBuf,
-    /// Set an application variable; wins over `SPIN_VARIABLE_<NAME>` in the environment.
-    #[arg(long = "variable", value_name = "NAME=VALUE", value_parser = variable)]
-    pub(crate) variables: Vec<Variable>,
+    /// Where the port is taken, try the next ones, ten in all.
+    #[arg(long)]
+    pub(crate) find_free_port: bool,
     /// Serve everything in the standard lane, also components that have an express lane: for comparing the two.
     #[arg(long)]
     pub(crate) standard_lane: bool,
@@ -43,6 +65,8 @@ pub(crate) struct Up {
     /// How log lines look.
     #[arg(long, value_enum, default_value = "text")]
     pub(crate) log_format: LogFormat,
+    #[command(flatten)]
+    pub(crate) server: ServerOptions,
     #[command(flatten)]
     pub(crate) limits: LimitOptions,
 }
@@ -98,7 +122,7 @@ pub(crate) struct LimitOptions {
     /// Requests that may wait for an instance of one component.
     #[arg(long, default_value_t = 128)]
     pub(crate) queue_max: usize,
-    /// Open connections; more wait unaccepted.
+    /// Open connections, of all serving threads together; further ones wait.
     #[arg(long, default_value_t = 4096)]
     pub(crate) connections_max: usize,
     /// Largest request head, in bytes.
@@ -134,24 +158,6 @@ pub(crate) enum LogFormat {
     Text,
     /// One JSON object.
     Json,
-}
-
-/// `NAME=VALUE`; the value is kept from debug output, for it may be a secret.
-#[derive(Clone)]
-pub(crate) struct Variable {
-    pub(crate) name: String,
-    pub(crate) value: String,
-}
-
-impl std::fmt::Debug for Variable {
-    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(out, "{}=***", self.name)
-    }
-}
-
-fn variable(text: &str) -> Result<Variable, &'static str> {
-    let (name, value) = text.split_once('=').ok_or("it has no `=`")?;
-    Ok(Variable { name: name.to_owned(), value: value.to_owned() })
 }
 
 fn node_id(text: &str) -> Result<String, &'static str> {

@@ -2,10 +2,10 @@
 
 use api_types::problem::Problem;
 use domain::ErrorKind;
-use http::{HeaderValue, Response};
+use http::{HeaderValue, Response, StatusCode};
 use runtime::{Body, InvokeError};
 
-use crate::request_head::HeadError;
+use crate::{cdn_loop::LoopError, request_head::HeadError};
 
 /// What went wrong before or instead of a component's answer.
 #[derive(Debug)]
@@ -14,8 +14,12 @@ pub(crate) enum Failure {
     NoRoute,
     /// The head cannot be used.
     Head(HeadError),
+    /// The request has been here before, or does not say readably where it has been.
+    Loop(LoopError),
     /// The body is longer than allowed.
     BodyTooLarge,
+    /// The body came too slowly.
+    BodyTooSlow,
     /// The component gave no answer.
     Invoke(InvokeError),
 }
@@ -31,9 +35,21 @@ fn problem(failure: &Failure) -> Problem {
         Failure::NoRoute => Problem::of(ErrorKind::NotFound),
         Failure::Head(HeadError::Unreadable) => Problem::of(ErrorKind::Unreadable),
         Failure::Head(HeadError::TooLarge) => Problem::of(ErrorKind::HeadTooLarge),
+        Failure::Loop(LoopError::Malformed) => Problem::of(ErrorKind::Unreadable),
+        Failure::Loop(LoopError::Loop) => {
+            of_status(StatusCode::LOOP_DETECTED, "loop", "The request goes round in circles")
+        }
         Failure::BodyTooLarge => Problem::of(ErrorKind::TooLarge),
+        Failure::BodyTooSlow => {
+            of_status(StatusCode::REQUEST_TIMEOUT, "body-too-slow", "The body came too slowly")
+        }
         Failure::Invoke(error) => invoke_problem(error),
     }
+}
+
+/// For what only happens to whoever talks HTTP with the world: the shop's own words have no such kind.
+fn of_status(status: StatusCode, code: &str, title: &str) -> Problem {
+    Problem { status: status.as_u16(), ..Problem::new(ErrorKind::Internal, code, title) }
 }
 
 fn invoke_problem(error: &InvokeError) -> Problem {

@@ -1,6 +1,7 @@
 //! The node's own endpoints.
 
 use http::{HeaderValue, Response, header};
+use manifest::App;
 use replica::Status;
 use runtime::Body;
 use serde_json::{Value, json};
@@ -34,8 +35,29 @@ fn public(status: &Status) -> Value {
 
 /// Answers in the text format of Prometheus.
 pub(crate) fn metrics(node: &Node) -> Response<Body> {
-    let text = node.metrics.render(&node.application.stats(), node.replica.as_deref());
+    let (pools, dropped) = (node.application.stats(), node.access_log.dropped());
+    let text = node.metrics.render(&pools, node.replica.as_deref(), dropped);
     respond(text, "text/plain; version=0.0.4")
+}
+
+/// Where Spin's own endpoints are; no route may begin with it.
+pub(crate) const WELL_KNOWN: &str = "/.well-known/spin/";
+
+/// Answers what Spin answers below [`WELL_KNOWN`], for what watches an application there.
+pub(crate) fn well_known(node: &Node, path: &str) -> Option<Response<Body>> {
+    match path.strip_prefix(WELL_KNOWN)? {
+        "health" => Some(respond("OK".to_owned(), "text/plain")),
+        "info" => Some(respond(info(&node.app).to_string(), "application/json")),
+        _ => None,
+    }
+}
+
+fn info(app: &App) -> Value {
+    let mut info = json!({ "name": app.name() });
+    if !app.version().is_empty() {
+        info["version"] = app.version().into();
+    }
+    info
 }
 
 fn respond(body: String, media_type: &'static str) -> Response<Body> {

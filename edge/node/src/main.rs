@@ -6,17 +6,26 @@
 //! Start at [`main`], then `up.rs`.
 
 mod accept;
+mod access_log;
+mod application;
+mod cdn_loop;
 mod cli;
+mod client_address;
 mod error_response;
 mod health;
 mod histogram;
 mod in_flight;
+mod listen;
 mod metrics;
+mod paced_body;
 mod replicate;
 mod replication;
 mod request_head;
 mod serve;
+mod shard;
 mod stall;
+mod threads;
+mod tls;
 mod up;
 
 use std::process::ExitCode;
@@ -33,6 +42,9 @@ fn main() -> ExitCode {
     let cli = match cli::Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => {
+            if let Some(sentence) = cli::explain(&error) {
+                return report(&up::Failure::Configuration(anyhow::Error::msg(sentence)));
+            }
             // Nothing is left to do if the terminal is gone.
             let _ = error.print();
             return if error.use_stderr() { EXIT_CONFIGURATION.into() } else { ExitCode::SUCCESS };
@@ -47,10 +59,25 @@ fn main() -> ExitCode {
             up::start_logging(options.log_format);
             replicate::run(options)
         }
+        cli::Command::Compile(options) => return compile(&options),
     };
     match ended {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => report(&failure),
+    }
+}
+
+/// Compiles one component between standard input and output; the node that started this reads what goes wrong.
+#[expect(clippy::print_stderr, reason = "that is where the node reads it")]
+fn compile(options: &cli::Compile) -> ExitCode {
+    let bounds =
+        runtime::CompileBounds { cpu_s: options.cpu_s, memory_bytes: options.memory_bytes };
+    match runtime::compile_bounded(bounds, std::io::stdin().lock(), std::io::stdout().lock()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(reason) => {
+            eprintln!("{reason}");
+            ExitCode::FAILURE
+        }
     }
 }
 

@@ -1,11 +1,10 @@
 //! What `/metrics` tells, in the text format of Prometheus.
 
 use std::{
-    collections::BTreeMap,
     fmt::Write as _,
     sync::{
-        Mutex, PoisonError,
-        atomic::{AtomicU64, Ordering::Relaxed},
+        Mutex, OnceLock, PoisonError,
+        atomic::{AtomicI64, AtomicU64, Ordering::Relaxed},
     },
     time::{Duration, Instant},
 };
@@ -15,37 +14,74 @@ use manifest::{App, Target};
 use replica::Replica;
 use runtime::PoolStats;
 
-use crate::{histogram::Histogram, serve::Place};
+use crate::{
+    histogram::{Histogram, Sum},
+    serve::Place,
+    shard::PerThread,
+};
 
 /// Counters of this node. Routes come from the manifest, so their number is fixed.
 pub(crate) struct Metrics {
     routes: Vec<RouteMetrics>,
     own: RouteMetrics,
     nowhere: RouteMetrics,
-    in_flight: AtomicU64,
-    contact: Mutex<Option<(Instant, Option<Duration>)>>,
+    in_flight: PerThread<AtomicI64>,
+    contact: PerThread<Mutex<Option<Contact>>>,
 }
 
+/// When the replica was asked, and for how long no origin had answered then.
+type Contact = (Instant, Option<Duration>);
+
+/// Counters of one route, a set for each serving thread.
 struct RouteMetrics {
     route: String,
     component: String,
-    by_status: Mutex<BTreeMap<u16, u64>>,
+    counts: PerThread<RouteCounts>,
+}
+
+#[derive(Default)]
+struct RouteCounts {
+    /// By the status's first digit, which is 1 to 9, and then by the rest: most of them never occur.
+    by_class: [OnceLock<Box<[AtomicU64; 100]>>; 9],
     duration: Histogram,
+}
+
+impl RouteCounts {
+    fn count(&self, status: StatusCode, duration: Duration) {
+        let status = usize::from(status.as_u16());
+        if let Some(class) = (status / 100).checked_sub(1).and_then(|at| self.by_class.get(at)) {
+            let counts = class.get_or_init(|| Box::new([const { AtomicU64::new(0) }; 100]));
+            if let Some(count) = counts.get(status % 100) {
+                count.fetch_add(1, Relaxed);
+            }
+        }
+        self.duration.observe(duration);
+    }
+
+    fn of(&self, status: usize) -> u64 {
+        let class = (status / 100).checked_sub(1).and_then(|at| self.by_class.get(at)?.get());
+        class.and_then(|counts| counts.get(status % 100)).map_or(0, |count| count.load(Relaxed))
+    }
 }
 
 impl RouteMetrics {
     fn new(route: &str, component: &str) -> Self {
-        Self {
-            route: route.to_owned(),
-            component: component.to_owned(),
-            by_status: Mutex::default(),
-            duration: Histogram::default(),
-        }
+        Self { route: route.to_owned(), component: component.to_owned(), counts: PerThread::new() }
+    }
+
+    /// Returns each status that was sent, with how often.
+    fn by_status(&self) -> impl Iterator<Item = (usize, u64)> {
+        let count = |status| self.counts.iter().map(|counts| counts.of(status)).sum();
+        (100..1000).map(move |status| (status, count(status))).filter(|(_, count)| *count > 0)
+    }
+
+    fn duration(&self) -> Sum {
+        self.counts.iter().map(|counts| &counts.duration).collect()
     }
 }
 
-/// A request being served; counted out when dropped.
-pub(crate) struct InFlight<'a>(&'a AtomicU64);
+/// A request being served; counted out when dropped, where it was counted in.
+pub(crate) struct InFlight<'a>(&'a AtomicI64);
 
 impl Drop for InFlight<'_> {
     fn drop(&mut self) {
@@ -69,22 +105,19 @@ impl Metrics {
             routes: routes.collect(),
             own: RouteMetrics::new("own", "node"),
             nowhere: RouteMetrics::new("none", "none"),
-            in_flight: AtomicU64::new(0),
-            contact: Mutex::default(),
+            in_flight: PerThread::new(),
+            contact: PerThread::new(),
         }
     }
 
     pub(crate) fn enter(&self) -> InFlight<'_> {
-        self.in_flight.fetch_add(1, Relaxed);
-        InFlight(&self.in_flight)
+        let count = self.in_flight.mine();
+        count.fetch_add(1, Relaxed);
+        InFlight(count)
     }
 
     pub(crate) fn count(&self, place: Place, status: StatusCode, duration: Duration) {
-        let metrics = self.of(place);
-        let mut by_status = metrics.by_status.lock().unwrap_or_else(PoisonError::into_inner);
-        *by_status.entry(status.as_u16()).or_default() += 1;
-        drop(by_status);
-        metrics.duration.observe(duration);
+        self.of(place).counts.mine().count(status, duration);
     }
 
     /// Returns the route as the manifest writes it.
@@ -102,7 +135,7 @@ impl Metrics {
 
     /// Returns for how long no origin has answered, at most half a second old.
     pub(crate) fn contact_age(&self, replica: &Replica) -> Option<Duration> {
-        let mut contact = self.contact.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut contact = self.contact.mine().lock().unwrap_or_else(PoisonError::into_inner);
         if let Some((asked, age)) = *contact
             && asked.elapsed() < CONTACT_KEPT
         {
@@ -114,9 +147,17 @@ impl Metrics {
     }
 
     /// Writes everything.
-    pub(crate) fn render(&self, pools: &[PoolStats], replica: Option<&Replica>) -> String {
+    pub(crate) fn render(
+        &self,
+        pools: &[PoolStats],
+        replica: Option<&Replica>,
+        lines_dropped: u64,
+    ) -> String {
         let mut text = Text::default();
         self.render_requests(&mut text);
+        const DROPPED: &str = "vitrine_edge_access_log_dropped_total";
+        text.head(DROPPED, "counter", "Lines of the access log that nobody took in time.");
+        text.line(DROPPED, &[], lines_dropped);
         render_pools(&mut text, pools);
         if let Some(replica) = replica {
             render_replica(&mut text, &replica.status());
@@ -128,31 +169,31 @@ impl Metrics {
         let all = || self.routes.iter().chain([&self.own, &self.nowhere]);
         text.head("vitrine_edge_requests_total", "counter", "Requests answered.");
         for metrics in all() {
-            let by_status = metrics.by_status.lock().unwrap_or_else(PoisonError::into_inner);
-            for (status, count) in by_status.iter() {
+            for (status, count) in metrics.by_status() {
                 let labels = [
                     ("route", metrics.route.as_str()),
                     ("component", metrics.component.as_str()),
                     ("status", &status.to_string()),
                 ];
-                text.line("vitrine_edge_requests_total", &labels, *count);
+                text.line("vitrine_edge_requests_total", &labels, count);
             }
         }
         const DURATION: &str = "vitrine_edge_request_duration_seconds";
         text.head(DURATION, "histogram", "Time to the head of the answer.");
-        for metrics in all().filter(|metrics| metrics.duration.count() > 0) {
-            let route = ("route", metrics.route.as_str());
-            for (bound, count) in metrics.duration.cumulative() {
+        let durations = all().map(|metrics| (metrics.route.as_str(), metrics.duration()));
+        for (route, duration) in durations.filter(|(_, duration)| duration.count > 0) {
+            let route = ("route", route);
+            for (bound, count) in duration.cumulative() {
                 let labels = [route, ("le", &bound.to_string())];
                 text.line(&format!("{DURATION}_bucket"), &labels, count);
             }
-            let count = metrics.duration.count();
-            text.line(&format!("{DURATION}_bucket"), &[route, ("le", "+Inf")], count);
-            text.line(&format!("{DURATION}_sum"), &[route], metrics.duration.sum_s());
-            text.line(&format!("{DURATION}_count"), &[route], count);
+            text.line(&format!("{DURATION}_bucket"), &[route, ("le", "+Inf")], duration.count);
+            text.line(&format!("{DURATION}_sum"), &[route], duration.sum_s());
+            text.line(&format!("{DURATION}_count"), &[route], duration.count);
         }
         text.head("vitrine_edge_requests_in_flight", "gauge", "Requests being answered.");
-        text.line("vitrine_edge_requests_in_flight", &[], self.in_flight.load(Relaxed));
+        let in_flight: i64 = self.in_flight.iter().map(|count| count.load(Relaxed)).sum();
+        text.line("vitrine_edge_requests_in_flight", &[], in_flight);
     }
 }
 
@@ -234,6 +275,18 @@ fn escaped(value: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn counts_each_status_that_was_sent() {
+        let metrics = RouteMetrics::new("/a", "a");
+        for status in [200, 200, 503, 999] {
+            let status = StatusCode::from_u16(status).expect("is a status");
+            metrics.counts.mine().count(status, Duration::from_millis(2));
+        }
+        let counts: Vec<(usize, u64)> = metrics.by_status().collect();
+        assert_eq!(counts, [(200, 2), (503, 1), (999, 1)]);
+        assert_eq!(metrics.duration().count, 4);
+    }
 
     #[test]
     fn writes_lines_that_prometheus_reads() {

@@ -1,6 +1,6 @@
 //! `[application.tool.vitrine.replica]`: what the manifest says about the replica, and the replica as a database.
 
-use std::sync::Arc;
+use std::{path::Path, sync::Arc};
 
 use anyhow::{Context as _, bail};
 use api_types::feed::bearer;
@@ -8,8 +8,6 @@ use manifest::App;
 use replica::{Replica, Settings};
 use runtime::{DatabaseFile, DatabaseSource};
 use serde::Deserialize;
-
-use crate::cli::Up;
 
 /// The table as written; templates may stand in `feed` and `token`.
 #[derive(Debug, Deserialize)]
@@ -24,7 +22,7 @@ struct ReplicaTable {
 }
 
 /// Reads the table, or `None` if the application has none.
-pub(crate) fn read(app: &App, options: &Up) -> anyhow::Result<Option<Settings>> {
+pub(crate) fn read(app: &App, state_dir: &Path, node_id: &str) -> anyhow::Result<Option<Settings>> {
     let Some(table) = app.tool("vitrine").and_then(|table| table.get("replica")) else {
         return Ok(None);
     };
@@ -44,10 +42,10 @@ pub(crate) fn read(app: &App, options: &Up) -> anyhow::Result<Option<Settings>> 
         bail!("{OWNER}: feed names no origin");
     }
     Ok(Some(Settings {
-        dir: options.state_dir.join("replica"),
+        dir: state_dir.join("replica"),
         feed_urls,
         token: replica::Secret::new(bearer(app.fill(&table.token, OWNER)?.expose().as_bytes())),
-        node_id: options.node_id.clone(),
+        node_id: node_id.to_owned(),
         limits: replica::Limits::default(),
     }))
 }

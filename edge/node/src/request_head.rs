@@ -1,10 +1,10 @@
 //! What a component sees of a request's head: Spin's headers set by us alone, the connection's own removed.
 
-use std::net::SocketAddr;
+use std::{cell::Cell, net::SocketAddr};
 
 use http::{
     HeaderMap, HeaderName, HeaderValue, Uri, header,
-    uri::{Authority, Scheme},
+    uri::{Authority, PathAndQuery, Scheme},
 };
 use manifest::RouteMatch;
 
@@ -33,27 +33,54 @@ fn is_request_id(id: &[u8]) -> bool {
         && id.iter().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(byte))
 }
 
+/// A new one for each request: random digits of this thread, then a count. It must be unique, not hard to guess.
 fn new_request_id() -> HeaderValue {
-    let mut random = [0_u8; 16];
-    if getrandom::fill(&mut random).is_err() {
-        return HeaderValue::from_static("unavailable");
+    thread_local! {
+        static NEXT: Cell<Option<(u64, u64)>> = const { Cell::new(None) };
     }
-    let digits: String = random.iter().map(|byte| format!("{byte:02x}")).collect();
-    HeaderValue::from_str(&digits).unwrap_or_else(|_| HeaderValue::from_static("unavailable"))
+    let next = NEXT.get().or_else(|| {
+        let mut random = [0_u8; 16];
+        getrandom::fill(&mut random).ok()?;
+        let [thread, count] = [0, 8].map(|from| {
+            let bytes = random.get(from..from + 8).and_then(|bytes| bytes.try_into().ok());
+            u64::from_le_bytes(bytes.unwrap_or_default())
+        });
+        Some((thread, count))
+    });
+    let Some((thread, count)) = next else { return HeaderValue::from_static("unavailable") };
+    NEXT.set(Some((thread, count.wrapping_add(1))));
+    let mut digits = [0_u8; 32];
+    let halves = [thread, count].into_iter().flat_map(u64::to_be_bytes);
+    for (pair, byte) in digits.chunks_exact_mut(2).zip(halves) {
+        for (digit, half) in pair.iter_mut().zip([byte >> 4, byte & 15]) {
+            *digit = if half < 10 { b'0' + half } else { b'a' - 10 + half };
+        }
+    }
+    HeaderValue::from_bytes(&digits).unwrap_or(HeaderValue::from_static("unavailable"))
 }
 
-/// Refuses heads beyond `bytes_max`: the target and each header with its separators.
+/// Refuses heads of more than `headers_max` headers, or beyond `bytes_max`: the target and each header with its
+/// separators.
 pub(crate) fn check_size(
     uri: &Uri,
     headers: &HeaderMap,
     bytes_max: usize,
+    headers_max: usize,
 ) -> Result<(), HeadError> {
     let target = uri.path_and_query().map_or(0, |target| target.as_str().len());
     let fields = headers.iter().map(|(name, value)| name.as_str().len() + value.len() + 4);
-    if target + fields.sum::<usize>() > bytes_max {
+    if headers.len() > headers_max || target + fields.sum::<usize>() > bytes_max {
         return Err(HeadError::TooLarge);
     }
     Ok(())
+}
+
+/// What the node knows about a request that its head does not say.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Seen {
+    /// The client; port 0 where a proxy does not say it.
+    pub(crate) client: SocketAddr,
+    pub(crate) is_tls: bool,
 }
 
 /// Rewrites a head for a component; returns the absolute URI that it sees.
@@ -61,26 +88,43 @@ pub(crate) fn rewrite(
     uri: &Uri,
     headers: &mut HeaderMap,
     found: &RouteMatch,
-    client: SocketAddr,
+    seen: Seen,
 ) -> Result<Uri, HeadError> {
+    let scheme = if seen.is_tls { Scheme::HTTPS } else { Scheme::HTTP };
     let authority = authority(uri, headers)?;
-    let target = uri.path_and_query().map_or("/", |target| target.as_str()).to_owned();
+    let target = uri.path_and_query().cloned().unwrap_or(PathAndQuery::from_static("/"));
     strip(headers);
-    let host = HeaderValue::from_str(authority.as_str()).map_err(|_| HeadError::Unreadable)?;
-    headers.insert(header::HOST, host);
-    let full_url = format!("http://{authority}{target}");
-    for (name, value) in found.spin_headers(full_url, client.to_string()) {
-        let name = HeaderName::from_bytes(name.as_bytes()).map_err(|_| HeadError::Unreadable)?;
-        let value = HeaderValue::from_str(&value).map_err(|_| HeadError::Unreadable)?;
-        headers.insert(name, value);
+    let value = |text: &str| HeaderValue::from_str(text).map_err(|_| HeadError::Unreadable);
+    headers.insert(header::HOST, value(authority.as_str())?);
+    headers.insert(PATH_INFO, value(&found.path_info)?);
+    let full_url = format!("{scheme}://{authority}{target}");
+    headers.insert(FULL_URL, full_url.try_into().map_err(|_| HeadError::Unreadable)?);
+    headers.insert(MATCHED_ROUTE, value(&found.based_route)?);
+    headers.insert(BASE_PATH, HeaderValue::from_static("/"));
+    headers.insert(RAW_COMPONENT_ROUTE, value(&found.raw_route)?);
+    headers.insert(COMPONENT_ROUTE, value(found.component_route())?);
+    let client = seen.client.to_string();
+    headers.insert(CLIENT_ADDR, client.try_into().map_err(|_| HeadError::Unreadable)?);
+    for (name, captured) in &found.captures {
+        let name = format!("spin-path-match-{}", name.to_ascii_lowercase().replace('_', "-"));
+        let name = HeaderName::try_from(name).map_err(|_| HeadError::Unreadable)?;
+        headers.insert(name, value(captured)?);
     }
-    Uri::builder()
-        .scheme(Scheme::HTTP)
-        .authority(authority)
-        .path_and_query(target)
-        .build()
-        .map_err(|_| HeadError::Unreadable)
+    let mut parts = http::uri::Parts::default();
+    parts.scheme = Some(scheme);
+    parts.authority = Some(authority);
+    parts.path_and_query = Some(target);
+    Uri::from_parts(parts).map_err(|_| HeadError::Unreadable)
 }
+
+// As Spin sets them, in its words.
+const PATH_INFO: HeaderName = HeaderName::from_static("spin-path-info");
+const FULL_URL: HeaderName = HeaderName::from_static("spin-full-url");
+const MATCHED_ROUTE: HeaderName = HeaderName::from_static("spin-matched-route");
+const BASE_PATH: HeaderName = HeaderName::from_static("spin-base-path");
+const RAW_COMPONENT_ROUTE: HeaderName = HeaderName::from_static("spin-raw-component-route");
+const COMPONENT_ROUTE: HeaderName = HeaderName::from_static("spin-component-route");
+const CLIENT_ADDR: HeaderName = HeaderName::from_static("spin-client-addr");
 
 /// The URI's own (HTTP/2, absolute form) wins over `Host`; one host only, and no user information.
 fn authority(uri: &Uri, headers: &HeaderMap) -> Result<Authority, HeadError> {
@@ -112,25 +156,24 @@ fn strip(headers: &mut HeaderMap) {
     for name in named.iter().filter(|name| !END_TO_END.contains(name)) {
         headers.remove(name);
     }
-    for name in HOP_BY_HOP {
-        headers.remove(name);
-    }
-    let forged: Vec<HeaderName> =
-        headers.keys().filter(|name| name.as_str().starts_with("spin-")).cloned().collect();
-    for name in forged {
+    let is_not_its_own =
+        |name: &&HeaderName| HOP_BY_HOP.contains(name) || name.as_str().starts_with("spin-");
+    // Most requests have none of them, and an empty list costs nothing.
+    let others: Vec<HeaderName> = headers.keys().filter(is_not_its_own).cloned().collect();
+    for name in others {
         headers.remove(name);
     }
 }
 
 /// RFC 9110, 7.6.1.
-const HOP_BY_HOP: [&str; 7] = [
-    "connection",
-    "keep-alive",
-    "proxy-connection",
-    "te",
-    "transfer-encoding",
-    "upgrade",
-    "http2-settings",
+const HOP_BY_HOP: [HeaderName; 7] = [
+    header::CONNECTION,
+    HeaderName::from_static("keep-alive"),
+    HeaderName::from_static("proxy-connection"),
+    header::TE,
+    header::TRANSFER_ENCODING,
+    header::UPGRADE,
+    HeaderName::from_static("http2-settings"),
 ];
 /// A client must not be able to remove these by naming them in `Connection`.
 const END_TO_END: [HeaderName; 5] = [
@@ -161,7 +204,8 @@ mod tests {
             headers.append(name, HeaderValue::from_str(value).expect("is a value"));
         }
         let client = SocketAddr::from(([10, 0, 0, 1], 4000));
-        rewrite(&uri, &mut headers, &found, client).map(|uri| (uri, headers))
+        let seen = Seen { client, is_tls: false };
+        rewrite(&uri, &mut headers, &found, seen).map(|uri| (uri, headers))
     }
 
     #[test]
@@ -234,10 +278,19 @@ mod tests {
     }
 
     #[test]
-    fn refuses_heads_beyond_the_limit() {
+    fn gives_every_request_without_an_id_its_own() {
+        let id = || request_id(&HeaderMap::new());
+        let (first, second) = (id(), id());
+        let elsewhere = std::thread::spawn(|| request_id(&HeaderMap::new())).join();
+        assert!(first != second && first != elsewhere.expect("ends"));
+    }
+
+    #[test]
+    fn refuses_heads_beyond_the_limits() {
         let headers = HeaderMap::from_iter([(REQUEST_ID, HeaderValue::from_static("12345678"))]);
         let uri = Uri::from_static("/abc");
-        assert_eq!(check_size(&uri, &headers, 28), Ok(()));
-        assert_eq!(check_size(&uri, &headers, 27), Err(HeadError::TooLarge));
+        assert_eq!(check_size(&uri, &headers, 28, 1), Ok(()));
+        assert_eq!(check_size(&uri, &headers, 27, 1), Err(HeadError::TooLarge));
+        assert_eq!(check_size(&uri, &headers, 28, 0), Err(HeadError::TooLarge));
     }
 }

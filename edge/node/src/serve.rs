@@ -2,32 +2,58 @@
 
 use std::{
     net::SocketAddr,
-    sync::Arc,
+    sync::{Arc, Mutex, PoisonError},
     time::{Duration, Instant},
 };
 
-use http::{HeaderName, HeaderValue, Request, Response, header};
-use hyper::body::Incoming;
+use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode, header};
+use hyper::body::{Body as _, Incoming};
 use manifest::{App, StaticResponse, Target};
-use replica::Replica;
+use replica::{Position, Replica};
 use runtime::{Application, Body};
 
 use crate::{
+    access_log::{AccessLog, Line},
+    cdn_loop::LoopGuard,
+    client_address::{self, Cidr},
     error_response::{Failure, respond},
     health,
     metrics::Metrics,
-    request_head::{self, REQUEST_ID},
+    paced_body::{Pace, PacedBody},
+    request_head::{self, REQUEST_ID, Seen},
+    shard::PerThread,
 };
 
 /// Everything a request needs.
 pub(crate) struct Node {
     pub(crate) id: String,
+    /// The id as `Vitrine-Edge` says it.
+    pub(crate) edge: HeaderValue,
     pub(crate) app: App,
     pub(crate) application: Application,
+    pub(crate) static_answers: StaticAnswers,
     pub(crate) replica: Option<Arc<Replica>>,
+    pub(crate) positions: Positions,
     pub(crate) metrics: Metrics,
+    pub(crate) access_log: AccessLog,
+    pub(crate) rules: Rules,
+}
+
+/// What is asked of every request.
+pub(crate) struct Rules {
     pub(crate) body_bytes_max: u64,
     pub(crate) head_bytes_max: usize,
+    pub(crate) headers_max: usize,
+    pub(crate) pace: Pace,
+    pub(crate) trusted_proxies: Vec<Cidr>,
+    pub(crate) loops: LoopGuard,
+}
+
+/// Who is at the other end of a connection, and how.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Peer {
+    pub(crate) address: SocketAddr,
+    pub(crate) is_tls: bool,
 }
 
 const EDGE: HeaderName = HeaderName::from_static("vitrine-edge");
@@ -37,17 +63,15 @@ const STALE: HeaderName = HeaderName::from_static("vitrine-stale");
 const STALE_AFTER: Duration = Duration::from_secs(10);
 
 /// Answers one request, whatever happens, and writes its line in the log.
-pub(crate) async fn serve(
-    node: &Node,
-    client: SocketAddr,
-    request: Request<Incoming>,
-) -> Response<Body> {
+pub(crate) async fn serve(node: &Node, peer: Peer, request: Request<Incoming>) -> Response<Body> {
     let arrived = Instant::now();
     let _in_flight = node.metrics.enter();
     let request_id = request_head::request_id(request.headers());
-    let method = request.method().clone();
-    let path = request.uri().path().to_owned();
-    let (place, result) = answer(node, client, request, &request_id).await;
+    let client =
+        client_address::client(peer.address, request.headers(), &node.rules.trusted_proxies);
+    let told = node.access_log.is_on().then(|| (request.method().clone(), request.uri().clone()));
+    let seen = Seen { client, is_tls: peer.is_tls };
+    let (place, result) = answer(node, seen, request, &request_id).await;
     let mut response = match result {
         Ok(response) => response,
         Err(failure) => {
@@ -57,19 +81,20 @@ pub(crate) async fn serve(
             respond(&failure, &request_id)
         }
     };
-    mark(node, &mut response, request_id.clone());
+    mark(node, &mut response, &request_id);
     let duration = arrived.elapsed();
     node.metrics.count(place, response.status(), duration);
-    tracing::info!(
-        request.id = %request_id.to_str().unwrap_or_default(),
-        %method,
-        path,
-        route = node.metrics.label(place),
-        status = response.status().as_u16(),
-        duration_ms = duration.as_secs_f64() * 1000.0,
-        client = %client.ip(),
-        "request"
-    );
+    if let Some((method, uri)) = told {
+        node.access_log.tell(&Line {
+            request_id: request_id.to_str().unwrap_or_default(),
+            method: method.as_str(),
+            path: uri.path(),
+            route: node.metrics.label(place),
+            status: response.status().as_u16(),
+            duration,
+            client: client.ip(),
+        });
+    }
     response
 }
 
@@ -86,86 +111,172 @@ pub(crate) enum Place {
 
 async fn answer(
     node: &Node,
-    client: SocketAddr,
+    seen: Seen,
     request: Request<Incoming>,
     request_id: &HeaderValue,
 ) -> (Place, Result<Response<Body>, Failure>) {
-    let (uri, headers) = (request.uri(), request.headers());
-    if let Err(error) = request_head::check_size(uri, headers, node.head_bytes_max) {
+    let (uri, headers, rules) = (request.uri(), request.headers(), &node.rules);
+    if let Err(error) =
+        request_head::check_size(uri, headers, rules.head_bytes_max, rules.headers_max)
+    {
         return (Place::Nowhere, Err(Failure::Head(error)));
     }
     match uri.path() {
         "/healthz" => return (Place::Own, Ok(health::healthz(node))),
         "/metrics" => return (Place::Own, Ok(health::metrics(node))),
+        path if path.starts_with(health::WELL_KNOWN) => {
+            return (Place::Own, health::well_known(node, path).ok_or(Failure::NoRoute));
+        }
         _ => {}
     }
-    let Some((route, found)) = node.app.route(uri.path()) else {
+    ask(node, seen, request, request_id).await
+}
+
+/// Asks the application: the only place where a request meets the routes and the components behind them.
+async fn ask(
+    node: &Node,
+    seen: Seen,
+    request: Request<Incoming>,
+    request_id: &HeaderValue,
+) -> (Place, Result<Response<Body>, Failure>) {
+    let Some((_, found)) = node.app.route(request.uri().path()) else {
         return (Place::Nowhere, Err(Failure::NoRoute));
     };
     let place = Place::Route(found.index);
-    if let Target::Static(answer) = &route.target {
-        return (place, Ok(static_response(answer)));
+    if let Some(answer) = node.static_answers.answer(found.index) {
+        return (place, Ok(answer));
     }
     let (mut parts, body) = request.into_parts();
-    match request_head::rewrite(&parts.uri, &mut parts.headers, &found, client) {
+    if let Err(error) = node.rules.loops.pass(&mut parts.headers) {
+        return (place, Err(Failure::Loop(error)));
+    }
+    match request_head::rewrite(&parts.uri, &mut parts.headers, &found, seen) {
         Ok(uri) => parts.uri = uri,
         Err(error) => return (place, Err(Failure::Head(error))),
     }
     parts.headers.insert(REQUEST_ID, request_id.clone());
-    (place, invoke(node, found.index, Request::from_parts(parts, body)).await)
+    let request = Request::from_parts(parts, body);
+    (place, invoke(&node.application, &node.rules, found.index, request).await)
 }
 
 async fn invoke(
-    node: &Node,
+    application: &Application,
+    rules: &Rules,
     route: usize,
     request: Request<Incoming>,
 ) -> Result<Response<Body>, Failure> {
-    let announced = hyper::body::Body::size_hint(request.body()).lower();
-    if announced > node.body_bytes_max {
+    if request.body().is_end_stream() {
+        let request = request.map(|_| runtime::full(bytes::Bytes::new()));
+        return application.invoke(route, request).await.map_err(Failure::Invoke);
+    }
+    if request.body().size_hint().lower() > rules.body_bytes_max {
         return Err(Failure::BodyTooLarge);
     }
     let (parts, body) = request.into_parts();
-    let (body, overflow) = runtime::bounded(body, node.body_bytes_max);
-    let answered = node.application.invoke(route, Request::from_parts(parts, body)).await;
+    let (body, slowness) = PacedBody::new(body, rules.pace);
+    let (body, overflow) = runtime::bounded(body, rules.body_bytes_max);
+    let answered = application.invoke(route, Request::from_parts(parts, body)).await;
     // The component saw a broken body and made of it what it could: the truth is this.
     if overflow.happened() {
         return Err(Failure::BodyTooLarge);
     }
+    if slowness.happened() {
+        return Err(Failure::BodyTooSlow);
+    }
     answered.map_err(Failure::Invoke)
 }
 
-fn static_response(answer: &StaticResponse) -> Response<Body> {
-    let mut response = Response::new(runtime::full(answer.body.clone()));
-    if let Ok(status) = http::StatusCode::from_u16(answer.status) {
-        *response.status_mut() = status;
+/// The answers that the manifest itself gives, ready to be sent.
+pub(crate) struct StaticAnswers(Vec<Option<StaticAnswer>>);
+
+struct StaticAnswer {
+    status: StatusCode,
+    headers: HeaderMap,
+    body: bytes::Bytes,
+}
+
+impl StaticAnswers {
+    pub(crate) fn new(app: &App) -> Self {
+        let answers = app.routes().iter().map(|route| match &route.target {
+            Target::Static(answer) => Some(static_answer(answer)),
+            Target::Component(_) => None,
+        });
+        Self(answers.collect())
     }
-    for (name, value) in &answer.headers {
-        let name = HeaderName::from_bytes(name.as_bytes());
-        if let (Ok(name), Ok(value)) = (name, HeaderValue::from_str(value)) {
-            response.headers_mut().insert(name, value);
+
+    /// Returns the answer of route number `route`, or `None` if a component answers there.
+    fn answer(&self, route: usize) -> Option<Response<Body>> {
+        let answer = self.0.get(route)?.as_ref()?;
+        let mut response = Response::new(runtime::full(answer.body.clone()));
+        *response.status_mut() = answer.status;
+        response.headers_mut().clone_from(&answer.headers);
+        Some(response)
+    }
+}
+
+fn static_answer(answer: &StaticResponse) -> StaticAnswer {
+    let headers = answer.headers.iter().filter_map(|(name, value)| {
+        let name = HeaderName::from_bytes(name.as_bytes()).ok()?;
+        Some((name, HeaderValue::from_str(value).ok()?))
+    });
+    StaticAnswer {
+        status: StatusCode::from_u16(answer.status).unwrap_or_default(),
+        headers: headers.collect(),
+        body: answer.body.clone().into(),
+    }
+}
+
+/// The last position that each thread has written as a header: thousands of answers have the same.
+pub(crate) struct Positions(PerThread<Mutex<Option<(Position, HeaderValue)>>>);
+
+impl Positions {
+    pub(crate) fn new() -> Self {
+        Self(PerThread::new())
+    }
+
+    fn header(&self, now: Position) -> Option<HeaderValue> {
+        let mut kept = self.0.mine().lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((position, header)) = &*kept
+            && *position == now
+        {
+            return Some(header.clone());
         }
+        let header = HeaderValue::try_from(format!("{}.{}", now.epoch, now.position)).ok()?;
+        *kept = Some((now, header.clone()));
+        Some(header)
     }
-    response
 }
 
 /// Says where the answer comes from and how fresh its data are.
-fn mark(node: &Node, response: &mut Response<Body>, request_id: HeaderValue) {
+fn mark(node: &Node, response: &mut Response<Body>, request_id: &HeaderValue) {
     let headers = response.headers_mut();
-    headers.insert(REQUEST_ID, request_id);
-    if let Ok(id) = HeaderValue::from_str(&node.id) {
-        headers.insert(EDGE, id);
-    }
+    headers.insert(REQUEST_ID, request_id.clone());
+    headers.insert(EDGE, node.edge.clone());
     // A component that closes the connection would end others' requests on it.
     headers.remove(header::CONNECTION);
     let Some(replica) = &node.replica else { return };
-    if let Some(now) = replica.position()
-        && let Ok(position) = HeaderValue::from_str(&format!("{}.{}", now.epoch, now.position))
-    {
+    if let Some(position) = replica.position().and_then(|now| node.positions.header(now)) {
         headers.insert(POSITION, position);
     }
     if let Some(age) = node.metrics.contact_age(replica)
         && age > STALE_AFTER
     {
         headers.insert(STALE, HeaderValue::from(age.as_secs()));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn says_the_position_of_now() {
+        let positions = Positions::new();
+        for (epoch, position, said) in
+            [("a", 1, "a.1"), ("a", 1, "a.1"), ("a", 2, "a.2"), ("b", 2, "b.2"), ("a", 1, "a.1")]
+        {
+            let header = positions.header(Position { epoch: epoch.into(), position });
+            assert_eq!(header.expect("is text"), said);
+        }
     }
 }

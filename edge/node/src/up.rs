@@ -1,18 +1,26 @@
 //! Start to end: configuration, then components, then the port; on a signal the way back.
 
-use std::{path::Path, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use anyhow::Context as _;
-use manifest::{App, Manifest, RuntimeConfig, VariableSources};
+use http::HeaderValue;
+use manifest::App;
+use replica::Replica;
 use runtime::{DatabaseSource, Resources, Runtime};
-use tokio::net::TcpListener;
 
 use crate::{
-    accept::{self, Accepting},
+    accept::{self, Accepting, Server},
+    access_log::AccessLog,
+    application::{Application, Source, Surroundings},
+    cdn_loop::{CdnId, LoopGuard},
     cli::{LogFormat, Up},
+    listen,
     metrics::Metrics,
+    paced_body::Pace,
     replication::{self, ReplicaFile},
-    serve::Node,
+    serve::{Node, Positions, Rules, StaticAnswers},
+    shard, threads,
+    tls::{self, Tls},
 };
 
 /// Why the node does not run, and whose fault it is.
@@ -47,17 +55,23 @@ pub(crate) fn start_logging(format: LogFormat) {
 
 /// Serves until a signal.
 pub(crate) fn run(options: Up) -> Result<(), Failure> {
-    let app = read_manifest(&options).map_err(Failure::Configuration)?;
-    let replica_options = replication::read(&app, &options).map_err(Failure::Configuration)?;
+    let source = Source::find(options.app.from.as_deref()).map_err(Failure::Configuration)?;
+    let surroundings = Surroundings::read(&options.app, &source).map_err(Failure::Configuration)?;
+    let staging = surroundings.staging(&options.app);
+    let application = surroundings.application(&options.app, &source, &staging)?;
+    let replica_options =
+        replication::read(&application.app, &surroundings.state_dir, &options.node_id)
+            .map_err(Failure::Configuration)?;
+    shard::set_count(options.server.threads());
+    // Only what is not a request runs here: the replica's follower, signals, starting and stopping.
     let tasks = tokio::runtime::Builder::new_multi_thread()
-        // With one thread, a component in a loop would hold up every other for a tick.
-        .worker_threads(std::thread::available_parallelism().map_or(2, |cores| cores.get().max(2)))
-        .thread_name("edge")
+        .worker_threads(1)
+        .thread_name("edge-control")
         .enable_all()
         .build()
         .context("start the runtime")
         .map_err(Failure::Other)?;
-    let ended = tasks.block_on(serve(options, app, replica_options));
+    let ended = tasks.block_on(serve(options, surroundings, application, replica_options));
     // Statements may still run; nobody waits for their answers.
     tasks.shutdown_timeout(Duration::from_millis(500));
     ended
@@ -65,13 +79,15 @@ pub(crate) fn run(options: Up) -> Result<(), Failure> {
 
 async fn serve(
     options: Up,
-    app: App,
+    surroundings: Surroundings,
+    application: Application,
     replica_settings: Option<replica::Settings>,
 ) -> Result<(), Failure> {
-    let stop = accept::stop_signal().context("listen for signals").map_err(Failure::Other)?;
+    let tls = read_tls(&options).map_err(Failure::Configuration)?;
+    let mut stop = accept::stop_signal().context("listen for signals").map_err(Failure::Other)?;
     let replica = match replica_settings {
         Some(settings) => {
-            let started = replica::Replica::start(settings).await.context("start the replica");
+            let started = Replica::start(settings).await.context("start the replica");
             Some(started.map_err(Failure::Other)?)
         }
         None => None,
@@ -79,68 +95,113 @@ async fn serve(
     let source =
         replica.clone().map(|replica| Arc::new(ReplicaFile(replica)) as Arc<dyn DatabaseSource>);
     let resources = Resources {
-        state_dir: options.state_dir.clone(),
+        state_dir: surroundings.state_dir,
+        config: surroundings.runtime_config,
+        output: surroundings.output,
+        compiler: Some(program().map_err(Failure::Other)?),
         replica: source,
-        config: RuntimeConfig::default(),
-        limits: options.limits.runtime(),
+        limits: options.app.limit(options.limits.runtime()),
         has_express: !options.standard_lane,
     };
     // Compiling blocks; there is nothing to serve before it is done.
-    let base_dir = base_dir(&options.from);
+    let Application { app, base_dir } = application;
     let loaded = tokio::task::block_in_place(|| Runtime::new(resources)?.load(&app, &base_dir));
     let application = loaded.map_err(|error| Failure::Configuration(error.into()))?;
-    let listener = TcpListener::bind(options.listen)
+    let listeners = listen::bind(options.listen, options.find_free_port, options.server.threads())
         .await
-        .with_context(|| format!("listen on {}", options.listen))
         .map_err(Failure::Other)?;
-    let address = listener.local_addr().context("read the address").map_err(Failure::Other)?;
-    let node = Arc::new(Node {
-        metrics: Metrics::new(&app),
-        id: options.node_id,
-        app,
-        application,
-        replica: replica.clone(),
-        body_bytes_max: options.limits.body_bytes_max,
-        head_bytes_max: options.limits.head_bytes_max,
-    });
-    announce(address);
-    let accepting = Accepting {
-        connections_max: options.limits.connections_max,
-        head_bytes_max: options.limits.head_bytes_max,
-        head_timeout: Duration::from_millis(options.limits.head_timeout_ms),
-        drain_timeout: Duration::from_millis(options.limits.drain_timeout_ms),
-    };
-    accept::run(listener, node, accepting, stop).await;
+    let address = listeners
+        .first()
+        .context("listen on no address")
+        .and_then(|listener| listener.local_addr().context("read the address"));
+    let address = address.map_err(Failure::Other)?;
+    let access_log = AccessLog::start(options.server.access_log(options.log_format));
+    let access_log = access_log.context("start the access log").map_err(Failure::Other)?;
+    let node = Arc::new(node(&options, app, application, replica.clone(), access_log));
+    let server = Arc::new(Server::new(Arc::clone(&node), tls.clone(), accepting(&options)));
+    let serving = threads::start(listeners, &server).context("start to serve");
+    let serving = serving.map_err(Failure::Other)?;
+    announce(address, tls.is_some());
+    tokio::select! {
+        () = stop.wait() => {}
+        () = tls::reload_on_signal(tls) => {}
+    }
+    serving.stop().await;
+    node.access_log.stop();
     if let Some(replica) = replica {
         replica.stop().await;
     }
     Ok(())
 }
 
+/// This program's own file, which stays the same when another is put in its place meanwhile.
+fn program() -> anyhow::Result<std::path::PathBuf> {
+    let own = std::path::PathBuf::from("/proc/self/exe");
+    if own.exists() { Ok(own) } else { std::env::current_exe().context("find this program") }
+}
+
+fn node(
+    options: &Up,
+    app: App,
+    application: runtime::Application,
+    replica: Option<Arc<Replica>>,
+    access_log: AccessLog,
+) -> Node {
+    let (server, limits) = (&options.server, &options.limits);
+    let cdn_id = server.cdn_id.clone().unwrap_or_else(|| CdnId::of_node(&options.node_id));
+    Node {
+        metrics: Metrics::new(&app),
+        static_answers: StaticAnswers::new(&app),
+        // Never freed: a text that lasts as long as the process is sent without being counted.
+        edge: HeaderValue::from_static(String::leak(options.node_id.clone())),
+        id: options.node_id.clone(),
+        app,
+        application,
+        replica,
+        positions: Positions::new(),
+        access_log,
+        rules: Rules {
+            body_bytes_max: limits.body_bytes_max,
+            head_bytes_max: limits.head_bytes_max,
+            headers_max: server.headers_max,
+            pace: Pace {
+                stall_max: Duration::from_millis(server.body_stall_timeout_ms),
+                rate_min: server.body_rate_min,
+            },
+            trusted_proxies: server.trusted_proxies.clone(),
+            loops: LoopGuard::new(cdn_id, server.cdn_loop_max),
+        },
+    }
+}
+
+fn accepting(options: &Up) -> Accepting {
+    let (server, limits) = (&options.server, &options.limits);
+    Accepting {
+        connections_max: limits.connections_max,
+        head_bytes_max: limits.head_bytes_max,
+        headers_max: server.headers_max,
+        head_timeout: Duration::from_millis(limits.head_timeout_ms),
+        handshake_timeout: Duration::from_millis(server.handshake_timeout_ms),
+        drain_timeout: Duration::from_millis(limits.drain_timeout_ms),
+        h2_streams_max: server.h2_streams_max,
+        h2_resets_max: server.h2_resets_max,
+        h2_error_resets_max: server.h2_error_resets_max,
+    }
+}
+
+fn read_tls(options: &Up) -> anyhow::Result<Option<Arc<Tls>>> {
+    let (Some(certificate), Some(key)) = (&options.server.tls_cert, &options.server.tls_key) else {
+        return Ok(None);
+    };
+    Ok(Some(Arc::new(Tls::load(certificate.clone(), key.clone())?)))
+}
+
 /// The one line that programs wait for.
 #[expect(clippy::print_stdout, reason = "whoever started the node waits for this line")]
-fn announce(address: std::net::SocketAddr) {
+fn announce(address: std::net::SocketAddr, is_tls: bool) {
     use std::io::Write as _;
-    println!("listening http://{address}");
+    println!("listening http{}://{address}", if is_tls { "s" } else { "" });
     // Nobody reads it if this fails.
     let _ = std::io::stdout().flush();
     tracing::info!(listen = %address, "accepting connections");
-}
-
-fn read_manifest(options: &Up) -> anyhow::Result<App> {
-    let shown = options.from.display();
-    let text = std::fs::read_to_string(&options.from).with_context(|| format!("read {shown}"))?;
-    let given = options.variables.iter().map(|given| (given.name.clone(), given.value.clone()));
-    let environment = std::env::vars_os()
-        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
-    let sources = VariableSources::new().with_command_line(given).with_environment(environment);
-    let app = Manifest::parse(&text).and_then(|manifest| manifest.resolve(&sources));
-    app.with_context(|| format!("read {shown}"))
-}
-
-fn base_dir(manifest: &Path) -> std::path::PathBuf {
-    match manifest.parent() {
-        Some(parent) if !parent.as_os_str().is_empty() => parent.to_owned(),
-        _ => std::path::PathBuf::from("."),
-    }
 }

@@ -56,7 +56,8 @@ fn tick(engine: &Engine, stop: &AtomicBool, every: Duration) {
     }
 }
 
-fn config() -> Config {
+/// What compiled code depends on; where instances get their memory is not part of it.
+pub(crate) fn config() -> Config {
     let mut config = Config::new();
     config.wasm_component_model_async(true);
     config.epoch_interruption(true);

@@ -31,6 +31,30 @@ pub enum LoadError {
         #[source]
         cause: std::io::Error,
     },
+    /// The wasm file is not worth giving to a compiler.
+    #[error("component `{id}` is refused: {reason}")]
+    Unfit {
+        /// The component.
+        id: String,
+        /// Which rule it breaks.
+        reason: String,
+    },
+    /// A component in front of others cannot call them.
+    #[error(
+        "component `{id}` cannot be a middleware: it is a guest of WASI 0.2, which has no next handler"
+    )]
+    Middleware {
+        /// The component.
+        id: String,
+    },
+    /// `[component.<id>.tool.vitrine]` cannot be used.
+    #[error("read [component.{id}.tool.vitrine]: {reason}")]
+    Settings {
+        /// The component.
+        id: String,
+        /// What is wrong.
+        reason: String,
+    },
     /// The wasm file is no component that could be compiled.
     #[error("compile component `{id}`: {reason}")]
     Compile {
@@ -40,21 +64,26 @@ pub enum LoadError {
         reason: String,
     },
     /// The component needs something that this node lacks.
-    #[error("component `{id}` imports `{import}`, which this node does not provide: {reason}")]
+    #[error(
+        "component `{id}` imports {}, which this node does not provide: {reason}",
+        quoted(imports)
+    )]
     Import {
         /// The component.
         id: String,
-        /// The interface.
-        import: String,
-        /// What the linker said.
+        /// The interfaces.
+        imports: Vec<String>,
+        /// What the linker said about the first.
         reason: String,
     },
     /// The component is no HTTP handler.
-    #[error("component `{id}` does not export `wasi:http/handler@0.3.0`: {reason}")]
+    #[error(
+        "component `{id}` exports neither `wasi:http/handler@0.3` nor `wasi:http/incoming-handler@0.2`: {reason}"
+    )]
     Export {
         /// The component.
         id: String,
-        /// What the linker said.
+        /// What it exports instead.
         reason: String,
     },
     /// A component is granted a database that does not exist.
@@ -116,6 +145,11 @@ pub enum LoadError {
         #[source]
         cause: std::io::Error,
     },
+}
+
+fn quoted(names: &[String]) -> String {
+    let names: Vec<String> = names.iter().map(|name| format!("`{name}`")).collect();
+    names.join(", ")
 }
 
 /// Why a component gave no answer. The request is lost; the node and other requests are unharmed.

@@ -13,7 +13,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, atomic::Ordering::Relaxed};
 
 use express_wire::{Body as WireBody, Next, Verdict};
 use tokio::time::Instant;
-use wasmtime::component::{Component, ComponentExportIndex, InstancePre};
+use wasmtime::component::{ComponentExportIndex, InstancePre};
 
 use self::instance::Instance;
 use crate::{
@@ -34,8 +34,13 @@ impl Link {
     pub(crate) async fn handle(
         &self,
         request: http::Request<Body>,
-        passage: Passage,
+        mut passage: Passage,
     ) -> Result<http::Response<Body>, InvokeError> {
+        let blueprint = &self.standard.blueprint;
+        if blueprint.has_own_timeout {
+            let until = Instant::now() + blueprint.limits.request_timeout;
+            passage.deadline = passage.deadline.min(until);
+        }
         match &self.express {
             Some(express) => Box::pin(express.handle(request, passage)).await,
             None => self.standard.handle(request, passage).await,
@@ -53,11 +58,8 @@ pub(crate) struct Exports {
 
 impl Exports {
     /// Finds the exports of a middleware, or of a component that answers.
-    pub(crate) fn find(
-        component: &Component,
-        instance: &InstancePre<Host>,
-        is_gate: bool,
-    ) -> Option<Self> {
+    pub(crate) fn find(instance: &InstancePre<Host>, is_gate: bool) -> Option<Self> {
+        let component = instance.component();
         let (interface, first) = if is_gate { (GATE, "decide") } else { (ANSWER, "handle") };
         let interface = component.get_export_index(None, interface)?;
         Some(Self {

@@ -8,27 +8,35 @@ mod bindings;
 mod body;
 mod cache;
 mod capability;
+mod check;
+mod compile;
+mod component_limits;
 mod connector;
 mod dial;
 mod engine;
 mod error;
 mod express;
+mod guest;
 mod host;
+mod imports;
 mod inside;
 mod limits;
 mod linker;
 mod load;
 mod meter;
 mod outbound;
+mod output;
 mod pool;
 mod stats;
 mod worker;
 
 pub use body::{BodyError, Overflow, bounded, full};
 pub use capability::database::{DatabaseFile, DatabaseSource};
+pub use compile::{CompileBounds, compile_bounded};
 pub use error::{InvokeError, LoadError};
 pub use limits::Limits;
 pub use load::{Application, Resources, Runtime};
+pub use output::{Echo, Output};
 pub use stats::PoolStats;
 
 /// A body as components and their callers exchange it.

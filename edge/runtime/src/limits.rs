@@ -54,6 +54,26 @@ pub struct Limits {
     pub store_bytes_max: usize,
     /// Entries in one key-value store in memory. Default 100 000; beyond it the least recently used go.
     pub store_entries_max: usize,
+    /// Bytes of one component's wasm file. Default 64 MiB: a whole CPython in a component has 40. Beyond it the
+    /// component is refused.
+    pub component_bytes_max: usize,
+    /// Functions in one component. Default 200 000: a JavaScript engine has some 30 000. Beyond it the component is
+    /// refused.
+    pub component_functions_max: usize,
+    /// Modules and components within one component. Default 1 000; beyond it the component is refused.
+    pub component_parts_max: usize,
+    /// Bytes of one function. Default 1 MiB: the compiler's time grows faster than a function's length, and an
+    /// interpreter's largest has some 100 KiB. Beyond it the component is refused.
+    pub function_bytes_max: usize,
+    /// Processor time for compiling a component of any size. Default 2 s; `compile_cpu_per_mib` comes on top.
+    pub compile_cpu: Duration,
+    /// Processor time for compiling, for each MiB of wasm. Default 10 s, eight times what our components take. Beyond
+    /// both together the component is refused.
+    pub compile_cpu_per_mib: Duration,
+    /// Longest time for compiling one component. Default 120 s; beyond it the component is refused.
+    pub compile_timeout: Duration,
+    /// Memory for compiling one component. Default 2 GiB, of which the allocator sets half aside at its start; beyond it the component is refused.
+    pub compile_bytes_max: usize,
     /// Connections to one database. Default 8: reads are short and the machine's cores are few.
     pub database_connections_max: usize,
     /// Longest time of one statement. Default 1 s; beyond it the statement fails.
@@ -88,6 +108,14 @@ impl Default for Limits {
             redis_connections_max: 64,
             store_bytes_max: 64 * MIB,
             store_entries_max: 100_000,
+            component_bytes_max: 64 * MIB,
+            component_functions_max: 200_000,
+            component_parts_max: 1000,
+            function_bytes_max: MIB,
+            compile_cpu: Duration::from_secs(2),
+            compile_cpu_per_mib: Duration::from_secs(10),
+            compile_timeout: Duration::from_secs(120),
+            compile_bytes_max: 2048 * MIB,
             database_connections_max: 8,
             statement_timeout: Duration::from_secs(1),
             rows_max: 10_000,

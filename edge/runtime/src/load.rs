@@ -9,19 +9,24 @@ use std::{
 use manifest::{App, BlockedNetworks, Component, Grants, Middleware, RuntimeConfig, Target};
 use tokio::{sync::Semaphore, time::Instant};
 use wasmtime::component::Linker;
-use wasmtime_wasi_http::p3::bindings::ServicePre;
 
 use crate::{
-    Body, DatabaseSource, InvokeError, Limits, LoadError, PoolStats,
+    Body, DatabaseSource, InvokeError, Limits, LoadError, Output, PoolStats,
     body::Parking,
     cache::Cache,
     capability::{database::Database, databases, store::SharedStore, stores},
+    check::{check, check_size},
+    compile::compile_apart,
+    component_limits,
     engine::Ticking,
     express::{Exports, Express, Link},
+    guest::Guest,
     host::{Capabilities, Host, Passage},
+    imports,
     inside::Inside,
     linker::linker,
     outbound::{self, OutboundClient, Ways},
+    output::Printing,
     pool::{Blueprint, Pool},
 };
 
@@ -29,10 +34,15 @@ use crate::{
 pub struct Resources {
     /// Where compiled components and local databases are kept.
     pub state_dir: PathBuf,
+    /// This node's own program, which compiles components in a process of its own when it is run as `compile`; without
+    /// one they are compiled in this process, where nothing can stop a compiler that goes on for ever.
+    pub compiler: Option<PathBuf>,
     /// The file behind database `default`; without one it is a local read-write file.
     pub replica: Option<Arc<dyn DatabaseSource>>,
     /// What the runtime-config file says; the default is as without the file.
     pub config: RuntimeConfig,
+    /// What becomes of what components print.
+    pub output: Output,
     /// Bounds.
     pub limits: Limits,
     /// Whether components that have an express lane are served there; otherwise all are served in the standard lane.
@@ -43,7 +53,9 @@ impl std::fmt::Debug for Resources {
     fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         out.debug_struct("Resources")
             .field("state_dir", &self.state_dir)
+            .field("compiler", &self.compiler)
             .field("has_replica", &self.replica.is_some())
+            .field("output", &self.output)
             .field("limits", &self.limits)
             .finish()
     }
@@ -54,9 +66,11 @@ impl std::fmt::Debug for Resources {
 pub struct Runtime {
     linker: Linker<Host>,
     cache: Cache,
+    compiler: Option<PathBuf>,
     client: OutboundClient,
     blocked: BlockedNetworks,
     parking: Parking,
+    printing: Printing,
     stores: BTreeMap<String, SharedStore>,
     databases: BTreeMap<String, Arc<Database>>,
     limits: Arc<Limits>,
@@ -88,9 +102,11 @@ impl Runtime {
         Ok(Self {
             linker,
             cache,
+            compiler: resources.compiler,
             client: outbound::client(&limits, resources.config.blocked_networks()),
             blocked: resources.config.blocked_networks().clone(),
             parking: Parking::new(limits.parked_bytes_max),
+            printing: Printing::start(resources.output)?,
             stores: stores::open(&resources.config, &limits)?,
             databases,
             limits,
@@ -117,7 +133,7 @@ impl Runtime {
             runtime: self,
             app,
             base_dir,
-            services: BTreeMap::new(),
+            guests: BTreeMap::new(),
             links: BTreeMap::new(),
             inside: Arc::default(),
         };
@@ -134,6 +150,17 @@ impl Runtime {
             limits: Arc::clone(&self.limits),
             _ticking: Arc::clone(&self.ticking),
         })
+    }
+
+    /// Makes machine code of a wasm file that [`check`] has let pass.
+    fn compile(&self, wasm: &[u8]) -> Result<Vec<u8>, String> {
+        match &self.compiler {
+            Some(program) => compile_apart(program, wasm, &self.limits),
+            None => {
+                let told = |error: wasmtime::Error| format!("{error:#}").replace('\n', " ");
+                self.ticking.engine.precompile_component(wasm).map_err(told)
+            }
+        }
     }
 }
 
@@ -212,17 +239,11 @@ fn count_chains(app: &App) -> usize {
 /// A primary and the middleware before it, outermost first.
 type ChainKey = (String, Vec<Middleware>);
 
-/// A component, compiled and linked.
-struct Linked {
-    compiled: wasmtime::component::Component,
-    pre: ServicePre<Host>,
-}
-
 struct Loader<'a> {
     runtime: &'a Runtime,
     app: &'a App,
     base_dir: &'a Path,
-    services: BTreeMap<String, Linked>,
+    guests: BTreeMap<String, Guest>,
     links: BTreeMap<ChainKey, Link>,
     inside: Arc<Inside>,
 }
@@ -267,10 +288,11 @@ impl Loader<'_> {
         next: Option<Link>,
     ) -> Result<Link, LoadError> {
         let blueprint = self.blueprint(component, grants, next.clone())?;
-        let service = self.services.get(&component.id);
-        let exports = service.filter(|_| self.runtime.has_express).and_then(|service| {
-            Exports::find(&service.compiled, service.pre.instance_pre(), next.is_some())
-        });
+        let exports = if self.runtime.has_express {
+            Exports::find(blueprint.guest.instance_pre(), next.is_some())
+        } else {
+            None
+        };
         let standard = Arc::new(Pool::new(blueprint));
         let express =
             exports.map(|exports| Arc::new(Express::new(Arc::clone(&standard), exports, next)));
@@ -290,6 +312,11 @@ impl Loader<'_> {
                 return Err(LoadError::Mount { id: component.id.clone(), path });
             }
         }
+        let guest = self.guest(component)?;
+        if next.is_some() && matches!(guest, Guest::Incoming(_)) {
+            return Err(LoadError::Middleware { id: component.id.clone() });
+        }
+        let limits = component_limits::of(component, &self.runtime.limits)?;
         let name = match &next {
             Some(next) => format!("{}>{}", component.id, next.standard.blueprint.name),
             None => component.id.clone(),
@@ -297,7 +324,8 @@ impl Loader<'_> {
         Ok(Blueprint {
             name,
             component: Arc::from(component.id.as_str()),
-            service: self.service(component)?,
+            printer: Arc::new(self.runtime.printing.of(&component.id)),
+            guest,
             grants,
             base_dir: self.base_dir.to_owned(),
             capabilities,
@@ -308,7 +336,8 @@ impl Loader<'_> {
             },
             parking: self.runtime.parking.clone(),
             next,
-            limits: Arc::clone(&self.runtime.limits),
+            has_own_timeout: limits.request_timeout < self.runtime.limits.request_timeout,
+            limits,
         })
     }
 
@@ -336,34 +365,44 @@ impl Loader<'_> {
     }
 
     /// Compiles and links a component once.
-    fn service(&mut self, component: &Component) -> Result<ServicePre<Host>, LoadError> {
-        if let Some(service) = self.services.get(&component.id) {
-            return Ok(service.pre.clone());
+    fn guest(&mut self, component: &Component) -> Result<Guest, LoadError> {
+        if let Some(guest) = self.guests.get(&component.id) {
+            return Ok(guest.clone());
         }
         let id = || component.id.clone();
-        let path = self.base_dir.join(&component.source);
-        let wasm = std::fs::read(&path).map_err(|cause| LoadError::Source {
-            id: id(),
-            path: path.clone(),
-            cause,
-        })?;
+        let wasm = self.read(component)?;
         let started = std::time::Instant::now();
         let runtime = self.runtime;
         let compiled = runtime
             .cache
-            .load(&runtime.ticking.engine, &wasm)
-            .map_err(|error| LoadError::Compile { id: id(), reason: one_line(&error) })?;
-        let linked = runtime.linker.instantiate_pre(&compiled).map_err(|error| {
-            let reason = one_line(&error);
-            LoadError::Import { id: id(), import: quoted(&reason), reason }
+            .load(&runtime.ticking.engine, &wasm, || runtime.compile(&wasm))
+            .map_err(|reason| LoadError::Compile { id: id(), reason })?;
+        let linked = imports::link(&runtime.linker, &compiled).map_err(|missing| {
+            LoadError::Import { id: id(), imports: missing.imports, reason: missing.reason }
         })?;
-        let service = ServicePre::new(linked)
-            .map_err(|error| LoadError::Export { id: id(), reason: one_line(&error) })?;
+        let guest = Guest::new(linked).map_err(|reason| LoadError::Export { id: id(), reason })?;
         let load_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
         tracing::info!(component.id = %component.id, load_ms, "component loaded");
-        let linked = Linked { compiled, pre: service.clone() };
-        self.services.insert(component.id.clone(), linked);
-        Ok(service)
+        self.guests.insert(component.id.clone(), guest.clone());
+        Ok(guest)
+    }
+
+    /// Reads the wasm file if it is worth compiling.
+    fn read(&self, component: &Component) -> Result<Vec<u8>, LoadError> {
+        let path = self.base_dir.join(&component.source);
+        let limits = &self.runtime.limits;
+        let unfit = |reason| LoadError::Unfit { id: component.id.clone(), reason };
+        let source =
+            |cause| LoadError::Source { id: component.id.clone(), path: path.clone(), cause };
+        // Before it is read: a large file would take all memory.
+        let found = std::fs::metadata(&path).map_err(source)?;
+        if !found.is_file() {
+            return Err(unfit("its source is no regular file".to_owned()));
+        }
+        check_size(found.len(), limits).map_err(unfit)?;
+        let wasm = std::fs::read(&path).map_err(source)?;
+        check(&wasm, limits).map_err(unfit)?;
+        Ok(wasm)
     }
 }
 
@@ -372,14 +411,4 @@ fn component<'a>(app: &'a App, id: &str) -> Result<&'a Component, LoadError> {
     let missing =
         || LoadError::Engine { reason: format!("component `{id}` is not in the manifest") };
     app.component(id).ok_or_else(missing)
-}
-
-/// The whole chain of causes on one line.
-fn one_line(error: &wasmtime::Error) -> String {
-    format!("{error:#}").replace('\n', " ")
-}
-
-/// The first name in backquotes: wasmtime's linker names what it misses so.
-fn quoted(reason: &str) -> String {
-    reason.split('`').nth(1).unwrap_or("something").to_owned()
 }

@@ -151,6 +151,11 @@ impl WasiHttpHooks for Outbound {
         Some(http::uri::Scheme::HTTP)
     }
 
+    /// The same bound for guests of WASI 0.2; two such pieces may wait.
+    fn p2_outgoing_body_chunk_size(&mut self) -> usize {
+        64 * 1024
+    }
+
     /// Bounds what one streaming answer may hold in memory; see [`crate::body`].
     fn p3_outgoing_body_chunk_size(&mut self) -> usize {
         64 * 1024

@@ -6,6 +6,7 @@ use std::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicUsize, Ordering::Relaxed},
     },
+    thread::ThreadId,
 };
 
 use manifest::Grants;
@@ -13,14 +14,15 @@ use tokio::{
     sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot},
     time::{Instant, timeout_at},
 };
-use wasmtime_wasi_http::p3::bindings::ServicePre;
 
 use crate::{
     Body, InvokeError, Limits, PoolStats,
     body::Parking,
     express::Link,
-    host::{Capabilities, Host, Passage},
+    guest::Guest,
+    host::{Capabilities, Passage},
     outbound::Ways,
+    output::Printer,
     stats::Counters,
     worker,
 };
@@ -30,7 +32,8 @@ pub(crate) struct Blueprint {
     /// The component's id, or `outer>inner` for a middleware.
     pub(crate) name: String,
     pub(crate) component: Arc<str>,
-    pub(crate) service: ServicePre<Host>,
+    pub(crate) printer: Arc<Printer>,
+    pub(crate) guest: Guest,
     pub(crate) grants: Grants,
     pub(crate) base_dir: PathBuf,
     pub(crate) capabilities: Arc<Capabilities>,
@@ -38,6 +41,8 @@ pub(crate) struct Blueprint {
     pub(crate) parking: Parking,
     pub(crate) next: Option<Link>,
     pub(crate) limits: Arc<Limits>,
+    /// Whether the component has less time than the whole request.
+    pub(crate) has_own_timeout: bool,
 }
 
 /// Where a worker takes what it is told: a request, or `None` to end.
@@ -64,8 +69,8 @@ pub(crate) struct Pool {
 /// Workers without a request.
 #[derive(Default)]
 struct Idle {
-    /// The last used at the end: its instance is the warmest.
-    workers: Vec<Desk>,
+    /// The last used at the end: its instance is the warmest. Each with the thread that it was last seen on.
+    workers: Vec<(ThreadId, Desk)>,
     /// Whether nobody will ask any more: then nobody may wait to be asked.
     is_retired: bool,
 }
@@ -141,10 +146,13 @@ impl Pool {
         Arc::clone(&self.permits).try_acquire_owned().ok()
     }
 
-    /// Gives `job` to the warmest idle worker, or to a new one: the permit guarantees room.
+    /// Gives `job` to the warmest idle worker of this thread, or to a new one: the permit guarantees room.
+    ///
+    /// Where each thread has a scheduler of its own, waking another one costs more than the request. So a worker of
+    /// another thread is only taken when there may be no further one.
     fn dispatch(self: &Arc<Self>, mut job: Job) {
         loop {
-            let Some(worker) = self.idle().workers.pop() else {
+            let Some(worker) = self.take_idle() else {
                 tokio::spawn(worker::run(Arc::clone(self), job));
                 return;
             };
@@ -159,11 +167,25 @@ impl Pool {
         }
     }
 
+    fn take_idle(&self) -> Option<Desk> {
+        let here = std::thread::current().id();
+        let mut idle = self.idle();
+        if let Some(position) = idle.workers.iter().rposition(|(thread, _)| *thread == here) {
+            return Some(idle.workers.remove(position).1);
+        }
+        // Each free permit has room for one instance, unless an idle one is in it.
+        if idle.workers.len() <= self.permits.available_permits() {
+            return None;
+        }
+        idle.workers.pop().map(|(_, worker)| worker)
+    }
+
     /// A worker offers itself for the next request; `false` if there will be none.
     pub(crate) fn offer(&self, worker: Desk) -> bool {
+        let here = std::thread::current().id();
         let mut idle = self.idle();
         if !idle.is_retired {
-            idle.workers.push(worker);
+            idle.workers.push((here, worker));
         }
         !idle.is_retired
     }
@@ -172,7 +194,7 @@ impl Pool {
     pub(crate) fn retire(&self) {
         let mut idle = self.idle();
         idle.is_retired = true;
-        for worker in idle.workers.drain(..) {
+        for (_, worker) in idle.workers.drain(..) {
             // Idle workers have room; one that expired in this very moment ends anyway.
             let _ = worker.try_send(None);
         }
@@ -181,7 +203,7 @@ impl Pool {
     /// Removes a worker that expired; `false` if word is already on its way to it.
     pub(crate) fn withdraw(&self, worker: &Desk) -> bool {
         let mut idle = self.idle();
-        match idle.workers.iter().position(|other| other.same_channel(worker)) {
+        match idle.workers.iter().position(|(_, other)| other.same_channel(worker)) {
             Some(position) => {
                 idle.workers.remove(position);
                 true

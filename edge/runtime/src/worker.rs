@@ -4,6 +4,7 @@
 //! the guest has nothing left to do. Around it the worker watches deadline, processor time and whether anybody still
 //! waits. Whatever goes wrong, the store is dropped and with it everything the guest had.
 
+mod incoming;
 mod instance;
 
 use std::{
@@ -21,16 +22,14 @@ use tokio::{
     time::{Instant, timeout},
 };
 use wasmtime::{AsContextMut as _, Store, component::Accessor};
-use wasmtime_wasi_http::p3::{
-    self,
-    bindings::{Service, http::types::ErrorCode},
-};
+use wasmtime_wasi_http::p3::{self, bindings::Service};
 
 use self::instance::Instance;
 pub(crate) use self::instance::store;
 use crate::{
     Body, InvokeError,
     body::{Parking, Pipe, ReaderGone},
+    guest::Running,
     host::{Host, Passage},
     meter::Meter,
     outbound::Inbound,
@@ -57,7 +56,8 @@ pub(crate) async fn run(pool: Arc<Pool>, first: Job) {
     let _permit = loop {
         let (permit, fate) = serve_one(&pool, &mut instance, job).await;
         served = served.saturating_add(1);
-        if fate == Fate::Spent || served >= limits.requests_per_instance_max {
+        let is_worn = served >= limits.requests_per_instance_max || instance.is_spent_by_one();
+        if fate == Fate::Spent || is_worn {
             break Some(permit);
         }
         // Offered before the permit goes back: who gets the permit finds this instance.
@@ -118,9 +118,9 @@ async fn serve_one(pool: &Pool, instance: &mut Instance, job: Job) -> (OwnedSema
     let result = drive(pool, instance, request, &passage, &waiting).await;
     let error = match result {
         Ok(Served::Answered) => return (permit, Fate::Reusable),
-        Ok(Served::Refused(code)) => {
+        Ok(Served::Refused(reason)) => {
             if let Some(reply) = waiting.take() {
-                let _ = reply.send(Err(refusal(pool, &passage, &code)));
+                let _ = reply.send(Err(refusal(pool, &passage, reason)));
             }
             return (permit, Fate::Reusable);
         }
@@ -148,13 +148,13 @@ async fn drive(
     passage: &Passage,
     waiting: &Waiting,
 ) -> Result<Served, InvokeError> {
-    let Instance { store, service, meter } = instance;
+    let Instance { store, guest, meter } = instance;
     meter.reset();
     store.data_mut().enter(passage);
     store.set_epoch_deadline(1);
     let component = pool.component();
     let parking = &pool.blueprint.parking;
-    let mut running = pin!(run_store(store, service, request, waiting, parking));
+    let mut running = pin!(run_guest(store, guest, request, waiting, parking));
     let mut limit = pin!(tokio::time::sleep_until(passage.deadline));
     let mut is_streaming = false;
     let ended = poll_fn(|cx| {
@@ -185,7 +185,7 @@ enum Served {
     /// With a response, which has been passed on.
     Answered,
     /// With an error code instead.
-    Refused(ErrorCode),
+    Refused(String),
     /// Not at all: its reader left, and it went on.
     Abandoned,
 }
@@ -201,11 +201,24 @@ fn classify(component: String, fault: &wasmtime::Error, meter: &Meter) -> Invoke
 }
 
 /// A middleware that answers with a code usually only hands on what went wrong behind it.
-fn refusal(pool: &Pool, passage: &Passage, code: &ErrorCode) -> InvokeError {
-    passage.noted().unwrap_or_else(|| InvokeError::Answer {
-        component: pool.component(),
-        reason: format!("{code:?}"),
-    })
+fn refusal(pool: &Pool, passage: &Passage, reason: String) -> InvokeError {
+    passage.noted().unwrap_or_else(|| InvokeError::Answer { component: pool.component(), reason })
+}
+
+async fn run_guest(
+    store: &mut Store<Host>,
+    guest: &Running,
+    request: http::Request<Body>,
+    waiting: &Waiting,
+    parking: &Parking,
+) -> wasmtime::Result<Served> {
+    match guest {
+        Running::Handler(service) => run_store(store, service, request, waiting, parking).await,
+        // Boxed: it is larger, and the other lane would carry it.
+        Running::Incoming(proxy) => {
+            Box::pin(incoming::run(store, proxy, request, waiting, parking)).await
+        }
+    }
 }
 
 async fn run_store(
@@ -252,7 +265,7 @@ async fn serve(
         }
         Err(code) => {
             done.await;
-            Ok(Served::Refused(code))
+            Ok(Served::Refused(format!("{code:?}")))
         }
     }
 }
@@ -297,6 +310,7 @@ async fn pass_on(
 #[cfg(test)]
 mod tests {
     use http_body_util::StreamBody;
+    use wasmtime_wasi_http::p3::bindings::http::types::ErrorCode;
 
     use super::*;
 

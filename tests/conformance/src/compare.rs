@@ -34,7 +34,7 @@ pub fn compare(reference: &Run, run: &Run) -> Comparison {
 /// Returns the documented differences of a host that did not occur.
 #[must_use]
 pub fn stale(host: &str, seen: &BTreeSet<&'static Difference>) -> Vec<&'static Difference> {
-    let concerns = |one: &&Difference| one.host == host || one.host == "*";
+    let concerns = |one: &&Difference| one.is_of(host);
     differences::DIFFERENCES.iter().filter(concerns).filter(|one| !seen.contains(one)).collect()
 }
 

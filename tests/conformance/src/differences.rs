@@ -118,11 +118,21 @@ pub fn of(host: &str, case: &str) -> Vec<&'static Difference> {
     DIFFERENCES.iter().filter(|difference| difference.concerns(host, case)).collect()
 }
 
+/// What a host's name ends with when it is another one with its lanes restricted: it differs where that one does.
+const STANDARD: &str = "-standard";
+
 impl Difference {
+    /// Returns whether it is about a host, or about all but the reference.
+    #[must_use]
+    pub fn is_of(&self, host: &str) -> bool {
+        let host = host.strip_suffix(STANDARD).unwrap_or(host);
+        self.host == host || (self.host == "*" && host != "native")
+    }
+
     /// Returns whether it is about a case on a host.
     #[must_use]
     pub fn concerns(&self, host: &str, case: &str) -> bool {
-        let is_host = self.host == host || (self.host == "*" && host != "native");
+        let is_host = self.is_of(host);
         let is_case = match self.cases.strip_suffix('*') {
             Some(start) => case.starts_with(start),
             None => case == self.cases,

@@ -4,10 +4,12 @@
 //! Not here: assertions; they are in `edge/node/tests/it`.
 //! Start at [`serve`]; each path is one behaviour.
 
+mod answers;
 mod capabilities;
 mod faults;
 mod relay;
 mod stores;
+mod surroundings;
 
 use bytes::Bytes;
 use http_body_util::BodyExt as _;
@@ -37,6 +39,16 @@ async fn serve(request: Request) -> Answer {
         "/hog" => faults::hog(),
         "/trap" => faults::trap(),
         "/sleep" => faults::sleep().await,
+        "/echo-stream" => answers::echo(request),
+        "/late-trap" => answers::late_trap(&request),
+        "/trap-reading" => answers::trap_reading(request).await,
+        "/endless" => answers::endless(),
+        "/unfinished" => answers::unfinished(),
+        "/never" => answers::never().await,
+        "/wrong-length" => answers::wrong_length(&request),
+        "/odd-header" => answers::odd_header(&request),
+        "/many-headers" => answers::many_headers(),
+        "/twice" => answers::twice(),
         "/kv" => capabilities::key_value(&request).await,
         "/batch" => stores::batch(&request).await,
         "/redis" => stores::redis(&request).await,
@@ -47,6 +59,8 @@ async fn serve(request: Request) -> Answer {
         "/fetch" => capabilities::fetch(&request).await,
         "/variable" => capabilities::variable(&request).await,
         "/file" => capabilities::file(&request),
+        "/environment" => surroundings::environment(&request),
+        "/print" => surroundings::print(&request),
         _ => text(404, "no such behaviour"),
     }
 }
@@ -84,13 +98,22 @@ fn headers(request: &Request) -> Answer {
 }
 
 /// Plays the middleware: marks the request, calls the next component, marks the answer.
+/// With `x-guest-panic: before` or `after` it panics there instead.
 async fn forward(request: Request) -> Answer {
     let (mut parts, body) = request.into_parts();
+    let panics = parts.headers.remove("x-guest-panic");
+    let panics = |at: &str| panics.as_ref().is_some_and(|panics| panics == at);
+    if panics("before") {
+        answers::panic_on_purpose();
+    }
     parts.headers.remove("x-guest-forward");
     parts.headers.remove(http::header::HOST);
     let seen = http::HeaderValue::from_static("seen");
     parts.headers.insert("x-guest-middleware", seen.clone());
     let next: Response = spin_sdk::http::next(http::Request::from_parts(parts, body)).await?;
+    if panics("after") {
+        answers::panic_on_purpose();
+    }
     let (mut parts, body) = next.into_parts();
     parts.headers.insert("x-guest-middleware", seen);
     http::Response::from_parts(parts, body).into_response()

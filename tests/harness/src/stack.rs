@@ -44,6 +44,8 @@ pub struct EdgeOptions {
     pub manifest: Option<PathBuf>,
     /// Variables beside `origin_url` and `public_url`.
     pub variables: Vec<(String, String)>,
+    /// Further arguments of `vitrine-edge up`.
+    pub args: Vec<String>,
 }
 
 /// How a stack differs from the usual one.
@@ -273,6 +275,7 @@ impl Stack {
         for (variable, value) in &options.variables {
             add("--variable", format!("{variable}={value}"));
         }
+        args.extend(options.args.iter().cloned());
         let env = vec![("SPIN_VARIABLE_EDGE_SECRET".to_owned(), self.edge_secret()?)];
         let program = self.environment.program("vitrine-edge")?;
         Ok(self.with_program(name, program, args, env, EDGE_START_LIMIT))

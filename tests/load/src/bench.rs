@@ -34,7 +34,7 @@ pub(crate) async fn run(args: &EdgeArgs) -> Result<()> {
     let folder = tempfile::tempdir().context("make a folder")?;
     let lifted = vec![(RATE_LIMIT_SCALE.0.to_owned(), RATE_LIMIT_SCALE.1.to_owned())];
     let options = StackOptions {
-        edge: EdgeOptions { manifest: None, variables: lifted.clone() },
+        edge: EdgeOptions { variables: lifted.clone(), ..EdgeOptions::default() },
         ..StackOptions::default()
     };
     say("start the shop")?;
@@ -107,7 +107,7 @@ async fn start_catalog_alone(
     let derived = folder.join("catalog-alone.toml");
     std::fs::write(&derived, manifest::catalog_alone(&original, &environment.root)?)
         .with_context(|| format!("write {}", derived.display()))?;
-    let options = EdgeOptions { manifest: Some(derived), variables };
+    let options = EdgeOptions { manifest: Some(derived), variables, ..EdgeOptions::default() };
     stack.start_edge("catalog-alone", &options).await
 }
 

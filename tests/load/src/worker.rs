@@ -30,7 +30,7 @@ pub(crate) async fn run(args: &WorkerArgs) -> Result<()> {
     }
     let lifted = vec![(RATE_LIMIT_SCALE.0.to_owned(), RATE_LIMIT_SCALE.1.to_owned())];
     let options = StackOptions {
-        edge: EdgeOptions { manifest: None, variables: lifted },
+        edge: EdgeOptions { variables: lifted, ..EdgeOptions::default() },
         ..StackOptions::default()
     };
     say("start the shop")?;

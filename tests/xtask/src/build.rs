@@ -28,7 +28,10 @@ pub(crate) fn run(context: &Context, args: &BuildArgs) -> Result<()> {
             programs(context, args.release)?;
             demo_shop(context, args.release)
         }
-        BuildTarget::Guests => guests(context).map(|_| ()),
+        BuildTarget::Guests => {
+            guests(context)?;
+            express_guests(context).map(|_| ())
+        }
     }
 }
 
@@ -76,10 +79,35 @@ fn placed(context: &Context, package: &str) -> Result<()> {
     place(&built, &folder.join(format!("{}.wasm", package.replace('-', "_"))))
 }
 
-/// Builds the misbehaving components of the node's tests; returns the file.
-pub(crate) fn guests(context: &Context) -> Result<PathBuf> {
+/// The wasm files of the node's tests.
+#[derive(Debug)]
+pub(crate) struct Guests {
+    /// Guests of WASI 0.3.
+    pub(crate) current: PathBuf,
+    /// Guests of WASI 0.2.
+    pub(crate) p2: PathBuf,
+}
+
+/// Builds the misbehaving components of the node's tests.
+pub(crate) fn guests(context: &Context) -> Result<Guests> {
     tools::install_targets(context)?;
-    wasm(context, "guests")
+    Ok(Guests { current: wasm(context, "guests")?, p2: wasm(context, "guests-p2")? })
+}
+
+/// The guests of the express lane: what each file is called, and the feature that makes it.
+const EXPRESS_GUESTS: [(&str, Option<&str>); 3] =
+    [("answering", None), ("gating", Some("gate")), ("raw", Some("raw"))];
+
+/// Builds the components of the node's express tests; returns their folder.
+pub(crate) fn express_guests(context: &Context) -> Result<PathBuf> {
+    tools::install_targets(context)?;
+    let folder = context.workspace.generated().join("guests-express");
+    fs::create_dir_all(&folder).with_context(|| format!("make {}", folder.display()))?;
+    for (name, feature) in EXPRESS_GUESTS {
+        let built = wasm_with(context, "guests-express", feature)?;
+        place(&built, &folder.join(format!("{name}.wasm")))?;
+    }
+    Ok(folder)
 }
 
 /// Builds what a shop without our node starts: the origin, and the demo shop that it sells.
@@ -217,8 +245,15 @@ fn component_packages(workspace: &Workspace) -> Result<Vec<String>> {
 }
 
 fn wasm(context: &Context, package: &str) -> Result<PathBuf> {
+    wasm_with(context, package, None)
+}
+
+fn wasm_with(context: &Context, package: &str, feature: Option<&str>) -> Result<PathBuf> {
     let mut command = context.workspace.cargo();
     command.args(["build", "--package", package]);
+    if let Some(feature) = feature {
+        command.args(["--features", feature]);
+    }
     command.args(["--target", WASM_TARGET, "--profile", WASM_PROFILE]);
     context.steps.run(&format!("build component {package}"), &mut command)?;
     let built = context.workspace.built_wasm(package);

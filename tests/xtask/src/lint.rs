@@ -24,8 +24,18 @@ const EVERYWHERE: [&str; 11] = [
     "upstash",
 ];
 /// What only Spin's target can build.
-const SPIN_GUESTS: [&str; 7] =
-    ["spin-ports", "gateway", "catalog", "ar-router", "shop-api", "assets", "guests"];
+const SPIN_GUESTS: [&str; 10] = [
+    "express",
+    "spin-ports",
+    "gateway",
+    "catalog",
+    "ar-router",
+    "shop-api",
+    "assets",
+    "guests",
+    "guests-express",
+    "guests-p2",
+];
 
 /// The command.
 pub(crate) fn run(context: &Context) -> Result<()> {

@@ -19,7 +19,16 @@ use crate::worker;
 use count::Count;
 
 /// Built for WebAssembly alone: native test binaries of them would only cost time.
-const NOT_NATIVE: [&str; 6] = ["gateway", "catalog", "ar-router", "shop-api", "assets", "guests"];
+const NOT_NATIVE: [&str; 8] = [
+    "gateway",
+    "catalog",
+    "ar-router",
+    "shop-api",
+    "assets",
+    "guests",
+    "guests-express",
+    "guests-p2",
+];
 /// The crates whose documentation may hold examples; elsewhere examples are tests.
 const DOCUMENTED: [&str; 3] = ["domain", "ports", "api-types"];
 /// The crate whose tests need the whole shop; they run apart, one test at a time.
@@ -45,8 +54,14 @@ pub(crate) fn run(context: &Context, args: &TestArgs) -> Result<()> {
     let started = Instant::now();
     let ring = args.ring;
     let wants = |which: Ring| ring == which || ring == Ring::All;
-    let mut run =
-        Run { context, name: args.name.clone(), rows: Vec::new(), hosts: Vec::new(), guests: None };
+    let mut run = Run {
+        context,
+        name: args.name.clone(),
+        rows: Vec::new(),
+        hosts: Vec::new(),
+        guests: None,
+        express_guests: None,
+    };
     run.prepare(ring)?;
     if wants(Ring::Unit) || wants(Ring::It) {
         run.rust(ring)?;
@@ -84,7 +99,8 @@ struct Run<'a> {
     rows: Vec<Row>,
     /// What each host of the conformance table said about itself.
     hosts: Vec<String>,
-    guests: Option<PathBuf>,
+    guests: Option<build::Guests>,
+    express_guests: Option<PathBuf>,
 }
 
 impl Run<'_> {
@@ -102,6 +118,7 @@ impl Run<'_> {
         if ring != Ring::Unit {
             build::components(context)?;
             self.guests = Some(build::guests(context)?);
+            self.express_guests = Some(build::express_guests(context)?);
         }
         build::storefront(context)?;
         match ring {
@@ -308,7 +325,11 @@ impl Run<'_> {
             .env("VITRINE_MEDIA", workspace.demo_shop().join("media"))
             .env("VITRINE_XTASK", program);
         if let Some(guests) = &self.guests {
-            command.env("VITRINE_GUESTS_WASM", guests);
+            command.env("VITRINE_GUESTS_WASM", &guests.current);
+            command.env("VITRINE_GUESTS_P2_WASM", &guests.p2);
+        }
+        if let Some(guests) = &self.express_guests {
+            command.env("VITRINE_GUESTS_EXPRESS_DIR", guests);
         }
         Ok(())
     }

@@ -28,32 +28,6 @@ fn refuses_a_broken_manifest_with_one_sentence_and_64() {
 }
 
 #[test]
-fn refuses_a_component_that_imports_what_the_node_lacks_by_name() {
-    let dir = tempfile::tempdir().expect("makes a folder");
-    let path = dir.path().join("odd.wasm");
-    std::fs::write(&path, component_importing("acme:moon/cheese@1.0.0")).expect("writes");
-    let text =
-        manifest("").replace(&format!("{:?}", crate::support::guests()), &format!("{path:?}"));
-    let (code, said) = refused(&text, &[]);
-    assert_eq!(code, Some(64), "{said}");
-    assert!(said.contains("imports `acme:moon/cheese@1.0.0`"), "{said}");
-}
-
-/// The smallest component with an import: an instance with one function `f` of no parameters.
-fn component_importing(name: &str) -> Vec<u8> {
-    let mut wasm = b"\0asm\x0d\0\x01\0".to_vec();
-    // A type: an instance that declares a function type and exports it as `f`.
-    wasm.extend([0x07, 0x0e, 0x01, 0x42, 0x02, 0x01, 0x40, 0x00, 0x01, 0x00]);
-    wasm.extend([0x04, 0x00, 0x01, b'f', 0x01, 0x00]);
-    let length = u8::try_from(name.len()).expect("is short");
-    // An import of that instance type under `name`.
-    wasm.extend([0x0a, length + 5, 0x01, 0x00, length]);
-    wasm.extend(name.as_bytes());
-    wasm.extend([0x05, 0x00]);
-    wasm
-}
-
-#[test]
 fn finishes_requests_after_a_signal() {
     let mut node = Node::start(&manifest(""), &["--request-timeout-ms", "1000"]);
     assert_eq!(node.get("/hello", &[]).status, 200);
@@ -126,13 +100,4 @@ fn cuts_requests_at_the_drain_limit() {
     let started = std::time::Instant::now();
     assert_eq!(node.terminate(), Some(0));
     assert!(started.elapsed() < Duration::from_secs(5));
-}
-
-#[test]
-fn starts_from_the_cache_the_second_time() {
-    let node = Node::start(&manifest(""), &[]);
-    let compiled =
-        || std::fs::read_dir(node.dir.path().join("state/components")).expect("exists").count();
-    assert_eq!(compiled(), 1);
-    assert!(!node.address().ends_with(":0"));
 }

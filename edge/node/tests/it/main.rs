@@ -1,11 +1,26 @@
 //! The real node with the guests that misbehave.
 //!
-//! The guests' wasm comes from `VITRINE_GUESTS_WASM`; `cargo xtask test` builds it and sets that.
+//! The guests' wasm comes from `VITRINE_GUESTS_WASM` and `VITRINE_GUESTS_P2_WASM`; `cargo xtask test` builds both and
+//! sets that.
 
+mod access_log;
 mod boot;
 mod capability;
+mod client;
+mod connections;
+mod crowd;
+mod documented;
+mod express;
+mod faults;
+mod http2;
 mod inside;
 mod isolation;
+mod load;
 mod routing;
+mod spin_up;
 mod stores;
 mod support;
+mod threads;
+mod tls;
+mod wasi02;
+mod wasm;

@@ -2,7 +2,7 @@
 
 use crate::support::{Node, guests, manifest};
 
-fn chain(inherit: &str) -> String {
+pub(crate) fn chain(inherit: &str) -> String {
     format!(
         "spin_manifest_version = 2\n[application]\nname = \"chain\"\n[[trigger.http]]\nroute = \"/...\"\n\
          component = \"inner\"\ndependencies.middleware = [{{ component = \"outer\"{inherit} }}]\n\

@@ -20,12 +20,25 @@ pub(crate) fn guests() -> PathBuf {
     PathBuf::from(path)
 }
 
+/// Returns the wasm file of the guests of WASI 0.2.
+pub(crate) fn guests_02() -> PathBuf {
+    let path = std::env::var_os("VITRINE_GUESTS_P2_WASM").expect(
+        "VITRINE_GUESTS_P2_WASM is not set: build the guests with `cargo build -p guests-p2 --target wasm32-wasip2 \
+         --profile wasm` and set it to the path of guests_p2.wasm, or run `cargo xtask test`",
+    );
+    PathBuf::from(path)
+}
+
 /// A manifest with component `guest` on every route and `extra` at its end.
 pub(crate) fn manifest(extra: &str) -> String {
+    manifest_of(&guests(), extra)
+}
+
+/// The same with another wasm file.
+pub(crate) fn manifest_of(wasm: &Path, extra: &str) -> String {
     format!(
         "spin_manifest_version = 2\n[application]\nname = \"guests\"\n[[trigger.http]]\nroute = \"/...\"\n\
-         component = \"guest\"\n[component.guest]\nsource = {:?}\n{extra}\n",
-        guests()
+         component = \"guest\"\n[component.guest]\nsource = {wasm:?}\n{extra}\n"
     )
 }
 
@@ -40,16 +53,34 @@ pub(crate) struct Node {
 impl Node {
     /// Starts a node on `manifest` with further arguments, and waits until it accepts.
     pub(crate) fn start(manifest: &str, arguments: &[&str]) -> Self {
+        Self::start_telling(manifest, arguments, Stdio::inherit())
+    }
+
+    /// As [`Node::start`], with standard error going to `stderr`.
+    pub(crate) fn start_telling(manifest: &str, arguments: &[&str], stderr: Stdio) -> Self {
         let dir = tempfile::tempdir().expect("makes a folder");
-        let mut child = command(dir.path(), manifest, arguments)
-            .stdout(Stdio::piped())
-            .spawn()
-            .expect("starts");
-        let mut line = String::new();
-        let stdout = child.stdout.take().expect("is piped");
-        BufReader::new(stdout).read_line(&mut line).expect("says something");
-        let address = line.trim().strip_prefix("listening http://").expect("listens").to_owned();
+        let mut command = command(dir.path(), manifest, arguments);
+        command.stderr(stderr);
+        let (child, address) = spawn(command);
         Self { child, address, dir }
+    }
+
+    /// Starts a node from a line of shell that runs in its directory and ends with `exec "$@"`.
+    pub(crate) fn start_by(shell: &str, manifest: &str) -> Self {
+        let dir = tempfile::tempdir().expect("makes a folder");
+        let node = command(dir.path(), manifest, &[]);
+        let mut command = Command::new("sh");
+        command.current_dir(dir.path()).args(["-ec", shell, "sh"]).arg(node.get_program());
+        command.args(node.get_args()).env("RUST_LOG", "warn");
+        let (child, address) = spawn(command);
+        Self { child, address, dir }
+    }
+
+    /// Ends the node and starts it again on the same manifest and state.
+    pub(crate) fn restart(&mut self, arguments: &[&str]) {
+        self.terminate();
+        let text = std::fs::read_to_string(self.dir.path().join("spin.toml")).expect("is there");
+        (self.child, self.address) = spawn(command(self.dir.path(), &text, arguments));
     }
 
     /// Sends `GET path` with `headers`.
@@ -95,6 +126,27 @@ impl Node {
         stream
     }
 
+    /// Waits until the metrics have a line that ends with `line`.
+    #[track_caller]
+    pub(crate) fn until_metric(&self, line: &str) {
+        let deadline = std::time::Instant::now() + PATIENCE;
+        loop {
+            let metrics = self.get("/metrics", &[]).text();
+            if metrics.lines().any(|found| found.ends_with(line)) {
+                return;
+            }
+            assert!(std::time::Instant::now() < deadline, "never `{line}`: {metrics}");
+        }
+    }
+
+    /// Most memory that the process has had so far, in KiB.
+    pub(crate) fn peak_memory_kib(&self) -> usize {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id()));
+        let status = status.expect("runs");
+        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).expect("is there");
+        line.trim().trim_end_matches(" kB").parse().expect("is a number")
+    }
+
     /// Returns `host:port`.
     pub(crate) fn address(&self) -> &str {
         &self.address
@@ -102,10 +154,15 @@ impl Node {
 
     /// Sends SIGTERM and returns the exit code.
     pub(crate) fn terminate(&mut self) -> Option<i32> {
-        let pid = self.child.id().to_string();
-        let sent = Command::new("kill").args(["-TERM", &pid]).status().expect("sends the signal");
-        assert!(sent.success());
+        self.signal("-TERM");
         self.child.wait().expect("ends").code()
+    }
+
+    /// Sends a signal, for instance `-HUP`.
+    pub(crate) fn signal(&self, signal: &str) {
+        let pid = self.child.id().to_string();
+        let sent = Command::new("kill").args([signal, &pid]).status().expect("sends the signal");
+        assert!(sent.success());
     }
 }
 
@@ -117,34 +174,62 @@ impl Drop for Node {
     }
 }
 
+/// Starts a node and waits until it says where it listens.
+fn spawn(mut command: Command) -> (Child, String) {
+    let mut child = command.stdout(Stdio::piped()).spawn().expect("starts");
+    let mut line = String::new();
+    let stdout = child.stdout.take().expect("is piped");
+    BufReader::new(stdout).read_line(&mut line).expect("says something");
+    let address = line.trim().split_once("://").expect("listens").1.to_owned();
+    (child, address)
+}
+
 /// Runs a node that is expected to refuse; returns its exit code and what it said.
 pub(crate) fn refused(manifest: &str, arguments: &[&str]) -> (Option<i32>, String) {
     let dir = tempfile::tempdir().expect("makes a folder");
-    let Output { status, stderr, .. } =
-        command(dir.path(), manifest, arguments).output().expect("runs");
+    refused_in(dir.path(), manifest, arguments)
+}
+
+/// The same with a directory that holds something already.
+pub(crate) fn refused_in(dir: &Path, manifest: &str, arguments: &[&str]) -> (Option<i32>, String) {
+    let Output { status, stderr, .. } = command(dir, manifest, arguments).output().expect("runs");
     (status.code(), String::from_utf8_lossy(&stderr).into_owned())
 }
 
 fn command(dir: &Path, manifest: &str, arguments: &[&str]) -> Command {
     std::fs::write(dir.join("spin.toml"), manifest).expect("writes the manifest");
     let mut command = Command::new(env!("CARGO_BIN_EXE_vitrine-edge"));
-    command.args(["up", "--listen", "127.0.0.1:0", "--node-id", "test-1", "--from"]);
-    command.arg(dir.join("spin.toml")).arg("--state-dir").arg(dir.join("state"));
-    command.args(arguments).env("RUST_LOG", "warn").env_remove("SPIN_VARIABLE_SECRET");
+    command.args(["up", "--node-id", "test-1", "--from"]).arg(dir.join("spin.toml"));
+    command.arg("--state-dir").arg(dir.join("state")).args(arguments);
+    if !arguments.contains(&"--listen") {
+        command.args(["--listen", "127.0.0.1:0"]);
+    }
+    // Requests would fill what the tests print.
+    if !arguments.contains(&"--access-log") && !arguments.contains(&"--log-format") {
+        command.args(["--access-log", "off"]);
+    }
+    command.env("RUST_LOG", "warn").env_remove("SPIN_VARIABLE_SECRET");
     command
 }
 
 /// An answer, wholly read.
 #[derive(Debug)]
 pub(crate) struct Answer {
+    /// 0 if the connection was closed without a word.
     pub(crate) status: u16,
     pub(crate) headers: Vec<(String, String)>,
     pub(crate) body: Vec<u8>,
+    /// Whether the body came to its end, by length or by the last chunk.
+    is_whole: bool,
 }
 
 impl Answer {
-    fn parse(bytes: &[u8]) -> Self {
-        let end = bytes.windows(4).position(|four| four == b"\r\n\r\n").expect("has a head");
+    /// Reads what came until the connection ended.
+    pub(crate) fn parse(bytes: &[u8]) -> Self {
+        let Some(end) = bytes.windows(4).position(|four| four == b"\r\n\r\n") else {
+            assert!(bytes.is_empty(), "{}", String::from_utf8_lossy(bytes));
+            return Self { status: 0, headers: Vec::new(), body: Vec::new(), is_whole: false };
+        };
         let head = String::from_utf8_lossy(&bytes[..end]).into_owned();
         let mut lines = head.lines();
         let status = lines.next().and_then(|line| line.split(' ').nth(1)?.parse().ok());
@@ -155,11 +240,27 @@ impl Answer {
             status: status.expect("has a status"),
             headers,
             body: bytes[end + 4..].to_vec(),
+            is_whole: true,
         };
         if answer.header("transfer-encoding") == Some("chunked") {
+            answer.is_whole = answer.body.ends_with(b"0\r\n\r\n");
             answer.body = dechunked(&answer.body);
+        } else if let Some(length) = answer.header("content-length") {
+            answer.is_whole = length.parse() == Ok(answer.body.len());
         }
         answer
+    }
+
+    /// Whether the body came to its end.
+    pub(crate) const fn is_whole(&self) -> bool {
+        self.is_whole
+    }
+
+    /// Asserts that the head said 200, if it got through, and that the body has no end.
+    #[track_caller]
+    pub(crate) fn assert_cut_short(&self) {
+        assert!(matches!(self.status, 0 | 200), "{}", self.text());
+        assert!(!self.is_whole, "{} bytes, and the end", self.body.len());
     }
 
     /// Returns the first value of `name`.

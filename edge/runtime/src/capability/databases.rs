@@ -106,7 +106,7 @@ mod tests {
         std::fs::write(&garbage, [7; 5000]).expect("writes");
         for path in [dir.path(), &garbage, &garbage.join("below.db")] {
             let text = format!("[sqlite_database.mine]\ntype = 'spin'\npath = {path:?}");
-            let refused = opened(&text, None, dir.path()).expect_err("is refused").to_string();
+            let refused = opened(&text, None, dir.path()).err().expect("is refused").to_string();
             assert!(refused.contains("`mine`"), "{refused}");
         }
     }

@@ -8,21 +8,30 @@ use wasmtime_wasi::{
     FsPerms, ResourceTable, WasiCtx,
     cli::{IsTerminal, StdoutStream},
 };
-use wasmtime_wasi_http::{WasiHttpCtx, p3::bindings::Service};
+use wasmtime_wasi_http::WasiHttpCtx;
 
 use crate::{
     InvokeError,
+    guest::Running,
     host::{Host, Passage},
     meter::Meter,
     outbound::Outbound,
+    output::{Printer, Stream},
     pool::{Blueprint, Pool},
 };
 
 /// A running copy of a component.
 pub(super) struct Instance {
     pub(super) store: Store<Host>,
-    pub(super) service: Service,
+    pub(super) guest: Running,
     pub(super) meter: Arc<Meter>,
+}
+
+impl Instance {
+    /// Guests of WASI 0.2 expect a fresh instance for each request.
+    pub(super) const fn is_spent_by_one(&self) -> bool {
+        matches!(self.guest, Running::Incoming(_))
+    }
 }
 
 /// Makes an instance within the time that the request for it has.
@@ -37,12 +46,14 @@ pub(super) async fn make(pool: &Pool, passage: &Passage) -> Result<Instance, Inv
         if context.data().meter.is_over_budget() {
             return Err(wasmtime::Error::msg("the processor time is used up"));
         }
-        Ok(UpdateDeadline::Yield(1))
+        // Sockets and timers of this thread are looked at before it goes on; after a plain yield they would not be as
+        // long as there is a task to run, and this is one.
+        Ok(UpdateDeadline::YieldCustom(1, Box::pin(tokio::task::yield_now())))
     });
     meter.reset();
-    let made = blueprint.service.instantiate_async(&mut store);
+    let made = blueprint.guest.instantiate(&mut store);
     match timeout_at(passage.deadline, made).await {
-        Ok(Ok(service)) => Ok(Instance { store, service, meter }),
+        Ok(Ok(guest)) => Ok(Instance { store, guest, meter }),
         Ok(Err(_)) if meter.was_over_budget() => {
             Err(InvokeError::CpuBudget { component: pool.component() })
         }
@@ -58,7 +69,7 @@ pub(crate) fn store(
     meter: &Arc<Meter>,
 ) -> wasmtime::Result<Store<Host>> {
     let host = host(blueprint, passage, meter)?;
-    let mut store = Store::new(blueprint.service.engine(), host);
+    let mut store = Store::new(blueprint.guest.engine(), host);
     store.limiter(|host| host);
     Ok(store)
 }
@@ -101,15 +112,15 @@ fn wasi(blueprint: &Blueprint) -> wasmtime::Result<WasiCtx> {
         wasi.preopened_dir(source, &mount.destination, FsPerms::ReadOnly)?;
     }
     wasi.allow_tcp(false).allow_udp(false).allow_ip_name_lookup(false);
-    wasi.stdout(GuestLog { component: Arc::clone(&blueprint.component), stream: "stdout" });
-    wasi.stderr(GuestLog { component: Arc::clone(&blueprint.component), stream: "stderr" });
+    wasi.stdout(GuestLog { printer: Arc::clone(&blueprint.printer), stream: Stream::Stdout });
+    wasi.stderr(GuestLog { printer: Arc::clone(&blueprint.printer), stream: Stream::Stderr });
     Ok(wasi.build())
 }
 
-/// Turns what a guest prints into log lines.
+/// What a guest prints to.
 struct GuestLog {
-    component: Arc<str>,
-    stream: &'static str,
+    printer: Arc<Printer>,
+    stream: Stream,
 }
 
 impl IsTerminal for GuestLog {
@@ -120,15 +131,15 @@ impl IsTerminal for GuestLog {
 
 impl StdoutStream for GuestLog {
     fn async_stream(&self) -> Box<dyn tokio::io::AsyncWrite + Send + Sync> {
-        let component = Arc::clone(&self.component);
-        Box::new(GuestLines { component, stream: self.stream, line: Vec::new() })
+        let printer = Arc::clone(&self.printer);
+        Box::new(GuestLines { printer, stream: self.stream, line: Vec::new() })
     }
 }
 
-/// Collects bytes to lines.
+/// Hands bytes on, and collects them to lines of the node's log.
 struct GuestLines {
-    component: Arc<str>,
-    stream: &'static str,
+    printer: Arc<Printer>,
+    stream: Stream,
     line: Vec<u8>,
 }
 
@@ -141,7 +152,8 @@ impl GuestLines {
             return;
         }
         let words = String::from_utf8_lossy(&self.line);
-        tracing::info!(component.id = %self.component, stream = self.stream, "{words}");
+        let (id, stream) = (&self.printer.component, self.stream.name());
+        tracing::info!(component.id = %id, stream, "{words}");
         self.line.clear();
     }
 }
@@ -158,7 +170,9 @@ impl tokio::io::AsyncWrite for GuestLines {
         _cx: &mut task::Context<'_>,
         bytes: &[u8],
     ) -> task::Poll<io::Result<usize>> {
-        for byte in bytes {
+        self.printer.print(self.stream, bytes);
+        let echoed = if self.printer.is_echoed { bytes } else { &[] };
+        for byte in echoed {
             if *byte == b'\n' || self.line.len() >= LINE_BYTES_MAX {
                 self.flush_line();
             }

@@ -89,6 +89,7 @@ macro_rules! on_every_host {
 on_every_host! {
     native_answers_as_the_table_says: hosts::NATIVE;
     node_answers_as_the_table_says_and_as_native_does: hosts::NODE;
+    node_answers_the_same_in_the_standard_lane: hosts::NODE_STANDARD;
     workerd_answers_as_the_table_says_and_as_native_does: hosts::WORKERD;
     spin_answers_as_the_table_says_and_as_native_does: hosts::SPIN;
 }

@@ -79,3 +79,22 @@ fn every_address_of_the_contract_has_its_component() {
         assert_eq!(id, expected, "{path}");
     }
 }
+
+/// Spin adds routes to its router in the manifest's order, and which one it finds depends on that order.
+#[test]
+fn spins_own_router_finds_what_ours_finds() {
+    let app = app();
+    let mut spins = routefinder::Router::new();
+    for route in app.routes().iter().filter_map(|route| route.path.as_deref()) {
+        spins.add(route.replace("/...", "/*"), route.to_owned()).expect("is a route");
+    }
+    for route in app.routes().iter().filter_map(|route| route.path.as_deref()) {
+        for path in
+            [route.replace("/...", ""), route.replace("...", "x"), route.replace("...", "x/y")]
+        {
+            let ours = app.route(&path).and_then(|(route, _)| route.path.clone());
+            let found = spins.best_match(&path).map(|found| found.handler().clone());
+            assert_eq!(found, ours, "{path}");
+        }
+    }
+}
