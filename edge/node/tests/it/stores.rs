@@ -118,3 +118,67 @@ fn a_transaction_is_undone_with_the_request_that_left_it_open() {
     assert_eq!(sql("ROLLBACK").status, 422);
     assert_eq!(sql("SELECT count(*) FROM t").text(), "1");
 }
+
+/// A node whose stores and databases are where `config` says.
+fn configured(config: &str, extra: &str) -> (tempfile::TempDir, Node) {
+    let dir = tempfile::tempdir().expect("makes a folder");
+    let file = dir.path().join("runtime-config.toml");
+    std::fs::write(&file, config).expect("writes");
+    let file = file.to_str().expect("is text");
+    let node = Node::start(&manifest(extra), &["--runtime-config-file", file]);
+    (dir, node)
+}
+
+#[test]
+fn serves_the_same_from_a_file_and_from_redis() {
+    let redis = Redis::start();
+    let config = format!(
+        "[key_value_store.kept]\ntype = \"spin\"\npath = \"kv.db\"\n\
+         [key_value_store.shared]\ntype = \"redis\"\nurl = \"redis://127.0.0.1:{}/2\"\n",
+        redis.port
+    );
+    let (dir, node) = configured(&config, "key_value_stores = [\"kept\", \"shared\"]\n");
+    for store in ["kept", "shared"] {
+        assert_eq!(node.get("/batch", &[("x-store", store)]).text(), BATCH, "{store}");
+    }
+    assert!(dir.path().join("kv.db").is_file());
+    drop(redis);
+    let gone = node.get("/kv", &[("x-store", "shared"), ("x-key", "a")]);
+    assert!(gone.status == 500 && gone.text().contains("not reachable"), "{}", gone.text());
+}
+
+#[test]
+fn serves_databases_by_their_labels() {
+    let path = tempfile::tempdir().expect("makes a folder");
+    let config = format!(
+        "[sqlite_database.own]\ntype = \"spin\"\npath = {:?}\n[sqlite_database.scratch]\ntype = \"spin\"\n\
+         [sqlite_database.far]\ntype = \"libsql\"\nurl = \"http://127.0.0.1:1\"\ntoken = \"\"\n",
+        path.path().join("own.db")
+    );
+    let extra = "sqlite_databases = [\"own\", \"scratch\", \"far\"]\n";
+    let (_dir, node) = configured(&config, extra);
+    let sql = |label, words| node.get("/sql", &[("x-database", label), ("x-sql", words)]);
+    for label in ["own", "scratch"] {
+        assert_eq!(sql(label, "CREATE TABLE t (n)").status, 200, "{label}");
+        assert_eq!(sql(label, "INSERT INTO t VALUES (7)").status, 200, "{label}");
+        assert_eq!(sql(label, "SELECT n FROM t").text(), "7", "{label}");
+    }
+    let far = sql("far", "SELECT 1");
+    assert!(far.status == 422 && far.text().contains("not reachable"), "{}", far.text());
+}
+
+#[test]
+fn reaches_no_blocked_network_whatever_was_granted() {
+    let redis = Redis::start();
+    let config = "[outbound_networking]\nblock_networks = [\"127.0.0.0/8\", \"::1/128\"]\n";
+    let (_dir, node) = configured(config, "allowed_outbound_hosts = [\"*://*:*\"]\n");
+    for host in ["127.0.0.1", "localhost"] {
+        let url = format!("http://{host}:{}/", redis.port);
+        let refused = node.get("/fetch", &[("x-url", &url)]).text();
+        assert!(refused.contains("DestinationIpProhibited"), "{refused}");
+        let url = format!("redis://{host}:{}", redis.port);
+        let refused = node.get("/redis", &[("x-url", &url)]).text();
+        assert!(refused.contains("blocked network"), "{refused}");
+    }
+    assert_eq!(node.get("/hello", &[]).text(), "hello");
+}
