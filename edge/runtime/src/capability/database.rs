@@ -81,7 +81,7 @@ enum File {
         /// Keeps what is in it while no other connection is open.
         _anchor: Mutex<Connection>,
     },
-    Remote(RemoteDatabase),
+    Remote(Box<RemoteDatabase>),
 }
 
 /// A connection that is in use, and the right to use it.
@@ -128,7 +128,7 @@ impl Database {
     /// A database on another machine.
     pub(crate) fn remote(remote: RemoteDatabase, limits: Arc<Limits>) -> Self {
         let connections = limits.database_connections_max;
-        Self::new(File::Remote(remote), limits, connections)
+        Self::new(File::Remote(Box::new(remote)), limits, connections)
     }
 
     fn new(file: File, limits: Arc<Limits>, connections: usize) -> Self {

@@ -12,7 +12,7 @@ pub(crate) enum Reply {
     Error(String),
     Integer(i64),
     Bulk(Vec<u8>),
-    List(Vec<Reply>),
+    List(Vec<Self>),
 }
 
 /// Why no answer can be read any more.
