@@ -27,6 +27,7 @@ mod resolve;
 mod route;
 mod rules;
 mod runtime_config;
+mod spin_headers;
 mod template;
 mod text_or;
 mod variables;

@@ -89,7 +89,9 @@ pub enum LoadError {
         reason: String,
     },
     /// A component is granted a database that does not exist.
-    #[error("component `{id}` uses database `{label}`, and only `default` exists")]
+    #[error(
+        "component `{id}` uses database `{label}`, which is neither `default` nor in the runtime configuration"
+    )]
     Database {
         /// The component.
         id: String,
@@ -97,12 +99,36 @@ pub enum LoadError {
         label: String,
     },
     /// A component is granted a key-value store that does not exist.
-    #[error("component `{id}` uses key-value store `{label}`, and only `default` exists")]
+    #[error(
+        "component `{id}` uses key-value store `{label}`, which is neither `default` nor in the runtime configuration"
+    )]
     Store {
         /// The component.
         id: String,
         /// The label.
         label: String,
+    },
+    /// The routes cannot be read a second time.
+    #[error("prepare calls from inside: {reason}")]
+    Routes {
+        /// What the router said.
+        reason: String,
+    },
+    /// A key-value store of the runtime configuration cannot be opened.
+    #[error("open key-value store `{label}`: {reason}")]
+    OpenStore {
+        /// The label.
+        label: String,
+        /// What is wrong.
+        reason: String,
+    },
+    /// A database of the runtime configuration cannot be opened.
+    #[error("open database `{label}`: {reason}")]
+    OpenDatabase {
+        /// The label.
+        label: String,
+        /// What is wrong.
+        reason: String,
     },
     /// A directory that a component shall see is not there.
     #[error("mount {path} for component `{id}`: it is not a directory")]

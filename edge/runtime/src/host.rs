@@ -9,7 +9,7 @@ use std::{
 };
 
 use manifest::Secret;
-use tokio::time::Instant;
+use tokio::{sync::Semaphore, time::Instant};
 use wasmtime::{
     ResourceLimiter,
     component::{HasData, ResourceTable},
@@ -19,18 +19,19 @@ use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
 
 use crate::{
     InvokeError,
-    capability::{database::Database, memory_store::MemoryStore},
+    capability::{database::Database, store::SharedStore},
     express::Link,
     meter::Meter,
     outbound::Outbound,
 };
 
 /// What a component may use, resolved from its grants: what is absent was not granted.
-#[derive(Default)]
 pub(crate) struct Capabilities {
-    pub(crate) stores: BTreeMap<String, Arc<MemoryStore>>,
+    pub(crate) stores: BTreeMap<String, SharedStore>,
     pub(crate) databases: BTreeMap<String, Arc<Database>>,
     pub(crate) variables: BTreeMap<String, Secret>,
+    /// One for each connection to Redis that all instances together may hold.
+    pub(crate) redis_permits: Arc<Semaphore>,
 }
 
 /// One request on its way through a chain of components.
@@ -40,11 +41,23 @@ pub(crate) struct Passage {
     pub(crate) deadline: Instant,
     /// Why an inner component failed: outer ones only see an error code.
     pub(crate) failure: Arc<Mutex<Option<InvokeError>>>,
+    /// How many components called each other on the way here.
+    depth: u8,
 }
+
+/// Components that may call each other in a row: 16, where real applications have three or four.
+const DEPTH_MAX: u8 = 16;
 
 impl Passage {
     pub(crate) fn until(deadline: Instant) -> Self {
-        Self { deadline, failure: Arc::default() }
+        Self { deadline, failure: Arc::default(), depth: 0 }
+    }
+
+    /// The passage of a call to another component, which has as long as the request has left; `None` if there were too
+    /// many on the way. What fails in it is the caller's to handle.
+    pub(crate) fn deeper(&self) -> Option<Self> {
+        let depth = self.depth.checked_add(1).filter(|depth| *depth <= DEPTH_MAX)?;
+        Some(Self { deadline: self.deadline, failure: Arc::default(), depth })
     }
 
     /// Keeps the innermost failure: the first that is noted.
@@ -95,6 +108,14 @@ pub(crate) struct Granted;
 
 impl HasData for Granted {
     type Data<'a> = &'a mut Host;
+}
+
+impl Host {
+    /// Begins another request.
+    pub(crate) fn enter(&mut self, passage: &Passage) {
+        self.passage = passage.clone();
+        self.outbound.enter(passage);
+    }
 }
 
 impl WasiView for Host {

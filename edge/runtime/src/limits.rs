@@ -50,9 +50,12 @@ pub struct Limits {
     /// Longest wait for the head of another host's answer. Default 9 s, below `request_timeout`, so that a guest can
     /// still say what happened. The guest may ask for less.
     pub first_byte_timeout: Duration,
-    /// Bytes of keys and values in one key-value store. Default 64 MiB; beyond it the least recently used go.
+    /// Open connections to Redis that one component may hold through `spin:redis`, all instances together. Default 64,
+    /// one per instance; beyond it opening another fails.
+    pub redis_connections_max: usize,
+    /// Bytes of keys and values in one key-value store in memory. Default 64 MiB; beyond it the least recently used go.
     pub store_bytes_max: usize,
-    /// Entries in one key-value store. Default 100 000; beyond it the least recently used go.
+    /// Entries in one key-value store in memory. Default 100 000; beyond it the least recently used go.
     pub store_entries_max: usize,
     /// Bytes of one component's wasm file. Default 64 MiB: a whole CPython in a component has 40. Beyond it the
     /// component is refused.
@@ -111,6 +114,7 @@ impl Default for Limits {
             requests_per_instance_max: 100_000,
             connect_timeout: Duration::from_millis(400),
             first_byte_timeout: Duration::from_secs(9),
+            redis_connections_max: 64,
             store_bytes_max: 64 * MIB,
             store_entries_max: 100_000,
             component_bytes_max: 64 * MIB,

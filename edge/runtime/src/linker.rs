@@ -2,11 +2,18 @@
 
 use std::{future::Future, pin::Pin};
 
+use http::uri::Authority;
 use wasmtime::{
     Engine,
     component::{Accessor, Linker, Resource},
 };
-use wasmtime_wasi_http::p3::{Request, Response, bindings::http::types::ErrorCode};
+use wasmtime_wasi_http::{
+    WasiHttp, WasiHttpView as _,
+    p3::{
+        Request, Response,
+        bindings::http::{client::HostWithStore, types::ErrorCode},
+    },
+};
 
 use crate::{
     bindings,
@@ -20,6 +27,13 @@ pub(crate) fn linker(engine: &Engine) -> wasmtime::Result<Linker<Host>> {
     wasmtime_wasi::p3::add_to_linker(&mut linker)?;
     wasmtime_wasi_http::p2::add_only_http_to_linker_async(&mut linker)?;
     wasmtime_wasi_http::p3::add_to_linker(&mut linker)?;
+    // In place of its own, which refuses a request without an authority: such a one is meant for the application itself.
+    linker.allow_shadowing(true);
+    linker.instance(CLIENT)?.func_wrap_concurrent("send", |accessor, (request,)| {
+        Box::pin(async move { Ok((send(accessor, request).await?,)) })
+            as Pin<Box<dyn Future<Output = wasmtime::Result<(Answer,)>> + Send + '_>>
+    })?;
+    linker.allow_shadowing(false);
     bindings::Host_::add_to_linker::<_, Granted>(&mut linker, |host| host)?;
     linker.instance(HANDLER)?.func_wrap_concurrent("handle", |accessor, (request,)| {
         Box::pin(async move { Ok((next(accessor, request).await?,)) })
@@ -28,10 +42,26 @@ pub(crate) fn linker(engine: &Engine) -> wasmtime::Result<Linker<Host>> {
     Ok(linker)
 }
 
+/// What a component imports to send requests.
+const CLIENT: &str = "wasi:http/client@0.3.0";
 /// What a middleware imports to call the next component.
 const HANDLER: &str = "wasi:http/handler@0.3.0";
 
 type Answer = Result<Resource<Response>, ErrorCode>;
+
+/// Sends a request as wasmtime does, after giving one without an authority a name for its own application.
+async fn send(accessor: &Accessor<Host>, request: Resource<Request>) -> wasmtime::Result<Answer> {
+    accessor.with(|mut access| {
+        let request = access.get().table.get_mut(&request)?;
+        request.authority.get_or_insert(Authority::from_static("self.alt"));
+        wasmtime::Result::<_>::Ok(())
+    })?;
+    let client = accessor.with_getter::<WasiHttp>(Host::http);
+    match <WasiHttp as HostWithStore<Host>>::send(&client, request).await {
+        Ok(response) => Ok(Ok(response)),
+        Err(error) => Ok(Err(error.downcast()?)),
+    }
+}
 
 /// Hands a middleware's request to the next component, within the time that the whole request has.
 async fn next(accessor: &Accessor<Host>, request: Resource<Request>) -> wasmtime::Result<Answer> {

@@ -9,15 +9,15 @@ use std::{
     },
 };
 
-use manifest::{App, Component, Grants, Middleware, RuntimeConfig, Target};
-use tokio::time::Instant;
+use manifest::{App, BlockedNetworks, Component, Grants, Middleware, RuntimeConfig, Target};
+use tokio::{sync::Semaphore, time::Instant};
 use wasmtime::component::Linker;
 
 use crate::{
     Body, DatabaseSource, InvokeError, Limits, LoadError, Output, PoolStats,
     body::Parking,
     cache::Cache,
-    capability::{database::Database, memory_store::MemoryStore},
+    capability::{database::Database, databases, store::SharedStore, stores},
     check::{check, check_size},
     compile::compile_apart,
     component_limits,
@@ -26,8 +26,9 @@ use crate::{
     guest::Guest,
     host::{Capabilities, Host, Passage},
     imports,
+    inside::Inside,
     linker::linker,
-    outbound::{self, OutboundClient},
+    outbound::{self, OutboundClient, Ways},
     output::Printing,
     pool::{Blueprint, Pool},
 };
@@ -70,10 +71,11 @@ pub struct Runtime {
     cache: Cache,
     compiler: Option<PathBuf>,
     client: OutboundClient,
+    blocked: BlockedNetworks,
     parking: Parking,
     printing: Printing,
-    store: Arc<MemoryStore>,
-    database: Arc<Database>,
+    stores: BTreeMap<String, SharedStore>,
+    databases: BTreeMap<String, Arc<Database>>,
     limits: Arc<Limits>,
     has_express: bool,
     ticking: Arc<Ticking>,
@@ -100,19 +102,18 @@ impl Runtime {
         let state = |cause| LoadError::State { path: resources.state_dir.clone(), cause };
         std::fs::create_dir_all(&resources.state_dir).map_err(state)?;
         let cache = Cache::open(resources.state_dir.join("components")).map_err(state)?;
-        let database = match &resources.replica {
-            Some(source) => Database::replica(Arc::clone(source), Arc::clone(&limits)),
-            None => Database::local(resources.state_dir.join("default.db"), Arc::clone(&limits)),
-        };
+        let replica = resources.replica.as_ref();
+        let databases = databases::open(&resources.config, replica, &resources.state_dir, &limits)?;
         Ok(Self {
             linker,
             cache,
             compiler: resources.compiler,
-            client: outbound::client(&limits),
+            client: outbound::client(&limits, resources.config.blocked_networks()),
+            blocked: resources.config.blocked_networks().clone(),
             parking: Parking::new(limits.parked_bytes_max),
             printing: Printing::start(resources.output)?,
-            store: Arc::new(MemoryStore::new(limits.store_entries_max, limits.store_bytes_max)),
-            database: Arc::new(database),
+            stores: stores::open(&resources.config, &limits)?,
+            databases,
             room: Arc::new(Room::new(&limits, resources.has_express)),
             instances: Arc::default(),
             limits,
@@ -135,11 +136,17 @@ impl Runtime {
             base_dir,
             guests: BTreeMap::new(),
             links: BTreeMap::new(),
+            inside: Arc::default(),
         };
         let chains = loader.chains()?;
+        let inside = Arc::clone(&loader.inside);
+        inside
+            .open(app, &chains)
+            .map_err(|error| LoadError::Routes { reason: error.to_string() })?;
         let links = loader.links.into_values().collect();
         Ok(Application {
             chains,
+            inside,
             links,
             limits: Arc::clone(&self.limits),
             _place: place,
@@ -207,6 +214,8 @@ impl Drop for Occupied {
 pub struct Application {
     /// For each route of the manifest, in its order; `None` for a static response.
     chains: Vec<Option<Link>>,
+    /// How its components reach each other.
+    inside: Arc<Inside>,
     links: Vec<Link>,
     limits: Arc<Limits>,
     _place: Occupied,
@@ -264,6 +273,7 @@ impl Application {
 
 impl Drop for Application {
     fn drop(&mut self) {
+        self.inside.close();
         for link in &self.links {
             link.standard.retire();
             if let Some(express) = &link.express {
@@ -298,6 +308,7 @@ struct Loader<'a> {
     base_dir: &'a Path,
     guests: BTreeMap<String, Guest>,
     links: BTreeMap<ChainKey, Link>,
+    inside: Arc<Inside>,
 }
 
 impl Loader<'_> {
@@ -381,7 +392,11 @@ impl Loader<'_> {
             grants,
             base_dir: self.base_dir.to_owned(),
             capabilities,
-            client: self.runtime.client.clone(),
+            ways: Ways {
+                client: self.runtime.client.clone(),
+                blocked: self.runtime.blocked.clone(),
+                inside: Arc::clone(&self.inside),
+            },
             parking: self.runtime.parking.clone(),
             next,
             has_own_timeout: limits.request_timeout < self.runtime.limits.request_timeout,
@@ -390,21 +405,25 @@ impl Loader<'_> {
         })
     }
 
-    /// Only `default` exists, as under `spin up` without a runtime configuration.
+    /// What is not configured does not exist, except for `default`, as under `spin up`.
     fn capabilities(&self, id: &str, grants: &Grants) -> Result<Capabilities, LoadError> {
-        let mut capabilities =
-            Capabilities { variables: grants.variables.clone(), ..Capabilities::default() };
+        let mut capabilities = Capabilities {
+            stores: BTreeMap::new(),
+            databases: BTreeMap::new(),
+            variables: grants.variables.clone(),
+            redis_permits: Arc::new(Semaphore::new(self.runtime.limits.redis_connections_max)),
+        };
         for label in &grants.key_value_stores {
-            if label != "default" {
+            let Some(store) = self.runtime.stores.get(label) else {
                 return Err(LoadError::Store { id: id.to_owned(), label: label.clone() });
-            }
-            capabilities.stores.insert(label.clone(), Arc::clone(&self.runtime.store));
+            };
+            capabilities.stores.insert(label.clone(), Arc::clone(store));
         }
         for label in &grants.sqlite_databases {
-            if label != "default" {
+            let Some(database) = self.runtime.databases.get(label) else {
                 return Err(LoadError::Database { id: id.to_owned(), label: label.clone() });
-            }
-            capabilities.databases.insert(label.clone(), Arc::clone(&self.runtime.database));
+            };
+            capabilities.databases.insert(label.clone(), Arc::clone(database));
         }
         Ok(capabilities)
     }

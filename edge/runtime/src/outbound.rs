@@ -4,56 +4,130 @@ use std::{future::Future, sync::Arc, time::Duration};
 
 use http_body_util::BodyExt as _;
 use hyper_util::{
-    client::legacy::{Client, connect::HttpConnector},
+    client::legacy::{self, Client},
     rt::{TokioExecutor, TokioTimer},
 };
-use manifest::AllowedHosts;
+use manifest::{AllowedHosts, BlockedNetworks};
 use wasmtime_wasi_http::{Error, RequestOptions, WasiHttpHooks};
 
-use crate::{Body, Limits};
+use crate::{
+    Body, Limits,
+    capability::{redis::Terms, store::ANSWER_BYTES_MAX},
+    connector::{ConnectError, Connector},
+    dial::DialError,
+    host::Passage,
+    inside::{Destination, Inside},
+};
 
 /// The connections of all components, kept open and shared.
-pub(crate) type OutboundClient = Client<HttpConnector, Body>;
+pub(crate) type OutboundClient = Client<Connector, Body>;
 
 /// How long an unused connection is kept. Shorter than what servers commonly allow (60 s).
 const CONNECTION_IDLE: Duration = Duration::from_secs(30);
 /// Unused connections kept for one host.
 const IDLE_PER_HOST_MAX: usize = 32;
 
-/// Makes the client. Plain HTTP only: this node has no TLS towards other hosts yet.
-pub(crate) fn client(limits: &Limits) -> OutboundClient {
-    let mut connector = HttpConnector::new();
-    connector.set_nodelay(true);
-    connector.set_connect_timeout(Some(limits.connect_timeout));
+/// Makes a client that reaches no blocked network.
+pub(crate) fn client(limits: &Limits, blocked: &BlockedNetworks) -> OutboundClient {
     Client::builder(TokioExecutor::new())
         .pool_timer(TokioTimer::new())
         .pool_idle_timeout(CONNECTION_IDLE)
         .pool_max_idle_per_host(IDLE_PER_HOST_MAX)
-        .build(connector)
+        .build(Connector::new(blocked, limits.connect_timeout))
+}
+
+/// What a component hears of a request that failed before its answer.
+fn refusal(error: &legacy::Error) -> Error {
+    let mut cause = std::error::Error::source(error);
+    while let Some(inner) = cause {
+        if let Some(reason) = inner.downcast_ref::<ConnectError>() {
+            tracing::debug!("outbound connection failed: {reason}");
+            return connect_refusal(reason);
+        }
+        cause = inner.source();
+    }
+    tracing::debug!("outbound request failed: {error}");
+    Error::ConnectionTerminated
+}
+
+fn connect_refusal(error: &ConnectError) -> Error {
+    match error {
+        ConnectError::Dial(DialError::Unknown { .. }) => {
+            Error::DnsError { rcode: Some("address not available".to_owned()), info_code: None }
+        }
+        ConnectError::Dial(DialError::Blocked { .. }) => Error::DestinationIpProhibited,
+        ConnectError::Dial(DialError::Refused { .. }) => Error::ConnectionRefused,
+        ConnectError::Dial(DialError::Timeout { .. }) | ConnectError::HandshakeTimeout => {
+            Error::ConnectionTimeout
+        }
+        ConnectError::Address => Error::HttpRequestUriInvalid,
+        ConnectError::NoAuthorities | ConnectError::Certificate(_) => Error::TlsCertificateError,
+        ConnectError::Handshake(_) => Error::TlsProtocolError,
+    }
+}
+
+/// What all instances of a component send their requests through.
+#[derive(Clone)]
+pub(crate) struct Ways {
+    pub(crate) client: OutboundClient,
+    pub(crate) blocked: BlockedNetworks,
+    /// The component's own application.
+    pub(crate) inside: Arc<Inside>,
 }
 
 /// What decides on one instance's requests.
 pub(crate) struct Outbound {
     allowed: AllowedHosts,
-    client: OutboundClient,
+    ways: Ways,
     limits: Arc<Limits>,
+    /// The request that the instance serves now.
+    passage: Passage,
 }
 
 impl Outbound {
-    pub(crate) fn new(allowed: AllowedHosts, client: OutboundClient, limits: Arc<Limits>) -> Self {
-        Self { allowed, client, limits }
+    pub(crate) fn new(
+        allowed: AllowedHosts,
+        ways: Ways,
+        limits: Arc<Limits>,
+        passage: &Passage,
+    ) -> Self {
+        Self { allowed, ways, limits, passage: passage.clone() }
+    }
+
+    /// Begins another request.
+    pub(crate) fn enter(&mut self, passage: &Passage) {
+        self.passage = passage.clone();
+    }
+
+    /// Whether the grants allow a connection of `scheme` to `host`.
+    pub(crate) fn allows(&self, scheme: &str, host: &str, port: u16) -> bool {
+        self.allowed.allows(scheme, host, Some(port))
+    }
+
+    /// How a component's own connections to Redis are made.
+    pub(crate) fn redis_terms(&self) -> Terms {
+        Terms {
+            blocked: self.ways.blocked.clone(),
+            connect_timeout: self.limits.connect_timeout,
+            answer_timeout: self.limits.first_byte_timeout,
+            answer_bytes_max: ANSWER_BYTES_MAX,
+        }
     }
 
     /// Refuses what was not granted.
     fn check(&self, uri: &http::Uri) -> Result<(), Error> {
         let scheme = uri.scheme_str().unwrap_or("http");
-        let Some(host) = uri.host() else { return Err(Error::HttpRequestUriInvalid) };
-        if !self.allowed.allows(scheme, host, uri.port_u16()) {
-            tracing::warn!(scheme, host, "request refused: the host is not allowed");
+        let is_allowed = match Destination::of(uri) {
+            Destination::Oneself => {
+                self.allowed.allows_self("http") || self.allowed.allows_self("https")
+            }
+            Destination::Component(_) | Destination::Host(_) => {
+                self.allowed.allows(scheme, uri.host().unwrap_or_default(), uri.port_u16())
+            }
+        };
+        if !is_allowed {
+            tracing::warn!(scheme, host = uri.host(), "request refused: the host is not allowed");
             return Err(Error::HttpRequestDenied);
-        }
-        if scheme != "http" {
-            return Err(Error::TlsProtocolError);
         }
         Ok(())
     }
@@ -97,22 +171,36 @@ impl WasiHttpHooks for Outbound {
             return Box::new(async move { Err(refused) });
         }
         let limit = self.first_byte_timeout(options);
-        let sending = self.client.request(request);
+        let (ways, passage) = (self.ways.clone(), self.passage.clone());
         Box::new(async move {
-            let response = match tokio::time::timeout(limit, sending).await {
-                Ok(Ok(response)) => response,
-                Ok(Err(error)) if error.is_connect() => return Err(Error::ConnectionRefused),
-                Ok(Err(error)) => {
-                    tracing::debug!("outbound request failed: {error}");
-                    return Err(Error::ConnectionTerminated);
-                }
-                Err(_) => return Err(Error::ConnectionReadTimeout),
-            };
-            let response = response.map(|body| body.map_err(Error::from).boxed_unsync());
+            let sending = send(request, &ways, &passage);
+            let response = tokio::time::timeout(limit, sending)
+                .await
+                .map_err(|_| Error::ConnectionReadTimeout)??;
             let done: Box<dyn Future<Output = Result<(), Error>> + Send> =
                 Box::new(async { Ok(()) });
             Ok((response, done))
         })
+    }
+}
+
+/// Sends a request that was granted to where it belongs.
+async fn send(
+    request: http::Request<Body>,
+    ways: &Ways,
+    passage: &Passage,
+) -> Result<http::Response<Body>, Error> {
+    let uri = request.uri().clone();
+    // Boxed: what answers inside is as large as this, and may send requests itself.
+    match Destination::of(&uri) {
+        Destination::Oneself => Box::pin(ways.inside.call_route(request, passage)).await,
+        Destination::Component(id) => {
+            Box::pin(ways.inside.call_component(id, request, passage)).await
+        }
+        Destination::Host(_) => {
+            let response = ways.client.request(request).await.map_err(|error| refusal(&error))?;
+            Ok(response.map(|body| body.map_err(Error::from).boxed_unsync()))
+        }
     }
 }
 

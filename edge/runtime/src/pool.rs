@@ -21,7 +21,7 @@ use crate::{
     express::Link,
     guest::Guest,
     host::{Capabilities, Passage},
-    outbound::OutboundClient,
+    outbound::Ways,
     output::Printer,
     stats::Counters,
     worker,
@@ -37,7 +37,7 @@ pub(crate) struct Blueprint {
     pub(crate) grants: Grants,
     pub(crate) base_dir: PathBuf,
     pub(crate) capabilities: Arc<Capabilities>,
-    pub(crate) client: OutboundClient,
+    pub(crate) ways: Ways,
     pub(crate) parking: Parking,
     pub(crate) next: Option<Link>,
     /// Instances alive on this node, all versions together.

@@ -155,7 +155,7 @@ async fn drive(
 ) -> Result<Served, InvokeError> {
     let Instance { store, guest, meter } = instance;
     meter.reset();
-    store.data_mut().passage = passage.clone();
+    store.data_mut().enter(passage);
     store.set_epoch_deadline(1);
     let component = pool.component();
     let parking = &pool.blueprint.parking;

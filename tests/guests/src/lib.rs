@@ -7,6 +7,8 @@
 mod answers;
 mod capabilities;
 mod faults;
+mod relay;
+mod stores;
 mod surroundings;
 
 use bytes::Bytes;
@@ -50,6 +52,10 @@ async fn serve(request: Request) -> Answer {
         "/many-headers" => answers::many_headers(),
         "/twice" => answers::twice(),
         "/kv" => capabilities::key_value(&request).await,
+        "/batch" => stores::batch(&request).await,
+        "/redis" => stores::redis(&request).await,
+        "/relay" => relay::relay(request).await,
+        "/ring" => relay::ring(&request).await,
         "/count" => capabilities::count(&request),
         "/sql" => capabilities::sql(&request).await,
         "/fetch" => capabilities::fetch(&request).await,

@@ -112,6 +112,9 @@ impl Run<'_> {
             return build::demo_shop(context, false);
         }
         build::require_tools()?;
+        if matches!(ring, Ring::Unit | Ring::It | Ring::All) {
+            self.redis()?;
+        }
         if ring != Ring::Unit {
             build::components(context)?;
             self.guests = Some(build::guests(context)?);
@@ -137,13 +140,18 @@ impl Run<'_> {
         Ok(())
     }
 
-    /// A real Redis, and the official clients that prove the stand-ins of `tests/remotes`.
+    /// A real Redis, for the node's own client of it and for the tests of remote stores.
+    fn redis(&self) -> Result<()> {
+        if tools::find("redis-server").is_none() {
+            let why = "the tests of key-value stores need a Redis";
+            tools::apt_install(self.context, &["redis-server"], why)?;
+        }
+        Ok(())
+    }
+
+    /// The official clients that prove the stand-ins of `tests/remotes`.
     fn remote_stores(&self) -> Result<()> {
         let context = self.context;
-        if tools::find("redis-server").is_none() {
-            let why = "the tests of remote stores need a Redis";
-            tools::apt_install(context, &["redis-server"], why)?;
-        }
         build::npm_ci(
             context,
             "the official clients of remote stores",

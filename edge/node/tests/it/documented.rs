@@ -8,7 +8,17 @@ const LIMITS: &str = include_str!("../../../../docs/LIMITS.md");
 fn every_test_that_the_limits_name_exists() {
     let here = Path::new(env!("CARGO_MANIFEST_DIR"));
     let mut sources = String::new();
-    for folder in ["tests/it", "../runtime/src", "../runtime/src/worker"] {
+    for folder in [
+        "tests/it",
+        "../runtime/src",
+        "../runtime/src/worker",
+        "../runtime/src/connector",
+        "../runtime/src/capability",
+        "../runtime/src/capability/database",
+        "../runtime/src/capability/database/remote",
+        "../runtime/src/capability/file_store",
+        "../runtime/src/capability/redis",
+    ] {
         for entry in fs::read_dir(here.join(folder)).expect("exists") {
             let path = entry.expect("is read").path();
             if path.extension().is_some_and(|extension| extension == "rs") {

@@ -1,11 +1,17 @@
-//! SQLite files that components may query: a replica that others fill (read-only), or a local file (read-write).
+//! SQLite databases that components may query: a replica that others fill (read-only), a local file or one in memory
+//! (read-write), or a remote one.
 
 pub(crate) mod flat;
+pub(crate) mod remote;
+pub(crate) mod session;
 
 use std::{
     path::{Path, PathBuf},
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::Instant,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
+    time::{Duration, Instant},
 };
 
 use rusqlite::{
@@ -14,7 +20,12 @@ use rusqlite::{
     limits::Limit,
     types::{ToSqlOutput, Value, ValueRef},
 };
-use tokio::sync::Semaphore;
+use tokio::{
+    sync::{OwnedSemaphorePermit, Semaphore},
+    time::timeout,
+};
+
+use self::remote::RemoteDatabase;
 
 use crate::Limits;
 
@@ -65,6 +76,19 @@ pub(crate) struct Database {
 enum File {
     Replica(Arc<dyn DatabaseSource>),
     Local(PathBuf),
+    Memory {
+        uri: String,
+        /// Keeps what is in it while no other connection is open.
+        _anchor: Mutex<Connection>,
+    },
+    Remote(Box<RemoteDatabase>),
+}
+
+/// A connection that is in use, and the right to use it.
+struct Taken {
+    generation: u64,
+    connection: Connection,
+    permit: OwnedSemaphorePermit,
 }
 
 /// Connections without a statement, all to the file of one generation.
@@ -78,6 +102,8 @@ struct Idle {
 const STATEMENTS_PER_CONNECTION: usize = 64;
 /// How many steps of SQLite's machine pass between looks at the clock: about 0.1 ms.
 const STEPS_PER_LOOK: i32 = 10_000;
+/// Longest wait for a connection: 2 s. Beyond it the statement fails as one that meets a lock.
+const PERMIT_TIMEOUT: Duration = Duration::from_secs(2);
 
 impl Database {
     /// A database that others fill and components only read.
@@ -91,6 +117,20 @@ impl Database {
         Self::new(File::Local(path), limits, 1)
     }
 
+    /// A database of this node alone, gone with it.
+    pub(crate) fn memory(limits: Arc<Limits>) -> Result<Self, StatementError> {
+        static NUMBER: AtomicU64 = AtomicU64::new(0);
+        let uri = format!("file:memory-{}?mode=memory&cache=shared", NUMBER.fetch_add(1, Relaxed));
+        let anchor = Mutex::new(Connection::open(&uri)?);
+        Ok(Self::new(File::Memory { uri, _anchor: anchor }, limits, 1))
+    }
+
+    /// A database on another machine.
+    pub(crate) fn remote(remote: RemoteDatabase, limits: Arc<Limits>) -> Self {
+        let connections = limits.database_connections_max;
+        Self::new(File::Remote(Box::new(remote)), limits, connections)
+    }
+
     fn new(file: File, limits: Arc<Limits>, connections: usize) -> Self {
         let permits = Arc::new(Semaphore::new(connections));
         Self { file, limits, permits, idle: Mutex::default() }
@@ -99,41 +139,93 @@ impl Database {
     /// Tells whether there is a file to read: a replica has none before its first snapshot.
     pub(crate) fn is_filled(&self) -> bool {
         match &self.file {
-            File::Local(_) => true,
+            File::Local(_) | File::Memory { .. } | File::Remote(_) => true,
             File::Replica(source) => source.current().is_some(),
         }
     }
 
-    /// Runs `statement` on a thread that may block.
+    /// Opens a connection, so that what cannot be opened is known before it is asked for.
+    pub(crate) fn try_open(&self) -> Result<(), StatementError> {
+        let (generation, connection) = self.connection()?;
+        self.give_back(generation, connection);
+        Ok(())
+    }
+
+    /// Runs `statement` by itself: a transaction that it leaves open is undone.
     pub(crate) async fn execute(
         self: Arc<Self>,
         statement: String,
         parameters: Vec<Value>,
     ) -> Result<Answer, StatementError> {
-        let permit = Arc::clone(&self.permits).acquire_owned().await;
-        let permit = permit.map_err(|_| StatementError("the database is closed".to_owned()))?;
+        if let File::Remote(remote) = &self.file {
+            let _permit = self.permit().await?;
+            return remote.execute(&statement, &parameters).await;
+        }
+        let (answer, taken) = self.execute_in(None, statement, parameters).await;
+        drop(taken);
+        answer
+    }
+
+    /// Runs `statement` on `open`, a connection in a transaction, or on another; returns the connection if a
+    /// transaction is open behind it.
+    async fn execute_in(
+        self: &Arc<Self>,
+        open: Option<Taken>,
+        statement: String,
+        parameters: Vec<Value>,
+    ) -> (Result<Answer, StatementError>, Option<Taken>) {
+        let permit = match &open {
+            Some(_) => None,
+            None => match self.permit().await {
+                Ok(permit) => Some(permit),
+                Err(error) => return (Err(error), None),
+            },
+        };
+        let database = Arc::clone(self);
         let ran = tokio::task::spawn_blocking(move || {
-            let answer = self.execute_blocking(&statement, &parameters);
-            drop(permit);
-            answer
+            let taken = match (open, permit) {
+                (Some(open), _) => Ok(open),
+                (None, Some(permit)) => database.take(permit),
+                (None, None) => Err(StatementError("there is no room".to_owned())),
+            };
+            match taken {
+                Ok(taken) => database.execute_blocking(taken, &statement, &parameters),
+                Err(error) => (Err(error), None),
+            }
         });
-        ran.await.map_err(|_| StatementError("the statement's thread ended".to_owned()))?
+        ran.await.unwrap_or_else(|_| {
+            (Err(StatementError("the statement's thread ended".to_owned())), None)
+        })
+    }
+
+    /// Waits for the right to run a statement.
+    async fn permit(&self) -> Result<OwnedSemaphorePermit, StatementError> {
+        let waited = timeout(PERMIT_TIMEOUT, Arc::clone(&self.permits).acquire_owned()).await;
+        let permit = waited.map_err(|_| StatementError("the database is locked".to_owned()))?;
+        permit.map_err(|_| StatementError("the database is closed".to_owned()))
+    }
+
+    fn take(&self, permit: OwnedSemaphorePermit) -> Result<Taken, StatementError> {
+        let (generation, connection) = self.connection()?;
+        Ok(Taken { generation, connection, permit })
     }
 
     fn execute_blocking(
         &self,
+        taken: Taken,
         statement: &str,
         parameters: &[Value],
-    ) -> Result<Answer, StatementError> {
-        let (generation, connection) = self.connection()?;
+    ) -> (Result<Answer, StatementError>, Option<Taken>) {
         let deadline = Instant::now() + self.limits.statement_timeout;
-        connection.progress_handler(STEPS_PER_LOOK, Some(move || Instant::now() > deadline));
-        let answer = self.run(&connection, statement, parameters);
-        // A transaction left open would pin the file's log or block the next component.
-        if connection.is_autocommit() {
-            self.give_back(generation, connection);
+        let is_late = move || Instant::now() > deadline;
+        taken.connection.progress_handler(STEPS_PER_LOOK, Some(is_late));
+        let answer = self.run(&taken.connection, statement, parameters);
+        if !taken.connection.is_autocommit() {
+            return (answer, Some(taken));
         }
-        answer
+        self.give_back(taken.generation, taken.connection);
+        drop(taken.permit);
+        (answer, None)
     }
 
     fn run(
@@ -182,6 +274,8 @@ impl Database {
     fn connection(&self) -> Result<(u64, Connection), StatementError> {
         let (path, generation) = match &self.file {
             File::Local(path) => (path.clone(), 0),
+            File::Memory { uri, .. } => (PathBuf::from(uri), 0),
+            File::Remote(_) => return Err(StatementError("the database is remote".to_owned())),
             File::Replica(source) => {
                 let missing = || StatementError("the database is not filled yet".to_owned());
                 let file = source.current().ok_or_else(missing)?;
@@ -204,7 +298,9 @@ impl Database {
         drop(stale);
         let connection = match &self.file {
             File::Local(_) => open_local(&path)?,
-            File::Replica(_) => open_read_only(&path)?,
+            // Its name is a URI.
+            File::Memory { .. } => prepare(Connection::open(&path)?)?,
+            File::Replica(_) | File::Remote(_) => open_read_only(&path)?,
         };
         // SQLite makes a value in this node's memory before its size can be counted against the answer.
         let bytes_max = i32::try_from(self.limits.row_bytes_max).unwrap_or(i32::MAX);
@@ -242,7 +338,7 @@ fn prepare(connection: Connection) -> Result<Connection, StatementError> {
     // ATTACH counts as reading, and would open any file of this machine.
     connection.set_limit(Limit::SQLITE_LIMIT_ATTACHED, 0);
     connection.set_prepared_statement_cache_capacity(STATEMENTS_PER_CONNECTION);
-    connection.busy_timeout(std::time::Duration::from_millis(250))?;
+    connection.busy_timeout(Duration::from_millis(250))?;
     Ok(connection)
 }
 

@@ -1,4 +1,4 @@
-//! `spin:key-value` and `wasi:keyvalue` (store and atomics) over the granted stores.
+//! `spin:key-value` and `wasi:keyvalue` (store, atomics and batch) over the granted stores.
 
 use std::sync::Arc;
 
@@ -7,23 +7,23 @@ use wasmtime::component::{Accessor, FutureReader, Resource, StreamReader};
 use crate::{
     bindings::{
         spin::key_value::key_value as spin,
-        wasi::keyvalue::{atomics, store},
+        wasi::keyvalue::{atomics, batch, store},
     },
-    capability::memory_store::{MemoryStore, StoreError},
+    capability::store::{SharedStore, StoreError, Version},
     host::{Granted, Host},
 };
 
 /// An open store: what a guest's handle stands for.
 #[expect(unreachable_pub, reason = "the generated bindings re-export it")]
-pub struct OpenStore(pub(crate) Arc<MemoryStore>);
+pub struct OpenStore(pub(crate) SharedStore);
 
 /// A value that a guest wants to replace if nobody else did.
 #[expect(unreachable_pub, reason = "the generated bindings re-export it")]
 pub struct OpenCas {
-    store: Arc<MemoryStore>,
+    store: SharedStore,
     key: String,
     value: Option<Vec<u8>>,
-    version: u64,
+    version: Version,
 }
 
 /// Keys in one page of `list-keys`.
@@ -35,7 +35,7 @@ impl Host {
         Ok(Some(self.table.push(OpenStore(Arc::clone(store)))?))
     }
 
-    fn store(&self, handle: &Resource<OpenStore>) -> wasmtime::Result<Arc<MemoryStore>> {
+    fn store(&self, handle: &Resource<OpenStore>) -> wasmtime::Result<SharedStore> {
         Ok(Arc::clone(&self.table.get(handle)?.0))
     }
 }
@@ -44,7 +44,7 @@ impl Host {
 fn store_of(
     accessor: &Accessor<Host, Granted>,
     handle: &Resource<OpenStore>,
-) -> wasmtime::Result<Arc<MemoryStore>> {
+) -> wasmtime::Result<SharedStore> {
     accessor.with(|mut access| access.get().store(handle))
 }
 
@@ -76,7 +76,7 @@ impl spin::HostStoreWithStore<Host> for Granted {
         handle: Resource<OpenStore>,
         key: String,
     ) -> wasmtime::Result<Result<Option<Vec<u8>>, spin::Error>> {
-        Ok(Ok(store_of(accessor, &handle)?.get(&key)))
+        Ok(store_of(accessor, &handle)?.get(&key).await.map_err(Into::into))
     }
 
     async fn set(
@@ -85,7 +85,7 @@ impl spin::HostStoreWithStore<Host> for Granted {
         key: String,
         value: Vec<u8>,
     ) -> wasmtime::Result<Result<(), spin::Error>> {
-        Ok(store_of(accessor, &handle)?.set(&key, value).map_err(Into::into))
+        Ok(store_of(accessor, &handle)?.set(&key, value).await.map_err(Into::into))
     }
 
     async fn delete(
@@ -93,8 +93,7 @@ impl spin::HostStoreWithStore<Host> for Granted {
         handle: Resource<OpenStore>,
         key: String,
     ) -> wasmtime::Result<Result<(), spin::Error>> {
-        store_of(accessor, &handle)?.delete(&key);
-        Ok(Ok(()))
+        Ok(store_of(accessor, &handle)?.delete(&key).await.map_err(Into::into))
     }
 
     async fn exists(
@@ -102,17 +101,20 @@ impl spin::HostStoreWithStore<Host> for Granted {
         handle: Resource<OpenStore>,
         key: String,
     ) -> wasmtime::Result<Result<bool, spin::Error>> {
-        Ok(Ok(store_of(accessor, &handle)?.has(&key)))
+        Ok(store_of(accessor, &handle)?.has(&key).await.map_err(Into::into))
     }
 
     async fn get_keys(
         accessor: &Accessor<Host, Self>,
         handle: Resource<OpenStore>,
     ) -> wasmtime::Result<(StreamReader<String>, FutureReader<Result<(), spin::Error>>)> {
-        let keys = store_of(accessor, &handle)?.keys();
+        let (keys, ended) = match store_of(accessor, &handle)?.keys().await {
+            Ok(keys) => (keys, Ok(())),
+            Err(error) => (Vec::new(), Err(error.into())),
+        };
         accessor.with(|mut access| {
             let keys = StreamReader::new(&mut access, keys)?;
-            let done = async { wasmtime::Result::<_>::Ok(Ok(())) };
+            let done = async { wasmtime::Result::<_>::Ok(ended) };
             Ok((keys, FutureReader::new(&mut access, done)?))
         })
     }
@@ -139,46 +141,48 @@ impl store::Host for Host {
 }
 
 impl store::HostBucket for Host {
-    fn get(
+    async fn get(
         &mut self,
         bucket: Resource<OpenStore>,
         key: String,
     ) -> wasmtime::Result<Result<Option<Vec<u8>>, store::Error>> {
-        Ok(Ok(self.store(&bucket)?.get(&key)))
+        Ok(self.store(&bucket)?.get(&key).await.map_err(Into::into))
     }
 
-    fn set(
+    async fn set(
         &mut self,
         bucket: Resource<OpenStore>,
         key: String,
         value: Vec<u8>,
     ) -> wasmtime::Result<Result<(), store::Error>> {
-        Ok(self.store(&bucket)?.set(&key, value).map_err(Into::into))
+        Ok(self.store(&bucket)?.set(&key, value).await.map_err(Into::into))
     }
 
-    fn delete(
+    async fn delete(
         &mut self,
         bucket: Resource<OpenStore>,
         key: String,
     ) -> wasmtime::Result<Result<(), store::Error>> {
-        self.store(&bucket)?.delete(&key);
-        Ok(Ok(()))
+        Ok(self.store(&bucket)?.delete(&key).await.map_err(Into::into))
     }
 
-    fn exists(
+    async fn exists(
         &mut self,
         bucket: Resource<OpenStore>,
         key: String,
     ) -> wasmtime::Result<Result<bool, store::Error>> {
-        Ok(Ok(self.store(&bucket)?.has(&key)))
+        Ok(self.store(&bucket)?.has(&key).await.map_err(Into::into))
     }
 
-    fn list_keys(
+    async fn list_keys(
         &mut self,
         bucket: Resource<OpenStore>,
         cursor: Option<String>,
     ) -> wasmtime::Result<Result<store::KeyResponse, store::Error>> {
-        let keys = self.store(&bucket)?.keys();
+        let keys = match self.store(&bucket)?.keys().await {
+            Ok(keys) => keys,
+            Err(error) => return Ok(Err(error.into())),
+        };
         // The cursor is the last key that was given.
         let rest = keys.into_iter().filter(|key| cursor.as_ref().is_none_or(|last| key > last));
         let keys: Vec<String> = rest.take(PAGE_KEYS).collect();
@@ -195,48 +199,56 @@ impl store::HostBucket for Host {
 // === impl wasi:keyvalue/atomics ===
 
 impl Host {
-    fn open_cas(
+    async fn open_cas(
         &mut self,
-        store: Arc<MemoryStore>,
+        store: SharedStore,
         key: String,
-    ) -> wasmtime::Result<Resource<OpenCas>> {
-        let (value, version) = store.get_versioned(&key).map_or((None, 0), |(v, at)| (Some(v), at));
-        Ok(self.table.push(OpenCas { store, key, value, version })?)
+    ) -> wasmtime::Result<Result<Resource<OpenCas>, StoreError>> {
+        match store.get_versioned(&key).await {
+            Ok((value, version)) => {
+                Ok(Ok(self.table.push(OpenCas { store, key, value, version })?))
+            }
+            Err(error) => Ok(Err(error)),
+        }
     }
 }
 
 impl atomics::Host for Host {
-    fn increment(
+    async fn increment(
         &mut self,
         bucket: Resource<OpenStore>,
         key: String,
         delta: i64,
     ) -> wasmtime::Result<Result<i64, store::Error>> {
-        Ok(self.store(&bucket)?.increment(&key, delta).map_err(Into::into))
+        Ok(self.store(&bucket)?.increment(&key, delta).await.map_err(Into::into))
     }
 
-    fn swap(
+    async fn swap(
         &mut self,
         cas: Resource<OpenCas>,
         value: Vec<u8>,
     ) -> wasmtime::Result<Result<(), atomics::CasError>> {
         let OpenCas { store, key, version, .. } = self.table.delete(cas)?;
-        match store.swap(&key, version, value) {
-            Ok(true) => Ok(Ok(())),
-            Ok(false) => Ok(Err(atomics::CasError::CasFailed(self.open_cas(store, key)?))),
-            Err(error) => Ok(Err(atomics::CasError::StoreError(error.into()))),
-        }
+        let failed = match store.swap(&key, version, value).await {
+            Ok(true) => return Ok(Ok(())),
+            Ok(false) => self.open_cas(store, key).await?,
+            Err(error) => Err(error),
+        };
+        Ok(Err(match failed {
+            Ok(again) => atomics::CasError::CasFailed(again),
+            Err(error) => atomics::CasError::StoreError(error.into()),
+        }))
     }
 }
 
 impl atomics::HostCas for Host {
-    fn new(
+    async fn new(
         &mut self,
         bucket: Resource<OpenStore>,
         key: String,
     ) -> wasmtime::Result<Result<Resource<OpenCas>, store::Error>> {
         let store = self.store(&bucket)?;
-        Ok(Ok(self.open_cas(store, key)?))
+        Ok(self.open_cas(store, key).await?.map_err(Into::into))
     }
 
     fn current(
@@ -249,5 +261,33 @@ impl atomics::HostCas for Host {
     fn drop(&mut self, cas: Resource<OpenCas>) -> wasmtime::Result<()> {
         self.table.delete(cas)?;
         Ok(())
+    }
+}
+
+// === impl wasi:keyvalue/batch ===
+
+impl batch::Host for Host {
+    async fn get_many(
+        &mut self,
+        bucket: Resource<OpenStore>,
+        keys: Vec<String>,
+    ) -> wasmtime::Result<Result<Vec<(String, Option<Vec<u8>>)>, store::Error>> {
+        Ok(self.store(&bucket)?.get_many(keys).await.map_err(Into::into))
+    }
+
+    async fn set_many(
+        &mut self,
+        bucket: Resource<OpenStore>,
+        entries: Vec<(String, Vec<u8>)>,
+    ) -> wasmtime::Result<Result<(), store::Error>> {
+        Ok(self.store(&bucket)?.set_many(entries).await.map_err(Into::into))
+    }
+
+    async fn delete_many(
+        &mut self,
+        bucket: Resource<OpenStore>,
+        keys: Vec<String>,
+    ) -> wasmtime::Result<Result<(), store::Error>> {
+        Ok(self.store(&bucket)?.delete_many(keys).await.map_err(Into::into))
     }
 }

@@ -8,25 +8,10 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-/// Longest key: 1 KiB.
-pub(crate) const KEY_BYTES_MAX: usize = 1024;
-/// Largest value: 1 MiB.
-pub(crate) const VALUE_BYTES_MAX: usize = 1024 * 1024;
+use crate::capability::store::{MEMORY_VALUE_BYTES_MAX, StoreError, check, number};
+
 /// What an entry costs beside its bytes: two map nodes and a shared key. Estimated, so that the limit means memory.
 const ENTRY_BYTES: usize = 160;
-
-/// Why an operation was refused.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub(crate) enum StoreError {
-    #[error("the key has more than {KEY_BYTES_MAX} bytes")]
-    KeyTooLong,
-    #[error("the value has more than {VALUE_BYTES_MAX} bytes")]
-    ValueTooLarge,
-    #[error("the value is no whole number")]
-    NotANumber,
-    #[error("the sum is beyond 64 bits")]
-    Overflow,
-}
 
 /// One store, shared by all components that were granted its label.
 pub(crate) struct MemoryStore {
@@ -73,7 +58,7 @@ impl MemoryStore {
     }
 
     pub(crate) fn set(&self, key: &str, value: Vec<u8>) -> Result<(), StoreError> {
-        check(key, &value)?;
+        check(key, &value, MEMORY_VALUE_BYTES_MAX)?;
         self.put(&mut self.inner(), key, value);
         Ok(())
     }
@@ -90,22 +75,22 @@ impl MemoryStore {
         keys
     }
 
-    /// Adds `delta` to the decimal number under `key`, absent being 0, and returns the sum.
+    /// Adds `delta` to the number under `key`, absent being 0, and returns the sum; kept as [`number`] reads it.
     pub(crate) fn increment(&self, key: &str, delta: i64) -> Result<i64, StoreError> {
-        check(key, &[])?;
+        check(key, &[], MEMORY_VALUE_BYTES_MAX)?;
         let mut inner = self.inner();
         let now = match inner.entries.get(key) {
             Some(entry) => number(&entry.value)?,
             None => 0,
         };
         let sum = now.checked_add(delta).ok_or(StoreError::Overflow)?;
-        self.put(&mut inner, key, sum.to_string().into_bytes());
+        self.put(&mut inner, key, sum.to_le_bytes().to_vec());
         Ok(sum)
     }
 
     /// Writes `value` if the entry still has `version` (0: is absent); returns whether it did.
     pub(crate) fn swap(&self, key: &str, version: u64, value: Vec<u8>) -> Result<bool, StoreError> {
-        check(key, &value)?;
+        check(key, &value, MEMORY_VALUE_BYTES_MAX)?;
         let mut inner = self.inner();
         let found = inner.entries.get(key).map_or(0, |entry| entry.version);
         if found != version {
@@ -156,26 +141,10 @@ impl Inner {
     }
 }
 
-fn check(key: &str, value: &[u8]) -> Result<(), StoreError> {
-    if key.len() > KEY_BYTES_MAX {
-        return Err(StoreError::KeyTooLong);
-    }
-    if value.len() > VALUE_BYTES_MAX {
-        return Err(StoreError::ValueTooLarge);
-    }
-    Ok(())
-}
-
-fn number(value: &[u8]) -> Result<i64, StoreError> {
-    std::str::from_utf8(value)
-        .ok()
-        .and_then(|digits| digits.parse().ok())
-        .ok_or(StoreError::NotANumber)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::capability::store::KEY_BYTES_MAX;
 
     #[test]
     fn keeps_what_was_set_until_it_is_deleted() {
@@ -210,7 +179,7 @@ mod tests {
             }
         });
         assert_eq!(store.increment("n", 0), Ok(4000));
-        assert_eq!(store.get("n"), Some(b"4000".to_vec()));
+        assert_eq!(store.get("n"), Some(4000_i64.to_le_bytes().to_vec()));
     }
 
     #[test]
@@ -218,18 +187,21 @@ mod tests {
         let store = MemoryStore::new(10, 10_000_000);
         let long = "k".repeat(KEY_BYTES_MAX + 1);
         assert_eq!(store.set(&long, Vec::new()), Err(StoreError::KeyTooLong));
-        let large = vec![0; VALUE_BYTES_MAX + 1];
-        assert_eq!(store.set("a", large), Err(StoreError::ValueTooLarge));
+        let large = vec![0; MEMORY_VALUE_BYTES_MAX + 1];
+        assert_eq!(
+            store.set("a", large),
+            Err(StoreError::ValueTooLarge { bytes_max: MEMORY_VALUE_BYTES_MAX })
+        );
         assert_eq!(store.set("a", b"x".to_vec()), Ok(()));
         assert_eq!(store.increment("a", 1), Err(StoreError::NotANumber));
-        assert_eq!(store.set("a", i64::MAX.to_string().into_bytes()), Ok(()));
+        assert_eq!(store.set("a", i64::MAX.to_le_bytes().to_vec()), Ok(()));
         assert_eq!(store.increment("a", 1), Err(StoreError::Overflow));
     }
 
     #[test]
     fn swaps_only_what_nobody_changed() {
         let store = MemoryStore::new(10, 10_000);
-        assert_eq!(store.swap("a", 0, b"1".to_vec()), Ok(true));
+        assert_eq!(store.swap("a", 0, 1_i64.to_le_bytes().to_vec()), Ok(true));
         assert_eq!(store.swap("a", 0, b"2".to_vec()), Ok(false));
         let (_, version) = store.get_versioned("a").expect("was set");
         assert_eq!(store.increment("a", 1), Ok(2));

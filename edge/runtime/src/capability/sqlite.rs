@@ -7,14 +7,14 @@ use wasmtime::component::{Accessor, FutureReader, Resource, StreamReader};
 
 use crate::{
     bindings::spin::sqlite::sqlite::{self, Error, QueryResult, RowResult, Value},
-    capability::database::{Answer, Database, StatementError},
+    capability::database::{Answer, StatementError, session::Session},
     host::{Granted, Host},
 };
 
 /// An open database: what a guest's handle stands for.
 #[expect(unreachable_pub, reason = "the generated bindings re-export it")]
 pub struct OpenDatabase {
-    database: Arc<Database>,
+    session: Arc<Session>,
     last_insert_rowid: i64,
     changes: u64,
 }
@@ -33,8 +33,8 @@ impl Host {
             // A variant of its own, so that a component can tell "come back in a second" from a fault.
             return Ok(Err(Error::NoSuchDatabase));
         }
-        let database = Arc::clone(database);
-        let opened = OpenDatabase { database, last_insert_rowid: 0, changes: 0 };
+        let session = Arc::new(Session::new(Arc::clone(database)));
+        let opened = OpenDatabase { session, last_insert_rowid: 0, changes: 0 };
         Ok(Ok(self.table.push(opened)?))
     }
 
@@ -92,10 +92,10 @@ impl sqlite::HostConnectionWithStore<Host> for Granted {
         statement: String,
         parameters: Vec<Value>,
     ) -> wasmtime::Result<Result<Rows, Error>> {
-        let database = accessor.with(|mut access| {
-            wasmtime::Result::<_>::Ok(Arc::clone(&access.get().table.get(&handle)?.database))
+        let session = accessor.with(|mut access| {
+            wasmtime::Result::<_>::Ok(Arc::clone(&access.get().table.get(&handle)?.session))
         })?;
-        let answer = match database.execute(statement, to_sql(parameters)).await {
+        let answer = match session.execute(statement, to_sql(parameters)).await {
             Ok(answer) => answer,
             Err(error) => return Ok(Err(error.into())),
         };
@@ -134,8 +134,8 @@ impl sqlite::HostConnection for Host {
         statement: String,
         parameters: Vec<Value>,
     ) -> wasmtime::Result<Result<QueryResult, Error>> {
-        let database = Arc::clone(&self.table.get(&handle)?.database);
-        match database.execute(statement, to_sql(parameters)).await {
+        let session = Arc::clone(&self.table.get(&handle)?.session);
+        match session.execute(statement, to_sql(parameters)).await {
             Ok(answer) => {
                 self.note_answer(&handle, &answer)?;
                 Ok(Ok(QueryResult { columns: answer.columns, rows: from_sql(answer.rows) }))

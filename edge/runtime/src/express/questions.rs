@@ -14,7 +14,7 @@ use crate::{
             Database, StatementError,
             flat::{NotNow, own},
         },
-        memory_store::MemoryStore,
+        store::{SharedStore, StoreError},
     },
     host::Passage,
 };
@@ -39,24 +39,36 @@ impl Express {
                     self.sql(database, statement, parameters, &mut results).await;
                 }
                 Question::Variable(name) => results.add(|out| self.variable(name, out)),
-                Question::KeyGet { store, key } => results.add(|out| {
-                    match self.store(store)?.get(key) {
-                        Some(value) => {
-                            out.byte(1);
-                            out.raw(&value);
+                Question::KeyGet { store, key } => {
+                    let found = match self.store(store) {
+                        Ok(store) => store.get(key).await.map_err(unanswered),
+                        Err(refused) => Err(refused),
+                    };
+                    results.add(|out| {
+                        match found? {
+                            Some(value) => {
+                                out.byte(1);
+                                out.raw(&value);
+                            }
+                            None => out.byte(0),
                         }
-                        None => out.byte(0),
-                    }
-                    Ok(())
-                }),
-                Question::KeySet { store, key, value } => results.add(|_| {
-                    let written = self.store(store)?.set(key, value.to_vec());
-                    written.map_err(|error| Failure::Other(error.to_string().into()))
-                }),
-                Question::KeyDelete { store, key } => results.add(|_| {
-                    self.store(store)?.delete(key);
-                    Ok(())
-                }),
+                        Ok(())
+                    });
+                }
+                Question::KeySet { store, key, value } => {
+                    let written = match self.store(store) {
+                        Ok(store) => store.set(key, value.to_vec()).await.map_err(unanswered),
+                        Err(refused) => Err(refused),
+                    };
+                    results.add(|_| written);
+                }
+                Question::KeyDelete { store, key } => {
+                    let deleted = match self.store(store) {
+                        Ok(store) => store.delete(key).await.map_err(unanswered),
+                        Err(refused) => Err(refused),
+                    };
+                    results.add(|_| deleted);
+                }
                 Question::Body { bytes_max } => {
                     let whole = self.body(body.take(), *bytes_max, passage).await?;
                     results.add(|out| whole.map(|bytes| out.raw(&bytes)));
@@ -100,9 +112,8 @@ impl Express {
         if database.is_filled() { Ok(database) } else { Err(Failure::Missing) }
     }
 
-    fn store(&self, label: &str) -> Result<&MemoryStore, Refused> {
-        let store = self.pool.blueprint.capabilities.stores.get(label);
-        store.map(AsRef::as_ref).ok_or(Failure::Denied)
+    fn store(&self, label: &str) -> Result<&SharedStore, Refused> {
+        self.pool.blueprint.capabilities.stores.get(label).ok_or(Failure::Denied)
     }
 
     fn variable(&self, name: &str, out: &mut Writer) -> Result<(), Refused> {
@@ -131,4 +142,8 @@ impl Express {
 
 fn failed(error: &StatementError) -> Refused {
     Failure::Other(error.0.clone().into())
+}
+
+fn unanswered(error: StoreError) -> Refused {
+    Failure::Other(error.to_string().into())
 }

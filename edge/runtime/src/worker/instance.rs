@@ -101,8 +101,9 @@ fn host(blueprint: &Blueprint, passage: &Passage, meter: &Arc<Meter>) -> wasmtim
         table: resources(blueprint.limits.resources_max),
         outbound: Outbound::new(
             blueprint.grants.allowed_outbound_hosts.clone(),
-            blueprint.client.clone(),
+            blueprint.ways.clone(),
             Arc::clone(&blueprint.limits),
+            passage,
         ),
         capabilities: Arc::clone(&blueprint.capabilities),
         next: blueprint.next.clone(),

@@ -168,7 +168,11 @@ const GUARDED: [(&[&str], Who, &str); 9] = [
         "only `origin-http` and `server` know axum",
     ),
     // Before the drivers: types of a protocol, with no engine behind them.
-    (&["libsql-hrana"], Who::Named(&["edge-worker"]), "only the Worker speaks Hrana"),
+    (
+        &["libsql-hrana"],
+        Who::Named(&["edge-worker", "runtime"]),
+        "only the Worker and `runtime` speak Hrana",
+    ),
     (
         &[
             "rusqlite",

@@ -89,7 +89,7 @@ async fn bounds_rows_bytes_and_time() {
     let limits = Limits {
         rows_max: 10,
         row_bytes_max: 1000,
-        statement_timeout: std::time::Duration::from_millis(50),
+        statement_timeout: Duration::from_millis(50),
         ..Limits::default()
     };
     let (source, database) = replica(limits);
