@@ -18,7 +18,7 @@ use anyhow::{Result, bail};
 pub use client::{Answer, Client};
 pub use environment::Environment;
 pub use process::Process;
-pub use stack::{EdgeOptions, Program, Role, Stack, StackOptions};
+pub use stack::{EdgeOptions, Program, Role, Stack, StackOptions, on_core};
 
 /// Pause between two looks at a condition.
 const LOOK_EVERY: Duration = Duration::from_millis(20);

@@ -25,6 +25,8 @@ const READY_LIMIT: Duration = Duration::from_secs(60);
 /// Where the payment provider tells the origin how a payment went.
 const WEBHOOK_PATH: &str = "/internal/payments/webhook";
 const SECRET_BYTES: usize = 32;
+/// Where a node keeps compiled components, below its state folder.
+const COMPILED: &str = "components";
 
 /// The processes that every stack has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -46,6 +48,12 @@ pub struct EdgeOptions {
     pub variables: Vec<(String, String)>,
     /// Further arguments of `vitrine-edge up`.
     pub args: Vec<String>,
+    /// Further variables of its environment.
+    pub env: Vec<(String, String)>,
+    /// The one core that it may use; without it all of them.
+    pub core: Option<usize>,
+    /// A node's state folder, whose compiled components it begins with.
+    pub compiled_by: Option<PathBuf>,
 }
 
 /// How a stack differs from the usual one.
@@ -133,6 +141,9 @@ impl Stack {
     pub async fn start_edge(&self, name: &str, options: &EdgeOptions) -> Result<Process> {
         let folder = self.path(name);
         fs::create_dir(&folder).with_context(|| format!("make {}", folder.display()))?;
+        if let Some(state) = &options.compiled_by {
+            copy_files(&state.join(COMPILED), &folder.join(COMPILED))?;
+        }
         let [port] = free_ports()?;
         let process = Process::start(self.edge_spec(name, port, options)?).await?;
         self.wait_for_catalogue(&Client::new(process.url())).await?;
@@ -161,6 +172,12 @@ impl Stack {
             Role::Origin => "origin",
             Role::Edge => "edge",
         })
+    }
+
+    /// Returns the state folder of an edge node that was started under `name`.
+    #[must_use]
+    pub fn edge_data(&self, name: &str) -> PathBuf {
+        self.path(name)
     }
 
     /// Returns the file with the secret that the edge signs with.
@@ -276,8 +293,12 @@ impl Stack {
             add("--variable", format!("{variable}={value}"));
         }
         args.extend(options.args.iter().cloned());
-        let env = vec![("SPIN_VARIABLE_EDGE_SECRET".to_owned(), self.edge_secret()?)];
-        let program = self.environment.program("vitrine-edge")?;
+        let mut env = vec![("SPIN_VARIABLE_EDGE_SECRET".to_owned(), self.edge_secret()?)];
+        env.extend(options.env.iter().cloned());
+        let mut program = self.environment.program("vitrine-edge")?;
+        if let Some(core) = options.core {
+            (program, args) = on_core(core, &program, args);
+        }
         Ok(self.with_program(name, program, args, env, EDGE_START_LIMIT))
     }
 
@@ -298,6 +319,29 @@ impl Stack {
     fn path(&self, name: &str) -> PathBuf {
         self.data.path().join(name)
     }
+}
+
+/// Returns the command line that runs a program on one core.
+#[must_use]
+pub fn on_core(core: usize, program: &Path, args: Vec<String>) -> (PathBuf, Vec<String>) {
+    let mut words = vec!["--cpu-list".to_owned(), core.to_string(), text(program)];
+    words.extend(args);
+    // Replaces itself by the program: the process keeps its number.
+    (PathBuf::from("taskset"), words)
+}
+
+fn copy_files(from: &Path, to: &Path) -> Result<()> {
+    fs::create_dir_all(to).with_context(|| format!("make {}", to.display()))?;
+    let entries = fs::read_dir(from).with_context(|| format!("list {}", from.display()))?;
+    for entry in entries {
+        let entry = entry.with_context(|| format!("list {}", from.display()))?;
+        let path = entry.path();
+        if path.is_file() {
+            fs::copy(&path, to.join(entry.file_name()))
+                .with_context(|| format!("copy {}", path.display()))?;
+        }
+    }
+    Ok(())
 }
 
 /// Ports that were free a moment ago, all different.

@@ -1,39 +1,18 @@
-//! The application without a host: `spin.toml`'s routes, the gateway and the cores, in this process.
-//!
-//! Nothing that matters is a fake: the catalogue is a replica of the real origin's, read with the edge's engine; the
-//! origin is asked over TCP; files come from the disk. Only the counters are a map.
+//! The application without a host, in this process: what the others are compared with.
 
-mod files;
-mod ports;
-
-use core::cell::RefCell;
-use std::collections::BTreeMap;
-use std::sync::Arc;
-use std::time::Duration;
-
-use anyhow::{Context as _, Result, bail};
-use api_types::feed::bearer;
+use anyhow::Result;
 use api_types::problem::Fault;
 use bytes::Bytes;
-use gateway_core::admit::{Admission, BodyError, State, admit};
-use gateway_core::edits::finish;
-use harness::eventually;
 use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, Uri, header};
-use manifest::{App, Manifest, Target, VariableSources};
-use origin_client::origins::Health;
-use replica::{Replica, Settings};
+use native::{Native, Settings};
 
 use crate::host::{Driver, Start};
 use crate::repository;
 use crate::tap::Tap;
 use crate::wire;
 use crate::world::{RUNTIME, VARIABLES, World};
-use files::Folders;
-use ports::{Counts, NativePorts, Outside};
 
-/// Longest wait for the first snapshot.
-const FILLED_WITHIN: Duration = Duration::from_secs(30);
 /// What every request comes from.
 const CLIENT: &str = "127.0.0.1:1";
 
@@ -42,62 +21,35 @@ const CLIENT: &str = "127.0.0.1:1";
 /// # Errors
 /// When manifest or replica cannot be used.
 pub fn start(world: &World, tap: &Tap) -> Result<Start> {
-    let secret = world.stack().edge_secret()?;
-    let app = app(&tap.url(), &secret)?;
+    let variables = VARIABLES.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned()));
     let settings = Settings {
-        dir: world.stack().new_folder("native")?,
-        feed_urls: vec![tap.url()],
-        token: replica::Secret::new(bearer(secret.as_bytes())),
+        root: repository::root(),
+        origin_url: tap.url(),
+        secret: world.stack().edge_secret()?,
+        variables: variables.collect(),
+        folder: world.stack().new_folder("native")?,
         node_id: "native".to_owned(),
-        limits: replica::Limits::default(),
     };
-    let replica = RUNTIME.block_on(async {
-        let replica = Replica::start(settings).await.context("start the replica")?;
-        let what = "the replica is filled";
-        eventually(FILLED_WITHIN, what, || async { replica.current() }).await?;
-        anyhow::Ok(replica)
-    })?;
-    let native = Native {
-        app,
-        replica,
-        outside: Outside::new(),
-        counts: Counts::default(),
-        gateway: State::default(),
-        health: RefCell::default(),
-        log: String::new(),
-    };
-    Ok(Start::Runs(Box::new(native)))
+    let native = RUNTIME.block_on(Native::start(settings))?;
+    Ok(Start::Runs(Box::new(InProcess { native, log: String::new() })))
 }
 
-fn app(origin_url: &str, secret: &str) -> Result<App> {
-    let text = String::from_utf8(repository::file("spin.toml")?).context("read spin.toml")?;
-    let own = [("origin_url", origin_url), ("edge_secret", secret)];
-    let values: BTreeMap<&str, &str> = VARIABLES.into_iter().chain(own).collect();
-    let sources = VariableSources::new().with_command_line(values);
-    Manifest::parse(&text).and_then(|manifest| manifest.resolve(&sources)).context("read spin.toml")
-}
-
-struct Native {
-    app: App,
-    replica: Arc<Replica>,
-    outside: Outside,
-    counts: Counts,
-    gateway: State,
-    health: RefCell<Health>,
+struct InProcess {
+    native: Native,
     log: String,
 }
 
-impl Drop for Native {
+impl Drop for InProcess {
     fn drop(&mut self) {
-        RUNTIME.block_on(self.replica.stop());
+        RUNTIME.block_on(self.native.stop());
     }
 }
 
-impl Driver for Native {
+impl Driver for InProcess {
     fn send(&mut self, request: &wire::Request) -> Result<wire::Answer> {
         let is_head = request.method == "HEAD";
         let mut response = match read(request) {
-            Some((head, body)) => RUNTIME.block_on(self.answer(&head, body))?,
+            Some((head, body)) => RUNTIME.block_on(self.native.answer(&head, body))?,
             None => refused(),
         };
         if let Some(Fault(why)) = response.extensions().get() {
@@ -120,47 +72,6 @@ impl Driver for Native {
 
     fn log(&self) -> String {
         self.log.clone()
-    }
-}
-
-impl Native {
-    /// What a host does with a request: gateway, then the route's core, then the gateway's headers.
-    async fn answer(&self, head: &Parts, body: Bytes) -> Result<Response<Bytes>> {
-        let Some((route, _)) = self.app.route(head.uri.path()) else {
-            bail!("no route for {}", head.uri)
-        };
-        let Target::Component(id) = &route.target else { bail!("{:?} is static", route.path) };
-        let component = self.app.component(id).context("find the route's component")?;
-        let ports = NativePorts {
-            variables: &component.grants.variables,
-            replica: &self.replica,
-            outside: &self.outside,
-            counts: &self.counts,
-        };
-        let read_body = async |bytes_max: usize| {
-            if body.len() > bytes_max { Err(BodyError::TooLarge) } else { Ok(body.clone()) }
-        };
-        let forward = match admit(&ports, &self.gateway, head, read_body).await {
-            Admission::Answer(response) => return Ok(response),
-            Admission::Forward(forward) => forward,
-        };
-        let mut request = Request::new(forward.body.unwrap_or_default());
-        request.method_mut().clone_from(&head.method);
-        request.uri_mut().clone_from(&head.uri);
-        *request.headers_mut() = forward.headers;
-        let mut response = match id.as_str() {
-            "catalog" => catalog_core::handle(&ports, request).await,
-            "ar-router" => ar_core::handle(&ports, request).await,
-            "shop-api" => origin_client::forward::handle(&ports, &self.health, request).await,
-            "assets" => {
-                let folders = Folders(&component.grants.files);
-                let response = files_core::handle(&folders, &request).await;
-                files_core::load(&folders, response).await
-            }
-            other => bail!("{other} has no core here"),
-        };
-        finish(&forward.edits, response.headers_mut());
-        Ok(response)
     }
 }
 

@@ -1,7 +1,7 @@
 //! The manifest's mounts as a disk.
 
 use std::io::{Read as _, Seek as _, SeekFrom};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::UNIX_EPOCH;
 
 use bytes::Bytes;
@@ -9,16 +9,17 @@ use domain::Timestamp;
 use files_core::{Disk, Facts};
 use manifest::Mount;
 
-use crate::repository;
-
 /// Folders of the clone under the names that the component knows.
-pub(super) struct Folders<'a>(pub(super) &'a [Mount]);
+pub(crate) struct Folders<'a> {
+    pub(crate) root: &'a Path,
+    pub(crate) mounts: &'a [Mount],
+}
 
 impl Folders<'_> {
     fn path(&self, location: &str) -> Option<PathBuf> {
-        self.0.iter().find_map(|mount| {
+        self.mounts.iter().find_map(|mount| {
             let below = location.strip_prefix(&mount.destination)?.strip_prefix('/')?;
-            Some(repository::root().join(&mount.source).join(below))
+            Some(self.root.join(&mount.source).join(below))
         })
     }
 }

@@ -13,34 +13,35 @@ use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
 use manifest::Secret;
 use ports::{
-    Clock, CounterError, Counters, Entropy, HttpClient, HttpError, Rows, SQL_ROWS_MAX, Sessions,
-    SigningKey, Sql, SqlError, SqlValue, Timer, VariableError, Variables,
+    Clock, CounterError, Counters, Entropy, HttpClient, HttpError, Rows, Sessions, SigningKey, Sql,
+    SqlError, SqlValue, Timer, VariableError, Variables,
 };
 use replica::Replica;
-use rusqlite::types::Value;
-use rusqlite::{Connection, OpenFlags};
+
+use crate::database::Database;
 
 /// Longest wait for a connection, as in `spin-ports`.
 const CONNECT_TIMEOUT: Duration = Duration::from_millis(400);
 
 /// What one request may use: the grants of its route's component.
-pub(super) struct NativePorts<'a> {
-    pub(super) variables: &'a BTreeMap<String, Secret>,
-    pub(super) replica: &'a Replica,
-    pub(super) outside: &'a Outside,
-    pub(super) counts: &'a Counts,
+pub(crate) struct NativePorts<'a> {
+    pub(crate) variables: &'a BTreeMap<String, Secret>,
+    pub(crate) replica: &'a Replica,
+    pub(crate) database: &'a Database,
+    pub(crate) outside: &'a Outside,
+    pub(crate) counts: &'a Counts,
 }
 
 /// Counters in a map.
 #[derive(Debug, Default)]
-pub(super) struct Counts(Mutex<BTreeMap<String, u64>>);
+pub(crate) struct Counts(Mutex<BTreeMap<String, u64>>);
 
 /// Connections to the origin.
 #[derive(Debug)]
-pub(super) struct Outside(Client<HttpConnector, Full<Bytes>>);
+pub(crate) struct Outside(Client<HttpConnector, Full<Bytes>>);
 
 impl Outside {
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let mut connector = HttpConnector::new();
         connector.set_nodelay(true);
         connector.set_connect_timeout(Some(CONNECT_TIMEOUT));
@@ -106,45 +107,7 @@ impl Entropy for NativePorts<'_> {
 
 impl Sql for NativePorts<'_> {
     async fn query(&self, statement: &str, parameters: &[SqlValue]) -> Result<Rows, SqlError> {
-        let current = self.replica.current().ok_or(SqlError::NotReady)?;
-        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-        Connection::open_with_flags(current.path, flags)
-            .and_then(|connection| query(&connection, statement, parameters))
-            .map_err(|error| SqlError::Failed(error.to_string()))
-            .and_then(|rows| {
-                if rows.rows.len() > SQL_ROWS_MAX { Err(SqlError::TooManyRows) } else { Ok(rows) }
-            })
-    }
-}
-
-fn query(
-    connection: &Connection,
-    statement: &str,
-    parameters: &[SqlValue],
-) -> rusqlite::Result<Rows> {
-    let mut statement = connection.prepare(statement)?;
-    let columns: Vec<String> = statement.column_names().into_iter().map(str::to_owned).collect();
-    let width = columns.len();
-    let bound = parameters.iter().map(|parameter| match parameter {
-        SqlValue::Null => Value::Null,
-        SqlValue::Integer(number) => Value::Integer(*number),
-        SqlValue::Real(number) => Value::Real(*number),
-        SqlValue::Text(text) => Value::Text(text.clone()),
-        SqlValue::Blob(bytes) => Value::Blob(bytes.clone()),
-    });
-    let rows = statement.query_map(rusqlite::params_from_iter(bound), |row| {
-        (0..width).map(|column| row.get::<_, Value>(column).map(from_sql)).collect()
-    })?;
-    Ok(Rows { columns, rows: rows.collect::<rusqlite::Result<_>>()? })
-}
-
-fn from_sql(value: Value) -> SqlValue {
-    match value {
-        Value::Null => SqlValue::Null,
-        Value::Integer(number) => SqlValue::Integer(number),
-        Value::Real(number) => SqlValue::Real(number),
-        Value::Text(text) => SqlValue::Text(text),
-        Value::Blob(bytes) => SqlValue::Blob(bytes),
+        self.database.query(self.replica, statement, parameters)
     }
 }
 
