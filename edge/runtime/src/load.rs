@@ -96,7 +96,9 @@ impl Runtime {
     /// If the engine refuses its configuration or the state directory cannot be used.
     pub fn new(resources: Resources) -> Result<Self, LoadError> {
         let limits = Arc::new(resources.limits);
+        let started = std::time::Instant::now();
         let ticking = Arc::new(Ticking::new(&limits)?);
+        tracing::info!(engine_ms = started.elapsed().as_secs_f64() * 1000.0, "engine ready");
         let refused = |error: wasmtime::Error| LoadError::Engine { reason: format!("{error:#}") };
         let linker = linker(&ticking.engine).map_err(refused)?;
         let state = |cause| LoadError::State { path: resources.state_dir.clone(), cause };
@@ -445,7 +447,7 @@ impl Loader<'_> {
             LoadError::Import { id: id(), imports: missing.imports, reason: missing.reason }
         })?;
         let guest = Guest::new(linked).map_err(|reason| LoadError::Export { id: id(), reason })?;
-        let load_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
+        let load_ms = started.elapsed().as_secs_f64() * 1000.0;
         tracing::info!(component.id = %component.id, load_ms, "component loaded");
         self.guests.insert(component.id.clone(), guest.clone());
         Ok(guest)

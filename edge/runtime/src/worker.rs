@@ -25,7 +25,7 @@ use wasmtime::{AsContextMut as _, Store, component::Accessor};
 use wasmtime_wasi_http::p3::{self, bindings::Service};
 
 use self::instance::Instance;
-pub(crate) use self::instance::store;
+pub(crate) use self::instance::{made_in, store};
 use crate::{
     Body, InvokeError,
     body::{Parking, Pipe, ReaderGone},

@@ -30,6 +30,7 @@ impl Instance {
     /// Makes an instance within the time that the request for it has.
     pub(super) async fn make(express: &Express, passage: &Passage) -> Result<Self, InvokeError> {
         let blueprint = &express.pool.blueprint;
+        let started = std::time::Instant::now();
         let refused = |error: wasmtime::Error| InvokeError::Instantiate {
             component: express.pool.component(),
             reason: format!("{error:#}"),
@@ -55,6 +56,7 @@ impl Instance {
         };
         let first = instance.get_typed_func(&mut store, exports.first).map_err(refused)?;
         let resume = instance.get_typed_func(&mut store, exports.resume).map_err(refused)?;
+        worker::made_in(blueprint, started);
         Ok(Self { store, first, resume, clock, meter, served: 0 })
     }
 

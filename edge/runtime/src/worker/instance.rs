@@ -6,6 +6,7 @@ use std::{
     pin::{Pin, pin},
     sync::Arc,
     task,
+    time::Instant,
 };
 
 use tokio::time::timeout_at;
@@ -43,6 +44,7 @@ impl Instance {
 /// Makes an instance within the time that the request for it has.
 pub(super) async fn make(pool: &Pool, passage: &Passage) -> Result<Instance, InvokeError> {
     let blueprint = &pool.blueprint;
+    let started = Instant::now();
     let refused = |reason| InvokeError::Instantiate { component: pool.component(), reason };
     let meter = Arc::new(Meter::new(blueprint.limits.cpu_budget));
     let mut store =
@@ -73,13 +75,22 @@ pub(super) async fn make(pool: &Pool, passage: &Passage) -> Result<Instance, Inv
         timeout_at(passage.deadline, metered).await
     };
     match made {
-        Ok(Ok(guest)) => Ok(Instance { store, guest, meter }),
+        Ok(Ok(guest)) => {
+            made_in(blueprint, started);
+            Ok(Instance { store, guest, meter })
+        }
         Ok(Err(_)) if meter.was_over_budget() => {
             Err(InvokeError::CpuBudget { component: pool.component() })
         }
         Ok(Err(error)) => Err(refused(format!("{error:#}"))),
         Err(_) => Err(InvokeError::Timeout { component: pool.component() }),
     }
+}
+
+/// Says in the log how long making an instance took.
+pub(crate) fn made_in(blueprint: &Blueprint, started: Instant) {
+    let instantiate_us = started.elapsed().as_secs_f64() * 1e6;
+    tracing::debug!(component.id = %blueprint.component, instantiate_us, "instance made");
 }
 
 /// Makes a store with the grants of a component and under its limits; ticks are the caller's.
