@@ -18,8 +18,16 @@ use tokio::io::{AsyncBufReadExt as _, BufReader};
 use tokio::net::TcpListener;
 use tokio::process::{Child, Command};
 
-/// Headers that every server makes for itself.
-const OWN_HEADERS: [&str; 4] = ["date", "connection", "transfer-encoding", "content-length"];
+/// Headers that every server makes for itself, and those that the node adds: they are its own cost.
+const OWN_HEADERS: [&str; 7] = [
+    "date",
+    "connection",
+    "transfer-encoding",
+    "content-length",
+    "x-request-id",
+    "vitrine-edge",
+    "vitrine-position",
+];
 
 /// An answer as it goes into a file.
 #[derive(Debug, Serialize, Deserialize)]
@@ -38,12 +46,21 @@ pub(crate) struct Plain {
 }
 
 impl Plain {
-    /// Starts this program again to serve `answer`, recorded into `folder`.
-    pub(crate) async fn start(answer: &Answer, folder: &Path) -> Result<Self> {
-        let file = record(answer, folder)?;
-        let mut child = Command::new(std::env::current_exe().context("find this program")?)
-            .arg("serve-plain")
-            .arg(file)
+    /// Starts this program again, on a core, to serve `answer`, recorded into the folder under `name`.
+    pub(crate) async fn start(
+        answer: &Answer,
+        core: Option<usize>,
+        folder: &Path,
+        name: &str,
+    ) -> Result<Self> {
+        let file = record(answer, &folder.join(format!("{name}.json")))?;
+        let mut program = std::env::current_exe().context("find this program")?;
+        let mut args = vec!["serve-plain".to_owned(), file.display().to_string()];
+        if let Some(core) = core {
+            (program, args) = harness::on_core(core, &program, args);
+        }
+        let mut child = Command::new(program)
+            .args(args)
             .stdout(Stdio::piped())
             .kill_on_drop(true)
             .spawn()
@@ -61,7 +78,7 @@ impl Plain {
     }
 }
 
-fn record(answer: &Answer, folder: &Path) -> Result<PathBuf> {
+fn record(answer: &Answer, file: &Path) -> Result<PathBuf> {
     let headers = answer
         .headers
         .iter()
@@ -69,10 +86,9 @@ fn record(answer: &Answer, folder: &Path) -> Result<PathBuf> {
         .filter_map(|(name, value)| Some((name.to_string(), value.to_str().ok()?.to_owned())))
         .collect();
     let recorded = Recorded { status: answer.status, headers, body: answer.text() };
-    let file = folder.join("answer.json");
     let bytes = serde_json::to_vec(&recorded).context("record an answer")?;
-    std::fs::write(&file, bytes).with_context(|| format!("write {}", file.display()))?;
-    Ok(file)
+    std::fs::write(file, bytes).with_context(|| format!("write {}", file.display()))?;
+    Ok(file.to_owned())
 }
 
 /// Serves the recorded answer until the process is killed.

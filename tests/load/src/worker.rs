@@ -13,10 +13,14 @@ use harness::{
     Client, EdgeOptions, Environment, Process, Program, Role, Stack, StackOptions, eventually,
 };
 
-use crate::bench::{self, RATE_LIMIT_SCALE, Target, say};
+use crate::affinity::Cores;
 use crate::cli::WorkerArgs;
-use crate::report::Subject;
+use crate::matrix::{self, Group, Target, address};
+use crate::report::Report;
+use crate::say;
 
+/// Lifts the rate limits out of the way.
+const RATE_LIMIT_SCALE: (&str, &str) = ("rate_limit_scale", "1000000");
 /// What must be built: `cargo xtask worker build`.
 const BUILT: &str = "target/worker/build/index.js";
 /// Longest wait until the Worker has filled its copy by itself.
@@ -40,23 +44,34 @@ pub(crate) async fn run(args: &WorkerArgs) -> Result<()> {
     let targets = [
         Target {
             name: "edge node",
-            url: stack.url(Role::Edge),
+            address: address(&stack.url(Role::Edge))?,
             pids: stack.process(Role::Edge)?.pid().into_iter().collect(),
         },
         target("Worker", &exact)?,
         target("Worker, counts in memory", &memory)?,
     ];
+    let mut groups = Vec::new();
     for path in &args.paths {
         let answer = Client::new(exact.url()).get(path).await?;
         if answer.status != 200 {
             bail!("{path}: the Worker answers {}: {}", answer.status, answer.text());
         }
-        let subject = Subject { path, body_bytes: answer.body.len() };
-        let report = bench::compare(&args.effort, subject, "node", &targets).await?;
-        report.print(args.effort.json)?;
+        let mut group =
+            targets.iter().fold(Group::new("same path", path, answer.body.len()), Group::with);
+        for series in &mut group.series {
+            // The node's health is another document than the Worker's, and says how old it is.
+            series.question.body_bytes = None;
+        }
+        groups.push(group);
     }
+    // The Worker is two processes: they have the machine as they would have it.
+    let mut report = Report::new(&args.effort, Cores::default());
+    for round in 0..args.effort.rounds {
+        matrix::round(&args.effort, None, round, &mut groups).await?;
+    }
+    report.groups = groups;
     drop((exact, memory));
-    Ok(())
+    report.print()
 }
 
 /// Starts the built Worker and waits until it serves the catalogue.
@@ -98,5 +113,5 @@ fn target(name: &'static str, process: &Process) -> Result<Target> {
     for word in workerd.split_whitespace() {
         pids.push(word.parse().context("read the number of workerd")?);
     }
-    Ok(Target { name, url: process.url().to_owned(), pids })
+    Ok(Target { name, address: address(process.url())?, pids })
 }

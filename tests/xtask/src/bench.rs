@@ -7,29 +7,59 @@ use anyhow::Result;
 use crate::Context;
 use crate::build;
 use crate::cli::{BenchArgs, BenchTarget};
+use crate::step;
 use crate::worker;
 
 /// The command.
 pub(crate) fn run(context: &Context, args: &BenchArgs) -> Result<()> {
     build::everything(context, true)?;
+    let workspace = &context.workspace;
+    let mut load = Command::new(workspace.programs(true).join("load"));
     let (what, title) = match args.what {
-        BenchTarget::Edge => ("edge", "measure the edge"),
+        BenchTarget::Edge => {
+            worker::npm_packages(context)?;
+            ("edge", "measure the edge")
+        }
         BenchTarget::Worker => {
             worker::build(context)?;
             ("worker", "measure the Worker")
         }
+        BenchTarget::Soak => {
+            load.env("VITRINE_GUESTS_WASM", build::guests(context)?.current);
+            ("soak", "keep a node under load")
+        }
     };
-    let workspace = &context.workspace;
+    let hello = build::hello(context)?;
     let mut command = workspace.cargo();
     command.args(["build", "--release", "--package", "load"]);
     context.steps.run("build the load program", &mut command)?;
-    let mut load = Command::new(workspace.programs(true).join("load"));
     load.current_dir(workspace.root())
         .arg(what)
         .args(&args.rest)
         .env("VITRINE_ROOT", workspace.root())
         .env("VITRINE_BIN_DIR", workspace.programs(true))
+        .env("VITRINE_HELLO_WASM", hello)
+        .env("VITRINE_COMMIT", commit(context))
         .env("VITRINE_CATALOGUE", workspace.demo_shop().join("catalogue.json"))
         .env("VITRINE_MEDIA", workspace.demo_shop().join("media"));
-    context.steps.passed_on(title, &mut load)?.require_success(title)
+    let ended = context.steps.passed_on(title, &mut load)?;
+    // Progress goes to standard error; a program that asked for JSON reads the other.
+    if args.rest.iter().any(|word| word == "--json")
+        && let Some(json) = ended.lines.iter().rfind(|line| line.starts_with('{'))
+    {
+        context.reporter.result(json);
+    }
+    ended.require_success(title)
+}
+
+/// The commit that is measured; says so when the clone has changes beside it.
+fn commit(context: &Context) -> String {
+    let git = |args: &[&str]| {
+        step::ask(Command::new("git").current_dir(context.workspace.root()).args(args))
+    };
+    let Some(commit) = git(&["rev-parse", "--short=12", "HEAD"]) else {
+        return "unknown".to_owned();
+    };
+    let changes = git(&["status", "--porcelain", "--untracked-files=no"]);
+    if changes.is_none_or(|changes| changes.is_empty()) { commit } else { commit + ", changed" }
 }

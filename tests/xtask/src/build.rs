@@ -30,7 +30,8 @@ pub(crate) fn run(context: &Context, args: &BuildArgs) -> Result<()> {
         }
         BuildTarget::Guests => {
             guests(context)?;
-            express_guests(context).map(|_| ())
+            express_guests(context)?;
+            hello(context).map(|_| ())
         }
     }
 }
@@ -108,6 +109,12 @@ pub(crate) fn express_guests(context: &Context) -> Result<PathBuf> {
         place(&built, &folder.join(format!("{name}.wasm")))?;
     }
     Ok(folder)
+}
+
+/// Builds the component that measurements ask; returns the file.
+pub(crate) fn hello(context: &Context) -> Result<PathBuf> {
+    tools::install_targets(context)?;
+    wasm(context, "hello")
 }
 
 /// Builds what a shop without our node starts: the origin, and the demo shop that it sells.

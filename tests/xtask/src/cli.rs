@@ -111,7 +111,7 @@ pub(crate) enum BuildTarget {
     Storefront,
     /// Models, pictures and catalogue.
     DemoShop,
-    /// The misbehaving components that the node's tests load.
+    /// The misbehaving components that the node's tests load, and the one that measurements ask.
     Guests,
 }
 
@@ -146,17 +146,19 @@ pub(crate) struct BenchArgs {
     /// What to measure.
     #[arg(value_enum)]
     pub(crate) what: BenchTarget,
-    /// Handed to the load program as it is.
-    #[arg(last = true)]
+    /// Handed to the load program as it is: `--quick`, `--json`, `--minutes 10`; `--help` lists them.
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
     pub(crate) rest: Vec<String>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum BenchTarget {
-    /// Plain hyper, catalogue alone, catalogue through the gateway, in one run.
+    /// Our node in both lanes, plain hyper, the same crates natively, workerd: rates, latency, CPU time, start, memory.
     Edge,
     /// The Worker in workerd and our node, on the same routes, in one run.
     Worker,
+    /// A node under load for ten minutes, with deployments, rollbacks, traps and endless loops; nothing else may fail.
+    Soak,
 }
 
 #[derive(Debug, Args)]

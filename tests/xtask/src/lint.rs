@@ -24,7 +24,7 @@ const EVERYWHERE: [&str; 11] = [
     "upstash",
 ];
 /// What only Spin's target can build.
-const SPIN_GUESTS: [&str; 10] = [
+const SPIN_GUESTS: [&str; 11] = [
     "express",
     "spin-ports",
     "gateway",
@@ -35,6 +35,7 @@ const SPIN_GUESTS: [&str; 10] = [
     "guests",
     "guests-express",
     "guests-p2",
+    "hello",
 ];
 
 /// The command.

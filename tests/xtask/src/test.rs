@@ -19,7 +19,7 @@ use crate::worker;
 use count::Count;
 
 /// Built for WebAssembly alone: native test binaries of them would only cost time.
-const NOT_NATIVE: [&str; 8] = [
+const NOT_NATIVE: [&str; 9] = [
     "gateway",
     "catalog",
     "ar-router",
@@ -28,6 +28,7 @@ const NOT_NATIVE: [&str; 8] = [
     "guests",
     "guests-express",
     "guests-p2",
+    "hello",
 ];
 /// The crates whose documentation may hold examples; elsewhere examples are tests.
 const DOCUMENTED: [&str; 3] = ["domain", "ports", "api-types"];
@@ -61,6 +62,7 @@ pub(crate) fn run(context: &Context, args: &TestArgs) -> Result<()> {
         hosts: Vec::new(),
         guests: None,
         express_guests: None,
+        hello: None,
     };
     run.prepare(ring)?;
     if wants(Ring::Unit) || wants(Ring::It) {
@@ -101,6 +103,7 @@ struct Run<'a> {
     hosts: Vec<String>,
     guests: Option<build::Guests>,
     express_guests: Option<PathBuf>,
+    hello: Option<PathBuf>,
 }
 
 impl Run<'_> {
@@ -119,6 +122,7 @@ impl Run<'_> {
             build::components(context)?;
             self.guests = Some(build::guests(context)?);
             self.express_guests = Some(build::express_guests(context)?);
+            self.hello = Some(build::hello(context)?);
         }
         build::storefront(context)?;
         match ring {
@@ -330,6 +334,9 @@ impl Run<'_> {
         }
         if let Some(guests) = &self.express_guests {
             command.env("VITRINE_GUESTS_EXPRESS_DIR", guests);
+        }
+        if let Some(hello) = &self.hello {
+            command.env("VITRINE_HELLO_WASM", hello);
         }
         Ok(())
     }

@@ -15,7 +15,7 @@ use anyhow::Result;
 use crate::Context;
 use crate::cli::{WorkerArgs, WorkerBuildArgs, WorkerCommand};
 
-pub(crate) use tools::has_rust_source;
+pub(crate) use tools::{has_rust_source, npm_packages};
 
 /// The command.
 pub(crate) fn run(context: &Context, args: &WorkerArgs) -> Result<()> {

@@ -1,6 +1,7 @@
 //! Visits of the whole shop over HTTP, in good times and bad.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod bench;
 mod contract;
 mod crowd;
 mod guest;
