@@ -35,7 +35,7 @@ async fn serve(request: Request) -> Answer {
         "/headers" => headers(&request),
         "/empty" => text(204, ""),
         "/version" => text(200, version()),
-        "/relay" => relay(request),
+        "/hand-back" => hand_back(request),
         "/stream" => faults::stream().await,
         "/loop" => faults::spin_forever(),
         "/hog" => faults::hog(),
@@ -86,7 +86,7 @@ fn version() -> String {
 }
 
 /// Answers at once, with the version in a header, and passes the body on as it arrives.
-fn relay(request: Request) -> Answer {
+fn hand_back(request: Request) -> Answer {
     let mut answer = http::Response::new(request.into_body());
     if let Ok(version) = http::HeaderValue::from_str(&version()) {
         answer.headers_mut().insert("x-guest-version", version);

@@ -153,7 +153,8 @@ fn loses_no_request_while_versions_come_go_and_are_refused() {
 fn a_request_ends_with_the_version_that_it_began_with_and_then_the_version_is_unloaded() {
     let node = Node::start(&version("old", ""), &[]);
     let mut open = node.connect();
-    let head = "POST /relay HTTP/1.1\r\nhost: a\r\nconnection: close\r\ncontent-length: 8\r\n\r\n";
+    let head =
+        "POST /hand-back HTTP/1.1\r\nhost: a\r\nconnection: close\r\ncontent-length: 8\r\n\r\n";
     open.write_all(format!("{head}half").as_bytes()).expect("is sent");
     let mut answer = vec![0; 4096];
     let mut read = open.read(&mut answer).expect("answers at once");
