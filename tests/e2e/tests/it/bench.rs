@@ -44,7 +44,8 @@ fn the_edge_bench_has_a_figure_for_every_server_and_number_of_connections() {
 
 #[test]
 fn a_short_soak_fails_no_request_but_those_that_trap_or_loop() {
-    let words = ["soak", "--minutes", "0.1", "--faults-permille", "20", "--deploy-every-ms", "300"];
+    let words =
+        ["soak", "--minutes", "0.15", "--faults-permille", "20", "--deploy-every-ms", "1000"];
     let report: Value = serde_json::from_slice(&load(&words).stdout).unwrap();
     assert_eq!(
         (&report["failures"], &report["failed_commands"]),
