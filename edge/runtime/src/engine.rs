@@ -77,12 +77,12 @@ fn pool(limits: &Limits) -> PoolingAllocationConfig {
     let instances = u32::try_from(limits.instances_total_max).unwrap_or(u32::MAX);
     pool.total_component_instances(instances);
     // A component made by wit-component has three to four core instances: the guest and its shims.
-    pool.total_core_instances(instances.saturating_mul(CORE_INSTANCES_PER_COMPONENT));
+    pool.total_core_instances(instances.saturating_mul(CORE_INSTANCES_COMMON));
     pool.max_core_instances_per_component(CORE_INSTANCES_PER_COMPONENT);
-    pool.total_memories(instances.saturating_mul(MEMORIES_PER_COMPONENT));
+    pool.total_memories(instances.saturating_add(instances / 4));
     pool.max_memories_per_component(MEMORIES_PER_COMPONENT);
-    pool.total_tables(instances.saturating_mul(CORE_INSTANCES_PER_COMPONENT));
-    pool.total_stacks(instances.saturating_mul(STACKS_PER_COMPONENT));
+    pool.total_tables(instances.saturating_mul(TABLES_COMMON));
+    pool.total_stacks(instances.saturating_mul(STACKS_COMMON));
     pool.max_memory_size(limits.memory_bytes_max);
     pool.table_elements(limits.table_entries_max);
     // Zeroing what a request touched, found by PAGEMAP_SCAN, is cheaper than giving pages back. Without the scan the
@@ -96,7 +96,11 @@ fn pool(limits: &Limits) -> PoolingAllocationConfig {
 
 /// Composed components have about four per part; eight leaves room for two parts.
 const CORE_INSTANCES_PER_COMPONENT: u32 = 8;
-/// One for the guest, one for an adapter that has its own.
+/// What components have on average: places cost time at start and addresses, so rare ones share what common ones leave.
+const CORE_INSTANCES_COMMON: u32 = 4;
+/// The guest's functions, and those of its shim.
+const TABLES_COMMON: u32 = 3;
+/// One for the guest, one for an adapter that has its own, which is rare: a quarter more are set aside.
 const MEMORIES_PER_COMPONENT: u32 = 2;
-/// A request and its post-return work may each hold one.
-const STACKS_PER_COMPONENT: u32 = 4;
+/// A request and its post-return work may each hold one; instances without a request hold none.
+const STACKS_COMMON: u32 = 2;

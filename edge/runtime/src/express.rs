@@ -12,7 +12,7 @@ mod questions;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, atomic::Ordering::Relaxed};
 
 use express_wire::{Body as WireBody, Next, Verdict};
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout_at};
 use wasmtime::component::{ComponentExportIndex, InstancePre};
 
 use self::instance::Instance;
@@ -144,7 +144,7 @@ impl Express {
             {
                 Verdict::Answer { status, fields, body } => {
                     let body = match body {
-                        WireBody::Whole(bytes) => crate::full(bytes.to_vec()),
+                        WireBody::Whole(bytes) => crate::full(verdict.slice_ref(bytes)),
                         WireBody::Unread => {
                             answered.ok_or_else(|| self.broken("a body that nobody has"))?
                         }
@@ -169,7 +169,7 @@ impl Express {
                         .as_ref()
                         .ok_or_else(|| self.broken("this component is no middleware"))?;
                     let body = match body {
-                        WireBody::Whole(bytes) => crate::full(bytes.to_vec()),
+                        WireBody::Whole(bytes) => crate::full(verdict.slice_ref(bytes)),
                         WireBody::Unread => waiting.take().unwrap_or_else(|| crate::full("")),
                     };
                     let onward = message::onward([method, scheme, authority, target], fields, body)
@@ -186,11 +186,18 @@ impl Express {
                         }
                     }
                 }
-                Verdict::Ask(questions) => self.answer(&questions, &mut waiting, passage).await?,
+                Verdict::Ask(questions) => {
+                    let answering = self.answer(&questions, &mut waiting, passage);
+                    timeout_at(passage.deadline, answering).await.map_err(|_| self.late())??
+                }
             };
             verdict = instance.resume(self, resumed_by).await?;
         }
         Err(self.broken("no end of verdicts"))
+    }
+
+    fn late(&self) -> InvokeError {
+        InvokeError::Timeout { component: self.pool.component() }
     }
 
     /// The component broke the lane's rules.

@@ -33,7 +33,8 @@ pub struct Limits {
     /// Instances of one component (per chain of middleware). Default 64: at 128 MiB each 8 GiB in the worst case.
     pub instances_max: usize,
     /// Instances of all components and versions together, for which addresses are set aside at the start. Default
-    /// 2 048: each takes 8 GiB of address space, of which only what it touches is memory.
+    /// 4 096: each takes 4 to 5 GiB of address space, of which only what it touches is memory. Room for 28 chains in both
+    /// lanes: three versions of an application like ours at once, which a deployment needs.
     pub instances_total_max: usize,
     /// Requests that wait for an instance of one component. Default 128; beyond it the answer is 503.
     pub queue_max: usize,
@@ -107,7 +108,7 @@ impl Default for Limits {
             table_entries_max: 100_000,
             resources_max: 10_000,
             instances_max: 64,
-            instances_total_max: 2048,
+            instances_total_max: 4096,
             queue_max: 128,
             queue_timeout: Duration::from_secs(1),
             idle_timeout: Duration::from_secs(30),

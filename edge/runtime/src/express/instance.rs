@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use bytes::Bytes;
 use tokio::time::timeout_at;
 use wasmtime::{Store, UpdateDeadline, component::TypedFunc};
 
@@ -65,7 +66,7 @@ impl Instance {
         &mut self,
         express: &Express,
         message: Vec<u8>,
-    ) -> Result<Vec<u8>, InvokeError> {
+    ) -> Result<Bytes, InvokeError> {
         let call = self.first;
         self.call(express, call, message).await
     }
@@ -75,7 +76,7 @@ impl Instance {
         &mut self,
         express: &Express,
         message: Vec<u8>,
-    ) -> Result<Vec<u8>, InvokeError> {
+    ) -> Result<Bytes, InvokeError> {
         let call = self.resume;
         self.call(express, call, message).await
     }
@@ -85,11 +86,11 @@ impl Instance {
         express: &Express,
         call: Call,
         message: Vec<u8>,
-    ) -> Result<Vec<u8>, InvokeError> {
+    ) -> Result<Bytes, InvokeError> {
         self.clock.reset();
         self.store.set_epoch_deadline(1);
         match call.call_async(&mut self.store, (message,)).await {
-            Ok((verdict,)) => Ok(verdict),
+            Ok((verdict,)) => Ok(Bytes::from(verdict)),
             Err(fault) => Err(self.classify(express.pool.component(), &fault)),
         }
     }
