@@ -4,6 +4,7 @@ use std::cell::RefCell;
 
 use ports::{Rows, SQL_ROWS_MAX, SqlError, SqlValue};
 use replica::Replica;
+use rusqlite::config::DbConfig;
 use rusqlite::types::Value;
 use rusqlite::{Connection, OpenFlags};
 
@@ -36,6 +37,10 @@ impl Database {
             let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
             let connection = Connection::open_with_flags(current.path, flags).map_err(failed)?;
             connection.set_prepared_statement_cache_capacity(STATEMENTS_MAX);
+            // As on the node: statements are planned once.
+            connection
+                .set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)
+                .map_err(failed)?;
             *open = Some(Open { generation: current.generation, connection });
         }
         let open = open.as_ref().ok_or(SqlError::NotReady)?;

@@ -16,6 +16,7 @@ use std::{
 
 use rusqlite::{
     Connection, OpenFlags, ToSql,
+    config::DbConfig,
     hooks::{AuthAction, AuthContext, Authorization},
     limits::Limit,
     types::{ToSqlOutput, Value, ValueRef},
@@ -338,6 +339,8 @@ fn prepare(connection: Connection) -> Result<Connection, StatementError> {
     // ATTACH counts as reading, and would open any file of this machine.
     connection.set_limit(Limit::SQLITE_LIMIT_ATTACHED, 0);
     connection.set_prepared_statement_cache_capacity(STATEMENTS_PER_CONNECTION);
+    // Without it a statement is planned anew whenever a value is bound that a plan might depend on: each time, here.
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
     connection.busy_timeout(Duration::from_millis(250))?;
     Ok(connection)
 }

@@ -109,7 +109,10 @@ fn write_value(value: ValueRef<'_>, out: &mut RowWriter<'_>) {
         ValueRef::Null => out.value(WireValue::Null),
         ValueRef::Integer(number) => out.value(WireValue::Integer(number)),
         ValueRef::Real(number) => out.value(WireValue::Real(number)),
-        ValueRef::Text(bytes) => out.value(WireValue::Text(&String::from_utf8_lossy(bytes))),
+        ValueRef::Text(bytes) => match std::str::from_utf8(bytes) {
+            Ok(text) => out.value(WireValue::Text(text)),
+            Err(_) => out.value(WireValue::Text(&String::from_utf8_lossy(bytes))),
+        },
         ValueRef::Blob(bytes) => out.value(WireValue::Blob(bytes)),
     }
 }
