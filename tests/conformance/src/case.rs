@@ -1,7 +1,7 @@
 //! One case: a request, and what every host must answer.
 //!
 //! Targets, headers, bodies and expected values may hold `{names}`: values that earlier cases of the group captured,
-//! `{host}` (eight letters that differ per host) and those of [`crate::run`].
+//! `{host}` (sixteen letters that differ per host) and those of [`crate::run`].
 
 use std::time::Duration;
 

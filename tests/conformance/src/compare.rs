@@ -166,7 +166,7 @@ mod tests {
 
     fn run(host: &'static str, headers: &[(&str, &str)], body: &str) -> Run {
         let mut values = Values::default();
-        values.set("host", format!("{host:x<8}"));
+        values.set("host", format!("{host:x<16}"));
         let headers =
             headers.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
         let answer = Some(Answer { status: 200, headers, body: body.into() });

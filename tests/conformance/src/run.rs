@@ -42,7 +42,7 @@ pub struct Record {
 }
 
 /// Letters that stand for a host in accounts and keys: equally many for every host, so that lengths are equal too.
-const HOST_LETTERS: usize = 8;
+const HOST_LETTERS: usize = 16;
 /// Pause between two looks at what has to reach the edge first.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
 

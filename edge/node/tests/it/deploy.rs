@@ -442,8 +442,8 @@ fn deploys_what_has_changed_on_disk_and_goes_on_with_the_old_if_it_is_bad() {
 #[test]
 fn gives_up_the_version_to_return_to_where_there_is_no_room_for_three_and_says_when_there_is_none_for_two()
  {
-    // Of 2 048 instances a chain may have 900, and 8 are spare: there is room for two.
-    let node = Node::start(&version("1", ""), &["--standard-lane", "--instances-max", "900"]);
+    // Of 4 096 instances a chain may have 1 900, and 8 are spare: there is room for two.
+    let node = Node::start(&version("1", ""), &["--standard-lane", "--instances-max", "1900"]);
     for name in ["2", "3"] {
         succeeded(&node.deploy(&version(name, ""), &[]));
         assert_eq!(node.version(), name);
@@ -453,7 +453,7 @@ fn gives_up_the_version_to_return_to_where_there_is_no_room_for_three_and_says_w
         succeeded(&node.operate("rollback", &[]));
         assert_eq!(node.version(), name);
     }
-    let node = node.again(&version("1", ""), &["--standard-lane", "--instances-max", "1500"]);
+    let node = node.again(&version("1", ""), &["--standard-lane", "--instances-max", "3000"]);
     refused(&node.deploy(&version("4", ""), &[]), 64, "room for 0 beside what is loaded");
     assert_eq!(node.version(), "1");
 }
