@@ -8,13 +8,17 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, Request};
 use http_body_util::{BodyExt as _, Full, Limited};
 use hyper_util::client::legacy::Client as Pool;
 use hyper_util::client::legacy::connect::HttpConnector;
-use hyper_util::rt::TokioExecutor;
+use hyper_util::rt::{TokioExecutor, TokioTimer};
 use serde_json::Value;
 
 /// Longest wait for a whole answer.
 const ANSWER_LIMIT: Duration = Duration::from_secs(30);
 /// Largest body read: a model has at most 3 MB.
 const BODY_BYTES_MAX: usize = 16 * 1024 * 1024;
+
+/// How long a connection may wait for its next request: shorter than the 5 s after which workerd closes one. What is sent
+/// in that moment is lost, which no test here is about.
+const IDLE_MAX: Duration = Duration::from_secs(2);
 
 /// Asks one server. Cloning shares its connections.
 #[derive(Debug, Clone)]
@@ -41,7 +45,10 @@ impl Client {
     pub fn new(base: &str) -> Self {
         let mut connector = HttpConnector::new();
         connector.set_nodelay(true);
-        let pool = Pool::builder(TokioExecutor::new()).build(connector);
+        let pool = Pool::builder(TokioExecutor::new())
+            .pool_timer(TokioTimer::new())
+            .pool_idle_timeout(IDLE_MAX)
+            .build(connector);
         Self { pool, base: base.trim_end_matches('/').to_owned(), headers: HeaderMap::new() }
     }
 
