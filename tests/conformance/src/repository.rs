@@ -1,13 +1,13 @@
 //! Files of the clone that cases are held against.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use anyhow::{Context as _, Result};
 
 /// Returns the clone.
 #[must_use]
 pub fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
+    harness::root()
 }
 
 /// Returns a file's bytes, by its path in the clone.

@@ -43,10 +43,13 @@ const PICTURE_BYTES_MAX: usize = 120 * 1000;
 /// Largest hero picture: 260 KB.
 const HERO_BYTES_MAX: usize = 260 * 1000;
 
-/// The repository's own seed file.
+/// The seed file of the clone that cargo runs this for, or of the working folder.
 #[must_use]
 pub fn default_seed() -> PathBuf {
-    PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../assets/seed/catalogue.toml"))
+    // Read as it runs: clones share a cache, and cargo takes the program that another one built for fresh.
+    let package = std::env::var_os("CARGO_MANIFEST_DIR").map(PathBuf::from);
+    let clone = package.map_or_else(|| PathBuf::from("."), |package| package.join("../.."));
+    clone.join("assets/seed/catalogue.toml")
 }
 
 /// One thing to do in parallel.

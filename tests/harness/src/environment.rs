@@ -17,6 +17,17 @@ pub struct Environment {
     pub media: PathBuf,
 }
 
+/// The clone: `VITRINE_ROOT`, or where the package stands that cargo runs, `.` without cargo.
+///
+/// Read as the program runs: clones share a cache, and cargo takes a program that another clone built for fresh.
+#[must_use]
+pub fn root() -> PathBuf {
+    let said = std::env::var_os("VITRINE_ROOT").map(PathBuf::from);
+    let package = || std::env::var_os("CARGO_MANIFEST_DIR").map(PathBuf::from);
+    said.or_else(|| package().map(|package| package.join("../..")))
+        .unwrap_or_else(|| PathBuf::from("."))
+}
+
 impl Environment {
     /// Reads `VITRINE_ROOT`, `VITRINE_BIN_DIR`, `VITRINE_CATALOGUE` and `VITRINE_MEDIA`.
     pub fn from_env() -> Result<Self> {

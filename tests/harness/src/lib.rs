@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Result, bail};
 
 pub use client::{Answer, Client};
-pub use environment::Environment;
+pub use environment::{Environment, root};
 pub use process::Process;
 pub use stack::{EdgeOptions, Program, Role, Stack, StackOptions, on_core};
 

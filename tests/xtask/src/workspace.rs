@@ -19,9 +19,12 @@ pub(crate) struct Workspace {
 }
 
 impl Workspace {
-    /// Finds the clone that this program was built from.
+    /// Finds the clone that cargo runs this program for.
+    ///
+    /// Not the one that it was built in: clones share a cache, and cargo takes the other's program for fresh.
     pub(crate) fn find() -> Result<Self> {
-        let root = Path::new(env!("CARGO_MANIFEST_DIR"))
+        let package = std::env::var_os("CARGO_MANIFEST_DIR").context("run it as `cargo xtask`")?;
+        let root = Path::new(&package)
             .ancestors()
             .nth(2)
             .context("find the root of the clone")?

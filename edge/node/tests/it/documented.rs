@@ -1,12 +1,12 @@
 //! `docs/LIMITS.md` says what is so: its tests exist, and every option is in it.
 
-use std::{fs, path::Path};
+use std::fs;
 
 const LIMITS: &str = include_str!("../../../../docs/LIMITS.md");
 
 #[test]
 fn every_test_that_the_limits_name_exists() {
-    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let here = crate::support::package();
     let mut sources = String::new();
     for folder in [
         "tests/it",

@@ -12,6 +12,11 @@ use std::{
 /// Longest wait for anything in these tests: compiling the guest on a busy machine takes longest.
 const PATIENCE: Duration = Duration::from_secs(60);
 
+/// Returns this package's folder, of the clone that the tests run in: another one may have built them.
+pub(crate) fn package() -> PathBuf {
+    PathBuf::from(std::env::var_os("CARGO_MANIFEST_DIR").expect("is set by cargo"))
+}
+
 /// Returns the guests' wasm file.
 pub(crate) fn guests() -> PathBuf {
     let path = std::env::var_os("VITRINE_GUESTS_WASM").expect(

@@ -17,10 +17,10 @@ use rustls::{
     pki_types::{CertificateDer, ServerName, pem::PemObject as _},
 };
 
-use crate::support::{Answer, Node, manifest, refused};
+use crate::support::{Answer, Node, manifest, package, refused};
 
 fn fixture(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/tls").join(name)
+    package().join("tests/it/tls").join(name)
 }
 
 fn certificate(name: &str) -> CertificateDer<'static> {

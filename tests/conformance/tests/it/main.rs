@@ -17,7 +17,7 @@ use std::path::{Path, PathBuf};
 
 /// The repository's root.
 fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
+    harness::root()
 }
 
 /// The repository's `spin.toml`.

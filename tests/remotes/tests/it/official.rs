@@ -11,7 +11,7 @@ const TOKEN: &str = "a-token";
 
 /// Runs a script of `clients/` against a server and expects it to be content.
 async fn run(script: &str, url: &str) {
-    let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("clients");
+    let folder = harness::root().join("tests/remotes/clients");
     assert!(
         folder.join("node_modules").is_dir(),
         "the official clients are missing: `cargo xtask test` installs them, or run `npm ci` in {}",

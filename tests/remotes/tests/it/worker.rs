@@ -29,7 +29,7 @@ struct World {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_worker_lives_on_remote_stores() {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let root = harness::root();
     if !root.join(BUILT).is_file() {
         println!("remotes: left out ({BUILT} is missing: `cargo xtask worker build`)");
         return;

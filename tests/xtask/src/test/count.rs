@@ -11,9 +11,13 @@ pub(crate) struct Count {
 impl Count {
     /// Adds up what nextest, `cargo test`, node's runner, or a plain `N passed, N failed` say.
     pub(crate) fn of(lines: &[String]) -> Self {
+        let lines: Vec<String> = lines.iter().map(|line| without_colours(line)).collect();
+        // Nextest prints a failed test's own output, with a result line for the one test in it.
+        let is_nextest = lines.iter().any(|line| line.trim().starts_with("Summary ["));
         lines
             .iter()
-            .map(|line| Self::of_line(&without_colours(line)))
+            .filter(|line| !(is_nextest && line.trim().starts_with("test result:")))
+            .map(|line| Self::of_line(line))
             .fold(Self::default(), Self::plus)
     }
 
@@ -120,5 +124,15 @@ mod tests {
         ] {
             assert_eq!(Count::of(&[line.to_owned()]), Count { passed, failed, skipped }, "{line}");
         }
+    }
+
+    #[test]
+    fn a_failed_test_of_nextest_is_counted_once() {
+        let lines = [
+            "    test result: FAILED. 0 passed; 1 failed; 0 ignored; 0 measured; 136 filtered out",
+            "     Summary [   0.5s] 3 tests run: 2 passed, 1 failed, 0 skipped",
+        ];
+        let count = Count::of(&lines.map(str::to_owned));
+        assert_eq!(count, Count { passed: 2, failed: 1, skipped: 0 });
     }
 }
