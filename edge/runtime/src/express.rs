@@ -137,7 +137,9 @@ impl Express {
         let (parts, body) = request.into_parts();
         let mut waiting = Some(body);
         let mut answered = None;
-        let mut verdict = instance.first(self, message::request(&parts, waiting.as_ref())).await?;
+        let deadline = passage.deadline;
+        let message = message::request(&parts, waiting.as_ref());
+        let mut verdict = instance.first(self, message, deadline).await?;
         for call in 0..CALLS_MAX {
             let resumed_by = match Verdict::read(&verdict)
                 .map_err(|_| self.broken("a verdict that is none"))?
@@ -191,7 +193,7 @@ impl Express {
                     timeout_at(passage.deadline, answering).await.map_err(|_| self.late())??
                 }
             };
-            verdict = instance.resume(self, resumed_by).await?;
+            verdict = instance.resume(self, resumed_by, deadline).await?;
         }
         Err(self.broken("no end of verdicts"))
     }

@@ -31,6 +31,7 @@ async fn handle(request: Inbound) -> Response<Bytes> {
         },
         "/trap" => trap(),
         "/loop" => spin_forever(),
+        "/print-for-ever" => print_forever(),
         "/hog" => hog(),
         "/ask-for-ever" => loop {
             let _ = ask::key_get("default", "k").await;
@@ -107,6 +108,14 @@ fn spin_forever() -> Response<Bytes> {
     let mut turns = 0_u64;
     loop {
         turns = core::hint::black_box(turns.wrapping_add(1));
+    }
+}
+
+/// Waits in each turn: the host writes the line while the component holds its call.
+#[expect(clippy::infinite_loop, clippy::print_stderr, reason = "that is the fault")]
+fn print_forever() -> Response<Bytes> {
+    loop {
+        eprintln!("again");
     }
 }
 

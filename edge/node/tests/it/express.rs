@@ -139,6 +139,7 @@ fn a_fault_costs_its_own_request_and_the_next_one_is_served() {
     for (path, status, code) in [
         ("/trap", 500, "guest-trap"),
         ("/loop", 504, "guest-cpu"),
+        ("/print-for-ever", 504, "guest-cpu"),
         ("/hog", 500, "guest-limit"),
         ("/ask-for-ever", 500, "guest-error"),
         ("/wait-for-nothing", 500, "guest-error"),

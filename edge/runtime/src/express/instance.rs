@@ -1,9 +1,9 @@
 //! An instance for this lane, and its two calls.
 
-use std::sync::Arc;
+use std::{future::poll_fn, pin::pin, sync::Arc, task::Poll};
 
 use bytes::Bytes;
-use tokio::time::timeout_at;
+use tokio::time::{Instant, error::Elapsed, timeout_at};
 use wasmtime::{Store, UpdateDeadline, component::TypedFunc};
 
 use super::{Express, clock::CallClock};
@@ -66,9 +66,10 @@ impl Instance {
         &mut self,
         express: &Express,
         message: Vec<u8>,
+        deadline: Instant,
     ) -> Result<Bytes, InvokeError> {
         let call = self.first;
-        self.call(express, call, message).await
+        self.call(express, call, message, deadline).await
     }
 
     /// Goes on with the request.
@@ -76,9 +77,10 @@ impl Instance {
         &mut self,
         express: &Express,
         message: Vec<u8>,
+        deadline: Instant,
     ) -> Result<Bytes, InvokeError> {
         let call = self.resume;
-        self.call(express, call, message).await
+        self.call(express, call, message, deadline).await
     }
 
     async fn call(
@@ -86,13 +88,40 @@ impl Instance {
         express: &Express,
         call: Call,
         message: Vec<u8>,
+        deadline: Instant,
     ) -> Result<Bytes, InvokeError> {
         self.clock.reset();
         self.store.set_epoch_deadline(1);
-        match call.call_async(&mut self.store, (message,)).await {
-            Ok((verdict,)) => Ok(Bytes::from(verdict)),
-            Err(fault) => Err(self.classify(express.pool.component(), &fault)),
+        match self.finish(call, message, deadline).await {
+            Ok(Ok((verdict,))) => Ok(Bytes::from(verdict)),
+            Ok(Err(fault)) => Err(self.classify(express.pool.component(), &fault)),
+            Err(_) => Err(InvokeError::Timeout { component: express.pool.component() }),
         }
+    }
+
+    /// Calls, until the deadline if the component waits for something in the middle, as for its log to be written.
+    ///
+    /// What its thread does meanwhile is not on this call's clock.
+    async fn finish(
+        &mut self,
+        call: Call,
+        message: Vec<u8>,
+        deadline: Instant,
+    ) -> Result<wasmtime::Result<(Vec<u8>,)>, Elapsed> {
+        let clock = &self.clock;
+        let mut calling = pin!(call.call_async(&mut self.store, (message,)));
+        let first = poll_fn(|cx| Poll::Ready(calling.as_mut().poll(cx))).await;
+        if let Poll::Ready(ended) = first {
+            return Ok(ended);
+        }
+        clock.pause();
+        let rest = poll_fn(|cx| {
+            clock.go_on();
+            let polled = calling.as_mut().poll(cx);
+            clock.pause();
+            polled
+        });
+        timeout_at(deadline, rest).await
     }
 
     fn classify(&self, component: String, fault: &wasmtime::Error) -> InvokeError {
