@@ -95,8 +95,12 @@ impl<T: Serialize> Private<T> {
     }
 }
 
+/// What most answers fit in, so that they are written in one piece of memory: 2 KiB.
+const BODY_BYTES_COMMON: usize = 2 * 1_024;
+
 fn json<T: Serialize>(status: StatusCode, value: &T) -> Result<Response<Bytes>, serde_json::Error> {
-    let body = serde_json::to_vec(value)?;
+    let mut body = Vec::with_capacity(BODY_BYTES_COMMON);
+    serde_json::to_writer(&mut body, value)?;
     let length = u64::try_from(body.len()).unwrap_or(0);
     let mut response = Response::new(Bytes::from(body));
     *response.status_mut() = status;

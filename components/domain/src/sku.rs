@@ -30,17 +30,6 @@ impl Sku {
     }
 }
 
-impl FromStr for Sku {
-    type Err = InvalidSku;
-
-    fn from_str(text: &str) -> Result<Self, InvalidSku> {
-        let body = text.bytes().all(|b| b.is_ascii_uppercase() || b.is_ascii_digit() || b == b'-');
-        let hyphens = !text.starts_with('-') && !text.ends_with('-') && !text.contains("--");
-        let length = (1..=SKU_BYTES_MAX).contains(&text.len());
-        if body && hyphens && length { Ok(Self(text.to_owned())) } else { Err(InvalidSku) }
-    }
-}
-
 /// Refused text for a [`Handle`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("a handle is 1 to 96 of a-z, 0-9 and hyphens between them")]
@@ -59,19 +48,35 @@ impl Handle {
     }
 }
 
-impl FromStr for Handle {
-    type Err = InvalidHandle;
-
-    fn from_str(text: &str) -> Result<Self, InvalidHandle> {
-        let body = text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-');
-        let hyphens = !text.starts_with('-') && !text.ends_with('-') && !text.contains("--");
-        let length = (1..=HANDLE_BYTES_MAX).contains(&text.len());
-        if body && hyphens && length { Ok(Self(text.to_owned())) } else { Err(InvalidHandle) }
+/// Whether a text is letters, digits, and hyphens between them. In one pass: a page of products has a hundred of them.
+fn is_name(text: &str, bytes_max: usize, is_letter: fn(&u8) -> bool) -> bool {
+    let mut after_hyphen = true;
+    for byte in text.as_bytes() {
+        let is_hyphen = *byte == b'-';
+        let is_good =
+            if is_hyphen { !after_hyphen } else { is_letter(byte) || byte.is_ascii_digit() };
+        if !is_good {
+            return false;
+        }
+        after_hyphen = is_hyphen;
     }
+    !after_hyphen && text.len() <= bytes_max
 }
 
 macro_rules! text_conversions {
-    ($name:ident, $error:ident) => {
+    ($name:ident, $error:ident, $bytes_max:ident, $is_letter:path) => {
+        impl FromStr for $name {
+            type Err = $error;
+
+            fn from_str(text: &str) -> Result<Self, $error> {
+                if is_name(text, $bytes_max, $is_letter) {
+                    Ok(Self(text.to_owned()))
+                } else {
+                    Err($error)
+                }
+            }
+        }
+
         impl fmt::Display for $name {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 f.write_str(&self.0)
@@ -81,8 +86,9 @@ macro_rules! text_conversions {
         impl TryFrom<String> for $name {
             type Error = $error;
 
+            /// Checks the text in place.
             fn try_from(text: String) -> Result<Self, $error> {
-                text.parse()
+                if is_name(&text, $bytes_max, $is_letter) { Ok(Self(text)) } else { Err($error) }
             }
         }
 
@@ -94,8 +100,8 @@ macro_rules! text_conversions {
     };
 }
 
-text_conversions!(Sku, InvalidSku);
-text_conversions!(Handle, InvalidHandle);
+text_conversions!(Sku, InvalidSku, SKU_BYTES_MAX, u8::is_ascii_uppercase);
+text_conversions!(Handle, InvalidHandle, HANDLE_BYTES_MAX, u8::is_ascii_lowercase);
 
 /// Refused number for a [`Quantity`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]

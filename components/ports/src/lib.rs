@@ -48,9 +48,7 @@ pub enum SqlValue {
 /// The rows that a query gave, at most [`SQL_ROWS_MAX`].
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Rows {
-    /// Column names, in order.
-    pub columns: Vec<String>,
-    /// One vector per row, in the order of the columns.
+    /// One vector per row, in the order of the statement's columns.
     pub rows: Vec<Vec<SqlValue>>,
 }
 

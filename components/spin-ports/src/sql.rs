@@ -37,8 +37,8 @@ impl Sql for SpinPorts {
         let opened = connection.insert(opened);
         let parameters: Vec<Value> = parameters.iter().map(to_wit).collect();
         let result = opened.execute(statement, parameters).await.map_err(from_wit)?;
-        let (columns, mut stream, end) = result.into_inner();
-        let mut rows = Rows { columns, rows: Vec::new() };
+        let (_columns, mut stream, end) = result.into_inner();
+        let mut rows = Rows::default();
         loop {
             let (state, batch) = stream.read(Vec::with_capacity(ROWS_PER_READ)).await;
             if rows.rows.len().saturating_add(batch.len()) > SQL_ROWS_MAX {
@@ -74,7 +74,6 @@ async fn ask(statement: &str, parameters: &[SqlValue]) -> Result<Rows, SqlError>
 }
 
 fn take(mut reader: RowReader<'_>) -> Result<Rows, Malformed> {
-    let columns = reader.columns().map(|name| name.map(str::to_owned)).collect::<Result<_, _>>()?;
     let width = reader.width();
     let mut rows =
         Vec::with_capacity(SQL_ROWS_MAX.min(usize::try_from(reader.rows()).unwrap_or(0)));
@@ -86,7 +85,7 @@ fn take(mut reader: RowReader<'_>) -> Result<Rows, Malformed> {
         rows.push(row);
     }
     reader.end()?;
-    Ok(Rows { columns, rows })
+    Ok(Rows { rows })
 }
 
 fn to_wire(value: &SqlValue) -> WireValue<'_> {

@@ -55,8 +55,7 @@ fn query(
     parameters: &[SqlValue],
 ) -> rusqlite::Result<Rows> {
     let mut statement = connection.prepare_cached(statement)?;
-    let columns: Vec<String> = statement.column_names().into_iter().map(str::to_owned).collect();
-    let width = columns.len();
+    let width = statement.column_count();
     let bound = parameters.iter().map(|parameter| match parameter {
         SqlValue::Null => Value::Null,
         SqlValue::Integer(number) => Value::Integer(*number),
@@ -67,7 +66,7 @@ fn query(
     let rows = statement.query_map(rusqlite::params_from_iter(bound), |row| {
         (0..width).map(|column| row.get::<_, Value>(column).map(from_sql)).collect()
     })?;
-    Ok(Rows { columns, rows: rows.collect::<rusqlite::Result<_>>()? })
+    Ok(Rows { rows: rows.collect::<rusqlite::Result<_>>()? })
 }
 
 fn from_sql(value: Value) -> SqlValue {

@@ -21,8 +21,7 @@ impl Sql for Shop {
             return Err(SqlError::NotReady);
         }
         let mut statement = self.database.prepare(statement).unwrap();
-        let columns: Vec<String> =
-            statement.column_names().into_iter().map(str::to_owned).collect();
+        let width = statement.column_count();
         let bound = parameters.iter().map(|value| match value {
             SqlValue::Text(text) => Value::Text(text.clone()),
             _ => Value::Null,
@@ -30,9 +29,9 @@ impl Sql for Shop {
         let mut found = statement.query(params_from_iter(bound)).unwrap();
         let mut rows = Vec::new();
         while let Some(row) = found.next().unwrap() {
-            rows.push((0..columns.len()).map(|at| read(row.get_ref(at).unwrap())).collect());
+            rows.push((0..width).map(|at| read(row.get_ref(at).unwrap())).collect());
         }
-        Ok(Rows { columns, rows })
+        Ok(Rows { rows })
     }
 }
 

@@ -48,8 +48,7 @@ impl Database {
 
     pub(crate) fn query(&self, statement: &Statement) -> Rows {
         let mut prepared = self.0.prepare(&statement.sql).unwrap();
-        let columns: Vec<String> = prepared.column_names().into_iter().map(str::to_owned).collect();
-        let width = columns.len();
+        let width = prepared.column_count();
         let rows = prepared
             .query_map(params_from_iter(&statement.params), |row| {
                 (0..width).map(|at| Ok(sql_value(row.get(at)?))).collect()
@@ -57,7 +56,7 @@ impl Database {
             .unwrap()
             .map(Result::unwrap)
             .collect();
-        Rows { columns, rows }
+        Rows { rows }
     }
 
     pub(crate) fn replica(&self) -> Option<Replica> {

@@ -14,7 +14,7 @@ struct Copy {
 impl Sql for Copy {
     async fn query(&self, _: &str, parameters: &[SqlValue]) -> Result<Rows, SqlError> {
         assert_eq!(parameters, self.parameters);
-        self.rows.clone().map(|rows| Rows { columns: Vec::new(), rows })
+        self.rows.clone().map(|rows| Rows { rows })
     }
 }
 

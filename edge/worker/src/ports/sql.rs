@@ -2,9 +2,8 @@
 
 use ports::{Rows, SQL_ROWS_MAX, Sql, SqlError, SqlValue};
 use wasm_bindgen::{JsCast, JsValue};
-use worker::js_sys::{Array, Function, Object, Promise, Reflect, Uint8Array};
-use worker::wasm_bindgen_futures::JsFuture;
-use worker::{D1DatabaseSession, D1PreparedStatement};
+use worker::D1DatabaseSession;
+use worker::js_sys::{Array, Uint8Array};
 
 use super::WorkerPorts;
 use crate::isolate::isolate;
@@ -55,28 +54,14 @@ impl Sql for WorkerPorts {
         let bound: Vec<JsValue> = parameters.iter().map(to_js).collect();
         let prepared = self.database()?.0.prepare(statement);
         let prepared = prepared.bind(&bound).map_err(|error| failed(&error.to_string()))?;
-        let rows = raw(&prepared).await.map_err(|error| failed(&text_of(&error)))?;
-        let mut rows = rows.iter();
-        let columns = rows.next().map_or_else(Vec::new, |names| {
-            Array::from(&names).iter().map(|name| name.as_string().unwrap_or_default()).collect()
-        });
-        let rows = rows.by_ref();
+        let rows = prepared.raw_js_value().await.map_err(|error| failed(&error.to_string()))?;
         if rows.len() > SQL_ROWS_MAX {
             return Err(SqlError::TooManyRows);
         }
-        let rows = rows.map(|row| Array::from(&row).iter().map(|cell| value(&cell)).collect());
-        Ok(Rows { columns, rows: rows.collect::<Result<_, _>>()? })
+        let rows =
+            rows.iter().map(|row| Array::from(row).iter().map(|cell| value(&cell)).collect());
+        Ok(Rows { rows: rows.collect::<Result<_, _>>()? })
     }
-}
-
-/// Asks for rows as arrays, the columns' names first. The SDK's `raw` has no way to ask for names.
-async fn raw(prepared: &D1PreparedStatement) -> Result<Array, JsValue> {
-    let options = Object::new();
-    Reflect::set(&options, &"columnNames".into(), &JsValue::TRUE)?;
-    let this: &JsValue = prepared.inner().as_ref();
-    let raw: Function = Reflect::get(this, &"raw".into())?.dyn_into()?;
-    let promise: Promise = raw.call1(this, &options)?.dyn_into()?;
-    JsFuture::from(promise).await?.dyn_into()
 }
 
 #[expect(
@@ -124,11 +109,6 @@ fn number_of(number: f64) -> SqlValue {
     } else {
         SqlValue::Real(number)
     }
-}
-
-fn text_of(error: &JsValue) -> String {
-    let message = Reflect::get(error, &"message".into()).ok().and_then(|text| text.as_string());
-    message.unwrap_or_else(|| "unknown".to_owned())
 }
 
 /// What goes by itself is "not ready", and worth asking again; the rest is a fault.

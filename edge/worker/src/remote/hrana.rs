@@ -237,9 +237,8 @@ fn rows(result: StmtResult) -> Result<Rows, HranaError> {
     if result.rows.len() > SQL_ROWS_MAX {
         return Err(HranaError::TooManyRows);
     }
-    let columns = result.cols.into_iter().map(|column| column.name.unwrap_or_default()).collect();
     let rows = result.rows.into_iter().map(|row| row.values.into_iter().map(value).collect());
-    Ok(Rows { columns, rows: rows.collect::<Result<_, _>>()? })
+    Ok(Rows { rows: rows.collect::<Result<_, _>>()? })
 }
 
 fn value(value: Value) -> Result<SqlValue, HranaError> {

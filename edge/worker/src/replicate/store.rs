@@ -58,7 +58,7 @@ impl<'a> Store<'a> {
                 let prepared = bound(database, statement).map_err(|error| failed(&error))?;
                 let rows = prepared.raw::<Value>().await.map_err(|error| failed(&error))?;
                 let rows = rows.into_iter().map(|row| row.into_iter().map(sql_value).collect());
-                Ok(Rows { columns: Vec::new(), rows: rows.collect() })
+                Ok(Rows { rows: rows.collect() })
             }
             Self::Libsql(database, ports) => {
                 let params: Vec<SqlValue> =

@@ -38,14 +38,14 @@ impl Spin {
 
     fn run(&self, text: &str, parameters: &[SqlValue]) -> rusqlite::Result<Rows> {
         let mut statement = self.database.prepare_cached(text)?;
-        let columns: Vec<String> = statement.column_names().map(str::to_owned).collect();
+        let width = statement.column_count();
         let mut found = statement.query(params_from_iter(parameters.iter().map(bound)))?;
         let mut rows = Vec::new();
         while let Some(row) = found.next()? {
-            let values = (0..columns.len()).map(|at| row.get_ref(at).map(read));
+            let values = (0..width).map(|at| row.get_ref(at).map(read));
             rows.push(values.collect::<rusqlite::Result<_>>()?);
         }
-        Ok(Rows { columns, rows })
+        Ok(Rows { rows })
     }
 
     /// What the component behind `path` answers over this database.
