@@ -64,8 +64,11 @@ pub async fn take<P: Counters>(
     forget_old(ports, opened, bucket).await;
     let limit = u64::from(quota.requests_max).saturating_mul(u64::from(scale));
     // Oldest first, the current bucket last.
-    let keys: Vec<String> =
-        (0..=BUCKETS_BEFORE).rev().map(|age| key(quota, who, bucket.saturating_sub(age))).collect();
+    let start = key_start(quota, who);
+    let keys: Vec<String> = (0..=BUCKETS_BEFORE)
+        .rev()
+        .map(|age| [start.as_str(), &bucket.saturating_sub(age).to_string()].concat())
+        .collect();
     let taken = ports.take(&keys, limit).await?;
     // Who is admitted as the first of its bucket has started the counter.
     let is_new = taken.is_admitted && taken.counts.last() == Some(&1);
@@ -89,8 +92,9 @@ async fn forget_old<P: Counters>(ports: &P, opened: &RefCell<Opened>, bucket: i6
     }
 }
 
-fn key(quota: &Quota, who: &str, bucket: i64) -> String {
-    format!("rate/{}/{who}/{bucket}", quota.name)
+/// A counter's key without the number of its bucket.
+fn key_start(quota: &Quota, who: &str) -> String {
+    ["rate/", quota.name, "/", who, "/"].concat()
 }
 
 fn sum(counts: &[u64]) -> u64 {

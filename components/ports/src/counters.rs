@@ -31,6 +31,18 @@ pub trait Counters {
     /// When the store fails.
     async fn count(&self, key: &str) -> Result<u64, CounterError>;
 
+    /// Reads several counters, in the order of the keys. Hosts that read them in one step should.
+    ///
+    /// # Errors
+    /// When the store fails.
+    async fn counts(&self, keys: &[String]) -> Result<Vec<u64>, CounterError> {
+        let mut counts = Vec::with_capacity(keys.len());
+        for key in keys {
+            counts.push(self.count(key).await?);
+        }
+        Ok(counts)
+    }
+
     /// Drops a counter that no window needs any more.
     ///
     /// # Errors
@@ -46,17 +58,14 @@ pub trait Counters {
     /// Adds one to the last of `keys` unless their sum has reached `limit`. Keys are oldest first; the sum of
     /// admitted places never passes the limit.
     ///
-    /// This one asks key by key: a caller that loses a race for the last place is refused, but stays counted. Hosts
+    /// This one reads, then counts: a caller that loses a race for the last place is refused, but stays counted. Hosts
     /// that can decide in one exact step should.
     ///
     /// # Errors
     /// When the store fails, or when there is no key.
     async fn take(&self, keys: &[String], limit: u64) -> Result<Taken, CounterError> {
         let Some(last) = keys.last() else { return Err(CounterError("no key".to_owned())) };
-        let mut counts = Vec::with_capacity(keys.len());
-        for key in keys {
-            counts.push(self.count(key).await?);
-        }
+        let mut counts = self.counts(keys).await?;
         if sum(&counts) >= limit {
             return Ok(Taken { counts, is_admitted: false });
         }

@@ -1,26 +1,40 @@
 //! Exact counters, over `wasi:keyvalue/atomics`: `spin:key-value` has no increment, and get then set loses updates.
 
+use core::cell::OnceCell;
+
 use ports::{CounterError, Counters};
-use spin_sdk::experimental::wasi::keyvalue::{atomics, store};
+use spin_sdk::experimental::wasi::keyvalue::{atomics, batch, store};
 
 use crate::SpinPorts;
 
+thread_local! {
+    /// Opened once in an instance: each call of the host costs more than what it does here.
+    static BUCKET: OnceCell<store::Bucket> = const { OnceCell::new() };
+}
+
 impl Counters for SpinPorts {
     async fn increment(&self, key: &str, delta: u32) -> Result<u64, CounterError> {
-        let count = atomics::increment(&open()?, key, i64::from(delta)).map_err(from_wit)?;
+        let count = in_bucket(|bucket| atomics::increment(bucket, key, i64::from(delta)))?;
         // Nobody decrements, so a negative count is another's value under our key.
         u64::try_from(count).map_err(|_negative| CounterError("not a counter".to_owned()))
     }
 
     async fn count(&self, key: &str) -> Result<u64, CounterError> {
-        match open()?.get(key).map_err(from_wit)? {
+        match in_bucket(|bucket| bucket.get(key))? {
             None => Ok(0),
             Some(value) => decode(&value),
         }
     }
 
+    async fn counts(&self, keys: &[String]) -> Result<Vec<u64>, CounterError> {
+        let found = in_bucket(|bucket| batch::get_many(bucket, keys))?;
+        // Hosts may leave out what does not exist, and answer in an order of their own.
+        let of = |key: &String| found.iter().find(|(of, _)| of == key)?.1.as_deref();
+        keys.iter().map(|key| of(key).map_or(Ok(0), decode)).collect()
+    }
+
     async fn forget(&self, key: &str) -> Result<(), CounterError> {
-        open()?.delete(key).map_err(from_wit)
+        in_bucket(|bucket| bucket.delete(key))
     }
 }
 
@@ -34,8 +48,19 @@ fn decode(value: &[u8]) -> Result<u64, CounterError> {
     text.or_else(number).ok_or_else(|| CounterError("not a counter".to_owned()))
 }
 
-fn open() -> Result<store::Bucket, CounterError> {
-    store::open(crate::DEFAULT).map_err(from_wit)
+fn in_bucket<T>(
+    act: impl FnOnce(&store::Bucket) -> Result<T, store::Error>,
+) -> Result<T, CounterError> {
+    BUCKET.with(|opened| {
+        let bucket = match opened.get() {
+            Some(bucket) => bucket,
+            None => {
+                let bucket = store::open(crate::DEFAULT).map_err(from_wit)?;
+                opened.get_or_init(|| bucket)
+            }
+        };
+        act(bucket).map_err(from_wit)
+    })
 }
 
 fn from_wit(error: store::Error) -> CounterError {
