@@ -18,6 +18,7 @@
     clippy::panic
 )]
 
+mod edit;
 mod head;
 mod question;
 mod reader;
@@ -25,6 +26,7 @@ mod rows;
 mod verdict;
 mod writer;
 
+pub use edit::Edit;
 pub use head::{Fields, Header, Next, Request};
 pub use question::{Failure, Question, Results, ResultsWriter};
 pub use reader::{Malformed, Reader};

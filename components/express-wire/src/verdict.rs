@@ -1,7 +1,8 @@
 //! What a component wants next.
 
+use crate::edit::{read_edits, write_edits};
 use crate::head::write_fields;
-use crate::{Fields, Header, Malformed, Question, Reader, Writer};
+use crate::{Edit, Fields, Header, Malformed, Question, Reader, Writer};
 
 /// The body that goes with a head.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -60,6 +61,16 @@ pub enum Verdict<'a> {
         /// The body.
         body: Body<'a>,
     },
+    /// Let the request go on as it came, but for these changes, and answer with what comes of it, but for those. From a
+    /// gate only, and not behind a [`Verdict::Forward`]. The exchange is over.
+    Pass {
+        /// Changes to the request's header fields.
+        request: Vec<Edit<'a>>,
+        /// The request's body.
+        body: Body<'a>,
+        /// Changes to the answer's header fields.
+        answer: Vec<Edit<'a>>,
+    },
     /// Answer these questions, then resume. There is one at least.
     Ask(Vec<Question<'a>>),
     /// Serve this request by the component's `wasi:http/handler` instead: it must wait for something that cannot be
@@ -74,6 +85,7 @@ const FORWARD: u8 = 1;
 const ASK: u8 = 2;
 const STANDARD: u8 = 3;
 const FAILED: u8 = 4;
+const PASS: u8 = 5;
 
 impl<'a> Verdict<'a> {
     /// Writes [`Verdict::Answer`].
@@ -109,6 +121,21 @@ impl<'a> Verdict<'a> {
         }
         write_fields(&mut out, fields);
         body.write(&mut out);
+        out.finish()
+    }
+
+    /// Writes [`Verdict::Pass`].
+    #[must_use]
+    pub fn write_pass<'e>(
+        request: impl IntoIterator<Item = Edit<'e>>,
+        body: Body<'_>,
+        answer: impl IntoIterator<Item = Edit<'e>>,
+    ) -> Vec<u8> {
+        let mut out = Writer::with_capacity(2048);
+        out.byte(PASS);
+        write_edits(&mut out, request);
+        body.write(&mut out);
+        write_edits(&mut out, answer);
         out.finish()
     }
 
@@ -155,6 +182,11 @@ impl<'a> Verdict<'a> {
                 target: reader.text()?,
                 fields: Fields::read(&mut reader)?,
                 body: Body::read(&mut reader)?,
+            },
+            PASS => Self::Pass {
+                request: read_edits(&mut reader)?,
+                body: Body::read(&mut reader)?,
+                answer: read_edits(&mut reader)?,
             },
             ASK => Self::Ask(questions(&mut reader)?),
             STANDARD => Self::Standard,

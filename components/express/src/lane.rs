@@ -63,7 +63,7 @@ pub async fn take_standard_lane() {
 }
 
 /// Starts a request of a component that answers.
-pub fn answer<H, F>(request: &[u8], handler: H) -> Vec<u8>
+pub fn answer<H, F>(request: Vec<u8>, handler: H) -> Vec<u8>
 where
     H: FnOnce(Inbound) -> F,
     F: Future<Output = Response<Bytes>> + 'static,
@@ -76,7 +76,7 @@ where
 
 /// Starts a request of a middleware.
 #[cfg(feature = "gate")]
-pub fn gate<H, F>(request: &[u8], handler: H) -> Vec<u8>
+pub fn gate<H, F>(request: Vec<u8>, handler: H) -> Vec<u8>
 where
     H: FnOnce(Inbound) -> F,
     F: Future<Output = Result<crate::Outbound, crate::Failed>> + 'static,
@@ -90,17 +90,18 @@ where
                     let status = next.status.as_u16();
                     Verdict::write_answer(status, fields(&next.headers), Body::Unread)
                 }
+                Ok(crate::Outbound::Pass(pass)) => pass.verdict(),
                 Err(failed) => Verdict::write_failure(&failed.to_string()),
             }
         })
     })
 }
 
-fn start(request: &[u8], begin: impl FnOnce(Inbound) -> Exchange) -> Vec<u8> {
+fn start(request: Vec<u8>, begin: impl FnOnce(Inbound) -> Exchange) -> Vec<u8> {
     MAIL.set(Mail::default());
     // What is left of an exchange that the host gave up.
     EXCHANGE.set(None);
-    match inbound(request) {
+    match inbound(&Bytes::from(request)) {
         Ok(inbound) => go_on(begin(inbound)),
         Err(Malformed) => Verdict::write_failure("the request is malformed"),
     }
@@ -197,7 +198,7 @@ pub(crate) async fn forward(verdict: Vec<u8>) -> Bytes {
         .await
 }
 
-fn inbound(message: &[u8]) -> Result<Inbound, Malformed> {
+fn inbound(message: &Bytes) -> Result<Inbound, Malformed> {
     let request = Request::read(message)?;
     let uri = Uri::builder()
         .scheme(request.scheme)
@@ -207,22 +208,41 @@ fn inbound(message: &[u8]) -> Result<Inbound, Malformed> {
     let (mut head, ()) = http::Request::new(()).into_parts();
     head.method = Method::from_bytes(request.method.as_bytes()).map_err(|_| Malformed)?;
     head.uri = uri.map_err(|_| Malformed)?;
-    head.headers = headers(request.fields);
+    head.headers = headers(request.fields, message);
     Ok(Inbound { head, body: Unread::express(request.has_body) })
 }
 
-/// Copies header fields from a message. What is none by RFC 9110 is left out.
-pub(crate) fn headers(fields: express_wire::Fields<'_>) -> HeaderMap {
+/// Reads header fields; their values stay where they are in `message`. What is none by RFC 9110 is left out.
+pub(crate) fn headers(fields: express_wire::Fields<'_>, message: &Bytes) -> HeaderMap {
     let count = usize::try_from(fields.remaining()).unwrap_or(0);
     let mut headers = HeaderMap::with_capacity(count.saturating_add(count / 2));
     for (name, value) in fields {
-        if let (Ok(name), Ok(value)) =
-            (HeaderName::from_bytes(name.as_bytes()), HeaderValue::from_bytes(value))
-        {
+        let value = HeaderValue::from_maybe_shared(message.slice_ref(value));
+        if let (Some(name), Ok(value)) = (known(name), value) {
             headers.append(name, value);
         }
     }
     headers
+}
+
+/// Names that `http` does not know and every request has: known, they cost no memory.
+const SPIN: [&str; 7] = [
+    "spin-full-url",
+    "spin-path-info",
+    "spin-base-path",
+    "spin-raw-component-route",
+    "spin-component-route",
+    "spin-matched-route",
+    "spin-client-addr",
+];
+
+fn known(name: &str) -> Option<HeaderName> {
+    if name.starts_with("spin-")
+        && let Some(spin) = SPIN.iter().find(|spin| **spin == name)
+    {
+        return Some(HeaderName::from_static(spin));
+    }
+    HeaderName::from_bytes(name.as_bytes()).ok()
 }
 
 /// The fields that go on to the host: those of the connection are its own.

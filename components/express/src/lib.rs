@@ -19,6 +19,8 @@
 //! In the express lane a handler may await only what comes from this crate. One that wants anything else — a stream, a
 //! timer, an outbound request — awaits [`take_standard_lane`] first, before it has changed anything anywhere.
 
+#[cfg(all(feature = "allocator", target_family = "wasm"))]
+mod allocator;
 pub mod ask;
 mod inbound;
 pub mod lane;
@@ -27,10 +29,12 @@ mod next;
 pub mod standard;
 pub mod wire;
 
+#[cfg(feature = "gate")]
+pub use header_edits::Edit;
 pub use inbound::{Inbound, ReadError, Unread};
 pub use lane::{is_express, take_standard_lane};
 #[cfg(feature = "gate")]
-pub use next::{Body, Failed, Head, Next, Outbound, next};
+pub use next::{Body, Failed, Head, Next, Outbound, Pass, next};
 pub use spin_sdk::http::Request as IncomingRequest;
 pub use spin_sdk::wasip3::http::types::{ErrorCode, Response as OutgoingResponse};
 
@@ -75,7 +79,7 @@ macro_rules! answer {
 
         impl $crate::bindings::answering::exports::vitrine::express::answer::Guest for ExpressLane {
             fn handle(request: ::std::vec::Vec<u8>) -> ::std::vec::Vec<u8> {
-                $crate::lane::answer(&request, $handler)
+                $crate::lane::answer(request, $handler)
             }
 
             fn resume(results: ::std::vec::Vec<u8>) -> ::std::vec::Vec<u8> {
@@ -104,7 +108,7 @@ macro_rules! gate {
 
         impl $crate::bindings::gating::exports::vitrine::express::gate::Guest for ExpressLane {
             fn decide(request: ::std::vec::Vec<u8>) -> ::std::vec::Vec<u8> {
-                $crate::lane::gate(&request, $handler)
+                $crate::lane::gate(request, $handler)
             }
 
             fn resume(results: ::std::vec::Vec<u8>) -> ::std::vec::Vec<u8> {

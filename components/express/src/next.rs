@@ -4,6 +4,8 @@ use core::fmt;
 
 use bytes::Bytes;
 use express_wire::Verdict;
+use header_edits::Edit;
+use http::request::Parts;
 use http::{HeaderMap, Method, Response, StatusCode, Uri, header};
 use spin_sdk::wasip3::http::types::{
     ErrorCode, Request as WasiRequest, Response as WasiResponse, Scheme,
@@ -39,6 +41,22 @@ pub enum Outbound {
     Whole(Response<Bytes>),
     /// The next handler's, its head perhaps changed.
     Next(Next),
+    /// The request goes on as it came but for some header fields, and so does the answer: the cheapest end, for the
+    /// component is neither asked again nor held until the answer is there.
+    Pass(Pass),
+}
+
+/// A request that goes on as it came, but for some header fields.
+#[derive(Debug)]
+pub struct Pass {
+    /// The request's head, untouched.
+    pub head: Parts,
+    /// What changes in it.
+    pub request: Vec<Edit>,
+    /// Its body.
+    pub body: Body,
+    /// What changes in the header fields of the answer, whatever it is.
+    pub answer: Vec<Edit>,
 }
 
 /// No answer: the next handler has none, or the host refused the request. The host knows why.
@@ -119,7 +137,7 @@ async fn next_express(head: Head<'_>, body: Body) -> Result<Next, Failed> {
         Ok(express_wire::Next::Answered { status, fields }) => Ok(Next {
             message: None,
             status: StatusCode::from_u16(status).map_err(|_| failed("no status"))?,
-            headers: lane::headers(fields),
+            headers: lane::headers(fields, &message),
         }),
         Ok(express_wire::Next::Failed) => Err(failed("no answer")),
         Err(malformed) => Err(failed(&malformed.to_string())),
@@ -157,6 +175,51 @@ fn to_wasi(head: Head<'_>, body: Body) -> Result<WasiRequest, ErrorCode> {
     let target = head.uri.path_and_query().map(http::uri::PathAndQuery::as_str);
     request.set_path_with_query(target).map_err(refused)?;
     Ok(request)
+}
+
+impl Pass {
+    /// In the standard lane the component does the host's part.
+    pub(crate) async fn send(self) -> Result<WasiResponse, Failed> {
+        let Self { head, request, body, answer } = self;
+        let mut headers = head.headers;
+        header_edits::apply(request, &mut headers);
+        let head = Head { method: &head.method, uri: &head.uri, headers: &headers };
+        let mut next = next(head, body).await?;
+        header_edits::apply(answer, &mut next.headers);
+        Ok(next.send()?)
+    }
+
+    /// The verdict that says all this.
+    pub(crate) fn verdict(&self) -> Vec<u8> {
+        let body = match &self.body {
+            Body::Whole(bytes) => express_wire::Body::Whole(bytes),
+            Body::Unread(_) => express_wire::Body::Unread,
+        };
+        let request = self.request.iter().filter_map(told);
+        Verdict::write_pass(request, body, self.answer.iter().filter_map(told))
+    }
+}
+
+/// An edit as it is told the host. It refuses to set what is about connections, which are its own.
+fn told(edit: &Edit) -> Option<express_wire::Edit<'_>> {
+    use express_wire::Edit as Told;
+    Some(match edit {
+        Edit::Set(name, _) | Edit::Append(name, _) | Edit::SetByType { name, .. }
+            if wire::is_forbidden(name) =>
+        {
+            return None;
+        }
+        Edit::Remove(name) => Told::Remove(name.as_str()),
+        Edit::RemoveStarting(start) => Told::RemoveStarting(start),
+        Edit::RemoveConnection => Told::RemoveConnection,
+        Edit::Set(name, value) => Told::Set(name.as_str(), value.as_bytes()),
+        Edit::Append(name, value) => Told::Append(name.as_str(), value.as_bytes()),
+        Edit::SetByType { name, kinds, otherwise } => Told::SetByType {
+            name: name.as_str(),
+            kinds: kinds.iter().map(|(kind, value)| (kind.as_ref(), value.as_bytes())).collect(),
+            otherwise: otherwise.as_ref().map(http::HeaderValue::as_bytes),
+        },
+    })
 }
 
 impl Next {

@@ -35,6 +35,7 @@ where
     match handler(Inbound::standard(request)).await {
         Ok(crate::Outbound::Whole(response)) => send(response),
         Ok(crate::Outbound::Next(next)) => next.send(),
+        Ok(crate::Outbound::Pass(pass)) => pass.send().await.map_err(crate::Failed::into_code),
         Err(failed) => Err(failed.into_code()),
     }
 }

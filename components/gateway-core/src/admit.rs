@@ -8,6 +8,7 @@ use std::rc::Rc;
 use api_types::problem::Problem;
 use bytes::Bytes;
 use domain::{ErrorKind, RequestId, Timestamp};
+use header_edits::Edit;
 use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode, header};
 use origin_client::identity::{self, Identity, SignedRequest};
@@ -64,12 +65,22 @@ pub enum Admission {
 /// A request that goes on.
 #[derive(Debug)]
 pub struct Forward {
-    /// All headers that the next handler sees.
-    pub headers: HeaderMap,
+    /// What changes in the request's headers before the next handler sees them.
+    pub request: Vec<Edit>,
     /// The body, where it was read; otherwise it goes on unread.
     pub body: Option<Bytes>,
     /// What to do with the answer: see [`finish`].
     pub edits: ResponseEdits,
+}
+
+impl Forward {
+    /// Returns all headers that the next handler sees, of a request that came with `asked`.
+    #[must_use]
+    pub fn headers(&self, asked: &HeaderMap) -> HeaderMap {
+        let mut headers = asked.clone();
+        header_edits::apply(self.request.iter().cloned(), &mut headers);
+        headers
+    }
 }
 
 /// Why a request ends here.
@@ -101,9 +112,9 @@ pub async fn admit<P: Ports>(
             response.headers_mut().extend(allowed);
             Admission::Answer(response)
         }
-        Ok(Passed::On { mut headers, body }) => {
-            headers.insert(REQUEST_ID, id);
-            Admission::Forward(Forward { headers, body, edits })
+        Ok(Passed::On { mut request, body }) => {
+            request.push(Edit::Set(REQUEST_ID, id));
+            Admission::Forward(Forward { request, body, edits })
         }
         Err(Refusal(problem, extra)) => {
             let problem = problem.request_id(id.to_str().unwrap_or_default());
@@ -119,7 +130,7 @@ pub async fn admit<P: Ports>(
 
 enum Passed {
     Preflight(Response<Bytes>),
-    On { headers: HeaderMap, body: Option<Bytes> },
+    On { request: Vec<Edit>, body: Option<Bytes> },
 }
 
 async fn pass<P: Ports>(
@@ -151,15 +162,15 @@ async fn pass<P: Ports>(
         let who = user.to_string();
         count(ports, state, policy, config.rate_limit_scale, &who, now, edits).await?;
     }
-    let mut headers = hygiene::inner(&head.headers, policy.class);
-    insert_text(&mut headers, CLIENT, &client.to_string());
+    let mut request = hygiene::inner(&head.headers, policy.class);
+    set_text(&mut request, CLIENT, &client.to_string());
     if policy.class != Class::Origin {
-        return Ok(Passed::On { headers, body: None });
+        return Ok(Passed::On { request, body: None });
     }
     let body = read(policy, read_body).await?;
     let value = sign(ports, &config, head, &body, caller, client, now)?;
-    insert_text(&mut headers, IDENTITY, &value);
-    Ok(Passed::On { headers, body: Some(body) })
+    set_text(&mut request, IDENTITY, &value);
+    Ok(Passed::On { request, body: Some(body) })
 }
 
 async fn config<P: Ports>(ports: &P, state: &State, now: Timestamp) -> Result<Rc<Config>, Refusal> {
@@ -295,5 +306,11 @@ fn request_id<P: Ports>(ports: &P, headers: &HeaderMap, now: Timestamp) -> Heade
 fn insert_text(headers: &mut HeaderMap, name: HeaderName, text: &str) {
     if let Ok(value) = HeaderValue::from_str(text) {
         headers.insert(name, value);
+    }
+}
+
+fn set_text(edits: &mut Vec<Edit>, name: HeaderName, text: &str) {
+    if let Ok(value) = HeaderValue::from_str(text) {
+        edits.push(Edit::Set(name, value));
     }
 }

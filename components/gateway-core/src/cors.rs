@@ -1,6 +1,7 @@
 //! Cross-origin reading, by the Fetch standard's CORS protocol. Credentials are never allowed: nothing here uses
 //! cookies, so a foreign page can only do what any client can.
 
+use header_edits::Edit;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri, header};
 
 use crate::config::entries;
@@ -97,21 +98,21 @@ pub fn is_preflight(method: &Method, headers: &HeaderMap) -> bool {
 }
 
 impl Verdict {
-    /// Writes an actual answer's headers.
-    pub fn write(&self, headers: &mut HeaderMap) {
-        for name in [
-            header::ACCESS_CONTROL_ALLOW_ORIGIN,
-            header::ACCESS_CONTROL_ALLOW_CREDENTIALS,
-            header::ACCESS_CONTROL_EXPOSE_HEADERS,
-        ] {
-            headers.remove(name);
-        }
-        if let Some(allow) = &self.allow {
-            headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, allow.clone());
-            headers.insert(header::ACCESS_CONTROL_EXPOSE_HEADERS, EXPOSED_HEADERS);
+    /// Says what an actual answer's headers become.
+    pub(crate) fn edit(&self, edits: &mut Vec<Edit>) {
+        edits.push(Edit::Remove(header::ACCESS_CONTROL_ALLOW_CREDENTIALS));
+        match &self.allow {
+            Some(allow) => {
+                edits.push(Edit::Set(header::ACCESS_CONTROL_ALLOW_ORIGIN, allow.clone()));
+                edits.push(Edit::Set(header::ACCESS_CONTROL_EXPOSE_HEADERS, EXPOSED_HEADERS));
+            }
+            None => {
+                edits.push(Edit::Remove(header::ACCESS_CONTROL_ALLOW_ORIGIN));
+                edits.push(Edit::Remove(header::ACCESS_CONTROL_EXPOSE_HEADERS));
+            }
         }
         if self.varies {
-            headers.append(header::VARY, HeaderValue::from_static("origin"));
+            edits.push(Edit::Append(header::VARY, HeaderValue::from_static("origin")));
         }
     }
 

@@ -1,5 +1,6 @@
 //! What is added to every answer on its way out.
 
+use header_edits::Edit;
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 
 use crate::cors::Verdict;
@@ -26,6 +27,9 @@ const PERMISSIONS: HeaderValue = HeaderValue::from_static(
     "camera=(self), xr-spatial-tracking=(self), fullscreen=(self), geolocation=(), microphone=(), payment=()",
 );
 
+/// The type of pages.
+const PAGE: &str = "text/html";
+
 /// The edits of one answer.
 #[derive(Debug, Clone, Default)]
 pub struct ResponseEdits {
@@ -35,65 +39,59 @@ pub struct ResponseEdits {
     pub(crate) request_id: Option<HeaderValue>,
 }
 
-/// Applies the edits to an answer's headers, whoever made it.
-pub fn finish(edits: &ResponseEdits, headers: &mut HeaderMap) {
-    strip(headers);
-    edits.cors.write(headers);
-    if let Some((quota, standing)) = &edits.rate {
-        write_rate(quota, standing, headers);
-    }
-    if let Some(id) = &edits.request_id {
-        headers.insert(HeaderName::from_static("x-request-id"), id.clone());
-    }
-    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-    headers.insert(
-        header::REFERRER_POLICY,
-        HeaderValue::from_static("strict-origin-when-cross-origin"),
-    );
-    let kind = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
-    let kind = kind.unwrap_or("").split(';').next().unwrap_or("").trim().to_ascii_lowercase();
-    let policy = match kind.as_str() {
-        "text/html" => {
-            headers.insert(HeaderName::from_static("permissions-policy"), PERMISSIONS);
-            PAGE_CSP
+impl ResponseEdits {
+    /// Says what becomes of an answer's headers, whoever made it.
+    #[must_use]
+    pub fn list(&self) -> Vec<Edit> {
+        let mut edits = Vec::with_capacity(16);
+        // What inner handlers may not say to clients.
+        edits.push(Edit::RemoveConnection);
+        edits.push(Edit::RemoveStarting(hygiene::OURS.into()));
+        edits.push(Edit::RemoveStarting("spin-".into()));
+        edits.push(Edit::Remove(header::SERVER));
+        self.cors.edit(&mut edits);
+        if let Some((quota, standing)) = &self.rate {
+            write_rate(quota, standing, &mut edits);
         }
-        "image/svg+xml" => SVG_CSP,
-        _ => DATA_CSP,
-    };
-    headers.insert(header::CONTENT_SECURITY_POLICY, policy);
-    if edits.class == Some(Class::Media) {
-        let name = HeaderName::from_static("cross-origin-resource-policy");
-        headers.insert(name, HeaderValue::from_static("cross-origin"));
+        if let Some(id) = &self.request_id {
+            edits.push(Edit::Set(HeaderName::from_static("x-request-id"), id.clone()));
+        }
+        let nosniff = HeaderValue::from_static("nosniff");
+        edits.push(Edit::Set(header::X_CONTENT_TYPE_OPTIONS, nosniff));
+        let referrer = HeaderValue::from_static("strict-origin-when-cross-origin");
+        edits.push(Edit::Set(header::REFERRER_POLICY, referrer));
+        edits.push(Edit::SetByType {
+            name: HeaderName::from_static("permissions-policy"),
+            kinds: vec![(PAGE.into(), PERMISSIONS)],
+            otherwise: None,
+        });
+        edits.push(Edit::SetByType {
+            name: header::CONTENT_SECURITY_POLICY,
+            kinds: vec![(PAGE.into(), PAGE_CSP), ("image/svg+xml".into(), SVG_CSP)],
+            otherwise: Some(DATA_CSP),
+        });
+        if self.class == Some(Class::Media) {
+            let name = HeaderName::from_static("cross-origin-resource-policy");
+            edits.push(Edit::Set(name, HeaderValue::from_static("cross-origin")));
+        }
+        edits
     }
 }
 
-/// Takes out what inner handlers may not say to clients.
-fn strip(headers: &mut HeaderMap) {
-    let private: Vec<HeaderName> = headers
-        .keys()
-        .filter(|name| {
-            let text = name.as_str();
-            hygiene::is_hop_by_hop(text)
-                || hygiene::is_ours(text)
-                || text.starts_with("spin-")
-                || *name == header::SERVER
-        })
-        .cloned()
-        .collect();
-    for name in private {
-        headers.remove(name);
-    }
+/// Applies the edits to an answer's headers.
+pub fn finish(edits: &ResponseEdits, headers: &mut HeaderMap) {
+    header_edits::apply(edits.list(), headers);
 }
 
 /// Writes `RateLimit-Policy` and `RateLimit` (draft-ietf-httpapi-ratelimit-headers-10): structured fields, one item.
-fn write_rate(quota: &Quota, standing: &Standing, headers: &mut HeaderMap) {
+fn write_rate(quota: &Quota, standing: &Standing, edits: &mut Vec<Edit>) {
     let Quota { name, .. } = quota;
     let Standing { limit, remaining, reset_s, .. } = standing;
     let policy = format!("\"{name}\";q={limit};w={}", WINDOW.as_secs());
     let now = format!("\"{name}\";r={remaining};t={reset_s}");
     for (header, text) in [("ratelimit-policy", policy), ("ratelimit", now)] {
         if let Ok(value) = HeaderValue::from_str(&text) {
-            headers.insert(HeaderName::from_static(header), value);
+            edits.push(Edit::Set(HeaderName::from_static(header), value));
         }
     }
 }

@@ -1,6 +1,7 @@
 //! What a request's head may look like, and what of it the inner handlers see.
 
 use domain::ErrorKind;
+use header_edits::{Edit, is_of_connection};
 use http::{HeaderMap, HeaderName, Method, Uri, header};
 
 use crate::policy::Class;
@@ -79,35 +80,41 @@ pub fn is_known(method: &Method) -> bool {
     )
 }
 
-/// Copies what the inner handlers may see: no connection headers, nothing that only we may say, no credentials for
-/// whom they are not meant.
+/// Says what the inner handlers may not see: connection headers, what only we may say, credentials for whom they are
+/// not meant.
 #[must_use]
-pub fn inner(headers: &HeaderMap, class: Class) -> HeaderMap {
+pub fn inner(headers: &HeaderMap, class: Class) -> Vec<Edit> {
     let named = named_by_connection(headers);
-    let mut inner = HeaderMap::with_capacity(headers.len());
+    let mut edits = Vec::with_capacity(8);
+    let mut has_connection = false;
     for name in headers.keys() {
         let text = name.as_str();
         if text.starts_with("spin-") {
-            if let Some(last) =
-                headers.get_all(name).iter().next_back().filter(|_| is_from_host(text))
-            {
-                inner.insert(name.clone(), last.clone());
+            let mut values = headers.get_all(name).iter();
+            match (is_from_host(text), values.next_back(), values.next_back()) {
+                (true, Some(last), Some(_)) => edits.push(Edit::Set(name.clone(), last.clone())),
+                (true, ..) => {}
+                (false, ..) => edits.push(Edit::Remove(name.clone())),
             }
             continue;
         }
-        let is_kept = !is_hop_by_hop(text)
-            && !is_ours(text)
+        if is_of_connection(text) {
+            has_connection = true;
+            continue;
+        }
+        let is_kept = !is_ours(text)
             && !is_forwarding(text)
             && !named.iter().any(|one| one == text)
             && (class == Class::Origin || *name != header::AUTHORIZATION)
             && *name != header::COOKIE;
-        if is_kept {
-            for value in headers.get_all(name) {
-                inner.append(name.clone(), value.clone());
-            }
+        if !is_kept {
+            edits.push(Edit::Remove(name.clone()));
         }
     }
-    inner
+    if has_connection {
+        edits.push(Edit::RemoveConnection);
+    }
+    edits
 }
 
 fn is_from_host(name: &str) -> bool {
@@ -124,28 +131,13 @@ fn named_by_connection(headers: &HeaderMap) -> Vec<String> {
         .collect()
 }
 
-/// Returns whether a header is about one connection.
-#[must_use]
-pub fn is_hop_by_hop(name: &str) -> bool {
-    matches!(
-        name,
-        "connection"
-            | "http2-settings"
-            | "keep-alive"
-            | "proxy-authenticate"
-            | "proxy-authorization"
-            | "proxy-connection"
-            | "te"
-            | "trailer"
-            | "transfer-encoding"
-            | "upgrade"
-    ) || name == "host"
-}
+/// How headers begin that only the gateway may say.
+pub(crate) const OURS: &str = "x-vitrine-";
 
 /// Returns whether only the gateway may say the header.
 #[must_use]
 pub fn is_ours(name: &str) -> bool {
-    name.starts_with("x-vitrine-")
+    name.starts_with(OURS)
 }
 
 fn is_forwarding(name: &str) -> bool {
@@ -210,7 +202,9 @@ mod tests {
                 &[("range", "bytes=0-1"), ("if-none-match", "\"a\"")],
             ),
         ] {
-            assert_eq!(inner(&headers(sent), class), headers(expected), "{sent:?}");
+            let mut kept = headers(sent);
+            header_edits::apply(inner(&kept, class), &mut kept);
+            assert_eq!(kept, headers(expected), "{sent:?}");
         }
     }
 

@@ -5,9 +5,8 @@
 //! Start at [`handle`].
 
 use bytes::Bytes;
-use express::{Body, Failed, Head, Inbound, Outbound, ReadError, next};
+use express::{Body, Failed, Inbound, Outbound, Pass, ReadError};
 use gateway_core::admit::{Admission, BodyError, State, admit};
-use gateway_core::edits::finish;
 use spin_ports::SpinPorts;
 
 thread_local! {
@@ -37,9 +36,6 @@ async fn handle(request: Inbound) -> Result<Outbound, Failed> {
         (None, Some(unread)) => Body::Unread(unread),
         (None, None) => Body::Whole(Bytes::new()),
     };
-    let head = Head { method: &head.method, uri: &head.uri, headers: &forward.headers };
-    // A failure of what comes next is the host's to name: it alone knows trap, deadline and memory apart.
-    let mut answer = next(head, body).await?;
-    finish(&forward.edits, &mut answer.headers);
-    Ok(Outbound::Next(answer))
+    let answer = forward.edits.list();
+    Ok(Outbound::Pass(Pass { head, request: forward.request, body, answer }))
 }

@@ -11,7 +11,9 @@ mod questions;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, atomic::Ordering::Relaxed};
 
+use bytes::Bytes;
 use express_wire::{Body as WireBody, Next, Verdict};
+use header_edits::Edit;
 use tokio::time::{Instant, timeout_at};
 use wasmtime::component::{ComponentExportIndex, InstancePre};
 
@@ -107,9 +109,37 @@ impl Express {
                 Ok(response)
             }
             Ok(Served::Standard(request)) => self.pool.handle(request, passage).await,
+            Ok(Served::Passed(passed)) => {
+                let answer = self.pass(passed, passage).await;
+                match &answer {
+                    Ok(_) => {
+                        self.pool.counters.express.fetch_add(1, Relaxed);
+                    }
+                    Err(error) => self.pool.count(error),
+                }
+                answer
+            }
             Err(error) => {
                 self.pool.count(&error);
                 Err(error)
+            }
+        }
+    }
+
+    /// Lets a request go on that its component is done with, and edits what comes of it.
+    async fn pass(
+        &self,
+        Passed { request, answer: edits }: Passed,
+        passage: Passage,
+    ) -> Result<http::Response<Body>, InvokeError> {
+        match self.next()?.handle(request, passage.clone()).await {
+            Ok(mut response) => {
+                header_edits::apply(edits, response.headers_mut());
+                Ok(response)
+            }
+            Err(error) => {
+                passage.note(&error);
+                Err(passage.noted().unwrap_or(error))
             }
         }
     }
@@ -141,61 +171,76 @@ impl Express {
         let message = message::request(&parts, waiting.as_ref());
         let mut verdict = instance.first(self, message, deadline).await?;
         for call in 0..CALLS_MAX {
-            let resumed_by = match Verdict::read(&verdict)
-                .map_err(|_| self.broken("a verdict that is none"))?
-            {
-                Verdict::Answer { status, fields, body } => {
-                    let body = match body {
-                        WireBody::Whole(bytes) => crate::full(verdict.slice_ref(bytes)),
-                        WireBody::Unread => {
-                            answered.ok_or_else(|| self.broken("a body that nobody has"))?
-                        }
-                    };
-                    let answer = message::response(status, fields, body);
-                    return answer
-                        .map(Served::Answer)
-                        .ok_or_else(|| self.broken("an answer that HTTP has not"));
-                }
-                Verdict::Standard if call == 0 => {
-                    let body = waiting.unwrap_or_else(|| crate::full(""));
-                    return Ok(Served::Standard(http::Request::from_parts(parts, body)));
-                }
-                Verdict::Standard => return Err(self.broken("the standard lane too late")),
-                Verdict::Failed(why) => return Err(self.failed(passage, why)),
-                Verdict::Forward { .. } if answered.is_some() => {
-                    return Err(self.broken("a request that goes on twice"));
-                }
-                Verdict::Forward { method, scheme, authority, target, fields, body } => {
-                    let next = self
-                        .next
-                        .as_ref()
-                        .ok_or_else(|| self.broken("this component is no middleware"))?;
-                    let body = match body {
-                        WireBody::Whole(bytes) => crate::full(verdict.slice_ref(bytes)),
-                        WireBody::Unread => waiting.take().unwrap_or_else(|| crate::full("")),
-                    };
-                    let onward = message::onward([method, scheme, authority, target], fields, body)
-                        .ok_or_else(|| self.broken("a request that HTTP has not"))?;
-                    match next.handle(onward, passage.clone()).await {
-                        Ok(response) => {
-                            let (head, body) = response.into_parts();
-                            answered = Some(body);
-                            Next::write_answer(head.status.as_u16(), message::fields(&head.headers))
-                        }
-                        Err(error) => {
-                            passage.note(&error);
-                            Next::write_failure()
-                        }
+            let resumed_by =
+                match Verdict::read(&verdict).map_err(|_| self.broken("a verdict that is none"))? {
+                    Verdict::Answer { status, fields, body } => {
+                        let body = match body {
+                            WireBody::Whole(bytes) => crate::full(verdict.slice_ref(bytes)),
+                            WireBody::Unread => {
+                                answered.ok_or_else(|| self.broken("a body that nobody has"))?
+                            }
+                        };
+                        let answer = message::response(status, fields, body, &verdict);
+                        return answer
+                            .map(Served::Answer)
+                            .ok_or_else(|| self.broken("an answer that HTTP has not"));
                     }
-                }
-                Verdict::Ask(questions) => {
-                    let answering = self.answer(&questions, &mut waiting, passage);
-                    timeout_at(passage.deadline, answering).await.map_err(|_| self.late())??
-                }
-            };
+                    Verdict::Standard if call == 0 => {
+                        let body = waiting.unwrap_or_else(|| crate::full(""));
+                        return Ok(Served::Standard(http::Request::from_parts(parts, body)));
+                    }
+                    Verdict::Standard => return Err(self.broken("the standard lane too late")),
+                    Verdict::Failed(why) => return Err(self.failed(passage, why)),
+                    Verdict::Forward { .. } | Verdict::Pass { .. } if answered.is_some() => {
+                        return Err(self.broken("a request that goes on twice"));
+                    }
+                    Verdict::Forward { method, scheme, authority, target, fields, body } => {
+                        let body = onward_body(body, &verdict, &mut waiting);
+                        let words = [method, scheme, authority, target];
+                        let onward = message::onward(words, fields, body, &verdict)
+                            .ok_or_else(|| self.broken("a request that HTTP has not"))?;
+                        self.forward(onward, passage, &mut answered).await?
+                    }
+                    Verdict::Pass { request: edits, body, answer } => {
+                        let body = onward_body(body, &verdict, &mut waiting);
+                        let request = http::Request::from_parts(parts, body);
+                        let passed = Passed::new(request, [edits, answer], &verdict);
+                        return passed
+                            .map(Served::Passed)
+                            .ok_or_else(|| self.broken("edits that HTTP has not"));
+                    }
+                    Verdict::Ask(questions) => {
+                        let answering = self.answer(&questions, &mut waiting, passage);
+                        timeout_at(passage.deadline, answering).await.map_err(|_| self.late())??
+                    }
+                };
             verdict = instance.resume(self, resumed_by, deadline).await?;
         }
         Err(self.broken("no end of verdicts"))
+    }
+
+    /// Lets the request go on; keeps the answer's body, and tells the component of its head.
+    async fn forward(
+        &self,
+        onward: http::Request<Body>,
+        passage: &Passage,
+        answered: &mut Option<Body>,
+    ) -> Result<Vec<u8>, InvokeError> {
+        match self.next()?.handle(onward, passage.clone()).await {
+            Ok(response) => {
+                let (head, body) = response.into_parts();
+                *answered = Some(body);
+                Ok(Next::write_answer(head.status.as_u16(), message::fields(&head.headers)))
+            }
+            Err(error) => {
+                passage.note(&error);
+                Ok(Next::write_failure())
+            }
+        }
+    }
+
+    fn next(&self) -> Result<&Link, InvokeError> {
+        self.next.as_ref().ok_or_else(|| self.broken("this component is no middleware"))
     }
 
     fn late(&self) -> InvokeError {
@@ -255,10 +300,40 @@ impl Express {
     }
 }
 
+/// The body that goes on with a request.
+fn onward_body(body: WireBody<'_>, verdict: &Bytes, waiting: &mut Option<Body>) -> Body {
+    match body {
+        WireBody::Whole(bytes) => crate::full(verdict.slice_ref(bytes)),
+        WireBody::Unread => waiting.take().unwrap_or_else(|| crate::full("")),
+    }
+}
+
 /// How a request ends in this lane.
 enum Served {
     /// With an answer.
     Answer(http::Response<Body>),
     /// Not at all: it goes to the standard lane, untouched.
     Standard(http::Request<Body>),
+    /// By the next component, and the instance is free.
+    Passed(Passed),
+}
+
+/// A request that goes on, and what changes in its answer.
+struct Passed {
+    request: http::Request<Body>,
+    answer: Vec<Edit>,
+}
+
+impl Passed {
+    /// Carries out the first list of a verdict's edits; `None` if one of them is none.
+    fn new(
+        mut request: http::Request<Body>,
+        [asked, answer]: [Vec<express_wire::Edit<'_>>; 2],
+        verdict: &Bytes,
+    ) -> Option<Self> {
+        let answer = message::edits(answer, verdict)?;
+        header_edits::apply(message::edits(asked, verdict)?, request.headers_mut());
+        message::remove_the_hosts(request.headers_mut());
+        Some(Self { request, answer })
+    }
 }

@@ -100,6 +100,7 @@ async fn answer(call: &Call, node: &str) -> Response<Payload> {
 }
 
 async fn route(call: &Call, forward: Forward) -> Response<Payload> {
+    let headers = forward.headers(&call.incoming.parts.headers);
     let body = match forward.body {
         Some(body) => body,
         None => match call.incoming.body(BODY_BYTES_MAX).await {
@@ -111,7 +112,7 @@ async fn route(call: &Call, forward: Forward) -> Response<Payload> {
     let mut request = Request::new(body);
     *request.method_mut() = head.method.clone();
     *request.uri_mut() = head.uri.clone();
-    *request.headers_mut() = forward.headers;
+    *request.headers_mut() = headers;
     let ports = &call.ports;
     let given = match rooms::gate(ports, head, &request).await {
         Ok(given) => given,

@@ -1,7 +1,7 @@
 //! A middleware, in both lanes.
 
-use express::{Body, Failed, Head, Inbound, Outbound, is_express, next};
-use http::HeaderValue;
+use express::{Body, Edit, Failed, Head, Inbound, Outbound, Pass, is_express, next};
+use http::{HeaderName, HeaderValue, header::CONNECTION};
 
 use crate::{header, text};
 
@@ -9,6 +9,14 @@ express::gate!(handle);
 
 async fn handle(request: Inbound) -> Result<Outbound, Failed> {
     let Inbound { mut head, body } = request;
+    match header(&head.headers, "x-gate-does") {
+        "pass" => return Ok(pass(head, Body::Unread(body))),
+        "pass-read" => {
+            let body = body.read(&head.headers, 64 * 1024).await.unwrap_or_default();
+            return Ok(pass(head, Body::Whole(body)));
+        }
+        _ => {}
+    }
     let lane = HeaderValue::from_static(if is_express() { "express" } else { "standard" });
     head.headers.insert("x-gate", lane.clone());
     let body = match header(&head.headers, "x-gate-does") {
@@ -34,6 +42,40 @@ async fn handle(request: Inbound) -> Result<Outbound, Failed> {
     }
     answer.headers.insert("x-gate", lane);
     Ok(Outbound::Next(answer))
+}
+
+/// One edit of each kind, on the way in and on the way out.
+fn pass(head: http::request::Parts, body: Body) -> Outbound {
+    let name = HeaderName::from_static;
+    let value = HeaderValue::from_static;
+    let lane = value(if is_express() { "express" } else { "standard" });
+    let request = vec![
+        Edit::Remove(name("cookie")),
+        Edit::RemoveStarting("x-secret-".into()),
+        Edit::RemoveConnection,
+        Edit::Set(name("x-many"), value("one")),
+        Edit::Append(name("accept"), value("more/accepted")),
+        Edit::SetByType {
+            name: name("x-kind"),
+            kinds: vec![("text/plain".into(), value("text"))],
+            otherwise: Some(value("no text")),
+        },
+    ];
+    let by_type = |name, kind: &'static str| Edit::SetByType {
+        name: HeaderName::from_static(name),
+        kinds: vec![("image/png".into(), value("picture")), (kind.into(), value("text"))],
+        otherwise: None,
+    };
+    let answer = vec![
+        Edit::Append(name("vary"), value("x-gate-does")),
+        // Left out on the way: connections are the host's.
+        Edit::Set(CONNECTION, value("close")),
+        by_type("x-is-text", "text/plain"),
+        by_type("x-is-page", "text/html"),
+        Edit::Remove(name("x-from-guest")),
+        Edit::Set(name("x-gate"), lane),
+    ];
+    Outbound::Pass(Pass { head, request, body, answer })
 }
 
 #[expect(clippy::panic, reason = "that is the fault")]

@@ -129,10 +129,11 @@ impl Native {
             Admission::Answer(response) => return Ok(response),
             Admission::Forward(forward) => forward,
         };
+        let headers = forward.headers(&head.headers);
         let mut request = Request::new(forward.body.unwrap_or_default());
         request.method_mut().clone_from(&head.method);
         request.uri_mut().clone_from(&head.uri);
-        *request.headers_mut() = forward.headers;
+        *request.headers_mut() = headers;
         let mut response = match id.as_str() {
             "catalog" => catalog_core::handle(&ports, request).await,
             "ar-router" => ar_core::handle(&ports, request).await,

@@ -1,7 +1,7 @@
 //! Every message comes out as it went in, and no bytes make reading panic or read past their end.
 
 use express_wire::{
-    Body, Failure, Malformed, Next, Question, Request, Results, ResultsWriter, RowReader,
+    Body, Edit, Failure, Malformed, Next, Question, Request, Results, ResultsWriter, RowReader,
     RowWriter, Value, Verdict, Writer,
 };
 use proptest::prelude::*;
@@ -48,6 +48,27 @@ fn a_request_that_goes_on_and_what_came_of_it_come_out_as_they_went_in() {
     };
     assert_eq!(fields.collect::<Vec<_>>(), FIELDS);
     assert!(matches!(Next::read(&Next::write_failure()), Ok(Next::Failed)));
+}
+
+#[test]
+fn edits_come_out_as_they_went_in() {
+    let kinds: Vec<(&str, &[u8])> = vec![("text/html", b"a"), ("image/png", b"")];
+    let asked = vec![
+        Edit::Remove("cookie"),
+        Edit::RemoveStarting("x-"),
+        Edit::RemoveConnection,
+        Edit::Set("a", b"1"),
+        Edit::Append("b", &[0xff]),
+    ];
+    let back = vec![
+        Edit::SetByType { name: "c", kinds, otherwise: Some(b"other") },
+        Edit::SetByType { name: "d", kinds: vec![], otherwise: None },
+    ];
+    let message = Verdict::write_pass(asked.clone(), Body::Unread, back.clone());
+    let Ok(Verdict::Pass { request, body, answer }) = Verdict::read(&message) else {
+        panic!("passes on");
+    };
+    assert_eq!((request, body, answer), (asked, Body::Unread, back));
 }
 
 #[test]

@@ -21,6 +21,13 @@ struct World {
     state: State,
 }
 
+/// A request that went on, as the next handler sees it.
+struct On {
+    headers: HeaderMap,
+    body: Option<Bytes>,
+    edits: ResponseEdits,
+}
+
 impl World {
     fn new() -> Self {
         Self::with([])
@@ -46,14 +53,18 @@ impl World {
         }
     }
 
-    fn ask(&self, method: &str, target: &str, headers: &[(&str, &str)], body: &[u8]) -> Admission {
+    fn head(method: &str, target: &str, headers: &[(&str, &str)]) -> Parts {
         let mut request = Request::builder().method(method).uri(target).body(()).unwrap();
         let host = ("spin-client-addr", "192.0.2.1:4711");
         for (name, value) in headers.iter().chain([&host]) {
             let name = HeaderName::try_from(*name).unwrap();
             request.headers_mut().append(name, HeaderValue::from_str(value).unwrap());
         }
-        let (head, ()) = request.into_parts();
+        request.into_parts().0
+    }
+
+    fn ask(&self, method: &str, target: &str, headers: &[(&str, &str)], body: &[u8]) -> Admission {
+        let head = Self::head(method, target, headers);
         let body = Bytes::copy_from_slice(body);
         let read = async |limit: usize| {
             if body.len() > limit { Err(BodyError::TooLarge) } else { Ok(body.clone()) }
@@ -68,15 +79,13 @@ impl World {
         }
     }
 
-    fn forward(
-        &self,
-        method: &str,
-        target: &str,
-        headers: &[(&str, &str)],
-        body: &[u8],
-    ) -> Forward {
+    fn forward(&self, method: &str, target: &str, headers: &[(&str, &str)], body: &[u8]) -> On {
         match self.ask(method, target, headers, body) {
-            Admission::Forward(forward) => forward,
+            Admission::Forward(forward) => On {
+                headers: forward.headers(&Self::head(method, target, headers).headers),
+                body: forward.body,
+                edits: forward.edits,
+            },
             Admission::Answer(response) => panic!("{method} {target} was answered: {response:?}"),
         }
     }

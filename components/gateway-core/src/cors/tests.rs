@@ -60,7 +60,9 @@ fn answers_name_the_origin_that_may_read_them() {
             ("access-control-allow-origin", "https://evil"),
             ("access-control-allow-credentials", "true"),
         ]);
-        decide(policy, origins, &request).write(&mut answer);
+        let mut edits = Vec::new();
+        decide(policy, origins, &request).edit(&mut edits);
+        header_edits::apply(edits, &mut answer);
         let case = format!("{policy:?} {origins:?} {origin:?}");
         let found = answer.get("access-control-allow-origin").map(|v| v.to_str().unwrap());
         assert_eq!(found, allow, "{case}");

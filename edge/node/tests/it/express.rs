@@ -51,8 +51,20 @@ fn serves_a_component_in_the_lane_that_it_has() {
 /// Method, path, headers, body.
 type Asked = (&'static str, &'static str, &'static [(&'static str, &'static str)], &'static [u8]);
 
+/// A request on which every edit of the guest's has something to do.
+const EDITED: &[(&str, &str)] = &[
+    ("x-gate-does", "pass"),
+    ("x-many", "1"),
+    ("x-many", "2"),
+    ("cookie", "a=1"),
+    ("x-secret-a", "1"),
+    ("x-secret-b", "2"),
+    ("accept", "text/plain"),
+    ("te", "trailers"),
+];
+
 /// What both lanes must answer alike.
-const ASKED: [Asked; 14] = [
+const ASKED: [Asked; 21] = [
     ("GET", "/hello", &[], b""),
     ("HEAD", "/hello", &[], b""),
     ("GET", "/headers?a=%20b", &[("x-many", "1"), ("x-many", "2"), ("cookie", "a=1")], b""),
@@ -67,6 +79,13 @@ const ASKED: [Asked; 14] = [
     ("GET", "/content-length", &[], b""),
     ("GET", "/nothing-here", &[], b""),
     ("GET", "/standard", &[], b""),
+    ("GET", "/hello", &[("x-gate-does", "pass")], b""),
+    ("HEAD", "/hello", &[("x-gate-does", "pass")], b""),
+    ("GET", "/headers?a=%20b", EDITED, b""),
+    ("POST", "/echo", &[("x-gate-does", "pass"), ("content-type", "text/plain; a=b")], b"a body"),
+    ("POST", "/echo", &[("x-gate-does", "pass-read")], b"a body"),
+    ("GET", "/trap", &[("x-gate-does", "pass")], b""),
+    ("GET", "/standard", &[("x-gate-does", "pass")], b""),
 ];
 
 #[test]
@@ -83,6 +102,28 @@ fn answers_the_same_in_both_lanes() {
     }
     // A component that is asked for the standard lane there is in it.
     assert_eq!(nodes[0].get("/standard", &[]).text(), "standard");
+}
+
+#[test]
+fn a_middleware_that_passes_a_request_on_edits_its_headers_and_the_answers() {
+    for arguments in [&[][..], &["--standard-lane"][..]] {
+        let node = Node::start(&manifest(GRANTS), arguments);
+        let answer = node.get("/headers", EDITED);
+        let seen = answer.text();
+        for line in
+            ["x-many: one", "accept: text/plain", "accept: more/accepted", "x-kind: no text"]
+        {
+            assert_eq!(seen.matches(&format!("{line}\n")).count(), 1, "{line}: {seen}");
+        }
+        for gone in ["cookie", "x-secret-", "te:", "x-many: 1", "host:"] {
+            assert!(!seen.lines().any(|line| line.starts_with(gone)), "{gone}: {seen}");
+        }
+        assert_eq!(answer.header("vary"), Some("x-gate-does"));
+        assert_eq!(answer.header("x-is-text"), Some("text"));
+        assert_eq!(answer.header("x-is-page"), None);
+        assert_eq!(answer.header("connection"), None);
+        assert!(answer.header("x-gate").is_some());
+    }
 }
 
 /// An answer without what is about the moment, the port or the lane.
@@ -192,6 +233,17 @@ fn verdicts_that_make_no_sense_are_answered_with_500() {
         .concat()
     };
     let with = |fields: &[u8]| [&[0, 200, 0][..], fields, &[0], &number(0)].concat();
+    let edit = |kind: u8, name: &[u8], value: &[u8]| {
+        let length = |bytes: &[u8]| number(u32::try_from(bytes.len()).expect("fits"));
+        [&[kind][..], &length(name), name, &length(value), value].concat()
+    };
+    let passing = |asked: &[&[u8]], answer: &[&[u8]]| {
+        let list = |edits: &[&[u8]]| {
+            let count = number(u32::try_from(edits.len()).expect("fits"));
+            [&count[..], &edits.concat()].concat()
+        };
+        [&[5][..], &list(asked), &[1], &list(answer)].concat()
+    };
     let cases: Vec<(&str, Vec<u8>)> = vec![
         ("nothing", vec![]),
         ("an unknown choice", vec![9]),
@@ -212,6 +264,12 @@ fn verdicts_that_make_no_sense_are_answered_with_500() {
             "going on from a component that answers",
             [&[1][..], &number(0), &number(0), &number(0), &number(0), &number(0), &[1]].concat(),
         ),
+        ("passing on from a component that answers", passing(&[], &[])),
+        ("edits without end", [&[5][..], &number(u32::MAX)].concat()),
+        ("an edit that is none", passing(&[&[9][..]], &[])),
+        ("an edit of the connection", passing(&[&edit(3, b"upgrade", b"h2c")[..]], &[])),
+        ("an edit with a line break", passing(&[], &[&edit(3, b"x", b"a\r\nb: c")[..]])),
+        ("an edit of a name that is none", passing(&[], &[&edit(4, b"a b", b"")[..]])),
         ("a failure", [&[4][..], &number(3), b"why"].concat()),
         ("no question", [&[2][..], &number(0)].concat()),
         ("questions without number", [&[2][..], &number(u32::MAX)].concat()),

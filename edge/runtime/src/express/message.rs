@@ -1,6 +1,8 @@
 //! Between `http` types and messages.
 
-use express_wire::{Fields, Header, Request};
+use bytes::Bytes;
+use express_wire::{Edit as Told, Fields, Header, Request};
+use header_edits::Edit;
 use http::{
     HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode, Uri, header, request::Parts,
 };
@@ -31,35 +33,84 @@ pub(super) fn onward(
     [method, scheme, authority, target]: [&str; 4],
     fields: Fields<'_>,
     body: Body,
+    message: &Bytes,
 ) -> Option<http::Request<Body>> {
     let uri =
         Uri::builder().scheme(scheme).authority(authority).path_and_query(target).build().ok()?;
     let mut request = http::Request::new(body);
     *request.method_mut() = Method::from_bytes(method.as_bytes()).ok()?;
     *request.uri_mut() = uri;
-    *request.headers_mut() = headers(fields)?;
+    *request.headers_mut() = headers(fields, message)?;
     Some(request)
 }
 
 /// Makes an answer; `None` if it is none.
-pub(super) fn response(status: u16, fields: Fields<'_>, body: Body) -> Option<Response<Body>> {
+pub(super) fn response(
+    status: u16,
+    fields: Fields<'_>,
+    body: Body,
+    message: &Bytes,
+) -> Option<Response<Body>> {
     let mut response = Response::new(body);
     *response.status_mut() = StatusCode::from_u16(status).ok().filter(|_| status >= 200)?;
-    *response.headers_mut() = headers(fields)?;
+    *response.headers_mut() = headers(fields, message)?;
     Some(response)
 }
 
-/// Reads header fields; `None` if one is none, or one of the connection's, which are the host's alone: as in the
-/// standard lane.
-fn headers(fields: Fields<'_>) -> Option<HeaderMap> {
+/// Reads header fields, whose values stay where they are in `message`; `None` if one is none, or one of the connection's,
+/// which are the host's alone: as in the standard lane.
+fn headers(fields: Fields<'_>, message: &Bytes) -> Option<HeaderMap> {
     let count = usize::try_from(fields.remaining()).ok()?;
     let mut headers = HeaderMap::with_capacity(count + count / 2);
     for (name, value) in fields {
-        let name = HeaderName::from_bytes(name.as_bytes()).ok()?;
-        if name == header::HOST || wasmtime_wasi_http::DEFAULT_FORBIDDEN_HEADERS.contains(&name) {
-            return None;
-        }
-        headers.append(name, HeaderValue::from_bytes(value).ok()?);
+        headers.append(
+            own_name(name)?,
+            HeaderValue::from_maybe_shared(message.slice_ref(value)).ok()?,
+        );
     }
     Some(headers)
+}
+
+/// The name of a field that a component may set.
+fn own_name(name: &str) -> Option<HeaderName> {
+    HeaderName::from_bytes(name.as_bytes()).ok().filter(|name| !is_the_hosts(name))
+}
+
+fn is_the_hosts(name: &HeaderName) -> bool {
+    *name == header::HOST || wasmtime_wasi_http::DEFAULT_FORBIDDEN_HEADERS.contains(name)
+}
+
+/// Takes out the connection's fields: the next component sees none in either lane.
+pub(super) fn remove_the_hosts(headers: &mut HeaderMap) {
+    headers.remove(header::HOST);
+    for name in &wasmtime_wasi_http::DEFAULT_FORBIDDEN_HEADERS {
+        headers.remove(name);
+    }
+}
+
+/// Reads a component's edits, whose values stay where they are in `message`; `None` if one of them is none.
+pub(super) fn edits(told: Vec<Told<'_>>, message: &Bytes) -> Option<Vec<Edit>> {
+    told.into_iter().map(|told| edit(told, message)).collect()
+}
+
+fn edit(told: Told<'_>, message: &Bytes) -> Option<Edit> {
+    let value = |bytes| HeaderValue::from_maybe_shared(message.slice_ref(bytes)).ok();
+    Some(match told {
+        Told::Remove(name) => Edit::Remove(HeaderName::from_bytes(name.as_bytes()).ok()?),
+        Told::RemoveStarting(start) => Edit::RemoveStarting(start.to_owned().into()),
+        Told::RemoveConnection => Edit::RemoveConnection,
+        Told::Set(name, bytes) => Edit::Set(own_name(name)?, value(bytes)?),
+        Told::Append(name, bytes) => Edit::Append(own_name(name)?, value(bytes)?),
+        Told::SetByType { name, kinds, otherwise } => {
+            let kind = |(kind, bytes): (&str, _)| Some((kind.to_owned().into(), value(bytes)?));
+            Edit::SetByType {
+                name: own_name(name)?,
+                kinds: kinds.into_iter().map(kind).collect::<Option<_>>()?,
+                otherwise: match otherwise {
+                    Some(bytes) => Some(value(bytes)?),
+                    None => None,
+                },
+            }
+        }
+    })
 }
