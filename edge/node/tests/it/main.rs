@@ -1,7 +1,7 @@
 //! The real node with the guests that misbehave.
 //!
-//! The guests' wasm comes from `VITRINE_GUESTS_WASM` and `VITRINE_GUESTS_P2_WASM`; `cargo xtask test` builds both and
-//! sets that.
+//! The guests' wasm comes from `VITRINE_GUESTS_WASM`, `VITRINE_GUESTS_MIDDLEWARE_WASM` and `VITRINE_GUESTS_P2_WASM`;
+//! `cargo xtask test` builds all and sets that.
 
 mod access_log;
 mod boot;

@@ -26,6 +26,15 @@ pub(crate) fn guests() -> PathBuf {
     PathBuf::from(path)
 }
 
+/// Returns the wasm file of the guests that stand before others.
+pub(crate) fn middleware() -> PathBuf {
+    let path = std::env::var_os("VITRINE_GUESTS_MIDDLEWARE_WASM").expect(
+        "VITRINE_GUESTS_MIDDLEWARE_WASM is not set: build the guests as for VITRINE_GUESTS_WASM with \
+         `--features middleware`, or run `cargo xtask test`",
+    );
+    PathBuf::from(path)
+}
+
 /// Returns the wasm file of the guests of WASI 0.2.
 pub(crate) fn guests_02() -> PathBuf {
     let path = std::env::var_os("VITRINE_GUESTS_P2_WASM").expect(
