@@ -52,7 +52,7 @@ impl Node {
     }
 
     /// `number state` of every version.
-    fn states(&self) -> Vec<String> {
+    pub(crate) fn states(&self) -> Vec<String> {
         let listing = self.versions();
         let lines = listing["versions"].as_array().expect("is a list").iter();
         lines

@@ -24,5 +24,6 @@ mod stores;
 mod support;
 mod threads;
 mod tls;
+mod version_files;
 mod wasi02;
 mod wasm;

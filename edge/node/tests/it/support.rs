@@ -71,6 +71,17 @@ impl Node {
         Self::start_telling(manifest, arguments, Stdio::inherit())
     }
 
+    /// As [`Node::start`], in a directory that `prepare` has put something into.
+    pub(crate) fn start_prepared(
+        manifest: &str,
+        arguments: &[&str],
+        prepare: impl FnOnce(&Path),
+    ) -> Self {
+        let dir = Arc::new(tempfile::tempdir().expect("makes a folder"));
+        prepare(dir.path());
+        Self::start_in(dir, manifest, arguments)
+    }
+
     /// As [`Node::start`], with standard error going to `stderr`.
     pub(crate) fn start_telling(manifest: &str, arguments: &[&str], stderr: Stdio) -> Self {
         let dir = Arc::new(tempfile::tempdir().expect("makes a folder"));
