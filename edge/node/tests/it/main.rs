@@ -14,6 +14,7 @@ mod deploy;
 mod documented;
 mod express;
 mod faults;
+mod full_disk;
 mod http2;
 mod inside;
 mod isolation;
