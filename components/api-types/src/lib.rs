@@ -1,4 +1,5 @@
-//! The contract of edge and origin: what goes over the wire, and the tables that every edge holds a copy of.
+//! The contract of edge and origin: what goes over the wire, the tables that every edge holds a copy of, and what every
+//! side must read alike.
 //!
 //! Layer: words (L0). Types and their JSON; no I/O, no decisions about prices or stock.
 //! Not here: rules of the trade (`domain`), how a request is routed (`gateway-core`, `origin/http`).
@@ -18,6 +19,7 @@ pub mod ar;
 pub mod auth;
 pub mod cart;
 pub mod catalogue;
+pub mod client_address;
 pub mod events;
 pub mod feed;
 pub mod inventory;

@@ -1,9 +1,9 @@
 //! The application's variables, read and checked.
 
+use api_types::client_address::Cidr;
 use domain::Timestamp;
 use ports::{VariableError, Variables};
 
-use crate::client::Cidr;
 use crate::cors::Origins;
 
 /// Largest `rate_limit_scale`: one million.
@@ -48,9 +48,9 @@ pub async fn read<P: Variables>(ports: &P, now: Timestamp) -> Result<Config, Con
         cors_origins: Origins::parse(&cors).ok_or(ConfigError::Invalid("cors_origins"))?,
         rate_limit_scale: parse_scale(&scale).ok_or(ConfigError::Invalid("rate_limit_scale"))?,
         trusted_proxies: entries(&proxies)
-            .map(Cidr::parse)
-            .collect::<Option<_>>()
-            .ok_or(ConfigError::Invalid("trusted_proxies"))?,
+            .map(str::parse)
+            .collect::<Result<_, _>>()
+            .map_err(|_| ConfigError::Invalid("trusted_proxies"))?,
         edge_secret: secret.into_bytes(),
         read_at: now,
     })

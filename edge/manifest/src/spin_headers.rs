@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use http::{HeaderMap, HeaderName, HeaderValue};
+
 use crate::RouteMatch;
 
 impl RouteMatch {
@@ -18,43 +20,98 @@ impl RouteMatch {
         }
     }
 
-    /// Returns the `spin-*` headers for a request to `full_url` from `client`, an address with its port.
-    #[must_use]
-    pub fn spin_headers(&self, full_url: String, client: String) -> Vec<(String, String)> {
-        let fixed = [
-            ("spin-path-info", self.path_info.clone()),
-            ("spin-full-url", full_url),
-            ("spin-matched-route", self.based_route.to_string()),
-            ("spin-base-path", "/".to_owned()),
-            ("spin-raw-component-route", self.raw_route.to_string()),
-            ("spin-component-route", self.component_route().to_owned()),
-            ("spin-client-addr", client),
-        ];
-        let captured = self.captures.iter().map(|(name, value)| {
-            let name = name.to_ascii_lowercase().replace('_', "-");
-            (format!("spin-path-match-{name}"), value.clone())
-        });
-        fixed.into_iter().map(|(name, value)| (name.to_owned(), value)).chain(captured).collect()
+    /// Sets the `spin-*` headers of a request to `full_url` from `client`, an address with its port. Those that the
+    /// caller sent are replaced; the rest of what begins with `spin-` is for who calls this to remove.
+    ///
+    /// # Errors
+    /// If a path or a name in it cannot stand in a header.
+    pub fn set_spin_headers(
+        &self,
+        headers: &mut HeaderMap,
+        full_url: HeaderValue,
+        client: HeaderValue,
+    ) -> Result<(), http::Error> {
+        headers.insert(PATH_INFO, HeaderValue::from_str(&self.path_info)?);
+        headers.insert(FULL_URL, full_url);
+        headers.insert(MATCHED_ROUTE, HeaderValue::from_str(&self.based_route)?);
+        headers.insert(BASE_PATH, HeaderValue::from_static("/"));
+        headers.insert(RAW_COMPONENT_ROUTE, HeaderValue::from_str(&self.raw_route)?);
+        headers.insert(COMPONENT_ROUTE, HeaderValue::from_str(self.component_route())?);
+        headers.insert(CLIENT_ADDR, client);
+        for (name, captured) in &self.captures {
+            let name = format!("spin-path-match-{}", name.to_ascii_lowercase().replace('_', "-"));
+            headers.insert(HeaderName::try_from(name)?, HeaderValue::from_str(captured)?);
+        }
+        Ok(())
     }
 }
+
+const PATH_INFO: HeaderName = HeaderName::from_static("spin-path-info");
+const FULL_URL: HeaderName = HeaderName::from_static("spin-full-url");
+const MATCHED_ROUTE: HeaderName = HeaderName::from_static("spin-matched-route");
+const BASE_PATH: HeaderName = HeaderName::from_static("spin-base-path");
+const RAW_COMPONENT_ROUTE: HeaderName = HeaderName::from_static("spin-raw-component-route");
+const COMPONENT_ROUTE: HeaderName = HeaderName::from_static("spin-component-route");
+const CLIENT_ADDR: HeaderName = HeaderName::from_static("spin-client-addr");
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn check(found: &RouteMatch, expected: &[(&str, &str)]) {
+        let mut headers = HeaderMap::new();
+        headers.append(CLIENT_ADDR, HeaderValue::from_static("1.2.3.4:5"));
+        let full_url = HeaderValue::from_static("http://localhost/a");
+        let client = HeaderValue::from_static("0.0.0.0:0");
+        found.set_spin_headers(&mut headers, full_url, client).expect("is good");
+        let mut set: Vec<_> =
+            headers.iter().map(|(name, value)| (name.as_str(), value.as_bytes())).collect();
+        let mut expected: Vec<_> =
+            expected.iter().map(|(name, value)| (*name, value.as_bytes())).collect();
+        set.sort_unstable();
+        expected.sort_unstable();
+        assert_eq!(set, expected);
+    }
+
     #[test]
     fn a_call_from_inside_has_the_headers_that_spin_gives_it() {
-        let url = "http://localhost/a/b?c".to_owned();
-        let headers = RouteMatch::inside("/a/b").spin_headers(url, "0.0.0.0:0".to_owned());
-        let expected = [
-            ("spin-path-info", "/a/b"),
-            ("spin-full-url", "http://localhost/a/b?c"),
-            ("spin-matched-route", "/..."),
-            ("spin-base-path", "/"),
-            ("spin-raw-component-route", "/..."),
-            ("spin-component-route", ""),
-            ("spin-client-addr", "0.0.0.0:0"),
-        ];
-        assert!(headers.iter().map(|(name, value)| (&**name, &**value)).eq(expected));
+        check(
+            &RouteMatch::inside("/a/b"),
+            &[
+                ("spin-path-info", "/a/b"),
+                ("spin-full-url", "http://localhost/a"),
+                ("spin-matched-route", "/..."),
+                ("spin-base-path", "/"),
+                ("spin-raw-component-route", "/..."),
+                ("spin-component-route", ""),
+                ("spin-client-addr", "0.0.0.0:0"),
+            ],
+        );
+    }
+
+    #[test]
+    fn what_a_path_matched_is_named_as_in_spin() {
+        let router = crate::Router::new([(0, "/users/:user_id/...")]).expect("is a route");
+        check(
+            &router.find("/users/7/x/").expect("matches"),
+            &[
+                ("spin-path-info", "/x/"),
+                ("spin-full-url", "http://localhost/a"),
+                ("spin-matched-route", "/users/:user_id/..."),
+                ("spin-base-path", "/"),
+                ("spin-raw-component-route", "/users/:user_id/..."),
+                ("spin-component-route", "/users/:user_id"),
+                ("spin-client-addr", "0.0.0.0:0"),
+                ("spin-path-match-user-id", "7"),
+            ],
+        );
+    }
+
+    #[test]
+    fn refuses_what_no_header_can_hold() {
+        let value = HeaderValue::from_static("/");
+        let found = RouteMatch::inside("/a\nb");
+        let set = found.set_spin_headers(&mut HeaderMap::new(), value.clone(), value);
+        assert!(set.is_err());
     }
 }

@@ -17,7 +17,7 @@ use anyhow::{Context as _, bail, ensure};
 use manifest::{App, Directory, Manifest, RuntimeConfig, VariableSources};
 use runtime::{Echo, Output};
 
-pub(crate) use self::source::Source;
+pub(crate) use self::{files::Files, source::Source};
 use crate::{cli::AppOptions, up::Failure};
 
 /// What stays the same for every version of the application.
@@ -33,6 +33,7 @@ pub(crate) struct Surroundings {
 /// An application, checked and with its files in place.
 pub(crate) struct Application {
     pub(crate) app: App,
+    pub(crate) files: Files,
     /// Where the manifest's relative paths start.
     pub(crate) base_dir: PathBuf,
 }
@@ -59,21 +60,19 @@ impl Surroundings {
         Ok(Self { runtime_config, state_dir, output, variables })
     }
 
-    /// Reads the application at `source`. Files that have to be copied for it are copied below `staging`, in place of
-    /// what is there: two versions that run beside each other need two of them.
+    /// Reads the application at `source`, and copies the files that have to be copied for it.
     pub(crate) fn application(
         &self,
         options: &AppOptions,
         source: &Source,
-        staging: &Path,
     ) -> Result<Application, Failure> {
         let mut app = self.resolve(options, source).map_err(Failure::Configuration)?;
-        files::mount(&mut app, source.base_dir(), staging, staging, options.direct_mounts)?;
-        Ok(Application { app, base_dir: source.base_dir().to_owned() })
+        let files = self.stage(options, &mut app, source.base_dir(), &Files::new())?;
+        Ok(Application { app, files, base_dir: source.base_dir().to_owned() })
     }
 
-    /// Returns where files are copied unless the caller has a better place.
-    pub(crate) fn staging(&self, options: &AppOptions) -> PathBuf {
+    /// Where files are copied.
+    fn staging(&self, options: &AppOptions) -> PathBuf {
         options.temp.as_ref().unwrap_or(&self.state_dir).join("files")
     }
 
@@ -105,30 +104,25 @@ impl Surroundings {
         read().with_context(|| format!("read {}", manifest.display()))
     }
 
-    /// Copies what must be copied for version `id`, beside other versions' files.
+    /// Copies the files that `app` wants copied, or finds the copies that a version of it was `kept` with.
     pub(crate) fn stage(
         &self,
         options: &AppOptions,
         app: &mut App,
         base_dir: &Path,
-        id: u64,
-    ) -> Result<(), Failure> {
-        let staging = self.staging(options);
-        let own = staging.join(VERSIONS).join(id.to_string());
-        files::mount(app, base_dir, &staging, &own, options.direct_mounts)
+        kept: &Files,
+    ) -> Result<Files, Failure> {
+        files::mount(app, base_dir, &self.staging(options), kept, options.direct_mounts)
     }
 
-    /// Removes the copies of all versions but `ids`.
-    pub(crate) fn unstage(&self, options: &AppOptions, ids: &BTreeSet<u64>) {
-        let Ok(entries) = std::fs::read_dir(self.staging(options).join(VERSIONS)) else { return };
-        for entry in entries.flatten() {
-            let id = entry.file_name().to_str().and_then(|name| name.parse().ok());
-            if id.is_some_and(|id| !ids.contains(&id))
-                && let Err(error) = std::fs::remove_dir_all(entry.path())
-            {
-                tracing::warn!(path = %entry.path().display(), "not removed: {error}");
-            }
-        }
+    /// Returns the digests of the copies that the components of `app` see.
+    pub(crate) fn staged(&self, options: &AppOptions, app: &App) -> BTreeSet<String> {
+        files::mounted(app, &self.staging(options))
+    }
+
+    /// Removes the copies of files that are not `used`.
+    pub(crate) fn unstage(&self, options: &AppOptions, used: &BTreeSet<String>) {
+        files::prune(&self.staging(options), used);
     }
 
     /// Whether the node has a value for the variable `name`, whatever a manifest says.
@@ -136,9 +130,6 @@ impl Surroundings {
         self.variables.has(name)
     }
 }
-
-/// Where versions' files are copied, below where the first one's are. No component can have this name.
-const VERSIONS: &str = ".versions";
 
 fn finish(
     options: &AppOptions,

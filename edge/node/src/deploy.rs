@@ -14,6 +14,7 @@ use std::{
 
 use anyhow::{Context as _, anyhow};
 use domain::Timestamp;
+use manifest::App;
 use runtime::Runtime;
 use serde::{Deserialize, Serialize};
 use tokio::sync::Mutex;
@@ -342,25 +343,39 @@ impl Deployer {
     }
 
     /// Removes versions beyond those that are kept. What fails is said in the log: nothing depends on it.
-    async fn prune(&self, state: &mut State) {
+    async fn prune(self: &Arc<Self>, state: &mut State) {
         let versions = self.traffic.versions();
         let mut used = BTreeSet::from([versions.current.id]);
         used.extend(versions.canary.as_ref().map(|canary| canary.deployment.id));
         used.extend(state.history.previous());
-        let state_dir = self.surroundings.state_dir.clone();
-        let in_memory = self.loaded.list().iter().map(|deployment| deployment.id).collect();
-        self.surroundings.unstage(&self.options, &in_memory);
+        let deployer = Arc::clone(self);
         let pruned = blocking(move || {
-            let store = VersionStore::at(&state_dir);
-            store.prune(&used)?;
-            let kept = store.list()?.into_iter().map(|record| record.id);
-            anyhow::Ok(kept.collect::<BTreeSet<_>>())
+            let loaded = deployer.loaded.list();
+            let in_memory = loaded.iter().map(|deployment| &*deployment.app);
+            prune(&deployer.options, &deployer.surroundings, &used, in_memory)
         });
         match pruned.await {
             Ok(kept) => state.variables.retain(|id, _| kept.contains(id)),
             Err(error) => tracing::warn!("old versions not removed: {error:#}"),
         }
     }
+}
+
+/// Removes versions beyond those that are kept, and copied files that neither they nor the versions `in_memory` have.
+/// Returns which are kept.
+pub(crate) fn prune<'a>(
+    options: &AppOptions,
+    surroundings: &Surroundings,
+    used: &BTreeSet<VersionId>,
+    in_memory: impl IntoIterator<Item = &'a App>,
+) -> anyhow::Result<BTreeSet<VersionId>> {
+    let store = VersionStore::at(&surroundings.state_dir);
+    store.prune(used)?;
+    let kept = store.list()?;
+    let in_memory = in_memory.into_iter().flat_map(|app| surroundings.staged(options, app));
+    let copies = kept.iter().flat_map(|record| record.files.values().cloned()).chain(in_memory);
+    surroundings.unstage(options, &copies.collect());
+    Ok(kept.into_iter().map(|record| record.id).collect())
 }
 
 /// Draws who tries a canary first.

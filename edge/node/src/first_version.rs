@@ -10,9 +10,9 @@ use anyhow::Context as _;
 use manifest::App;
 
 use crate::{
-    application::{Application, Source, Surroundings},
-    cli::Up,
-    deploy::{Refusal, check_table, kept, now, recalled, take_in},
+    application::{Application, Files, Source, Surroundings},
+    cli::{AppOptions, Up},
+    deploy::{Refusal, check_table, kept, now, prune, recalled, take_in},
     deployment::VersionId,
     up::Failure,
     versions::{History, Record, VersionStore, digest, read_text},
@@ -45,9 +45,8 @@ impl FirstVersion {
         {
             return Ok(version);
         }
-        let staging = surroundings.staging(&options.app);
-        let Application { app, base_dir } =
-            surroundings.application(&options.app, source, &staging)?;
+        let Application { app, files, base_dir } =
+            surroundings.application(&options.app, source)?;
         check_table(&app).map_err(Failure::Configuration)?;
         let text = match source {
             Source::Manifest(manifest) => std::path::absolute(manifest)
@@ -69,7 +68,7 @@ impl FirstVersion {
         };
         let (text, manifest) = text.map_err(Failure::Configuration)?;
         let state_dir = &surroundings.state_dir;
-        match take_in_first(state_dir, &app, manifest, text) {
+        match take_in_first(state_dir, &app, files, manifest, text) {
             Ok(taken) => {
                 let app = kept(app, &VersionStore::at(state_dir), &taken.record);
                 Ok(Self {
@@ -99,14 +98,14 @@ impl FirstVersion {
         }
     }
 
-    /// Writes down that this version serves, once it is known that it can.
-    pub(crate) fn keep(&mut self, state_dir: &Path) {
+    /// Writes down that this version serves, once it is known that it can, and removes what no version needs.
+    pub(crate) fn keep(&mut self, options: &AppOptions, surroundings: &Surroundings) {
         if let Some(refusal) = &self.unkept {
             warn_unkept(refusal);
         }
         let Some(record) = &self.record else { return };
         let kept = || -> anyhow::Result<History> {
-            let store = VersionStore::at(state_dir);
+            let store = VersionStore::at(&surroundings.state_dir);
             if let Some(text) = &self.text {
                 store.keep(record, text)?;
             }
@@ -118,7 +117,11 @@ impl FirstVersion {
         };
         match kept() {
             Ok(history) => self.history = history,
-            Err(error) => warn_unkept(&Refusal::State(error)),
+            Err(error) => return warn_unkept(&Refusal::State(error)),
+        }
+        let used = BTreeSet::from_iter([record.id].into_iter().chain(self.history.previous()));
+        if let Err(error) = prune(options, surroundings, &used, [&*self.app]) {
+            tracing::warn!("old versions not removed: {error:#}");
         }
     }
 }
@@ -138,13 +141,14 @@ struct Taken {
 fn take_in_first(
     state_dir: &Path,
     app: &App,
+    files: Files,
     manifest: PathBuf,
     text: String,
 ) -> Result<Taken, Refusal> {
     let store = VersionStore::open(state_dir)?;
     let (newest, history) = (store.newest()?, store.history()?);
     let components = take_in(&store, app, &manifest, &BTreeMap::new(), None)?;
-    let digest = digest(&text, &components);
+    let digest = digest(&text, &components, &files);
     let mut known = store.list()?;
     known.retain(|one| one.digest == digest && one.manifest == manifest);
     if let Some(record) = known.into_iter().rev().find(|one| one.variables.is_empty()) {
@@ -156,6 +160,7 @@ fn take_in_first(
         digest,
         manifest,
         components,
+        files,
         variables: BTreeSet::new(),
     };
     Ok(Taken { record, history, text: Some(text) })
@@ -173,7 +178,7 @@ fn resumed(options: &Up, surroundings: &Surroundings) -> Result<Option<FirstVers
     };
     let (mut app, record) =
         recall().with_context(|| format!("resume version {id}")).map_err(Failure::Configuration)?;
-    surroundings.stage(&options.app, &mut app, record.base_dir(), id)?;
+    surroundings.stage(&options.app, &mut app, record.base_dir(), &record.files)?;
     Ok(Some(FirstVersion {
         id,
         app: Arc::new(app),

@@ -11,7 +11,6 @@ mod admin;
 mod application;
 mod cdn_loop;
 mod cli;
-mod client_address;
 mod deploy;
 mod deploy_commands;
 mod deployment;

@@ -94,37 +94,18 @@ pub(crate) fn rewrite(
     let authority = authority(uri, headers)?;
     let target = uri.path_and_query().cloned().unwrap_or(PathAndQuery::from_static("/"));
     strip(headers);
-    let value = |text: &str| HeaderValue::from_str(text).map_err(|_| HeadError::Unreadable);
-    headers.insert(header::HOST, value(authority.as_str())?);
-    headers.insert(PATH_INFO, value(&found.path_info)?);
+    let host = HeaderValue::from_str(authority.as_str()).map_err(|_| HeadError::Unreadable)?;
+    headers.insert(header::HOST, host);
     let full_url = format!("{scheme}://{authority}{target}");
-    headers.insert(FULL_URL, full_url.try_into().map_err(|_| HeadError::Unreadable)?);
-    headers.insert(MATCHED_ROUTE, value(&found.based_route)?);
-    headers.insert(BASE_PATH, HeaderValue::from_static("/"));
-    headers.insert(RAW_COMPONENT_ROUTE, value(&found.raw_route)?);
-    headers.insert(COMPONENT_ROUTE, value(found.component_route())?);
-    let client = seen.client.to_string();
-    headers.insert(CLIENT_ADDR, client.try_into().map_err(|_| HeadError::Unreadable)?);
-    for (name, captured) in &found.captures {
-        let name = format!("spin-path-match-{}", name.to_ascii_lowercase().replace('_', "-"));
-        let name = HeaderName::try_from(name).map_err(|_| HeadError::Unreadable)?;
-        headers.insert(name, value(captured)?);
-    }
+    let full_url = full_url.try_into().map_err(|_| HeadError::Unreadable)?;
+    let client = seen.client.to_string().try_into().map_err(|_| HeadError::Unreadable)?;
+    found.set_spin_headers(headers, full_url, client).map_err(|_| HeadError::Unreadable)?;
     let mut parts = http::uri::Parts::default();
     parts.scheme = Some(scheme);
     parts.authority = Some(authority);
     parts.path_and_query = Some(target);
     Uri::from_parts(parts).map_err(|_| HeadError::Unreadable)
 }
-
-// As Spin sets them, in its words.
-const PATH_INFO: HeaderName = HeaderName::from_static("spin-path-info");
-const FULL_URL: HeaderName = HeaderName::from_static("spin-full-url");
-const MATCHED_ROUTE: HeaderName = HeaderName::from_static("spin-matched-route");
-const BASE_PATH: HeaderName = HeaderName::from_static("spin-base-path");
-const RAW_COMPONENT_ROUTE: HeaderName = HeaderName::from_static("spin-raw-component-route");
-const COMPONENT_ROUTE: HeaderName = HeaderName::from_static("spin-component-route");
-const CLIENT_ADDR: HeaderName = HeaderName::from_static("spin-client-addr");
 
 /// The URI's own (HTTP/2, absolute form) wins over `Host`; one host only, and no user information.
 fn authority(uri: &Uri, headers: &HeaderMap) -> Result<Authority, HeadError> {

@@ -6,6 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use api_types::client_address::{self, Cidr};
 use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode, header};
 use hyper::body::{Body as _, Incoming};
 use manifest::{App, StaticResponse, Target};
@@ -15,7 +16,6 @@ use runtime::{Application, Body, Runtime};
 use crate::{
     access_log::{AccessLog, Line},
     cdn_loop::LoopGuard,
-    client_address::{self, Cidr},
     deployment::{Deployment, Loaded},
     error_response::{Failure, respond},
     health,

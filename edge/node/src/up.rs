@@ -114,11 +114,10 @@ async fn serve(options: Up, mut boot: Boot) -> Result<(), Failure> {
         has_express: !options.standard_lane,
     };
     // Compiling blocks; there is nothing to serve before it is done.
-    let state_dir = boot.surroundings.state_dir.clone();
     let loaded = tokio::task::block_in_place(|| {
         let runtime = Arc::new(Runtime::new(resources)?);
         let application = runtime.load(&boot.first.app, &boot.first.base_dir)?;
-        boot.first.keep(&state_dir);
+        boot.first.keep(&options.app, &boot.surroundings);
         Ok((runtime, application))
     });
     let (runtime, application) =

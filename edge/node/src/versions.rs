@@ -2,7 +2,8 @@
 //!
 //! `STATE_DIR/versions/` holds `<id>/spin.toml` as it was given, `<id>/version.json` about it, `wasm/<sha256>.wasm`
 //! shared by all versions, and `history.json`. No variable's value is ever written here. Files appear by rename, so a
-//! half one is never found.
+//! half one is never found. What was copied for `files` lies elsewhere (`application/files.rs`), under the digest that
+//! `version.json` has.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -17,7 +18,7 @@ use domain::Timestamp;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use sha2::{Digest as _, Sha256};
 
-use crate::deployment::VersionId;
+use crate::{application::Files, deployment::VersionId};
 
 /// What is known about a version.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -25,18 +26,21 @@ use crate::deployment::VersionId;
 pub(crate) struct Record {
     pub(crate) id: VersionId,
     pub(crate) created_at: Timestamp,
-    /// Of the manifest and of every component's wasm.
+    /// Of the manifest, of every component's wasm, and of the files that were copied for them.
     pub(crate) digest: String,
     /// The manifest that it was made from.
     pub(crate) manifest: PathBuf,
     /// SHA-256 of each component's wasm.
     pub(crate) components: BTreeMap<String, String>,
+    /// The digest of each component's copied files.
+    #[serde(default, skip_serializing_if = "Files::is_empty")]
+    pub(crate) files: Files,
     /// Names of variables that it was given values of its own for.
     pub(crate) variables: BTreeSet<String>,
 }
 
 impl Record {
-    /// Where the manifest's relative directories start; those that components see are not copied.
+    /// Where the manifest's relative directories start; those that components see as a whole are not copied.
     pub(crate) fn base_dir(&self) -> &Path {
         self.manifest.parent().unwrap_or_else(|| Path::new("/"))
     }
@@ -231,18 +235,26 @@ impl VersionStore {
     }
 }
 
-/// Returns a digest over a manifest and its components.
-pub(crate) fn digest(manifest: &str, components: &BTreeMap<String, String>) -> String {
+/// Returns a digest over a manifest, its components and their copied files.
+pub(crate) fn digest(
+    manifest: &str,
+    components: &BTreeMap<String, String>,
+    files: &Files,
+) -> String {
     let mut hash = Sha256::new();
     hash.update(manifest.len().to_le_bytes());
     hash.update(manifest);
     for (id, digest) in components {
         hash.update(format!("{id}={digest}\n"));
     }
+    for (id, digest) in files {
+        hash.update(format!("files of {id}={digest}\n"));
+    }
     hex(&hash.finalize())
 }
 
-fn hex(bytes: &[u8]) -> String {
+/// Writes `bytes` as digests are written.
+pub(crate) fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 

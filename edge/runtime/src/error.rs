@@ -49,6 +49,16 @@ pub enum LoadError {
         /// The component.
         id: String,
     },
+    /// A component that answers would call a next one.
+    #[error(
+        "component `{id}` imports `{import}`, by which a middleware calls the next component, and there is none behind it"
+    )]
+    Primary {
+        /// The component.
+        id: String,
+        /// The interface.
+        import: String,
+    },
     /// `[component.<id>.tool.vitrine]` cannot be used.
     #[error("read [component.{id}.tool.vitrine]: {reason}")]
     Settings {

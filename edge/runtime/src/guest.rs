@@ -5,7 +5,7 @@
 
 use wasmtime::{
     Engine, Store,
-    component::{InstancePre, types::ComponentItem},
+    component::{Component, InstancePre, types::ComponentItem},
 };
 use wasmtime_wasi_http::{
     p2::bindings::{Proxy, ProxyPre},
@@ -69,7 +69,7 @@ enum Kind {
     Incoming,
 }
 
-fn kind(component: &wasmtime::component::Component) -> Result<Kind, String> {
+fn kind(component: &Component) -> Result<Kind, String> {
     let mut kind = None;
     let mut others = Vec::new();
     for (name, export) in component.component_type().exports(component.engine()) {
@@ -90,6 +90,13 @@ fn kind(component: &wasmtime::component::Component) -> Result<Kind, String> {
         [] => "it exports no HTTP handler".to_owned(),
         others => format!("it exports {} instead", others.join(", ")),
     })
+}
+
+/// Returns the import by which `component` calls the next one of its chain, if it has it.
+pub(crate) fn next_import(component: &Component) -> Option<String> {
+    let kind = component.component_type();
+    let mut names = kind.imports(component.engine()).map(|(name, _)| name);
+    names.find(|name| is_release(name, "wasi:http/handler@0.3.")).map(str::to_owned)
 }
 
 fn is_release(name: &str, interface: &str) -> bool {

@@ -15,7 +15,7 @@ use crate::{Body, InvokeError, express::Link, host::Passage};
 /// Below it every component has a name.
 const CHAINING_SUFFIX: &str = ".spin.internal";
 /// Who calls, as Spin says it.
-const INSIDE_CLIENT: &str = "0.0.0.0:0";
+const INSIDE_CLIENT: HeaderValue = HeaderValue::from_static("0.0.0.0:0");
 /// What a caller inside finds in the URL, for there is no host on this way. As in Spin.
 const INSIDE_HOST: &str = "localhost";
 
@@ -172,14 +172,10 @@ fn set_spin_headers(
     for name in forged {
         headers.remove(name);
     }
-    for (name, value) in found.spin_headers(full_url, INSIDE_CLIENT.to_owned()) {
-        let name = HeaderName::from_bytes(name.as_bytes());
-        let (Ok(name), Ok(value)) = (name, HeaderValue::from_str(&value)) else {
-            return Err(Error::HttpRequestUriInvalid);
-        };
-        headers.insert(name, value);
-    }
-    Ok(())
+    let full_url = full_url.try_into().map_err(|_| Error::HttpRequestUriInvalid)?;
+    found
+        .set_spin_headers(headers, full_url, INSIDE_CLIENT)
+        .map_err(|_| Error::HttpRequestUriInvalid)
 }
 
 /// What the caller hears of a call without an answer. In Spin it traps with the one that it called.

@@ -77,6 +77,7 @@ async fn next(accessor: &Accessor<Host>, request: Resource<Request>) -> wasmtime
         Ok((request, _options)) => request,
         Err(error) => return Ok(Err(error.downcast()?)),
     };
+    // Nobody comes here: a component that could is refused at load.
     let Some(next) = next else {
         let reason = "this component is no middleware".to_owned();
         return Ok(Err(ErrorCode::InternalError(Some(reason))));

@@ -23,7 +23,7 @@ use crate::{
     component_limits,
     engine::Ticking,
     express::{Exports, Express, Link},
-    guest::Guest,
+    guest::{Guest, next_import},
     host::{Capabilities, Host, Passage},
     imports,
     inside::Inside,
@@ -128,8 +128,8 @@ impl Runtime {
     /// `base_dir`. Blocks: for about a second for each component that is new to this machine.
     ///
     /// # Errors
-    /// If a file is missing, is no component, imports something that this node lacks, or if there are more chains of
-    /// components than instances have room for beside the versions that are loaded.
+    /// If a file is missing, is no component, imports something that this node lacks or a next component where there is
+    /// none, or if there are more chains of components than instances have room for beside the versions that are loaded.
     pub fn load(&self, app: &App, base_dir: &Path) -> Result<Application, LoadError> {
         let place = Room::take(&self.room, count_chains(app))?;
         let mut loader = Loader {
@@ -380,6 +380,12 @@ impl Loader<'_> {
         let guest = self.guest(component)?;
         if next.is_some() && matches!(guest, Guest::Incoming(_)) {
             return Err(LoadError::Middleware { id: component.id.clone() });
+        }
+        // A matter of the place, not of the component: elsewhere it may stand before others.
+        if next.is_none()
+            && let Some(import) = next_import(guest.instance_pre().component())
+        {
+            return Err(LoadError::Primary { id: component.id.clone(), import });
         }
         let limits = component_limits::of(component, &self.runtime.limits)?;
         let name = match &next {

@@ -1,6 +1,7 @@
 //! Plays the bad component: by path it answers, loops, hogs, traps, stalls, or asks for what it may not have.
 //!
-//! Layer: dev (L5). One file serves as primary and as middleware: a path below `/next` is handed on.
+//! Layer: dev (L5). Two files of one crate: a component that answers, and a middleware (feature `middleware`) that
+//! answers the same and hands a request with `x-guest-forward` on.
 //! Not here: assertions; they are in `edge/node/tests/it`.
 //! Start at [`serve`]; each path is one behaviour.
 
@@ -14,7 +15,7 @@ mod surroundings;
 use bytes::Bytes;
 use http_body_util::BodyExt as _;
 use spin_sdk::{
-    http::{FullBody, IntoResponse as _, Request, Response},
+    http::{FullBody, IntoResponse as _, Request},
     http_service,
     wasip3::http::types::{ErrorCode, Response as WasiResponse},
 };
@@ -26,6 +27,7 @@ pub(crate) type Answer = Result<WasiResponse, ErrorCode>;
 #[http_service]
 async fn serve(request: Request) -> Answer {
     let path = request.uri().path().to_owned();
+    #[cfg(feature = "middleware")]
     if request.headers().contains_key("x-guest-forward") {
         return forward(request).await;
     }
@@ -115,6 +117,7 @@ fn headers(request: &Request) -> Answer {
 
 /// Plays the middleware: marks the request, calls the next component, marks the answer.
 /// With `x-guest-panic: before` or `after` it panics there instead.
+#[cfg(feature = "middleware")]
 async fn forward(request: Request) -> Answer {
     let (mut parts, body) = request.into_parts();
     let panics = parts.headers.remove("x-guest-panic");
@@ -126,7 +129,7 @@ async fn forward(request: Request) -> Answer {
     parts.headers.remove(http::header::HOST);
     let seen = http::HeaderValue::from_static("seen");
     parts.headers.insert("x-guest-middleware", seen.clone());
-    let next: Response = spin_sdk::http::next(http::Request::from_parts(parts, body)).await?;
+    let next = spin_sdk::http::next(http::Request::from_parts(parts, body)).await?;
     if panics("after") {
         answers::panic_on_purpose();
     }

@@ -2,12 +2,14 @@
 //!
 //! Layer: dev (L5). Payments, origin and any number of edge nodes are real processes on free ports
 //! over a temporary data folder; each can be killed and started again on the same data and port.
+//! Beside it what tests of one crate need as a real process: [`Redis`].
 //! Not here: what is checked (`e2e`, `load`), how programs are built (`xtask`).
 //! Start at [`Stack::start`]; [`Client`] asks, [`eventually`] waits.
 
 mod client;
 mod environment;
 mod process;
+mod redis;
 mod stack;
 
 use std::future::Future;
@@ -18,6 +20,7 @@ use anyhow::{Result, bail};
 pub use client::{Answer, Client};
 pub use environment::{Environment, root};
 pub use process::Process;
+pub use redis::Redis;
 pub use stack::{EdgeOptions, Program, Role, Stack, StackOptions, on_core};
 
 /// Pause between two looks at a condition.

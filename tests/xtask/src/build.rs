@@ -85,6 +85,8 @@ fn placed(context: &Context, package: &str) -> Result<()> {
 pub(crate) struct Guests {
     /// Guests of WASI 0.3.
     pub(crate) current: PathBuf,
+    /// The same as a middleware.
+    pub(crate) middleware: PathBuf,
     /// Guests of WASI 0.2.
     pub(crate) p2: PathBuf,
 }
@@ -92,8 +94,14 @@ pub(crate) struct Guests {
 /// Builds the misbehaving components of the node's tests.
 pub(crate) fn guests(context: &Context) -> Result<Guests> {
     tools::install_targets(context)?;
-    Ok(Guests { current: wasm(context, "guests")?, p2: wasm(context, "guests-p2")? })
+    let folder = variants(context, "guests", &GUESTS)?;
+    let file = |name: &str| folder.join(format!("{name}.wasm"));
+    let p2 = wasm(context, "guests-p2")?;
+    Ok(Guests { current: file("answering"), middleware: file("middleware"), p2 })
 }
+
+/// The variants of the guests of WASI 0.3: what each file is called, and the feature that makes it.
+const GUESTS: [(&str, Option<&str>); 2] = [("answering", None), ("middleware", Some("middleware"))];
 
 /// The guests of the express lane: what each file is called, and the feature that makes it.
 const EXPRESS_GUESTS: [(&str, Option<&str>); 3] =
@@ -102,10 +110,19 @@ const EXPRESS_GUESTS: [(&str, Option<&str>); 3] =
 /// Builds the components of the node's express tests; returns their folder.
 pub(crate) fn express_guests(context: &Context) -> Result<PathBuf> {
     tools::install_targets(context)?;
-    let folder = context.workspace.generated().join("guests-express");
+    variants(context, "guests-express", &EXPRESS_GUESTS)
+}
+
+/// Builds each variant of a package and puts it beside the others; cargo has one place for all of them.
+fn variants(
+    context: &Context,
+    package: &str,
+    variants: &[(&str, Option<&str>)],
+) -> Result<PathBuf> {
+    let folder = context.workspace.generated().join(package);
     fs::create_dir_all(&folder).with_context(|| format!("make {}", folder.display()))?;
-    for (name, feature) in EXPRESS_GUESTS {
-        let built = wasm_with(context, "guests-express", feature)?;
+    for (name, feature) in variants {
+        let built = wasm_with(context, package, *feature)?;
         place(&built, &folder.join(format!("{name}.wasm")))?;
     }
     Ok(folder)

@@ -330,6 +330,7 @@ impl Run<'_> {
             .env("VITRINE_XTASK", program);
         if let Some(guests) = &self.guests {
             command.env("VITRINE_GUESTS_WASM", &guests.current);
+            command.env("VITRINE_GUESTS_MIDDLEWARE_WASM", &guests.middleware);
             command.env("VITRINE_GUESTS_P2_WASM", &guests.p2);
         }
         if let Some(guests) = &self.express_guests {

@@ -1,14 +1,21 @@
 //! `files` and `exclude_files`: directories are mounted as they are; patterns, single files and exclusions need a copy.
+//!
+//! A copy's directory is named by the digest of what is in it: versions with the same files share one, and what a version
+//! was deployed with stays what it was.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    fs::{self, File},
+    io::{self, Read as _},
+    os::unix::ffi::OsStrExt as _,
     path::{Component as Part, Path, PathBuf},
 };
 
-use anyhow::{Context as _, bail, ensure};
+use anyhow::{Context as _, anyhow, bail, ensure};
 use manifest::{App, Component, FilesEntry, Mount};
+use sha2::{Digest as _, Sha256};
 
-use crate::up::Failure;
+use crate::{up::Failure, versions::hex};
 
 /// Most files copied for one component: 16 384, a large documentation site. Beyond it the application is refused: a
 /// pattern caught more than was meant.
@@ -17,35 +24,98 @@ const FILES_MAX: usize = 16_384;
 /// Most bytes copied for one component: 1 GiB, a few seconds at every start. Larger trees are mounted as directories.
 const BYTES_MAX: u64 = 1024 * 1024 * 1024;
 
-/// Copies below `own` what must be copied, and mounts that in place of the entries. Nothing below `staging` is copied.
+/// The digest of each component's copied files; those without copies are not in it.
+pub(crate) type Files = BTreeMap<String, String>;
+
+/// Copies below `staging` what must be copied, and mounts that in place of the entries. Nothing below `staging` is copied.
+///
+/// A component in `kept` sees the files with that digest or the application is refused, whatever lies in `base_dir` now.
 pub(super) fn mount(
     app: &mut App,
     base_dir: &Path,
     staging: &Path,
-    own: &Path,
+    kept: &Files,
     is_direct: bool,
-) -> Result<(), Failure> {
+) -> Result<Files, Failure> {
+    let staging = std::path::absolute(staging).unwrap_or_else(|_| staging.to_owned());
     let components: Vec<Component> = app.components().values().cloned().collect();
+    let mut files = Files::new();
     for component in components {
-        if !needs_copy(&component, base_dir) {
+        let id = &component.id;
+        let kept = kept.get(id);
+        if kept.is_none() && !needs_copy(&component, base_dir) {
             continue;
         }
-        let id = &component.id;
         if is_direct {
-            return Err(Failure::Configuration(anyhow::anyhow!(
+            return Err(Failure::Configuration(anyhow!(
                 "--direct-mounts: component `{id}` has files that are not whole directories"
             )));
         }
-        let root = std::path::absolute(own.join(id)).unwrap_or_else(|_| own.join(id));
-        let plan = plan(&component, base_dir, staging)
-            .with_context(|| format!("files of component `{id}`"))
-            .map_err(Failure::Configuration)?;
-        let source = copy(&plan, &root)
-            .with_context(|| format!("copy files of component `{id}`"))
-            .map_err(Failure::Other)?;
+        let digest = match kept {
+            Some(digest) if is_whole(&staging.join(digest), digest) => digest.clone(),
+            _ => take_in(&component, base_dir, &staging, kept)?,
+        };
+        let copies = staging.join(&digest);
+        let source = copies.to_str().context("the path of the copies is not UTF-8");
+        let source = source.map_err(Failure::Configuration)?.to_owned();
         app.mount(id, vec![Mount { source, destination: "/".to_owned() }]);
+        files.insert(id.clone(), digest);
     }
-    Ok(())
+    Ok(files)
+}
+
+/// Returns the digests of the copies below `staging` that the components of `app` see.
+pub(super) fn mounted(app: &App, staging: &Path) -> BTreeSet<String> {
+    let staging = std::path::absolute(staging).unwrap_or_else(|_| staging.to_owned());
+    let mounts = app.components().values().flat_map(|component| &component.grants.files);
+    let copies = mounts.filter_map(|mount| Path::new(&mount.source).strip_prefix(&staging).ok());
+    copies.filter_map(|copy| Some(copy.to_str()?.to_owned())).collect()
+}
+
+/// Removes the copies below `staging` that are not `used`, and what was left half copied. Failing leaves more than needed.
+pub(super) fn prune(staging: &Path, used: &BTreeSet<String>) {
+    let Ok(entries) = fs::read_dir(staging) else { return };
+    for entry in entries.flatten() {
+        let name = entry.file_name();
+        let Some(name) = name.to_str().filter(|name| !used.contains(*name)) else { continue };
+        let digest = name.strip_prefix('.').unwrap_or(name);
+        // The directory may be one that others use as well (`--temp`).
+        let is_copy = digest.len() == 64 && digest.bytes().all(|byte| byte.is_ascii_hexdigit());
+        if is_copy && let Err(error) = fs::remove_dir_all(entry.path()) {
+            tracing::warn!(path = %entry.path().display(), "not removed: {error}");
+        }
+    }
+}
+
+/// Copies a component's files as they are now; returns their digest, which must be `kept` if there is one.
+fn take_in(
+    component: &Component,
+    base_dir: &Path,
+    staging: &Path,
+    kept: Option<&String>,
+) -> Result<String, Failure> {
+    let id = &component.id;
+    let plan = plan(component, base_dir, staging)
+        .with_context(|| format!("files of component `{id}`"))
+        .map_err(Failure::Configuration)?;
+    let copied = || -> anyhow::Result<Option<String>> {
+        let digest = digest(&plan)?;
+        if kept.is_some_and(|kept| *kept != digest) {
+            return Ok(None);
+        }
+        if !is_whole(&staging.join(&digest), &digest) {
+            copy(&plan, staging, &digest)?;
+        }
+        Ok(Some(digest))
+    };
+    let digest = copied()
+        .with_context(|| format!("copy files of component `{id}`"))
+        .map_err(Failure::Other)?;
+    digest.ok_or_else(|| {
+        Failure::Configuration(anyhow!(
+            "files of component `{id}` have changed, and the copy that was kept of them is gone or damaged"
+        ))
+    })
 }
 
 /// Whether mounting directories as they are would not give what the manifest says.
@@ -77,7 +147,7 @@ fn plan(component: &Component, base_dir: &Path, staging: &Path) -> anyhow::Resul
 
 struct Planning<'a> {
     base_dir: &'a Path,
-    /// Never copied into itself.
+    /// Never copied into itself. Absolute.
     staging: &'a Path,
     exclude: Vec<glob::Pattern>,
     plan: Plan,
@@ -132,7 +202,9 @@ impl<'a> Planning<'a> {
             .with_context(|| format!("`{pattern}` cannot be read as a pattern"))?;
         for found in matches {
             let found = found.context("read a directory")?;
-            if !found.is_file() || found.starts_with(self.staging) {
+            let is_copy =
+                std::path::absolute(&found).is_ok_and(|found| found.starts_with(self.staging));
+            if !found.is_file() || is_copy {
                 continue;
             }
             let below = normal(&found)
@@ -168,25 +240,82 @@ fn normal(path: &Path) -> PathBuf {
     path.components().filter(|part| !matches!(part, Part::CurDir)).collect()
 }
 
-/// Copies the files; returns the directory as mounts name it.
-fn copy(plan: &Plan, root: &Path) -> anyhow::Result<String> {
-    let name = root.to_str().context("the path of the copies is not UTF-8")?;
-    match std::fs::remove_dir_all(root) {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-            return Err(error).with_context(|| format!("remove {name}"));
-        }
-        _ => {}
-    }
-    std::fs::create_dir_all(root).with_context(|| format!("make {name}"))?;
+/// Returns a digest over names and contents.
+fn digest(plan: &Plan) -> anyhow::Result<String> {
+    let mut hash = Sha256::new();
+    let mut buffer = vec![0; 64 * 1024];
     for (destination, source) in plan {
-        let destination = root.join(destination);
-        let shown = || format!("copy {} to {}", source.display(), destination.display());
-        if let Some(parent) = destination.parent() {
-            std::fs::create_dir_all(parent).with_context(shown)?;
+        let shown = || format!("read {}", source.display());
+        let name = destination.as_os_str().as_bytes();
+        hash.update(name.len().to_le_bytes());
+        hash.update(name);
+        let mut content = Sha256::new();
+        let mut file = File::open(source).with_context(shown)?;
+        loop {
+            let read = file.read(&mut buffer).with_context(shown)?;
+            let Some(piece) = buffer.get(..read).filter(|piece| !piece.is_empty()) else { break };
+            content.update(piece);
         }
-        std::fs::copy(source, &destination).with_context(shown)?;
+        // Of one length, so that no content can pass for the next name.
+        hash.update(content.finalize());
     }
-    Ok(name.to_owned())
+    Ok(hex(&hash.finalize()))
+}
+
+/// Whether the copy in `dir` is there and what it was: the disk may have lost or changed some of it.
+fn is_whole(dir: &Path, expected: &str) -> bool {
+    let found = || -> anyhow::Result<String> {
+        let mut plan = Plan::new();
+        collect(dir, Path::new(""), &mut plan)?;
+        digest(&plan)
+    };
+    dir.is_dir() && found().is_ok_and(|found| found == expected)
+}
+
+fn collect(dir: &Path, below: &Path, plan: &mut Plan) -> io::Result<()> {
+    for entry in fs::read_dir(dir)? {
+        let entry = entry?;
+        let name = below.join(entry.file_name());
+        if entry.file_type()?.is_dir() {
+            collect(&entry.path(), &name, plan)?;
+        } else {
+            plan.insert(name, entry.path());
+        }
+    }
+    Ok(())
+}
+
+/// Copies the files beside, and renames: a digest never stands for half of its files.
+fn copy(plan: &Plan, staging: &Path, expected: &str) -> anyhow::Result<()> {
+    let (incoming, whole) = (staging.join(format!(".{expected}")), staging.join(expected));
+    let copied = || -> anyhow::Result<()> {
+        remove(&incoming)?;
+        fs::create_dir_all(&incoming).with_context(|| format!("make {}", incoming.display()))?;
+        for (destination, source) in plan {
+            let destination = incoming.join(destination);
+            let shown = || format!("copy {} to {}", source.display(), destination.display());
+            if let Some(parent) = destination.parent() {
+                fs::create_dir_all(parent).with_context(shown)?;
+            }
+            fs::copy(source, &destination).with_context(shown)?;
+        }
+        ensure!(is_whole(&incoming, expected), "they were changed meanwhile");
+        remove(&whole)?;
+        fs::rename(&incoming, &whole).with_context(|| format!("make {}", whole.display()))
+    };
+    // A full disk must not stay full of it.
+    copied().inspect_err(|_| {
+        let _ = fs::remove_dir_all(&incoming);
+    })
+}
+
+fn remove(dir: &Path) -> anyhow::Result<()> {
+    match fs::remove_dir_all(dir) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => {
+            Err(error).with_context(|| format!("remove {}", dir.display()))
+        }
+        _ => Ok(()),
+    }
 }
 
 #[cfg(test)]

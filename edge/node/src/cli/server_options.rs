@@ -2,9 +2,10 @@
 
 use std::path::PathBuf;
 
+use api_types::client_address::Cidr;
 use clap::{Args, ValueEnum};
 
-use crate::{cdn_loop::CdnId, cli::LogFormat, client_address::Cidr};
+use crate::{cdn_loop::CdnId, cli::LogFormat};
 
 /// How HTTP is served.
 #[derive(Debug, Args)]

@@ -12,7 +12,7 @@ use runtime::{Application, LoadError};
 
 use super::{Deployer, Refusal, State, blocking, check, now};
 use crate::{
-    application::{Source, Surroundings},
+    application::{Files, Source, Surroundings},
     cli::AppOptions,
     deployment::VersionId,
     replication,
@@ -87,15 +87,17 @@ impl Deployer {
                 .map_err(Refusal::Version)?;
             deployer.check_settings(&app).map_err(Refusal::Version)?;
             let components = take_in(&store, &app, &manifest, &given.components, base.as_ref())?;
-            let record = Record {
+            let mut record = Record {
                 id,
                 created_at: now(),
-                digest: digest(&text, &components),
+                digest: String::new(),
                 manifest,
                 components,
+                files: base.map(|base| base.files).unwrap_or_default(),
                 variables: own.keys().cloned().collect(),
             };
-            deployer.stage(&mut app, &record)?;
+            record.files = deployer.stage(&mut app, &record)?;
+            record.digest = digest(&text, &record.components, &record.files);
             let app = Arc::new(kept(app, &store, &record));
             Ok(Prepared { record, text, app, own })
         })
@@ -137,9 +139,10 @@ impl Deployer {
         loaded.unwrap_or_else(|error| Err(LoadError::Engine { reason: error.to_string() }))
     }
 
-    /// Copies the files that the version's components want copied.
-    fn stage(&self, app: &mut App, record: &Record) -> Result<(), Refusal> {
-        let staged = self.surroundings.stage(&self.options, app, record.base_dir(), record.id);
+    /// Copies the files that the version's components want copied, unless they are kept.
+    fn stage(&self, app: &mut App, record: &Record) -> Result<Files, Refusal> {
+        let (base_dir, kept) = (record.base_dir(), &record.files);
+        let staged = self.surroundings.stage(&self.options, app, base_dir, kept);
         staged.map_err(|failure| match failure {
             Failure::Configuration(error) => Refusal::Version(error),
             Failure::Other(error) => Refusal::State(error),

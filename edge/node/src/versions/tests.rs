@@ -14,9 +14,10 @@ fn keep(store: &VersionStore, id: VersionId, wasm: &[u8]) -> Record {
     let record = Record {
         id,
         created_at: Timestamp::from_unix_ms(0),
-        digest: digest("text", &components),
+        digest: digest("text", &components, &Files::new()),
         manifest: PathBuf::from("/app/spin.toml"),
         components,
+        files: Files::new(),
         variables: BTreeSet::new(),
     };
     store.keep(&record, "text").expect("is kept");

@@ -10,7 +10,7 @@ use std::{
 };
 
 use crate::{
-    support::{Answer, Node, guests, manifest},
+    support::{Answer, Node, guests, manifest, middleware},
     wasm::{component, imports},
 };
 
@@ -52,7 +52,7 @@ impl Node {
     }
 
     /// `number state` of every version.
-    fn states(&self) -> Vec<String> {
+    pub(crate) fn states(&self) -> Vec<String> {
         let listing = self.versions();
         let lines = listing["versions"].as_array().expect("is a list").iter();
         lines
@@ -100,6 +100,10 @@ fn bad_versions(node: &Node) -> Vec<(String, &'static str)> {
             "component `guest`",
         ),
         (file("odd.wasm", &component(&[imports(&["acme:moon/cheese@1.0.0"])])), "acme:moon/cheese"),
+        (
+            version("bad", "").replace(&format!("{:?}", guests()), &format!("{:?}", middleware())),
+            "component `guest` imports `wasi:http/handler@0.3.0`",
+        ),
         (missing, "gone.wasm"),
         (version("bad", "colour = \"red\""), "colour"),
         (version("bad", "[variables]\nmust = { required = true }"), "must"),

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use crate::support::{Answer, Node};
 
 /// Returns the wasm file of a guest of this lane: `answering`, `gating` or `raw`.
-fn guest(kind: &str) -> PathBuf {
+pub(crate) fn guest(kind: &str) -> PathBuf {
     let folder = std::env::var_os("VITRINE_GUESTS_EXPRESS_DIR").expect(
         "VITRINE_GUESTS_EXPRESS_DIR is not set: run `cargo xtask test`, which builds the guests of the express lane",
     );

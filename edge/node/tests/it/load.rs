@@ -3,7 +3,8 @@
 use std::{fs, os::unix::fs::MetadataExt as _, path::Path, time::Duration};
 
 use crate::{
-    support::{Node, guests, manifest, manifest_of, refused, refused_in},
+    express::guest,
+    support::{Node, guests, manifest, manifest_of, middleware, refused, refused_in},
     wasm::{component, export, held, imports, loops, module},
 };
 
@@ -79,6 +80,38 @@ fn refuses_a_component_without_a_handler_it_knows() {
     // The right name, and nothing behind it.
     assert_refused(&component(&[export("wasi:http/handler@0.3.0")]), &[neither, "handle"]);
     assert_refused(&component(&[export("wasi:http/incoming-handler@0.2.6")]), &[neither, "handle"]);
+}
+
+#[test]
+fn refuses_a_component_that_calls_the_next_one_where_there_is_none() {
+    let said = "imports `wasi:http/handler@0.3.0`, by which a middleware calls the next component";
+    for (wasm, arguments) in [
+        (middleware(), &[][..]),
+        (guest("gating"), &[][..]),
+        (guest("gating"), &["--standard-lane"][..]),
+    ] {
+        let (code, refusal) = refused(&manifest_of(&wasm, ""), arguments);
+        assert_eq!(code, Some(64), "{refusal}");
+        assert!(refusal.contains(&format!("component `guest` {said}")), "{refusal}");
+        assert_eq!(refusal.trim().lines().count(), 1, "{refusal}");
+    }
+    // The same component, twice before another one, and then by itself as well.
+    let text = |more: &str| {
+        format!(
+            "spin_manifest_version = 2\n[application]\nname = \"chain\"\n\
+             [[trigger.http]]\nroute = \"/...\"\ncomponent = \"inner\"\n\
+             dependencies.middleware = [{{ component = \"outer\" }}, {{ component = \"outer\" }}]\n{more}\
+             [component.inner]\nsource = {:?}\n[component.outer]\nsource = {:?}\n",
+            guests(),
+            middleware()
+        )
+    };
+    let node = Node::start(&text(""), &[]);
+    assert_eq!(node.get("/hello", &[("x-guest-forward", "1")]).text(), "hello");
+    let more = "[[trigger.http]]\nroute = { private = true }\ncomponent = \"outer\"\n";
+    let (code, refusal) = refused(&text(more), &[]);
+    assert_eq!(code, Some(64), "{refusal}");
+    assert!(refusal.contains(&format!("component `outer` {said}")), "{refusal}");
 }
 
 #[test]

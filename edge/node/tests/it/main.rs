@@ -1,7 +1,7 @@
 //! The real node with the guests that misbehave.
 //!
-//! The guests' wasm comes from `VITRINE_GUESTS_WASM` and `VITRINE_GUESTS_P2_WASM`; `cargo xtask test` builds both and
-//! sets that.
+//! The guests' wasm comes from `VITRINE_GUESTS_WASM`, `VITRINE_GUESTS_MIDDLEWARE_WASM` and `VITRINE_GUESTS_P2_WASM`;
+//! `cargo xtask test` builds all and sets that.
 
 mod access_log;
 mod boot;
@@ -14,6 +14,7 @@ mod deploy;
 mod documented;
 mod express;
 mod faults;
+mod full_disk;
 mod http2;
 mod inside;
 mod isolation;
@@ -24,5 +25,6 @@ mod stores;
 mod support;
 mod threads;
 mod tls;
+mod version_files;
 mod wasi02;
 mod wasm;

@@ -1,14 +1,15 @@
 //! Routes, heads, bodies, middleware.
 
-use crate::support::{Node, guests, manifest};
+use crate::support::{Node, guests, manifest, middleware};
 
 pub(crate) fn chain(inherit: &str) -> String {
     format!(
         "spin_manifest_version = 2\n[application]\nname = \"chain\"\n[[trigger.http]]\nroute = \"/...\"\n\
          component = \"inner\"\ndependencies.middleware = [{{ component = \"outer\"{inherit} }}]\n\
          [[trigger.http]]\nroute = \"/fixed\"\nstatic_response = {{ status_code = 202, body = \"fixed\" }}\n\
-         [component.inner]\nsource = {0:?}\nkey_value_stores = [\"default\"]\n[component.outer]\nsource = {0:?}\n",
-        guests()
+         [component.inner]\nsource = {:?}\nkey_value_stores = [\"default\"]\n[component.outer]\nsource = {:?}\n",
+        guests(),
+        middleware()
     )
 }
 

@@ -1,52 +1,12 @@
 //! Every function of the store interfaces, from a guest to where the entries are.
 
-use std::{
-    io::{BufRead as _, BufReader},
-    net::TcpListener,
-    process::{Child, Command, Stdio},
-};
+use harness::Redis;
 
 use crate::support::{Node, manifest};
 
-/// A real Redis, killed when dropped.
-struct Redis {
-    child: Child,
-    port: u16,
-}
-
-impl Redis {
-    fn start() -> Self {
-        // Another process may take the port in between.
-        for _ in 0..5 {
-            let free = TcpListener::bind("127.0.0.1:0").expect("finds a port");
-            let port = free.local_addr().expect("has an address").port();
-            drop(free);
-            let mut command = Command::new("redis-server");
-            command.args(["--bind", "127.0.0.1", "--save", "", "--appendonly", "no", "--port"]);
-            let mut child = command.arg(port.to_string()).stdout(Stdio::piped()).spawn().expect(
-                "redis-server starts: install it (`apt-get install redis-server`) or run `cargo xtask test`",
-            );
-            let said = BufReader::new(child.stdout.take().expect("is piped"));
-            if said
-                .lines()
-                .map_while(Result::ok)
-                .any(|line| line.contains("Ready to accept connections"))
-            {
-                return Self { child, port };
-            }
-            // It could not listen, and has ended.
-            let _ = child.wait();
-        }
-        panic!("redis-server did not start");
-    }
-}
-
-impl Drop for Redis {
-    fn drop(&mut self) {
-        // It may have ended by itself.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
+/// A real Redis.
+fn redis() -> Redis {
+    Redis::start(&[]).expect("starts")
 }
 
 /// What a guest hears from a store, whatever it keeps its entries in.
@@ -75,10 +35,10 @@ fn serves_batches_atomics_and_lists_from_memory() {
 
 #[test]
 fn serves_every_function_of_redis() {
-    let redis = Redis::start();
-    let allowed = format!("allowed_outbound_hosts = [\"redis://127.0.0.1:{}\"]\n", redis.port);
+    let redis = redis();
+    let allowed = format!("allowed_outbound_hosts = [\"redis://127.0.0.1:{}\"]\n", redis.port());
     let node = Node::start(&manifest(&allowed), &[]);
-    let url = format!("redis://127.0.0.1:{}", redis.port);
+    let url = format!("redis://127.0.0.1:{}", redis.port());
     let expected = "set: Ok(())\nget: Ok(Some([118]))\nget: Ok(None)\nincr: Ok(1)\nincr: Err(Error::TypeError)\n\
                     sadd: Ok(2)\nsrem: Ok(1)\nsmembers: Ok([\"b\"])\npublish: Ok(())\n\
                     rpush: Ok([RedisResult::Int64(1)])\ndel: Ok(2)\n";
@@ -89,8 +49,8 @@ fn serves_every_function_of_redis() {
 
 #[test]
 fn connects_to_no_redis_that_was_not_granted() {
-    let redis = Redis::start();
-    let url = format!("redis://127.0.0.1:{}", redis.port);
+    let redis = redis();
+    let url = format!("redis://127.0.0.1:{}", redis.port());
     for extra in ["", "allowed_outbound_hosts = [\"redis://127.0.0.1\", \"http://127.0.0.1:*\"]\n"]
     {
         let denied = Node::start(&manifest(extra), &[]).get("/redis", &[("x-url", &url)]);
@@ -131,11 +91,11 @@ fn configured(config: &str, extra: &str) -> (tempfile::TempDir, Node) {
 
 #[test]
 fn serves_the_same_from_a_file_and_from_redis() {
-    let redis = Redis::start();
+    let redis = redis();
     let config = format!(
         "[key_value_store.kept]\ntype = \"spin\"\npath = \"kv.db\"\n\
          [key_value_store.shared]\ntype = \"redis\"\nurl = \"redis://127.0.0.1:{}/2\"\n",
-        redis.port
+        redis.port()
     );
     let (dir, node) = configured(&config, "key_value_stores = [\"kept\", \"shared\"]\n");
     for store in ["kept", "shared"] {
@@ -169,14 +129,14 @@ fn serves_databases_by_their_labels() {
 
 #[test]
 fn reaches_no_blocked_network_whatever_was_granted() {
-    let redis = Redis::start();
+    let redis = redis();
     let config = "[outbound_networking]\nblock_networks = [\"127.0.0.0/8\", \"::1/128\"]\n";
     let (_dir, node) = configured(config, "allowed_outbound_hosts = [\"*://*:*\"]\n");
     for host in ["127.0.0.1", "localhost"] {
-        let url = format!("http://{host}:{}/", redis.port);
+        let url = format!("http://{host}:{}/", redis.port());
         let refused = node.get("/fetch", &[("x-url", &url)]).text();
         assert!(refused.contains("DestinationIpProhibited"), "{refused}");
-        let url = format!("redis://{host}:{}", redis.port);
+        let url = format!("redis://{host}:{}", redis.port());
         let refused = node.get("/redis", &[("x-url", &url)]).text();
         assert!(refused.contains("blocked network"), "{refused}");
     }

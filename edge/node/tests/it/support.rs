@@ -26,6 +26,15 @@ pub(crate) fn guests() -> PathBuf {
     PathBuf::from(path)
 }
 
+/// Returns the wasm file of the guests that stand before others.
+pub(crate) fn middleware() -> PathBuf {
+    let path = std::env::var_os("VITRINE_GUESTS_MIDDLEWARE_WASM").expect(
+        "VITRINE_GUESTS_MIDDLEWARE_WASM is not set: build the guests as for VITRINE_GUESTS_WASM with \
+         `--features middleware`, or run `cargo xtask test`",
+    );
+    PathBuf::from(path)
+}
+
 /// Returns the wasm file of the guests of WASI 0.2.
 pub(crate) fn guests_02() -> PathBuf {
     let path = std::env::var_os("VITRINE_GUESTS_P2_WASM").expect(
@@ -60,6 +69,17 @@ impl Node {
     /// Starts a node on `manifest` with further arguments, and waits until it accepts.
     pub(crate) fn start(manifest: &str, arguments: &[&str]) -> Self {
         Self::start_telling(manifest, arguments, Stdio::inherit())
+    }
+
+    /// As [`Node::start`], in a directory that `prepare` has put something into.
+    pub(crate) fn start_prepared(
+        manifest: &str,
+        arguments: &[&str],
+        prepare: impl FnOnce(&Path),
+    ) -> Self {
+        let dir = Arc::new(tempfile::tempdir().expect("makes a folder"));
+        prepare(dir.path());
+        Self::start_in(dir, manifest, arguments)
     }
 
     /// As [`Node::start`], with standard error going to `stderr`.

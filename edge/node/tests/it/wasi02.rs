@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use crate::support::{Node, guests, guests_02, manifest, manifest_of, refused};
+use crate::support::{Node, guests, guests_02, manifest, manifest_of, middleware, refused};
 
 const QUICK: [&str; 4] = ["--cpu-budget-ms", "200", "--request-timeout-ms", "5000"];
 
@@ -138,7 +138,7 @@ fn stands_behind_middleware_as_any_primary() {
          component = \"inner\"\ndependencies.middleware = [{{ component = \"outer\" }}]\n\
          [component.inner]\nsource = {:?}\n[component.outer]\nsource = {:?}\n",
         guests_02(),
-        guests()
+        middleware()
     );
     let node = Node::start(&text, &[]);
     let answer = node.get("/stream", &[("x-guest-forward", "1")]);

@@ -1,55 +1,13 @@
 //! Against a real Redis, and against servers that refuse, stall, cut and talk nonsense.
 
-use std::{
-    io::{BufRead as _, BufReader as StdReader},
-    process::{Child, Stdio},
-};
-
+use harness::Redis;
 use tokio::{io::AsyncReadExt as _, net::TcpListener};
 
 use super::*;
 
-/// A real Redis of its own for each test, killed when dropped.
-pub(crate) struct Server {
-    child: Child,
-    pub(crate) port: u16,
-}
-
-impl Server {
-    /// Starts `redis-server` on a free port; nothing is written to the disk.
-    pub(crate) fn start(arguments: &[&str]) -> Self {
-        // Another process may take the port in between.
-        for _ in 0..5 {
-            let free = std::net::TcpListener::bind("127.0.0.1:0").expect("finds a port");
-            let port = free.local_addr().expect("has an address").port();
-            drop(free);
-            let mut command = std::process::Command::new("redis-server");
-            command.args(["--bind", "127.0.0.1", "--save", "", "--appendonly", "no", "--port"]);
-            command.arg(port.to_string()).args(arguments).stdout(Stdio::piped());
-            let mut child = command.spawn().expect(
-                "redis-server starts: install it (`apt-get install redis-server`) or run `cargo xtask test`",
-            );
-            let said = StdReader::new(child.stdout.take().expect("is piped"));
-            if said
-                .lines()
-                .map_while(Result::ok)
-                .any(|line| line.contains("Ready to accept connections"))
-            {
-                return Self { child, port };
-            }
-            // It could not listen, and has ended.
-            let _ = child.wait();
-        }
-        panic!("redis-server did not start");
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        // It may have ended by itself.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
+/// A real Redis of its own for each test.
+pub(crate) fn server(arguments: &[&str]) -> Redis {
+    Redis::start(arguments).expect("starts")
 }
 
 pub(crate) fn terms() -> Terms {
@@ -89,8 +47,8 @@ async fn fake(answer: &'static [u8], stays: bool) -> u16 {
 
 #[tokio::test]
 async fn many_commands_share_a_connection_and_each_gets_its_answer() {
-    let server = Server::start(&[]);
-    let connection = Connection::open(&at(server.port), &terms()).await.expect("connects");
+    let server = server(&[]);
+    let connection = Connection::open(&at(server.port()), &terms()).await.expect("connects");
     let asking = (0..2000).map(|number: i32| {
         let connection = &connection;
         async move {
@@ -104,8 +62,8 @@ async fn many_commands_share_a_connection_and_each_gets_its_answer() {
 
 #[tokio::test]
 async fn logs_in_and_selects_the_database() {
-    let server = Server::start(&["--requirepass", "hunter2"]);
-    let url = |login: &str| format!("redis://{login}127.0.0.1:{}/3", server.port);
+    let server = server(&["--requirepass", "hunter2"]);
+    let url = |login: &str| format!("redis://{login}127.0.0.1:{}/3", server.port());
     let connection = open(&url(":hunter2@"), &terms()).await.expect("logs in");
     let reply = connection.ask(&[b"CLIENT", b"INFO"]).await.expect("answers");
     let Reply::Bulk(about) = reply else { panic!("{reply:?}") };
@@ -118,8 +76,8 @@ async fn logs_in_and_selects_the_database() {
 
 #[tokio::test]
 async fn an_error_of_the_server_is_one_commands_own() {
-    let server = Server::start(&[]);
-    let connection = Connection::open(&at(server.port), &terms()).await.expect("connects");
+    let server = server(&[]);
+    let connection = Connection::open(&at(server.port()), &terms()).await.expect("connects");
     let refused = connection.ask(&[b"NONSENSE"]).await;
     assert!(matches!(refused, Err(RedisError::Server(_))), "{refused:?}");
     assert_eq!(connection.ask(&[b"PING"]).await.expect("answers"), Reply::Status("PONG".into()));
@@ -127,8 +85,8 @@ async fn an_error_of_the_server_is_one_commands_own() {
 
 #[tokio::test]
 async fn an_answer_beyond_the_limit_ends_the_connection() {
-    let server = Server::start(&[]);
-    let connection = Connection::open(&at(server.port), &terms()).await.expect("connects");
+    let server = server(&[]);
+    let connection = Connection::open(&at(server.port()), &terms()).await.expect("connects");
     let large = vec![b'x'; 2 * 1024 * 1024];
     connection.ask(&[b"SET", b"k", &large]).await.expect("writes");
     assert!(matches!(connection.ask(&[b"GET", b"k"]).await, Err(RedisError::Lost)));
@@ -163,8 +121,8 @@ async fn a_silent_server_ends_at_the_deadline() {
 
 #[tokio::test]
 async fn reaches_no_blocked_network() {
-    let server = Server::start(&[]);
+    let server = server(&[]);
     let blocked = BlockedNetworks::parse(["private"]).expect("is good");
-    let refused = Connection::open(&at(server.port), &Terms { blocked, ..terms() }).await.err();
+    let refused = Connection::open(&at(server.port()), &Terms { blocked, ..terms() }).await.err();
     assert!(matches!(refused, Some(RedisError::Dial(DialError::Blocked { .. }))), "{refused:?}");
 }

@@ -1,15 +1,17 @@
 //! Against a real Redis.
 
-use super::*;
-use crate::capability::redis::tests::{Server, at, terms};
+use harness::Redis;
 
-fn store(server: &Server) -> RedisStore {
-    RedisStore::new(at(server.port), terms())
+use super::*;
+use crate::capability::redis::tests::{at, server, terms};
+
+fn store(server: &Redis) -> RedisStore {
+    RedisStore::new(at(server.port()), terms())
 }
 
 #[tokio::test]
 async fn keeps_counts_lists_and_forgets() {
-    let server = Server::start(&[]);
+    let server = server(&[]);
     let store = store(&server);
     let binary = vec![0, 255, b'\r', b'\n'];
     let entries = vec![("b".to_owned(), binary.clone()), ("a".to_owned(), Vec::new())];
@@ -32,7 +34,7 @@ async fn keeps_counts_lists_and_forgets() {
 
 #[tokio::test]
 async fn says_what_is_no_number() {
-    let server = Server::start(&[]);
+    let server = server(&[]);
     let store = store(&server);
     store.set_many(vec![("t".to_owned(), b"text".to_vec())]).await.expect("writes");
     assert_eq!(store.increment("t", 1).await, Err(StoreError::NotANumber));
@@ -42,7 +44,7 @@ async fn says_what_is_no_number() {
 
 #[tokio::test]
 async fn swaps_only_what_nobody_changed() {
-    let server = Server::start(&[]);
+    let server = server(&[]);
     let store = store(&server);
     assert_eq!(store.swap("k", None, b"1".to_vec()).await, Ok(true));
     assert_eq!(store.swap("k", None, b"2".to_vec()).await, Ok(false));
@@ -54,7 +56,7 @@ async fn swaps_only_what_nobody_changed() {
 
 #[tokio::test]
 async fn lists_more_keys_than_one_step_of_a_scan_finds() {
-    let server = Server::start(&[]);
+    let server = server(&[]);
     let store = store(&server);
     let keys: Vec<String> = (0..2500).map(|number| format!("k{number:04}")).collect();
     let entries = keys.iter().map(|key| (key.clone(), Vec::new())).collect();
@@ -64,11 +66,11 @@ async fn lists_more_keys_than_one_step_of_a_scan_finds() {
 
 #[tokio::test]
 async fn connects_again_when_the_server_has_closed_the_connection() {
-    let server = Server::start(&[]);
+    let server = server(&[]);
     let store = store(&server);
     store.set_many(vec![("k".to_owned(), b"v".to_vec())]).await.expect("writes");
     let connection = store.connection().await.expect("is connected");
-    let other = Connection::open(&at(server.port), &terms()).await.expect("connects");
+    let other = Connection::open(&at(server.port()), &terms()).await.expect("connects");
     let id = connection.ask(&[b"CLIENT", b"ID"]).await.expect("answers");
     let Reply::Integer(id) = id else { panic!("{id:?}") };
     let kill: [&[u8]; 4] = [b"CLIENT", b"KILL", b"ID", &id.to_string().into_bytes()];
@@ -79,7 +81,7 @@ async fn connects_again_when_the_server_has_closed_the_connection() {
 
 #[tokio::test]
 async fn a_server_that_is_gone_is_unavailable_and_nothing_hangs() {
-    let server = Server::start(&[]);
+    let server = server(&[]);
     let store = store(&server);
     assert_eq!(store.get("k").await, Ok(None));
     drop(server);

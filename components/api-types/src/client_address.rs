@@ -1,8 +1,9 @@
 //! Who asks: the peer of the connection, or what proxies that are trusted say about it.
 //!
-//! The rule is that of the gateway's `trusted_proxies`, so that both name the same client when both are told the same.
+//! One rule for the host (`--trusted-proxy`) and for the gateway (`trusted_proxies`), so that both name the same client
+//! when both are told the same.
 
-use std::{
+use core::{
     net::{IpAddr, SocketAddr},
     str::FromStr,
 };
@@ -14,7 +15,7 @@ const HOPS_MAX: usize = 16;
 
 /// A block of addresses (RFC 4632) whose word about clients is believed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Cidr {
+pub struct Cidr {
     base: u128,
     mask: u128,
     is_v6: bool,
@@ -39,7 +40,9 @@ impl FromStr for Cidr {
 }
 
 impl Cidr {
-    fn holds(&self, address: IpAddr) -> bool {
+    /// Returns whether the block holds an address; an IPv4 address in an IPv6 one counts as itself.
+    #[must_use]
+    pub fn holds(&self, address: IpAddr) -> bool {
         let (number, is_v6, _) = number(address.to_canonical());
         is_v6 == self.is_v6 && number & self.mask == self.base
     }
@@ -53,7 +56,8 @@ fn number(address: IpAddr) -> (u128, bool, u32) {
 }
 
 /// Returns the client: `peer`, or the rightmost hop that is no trusted proxy. The port is 0 where nobody says it.
-pub(crate) fn client(peer: SocketAddr, headers: &HeaderMap, trusted: &[Cidr]) -> SocketAddr {
+#[must_use]
+pub fn client(peer: SocketAddr, headers: &HeaderMap, trusted: &[Cidr]) -> SocketAddr {
     let is_trusted = |address: IpAddr| trusted.iter().any(|block| block.holds(address));
     if trusted.is_empty() || !is_trusted(peer.ip()) {
         return peer;
@@ -87,8 +91,9 @@ fn forwarded_hop(element: &str) -> Option<SocketAddr> {
     })
 }
 
-/// Reads an address with or without port, IPv6 with or without brackets.
-fn hop(text: &str) -> Option<SocketAddr> {
+/// Reads an address with or without port, IPv6 with or without brackets; an IPv4 address in an IPv6 one as itself.
+#[must_use]
+pub fn hop(text: &str) -> Option<SocketAddr> {
     let text = text.trim();
     let bracketed = || text.strip_prefix('[')?.strip_suffix(']');
     let address = || text.parse::<IpAddr>().ok().or_else(|| bracketed()?.parse().ok());
