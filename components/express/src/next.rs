@@ -43,7 +43,7 @@ pub enum Outbound {
     Next(Next),
     /// The request goes on as it came but for some header fields, and so does the answer: the cheapest end, for the
     /// component is neither asked again nor held until the answer is there.
-    Pass(Pass),
+    Pass(Box<Pass>),
 }
 
 /// A request that goes on as it came, but for some header fields.

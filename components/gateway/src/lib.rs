@@ -37,5 +37,5 @@ async fn handle(request: Inbound) -> Result<Outbound, Failed> {
         (None, None) => Body::Whole(Bytes::new()),
     };
     let answer = forward.edits.list();
-    Ok(Outbound::Pass(Pass { head, request: forward.request, body, answer }))
+    Ok(Outbound::Pass(Box::new(Pass { head, request: forward.request, body, answer })))
 }

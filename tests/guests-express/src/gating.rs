@@ -75,7 +75,7 @@ fn pass(head: http::request::Parts, body: Body) -> Outbound {
         Edit::Remove(name("x-from-guest")),
         Edit::Set(name("x-gate"), lane),
     ];
-    Outbound::Pass(Pass { head, request, body, answer })
+    Outbound::Pass(Box::new(Pass { head, request, body, answer }))
 }
 
 #[expect(clippy::panic, reason = "that is the fault")]

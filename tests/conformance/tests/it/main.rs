@@ -13,7 +13,7 @@ mod worker_panic;
 mod worker_replication;
 mod worker_rooms;
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 /// The repository's root.
 fn root() -> PathBuf {

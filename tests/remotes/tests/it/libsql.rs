@@ -57,7 +57,6 @@ async fn every_value_comes_back_as_it_went() {
         SqlValue::Blob(vec![0, 1, 254, 255]),
     ];
     let rows = world.query("SELECT ?1 AS a, ?2, ?3, ?4, ?5, ?6", &values).await.unwrap();
-    assert_eq!(rows.columns[0], "a");
     assert_eq!(rows.rows, [values]);
 }
 

@@ -1,6 +1,5 @@
 //! The official clients against the stand-ins: whoever serves them speaks the protocol.
 
-use std::path::PathBuf;
 use std::process::Stdio;
 
 use remotes::redis::Redis;

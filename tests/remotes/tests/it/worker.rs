@@ -1,7 +1,7 @@
 //! The built Worker in real workerd with its remote stores: the catalogue in a libSQL, rate limits in a Redis, events
 //! through its queue. Left out, in one printed line, where the Worker is not built.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
