@@ -6,7 +6,7 @@ use anyhow::{Context as _, bail};
 use api_types::feed::bearer;
 use manifest::App;
 use replica::{Replica, Settings};
-use runtime::{DatabaseFile, DatabaseSource};
+use runtime::{DatabaseFile, DatabaseSource, LetGo};
 use serde::Deserialize;
 
 /// The table as written; templates may stand in `feed` and `token`.
@@ -57,5 +57,13 @@ impl DatabaseSource for ReplicaFile {
     fn current(&self) -> Option<DatabaseFile> {
         let current = self.0.current()?;
         Some(DatabaseFile { path: current.path, generation: current.generation })
+    }
+
+    fn version(&self) -> Option<u64> {
+        self.0.version()
+    }
+
+    fn before_checkpoint(&self, let_go: LetGo) {
+        self.0.before_checkpoint(let_go);
     }
 }

@@ -10,6 +10,7 @@ use rusqlite::{Connection, ErrorCode, OpenFlags, Transaction, TransactionBehavio
 use crate::clock;
 use crate::error::{ReplicaError, StepError};
 use crate::sql::{self, Plans};
+use crate::status::Shared;
 
 /// Longest wait for readers to leave the WAL when it is to be truncated. The next batch waits with it.
 const CHECKPOINT_WAIT: Duration = Duration::from_millis(100);
@@ -158,11 +159,12 @@ impl ReplicaFile {
     }
 
     /// Writes the WAL back when it has grown over its limit. Returns whether it did.
-    pub(crate) fn checkpoint_if_large(&mut self) -> Result<bool, ReplicaError> {
+    pub(crate) fn checkpoint_if_large(&mut self, shared: &Shared) -> Result<bool, ReplicaError> {
         let wal_bytes = std::fs::metadata(beside(&self.path, "-wal")).map_or(0, |wal| wal.len());
         if wal_bytes <= self.checkpoint_above_bytes {
             return Ok(false);
         }
+        let _held_off = shared.hold_off_readers();
         let busy: i64 = self
             .connection
             .query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get(0))

@@ -53,6 +53,8 @@ use crate::writer::Writer;
 #[derive(Debug)]
 pub struct Replica {
     shared: Arc<Shared>,
+    /// Whether nobody else writes to its file.
+    is_sole_writer: bool,
     stop: watch::Sender<bool>,
     tasks: Mutex<Option<Tasks>>,
 }
@@ -88,12 +90,13 @@ impl Replica {
     ) -> Result<Arc<Self>, ReplicaError> {
         let feed = FeedClient::new(&settings)?;
         let shared = Arc::new(Shared::new());
+        let is_sole_writer = into.is_none();
         let (writer, thread) = Writer::start(&settings, Arc::clone(&shared), into).await?;
         let (stop, stopped) = watch::channel(false);
         let follower = Follower::new(feed, writer, Arc::clone(&shared), settings.limits);
         let follower = tokio::spawn(follower.run(stopped));
         let tasks = Mutex::new(Some(Tasks { follower, writer: thread }));
-        Ok(Arc::new(Self { shared, stop, tasks }))
+        Ok(Arc::new(Self { shared, is_sole_writer, stop, tasks }))
     }
 
     /// Returns the file to read, or `None` until the first snapshot is complete.
@@ -109,6 +112,23 @@ impl Replica {
     #[must_use]
     pub fn generation(&self) -> u64 {
         self.shared.generation()
+    }
+
+    /// Returns a number that has changed after each commit to [`Replica::current`]: one atomic load. A transaction that
+    /// began after the number was returned sees all there is for as long as the number is returned again.
+    ///
+    /// `None` while a checkpoint waits for readers, and always for a file that is filled in place: others write there.
+    #[must_use]
+    pub fn version(&self) -> Option<u64> {
+        self.shared.version().filter(|_| self.is_sole_writer)
+    }
+
+    /// Has `let_go` called before each checkpoint, by the thread that writes, until it returns `false`.
+    ///
+    /// Whoever keeps transactions open beyond their use must end them then, and keep none until there is a
+    /// [`Replica::version`] again: the WAL cannot be truncated while somebody reads from it.
+    pub fn before_checkpoint(&self, let_go: Box<dyn Fn() -> bool + Send + Sync>) {
+        self.shared.before_checkpoint(let_go);
     }
 
     /// Returns the position up to which the copy is complete. Whoever reads after this sees it.

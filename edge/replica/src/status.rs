@@ -1,5 +1,6 @@
 //! What others may know of the follower, and the cells in which it is kept.
 
+use std::fmt;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
@@ -87,6 +88,9 @@ pub struct Status {
 #[derive(Debug)]
 pub(crate) struct Shared {
     generation: AtomicU64,
+    /// Even: twice the number of commits and checkpoints. Odd: there is a checkpoint.
+    version: AtomicU64,
+    readers: Readers,
     current: RwLock<Option<Current>>,
     positions: watch::Sender<Option<Position>>,
     cells: Mutex<Cells>,
@@ -118,6 +122,8 @@ impl Shared {
     pub(crate) fn new() -> Self {
         Self {
             generation: AtomicU64::new(0),
+            version: AtomicU64::new(0),
+            readers: Readers::default(),
             current: RwLock::new(None),
             positions: watch::Sender::new(None),
             cells: Mutex::new(Cells {
@@ -148,6 +154,24 @@ impl Shared {
         self.generation.load(Ordering::Acquire)
     }
 
+    /// Returns what changes with each commit, or `None` during a checkpoint.
+    pub(crate) fn version(&self) -> Option<u64> {
+        let version = self.version.load(Ordering::Acquire);
+        version.is_multiple_of(2).then_some(version)
+    }
+
+    pub(crate) fn before_checkpoint(&self, let_go: LetGo) {
+        self.readers.list().push(let_go);
+    }
+
+    /// Asks readers to let go of the file, until the answer is dropped.
+    pub(crate) fn hold_off_readers(&self) -> HeldOff<'_> {
+        // First, so that whoever still keeps a transaction has begun it before, and hears of it below.
+        self.version.fetch_add(1, Ordering::AcqRel);
+        self.readers.list().retain(|let_go| let_go());
+        HeldOff(&self.version)
+    }
+
     pub(crate) fn position(&self) -> Option<Position> {
         self.positions.borrow().clone()
     }
@@ -173,8 +197,9 @@ impl Shared {
         self.moved_to(position);
     }
 
-    /// Shows a position that has been committed.
+    /// Shows a position that has been committed. Who knows of it also knows of the new version.
     pub(crate) fn moved_to(&self, position: Position) {
+        self.version.fetch_add(2, Ordering::Release);
         self.positions.send_replace(Some(position));
     }
 
@@ -208,5 +233,34 @@ impl Shared {
             failures: cells.failures,
             last_error: cells.last_error.clone(),
         }
+    }
+}
+
+/// While there is one, readers keep no transaction open.
+#[derive(Debug)]
+pub(crate) struct HeldOff<'a>(&'a AtomicU64);
+
+impl Drop for HeldOff<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_add(1, Ordering::Release);
+    }
+}
+
+/// Ends transactions that are kept open without need. Returns whether it is to be called again.
+type LetGo = Box<dyn Fn() -> bool + Send + Sync>;
+
+/// Those who keep transactions open.
+#[derive(Default)]
+struct Readers(Mutex<Vec<LetGo>>);
+
+impl Readers {
+    fn list(&self) -> MutexGuard<'_, Vec<LetGo>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl fmt::Debug for Readers {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} readers", self.list().len())
     }
 }

@@ -236,7 +236,7 @@ impl Store {
         }
         if self.shared.position().as_ref() != Some(&position) {
             self.shared.moved_to(position);
-            match file.checkpoint_if_large() {
+            match file.checkpoint_if_large(&self.shared) {
                 Ok(done) => self.shared.cells().checkpoints += u64::from(done),
                 // The batch is committed; the WAL merely stays longer than it should.
                 Err(error) => {

@@ -31,7 +31,7 @@ mod stats;
 mod worker;
 
 pub use body::{BodyError, Overflow, bounded, full};
-pub use capability::database::{DatabaseFile, DatabaseSource};
+pub use capability::database::{DatabaseFile, DatabaseSource, LetGo};
 pub use compile::{CompileBounds, compile_bounded};
 pub use error::{InvokeError, LoadError};
 pub use limits::Limits;

@@ -13,6 +13,7 @@
 mod crash;
 mod faults;
 mod in_place;
+mod kept;
 mod lag;
 mod origin;
 mod reader;

@@ -2,6 +2,7 @@
 //! (read-write), or a remote one.
 
 pub(crate) mod flat;
+mod link;
 pub(crate) mod remote;
 pub(crate) mod session;
 
@@ -26,7 +27,7 @@ use tokio::{
     time::timeout,
 };
 
-use self::remote::RemoteDatabase;
+use self::{link::Link, remote::RemoteDatabase};
 
 use crate::Limits;
 
@@ -43,7 +44,25 @@ pub struct DatabaseFile {
 pub trait DatabaseSource: Send + Sync + 'static {
     /// Returns the file, or `None` while there is none.
     fn current(&self) -> Option<DatabaseFile>;
+
+    /// Returns a number that has changed after each commit to the file. While it is the same, readers may keep their
+    /// transactions open from one statement to the next.
+    ///
+    /// `None`: they must not, for others may write to the file, or it is about to be free of readers for a checkpoint.
+    fn version(&self) -> Option<u64> {
+        None
+    }
+
+    /// Has `let_go` called before each checkpoint, while [`Self::version`] is `None`, until it returns `false`.
+    ///
+    /// A source that tells versions must do this: a WAL only grows while somebody reads from it.
+    fn before_checkpoint(&self, let_go: LetGo) {
+        drop(let_go);
+    }
 }
+
+/// Ends the transactions that idle readers keep open. Returns whether there may be some another time.
+pub type LetGo = Box<dyn Fn() -> bool + Send + Sync>;
 
 /// Why a statement failed; the text is for the component.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -71,7 +90,7 @@ pub(crate) struct Database {
     limits: Arc<Limits>,
     /// As many statements as connections may run at once; others wait.
     permits: Arc<Semaphore>,
-    idle: Mutex<Idle>,
+    idle: Arc<Mutex<Idle>>,
 }
 
 enum File {
@@ -88,7 +107,7 @@ enum File {
 /// A connection that is in use, and the right to use it.
 struct Taken {
     generation: u64,
-    connection: Connection,
+    link: Link,
     permit: OwnedSemaphorePermit,
 }
 
@@ -96,7 +115,7 @@ struct Taken {
 #[derive(Default)]
 struct Idle {
     generation: u64,
-    connections: Vec<Connection>,
+    links: Vec<Link>,
 }
 
 /// Prepared statements kept by each connection.
@@ -110,7 +129,14 @@ impl Database {
     /// A database that others fill and components only read.
     pub(crate) fn replica(source: Arc<dyn DatabaseSource>, limits: Arc<Limits>) -> Self {
         let connections = limits.database_connections_max;
-        Self::new(File::Replica(source), limits, connections)
+        let database = Self::new(File::Replica(Arc::clone(&source)), limits, connections);
+        let idle = Arc::downgrade(&database.idle);
+        source.before_checkpoint(Box::new(move || {
+            let Some(idle) = idle.upgrade() else { return false };
+            lock(&idle).links.retain_mut(|link| link.keep_only(None).is_ok());
+            true
+        }));
+        database
     }
 
     /// A database of this node alone. One connection, so statements run one after the other.
@@ -134,7 +160,7 @@ impl Database {
 
     fn new(file: File, limits: Arc<Limits>, connections: usize) -> Self {
         let permits = Arc::new(Semaphore::new(connections));
-        Self { file, limits, permits, idle: Mutex::default() }
+        Self { file, limits, permits, idle: Arc::default() }
     }
 
     /// Tells whether there is a file to read: a replica has none before its first snapshot.
@@ -147,8 +173,8 @@ impl Database {
 
     /// Opens a connection, so that what cannot be opened is known before it is asked for.
     pub(crate) fn try_open(&self) -> Result<(), StatementError> {
-        let (generation, connection) = self.connection()?;
-        self.give_back(generation, connection);
+        let (generation, link) = self.link()?;
+        self.give_back(generation, link);
         Ok(())
     }
 
@@ -207,24 +233,26 @@ impl Database {
     }
 
     fn take(&self, permit: OwnedSemaphorePermit) -> Result<Taken, StatementError> {
-        let (generation, connection) = self.connection()?;
-        Ok(Taken { generation, connection, permit })
+        let (generation, link) = self.link()?;
+        Ok(Taken { generation, link, permit })
     }
 
     fn execute_blocking(
         &self,
-        taken: Taken,
+        mut taken: Taken,
         statement: &str,
         parameters: &[Value],
     ) -> (Result<Answer, StatementError>, Option<Taken>) {
         let deadline = Instant::now() + self.limits.statement_timeout;
         let is_late = move || Instant::now() > deadline;
-        taken.connection.progress_handler(STEPS_PER_LOOK, Some(is_late));
-        let answer = self.run(&taken.connection, statement, parameters);
-        if !taken.connection.is_autocommit() {
+        taken.link.connection().progress_handler(STEPS_PER_LOOK, Some(is_late));
+        let answer = taken.link.run(statement, self.version(), |connection| {
+            self.run(connection, statement, parameters)
+        });
+        if taken.link.is_in_transaction() {
             return (answer, Some(taken));
         }
-        self.give_back(taken.generation, taken.connection);
+        self.give_back(taken.generation, taken.link);
         drop(taken.permit);
         (answer, None)
     }
@@ -271,8 +299,16 @@ impl Database {
         Ok(answer)
     }
 
+    /// Asks for the version of the file; see [`DatabaseSource::version`].
+    fn version(&self) -> Option<u64> {
+        match &self.file {
+            File::Replica(source) => source.version(),
+            File::Local(_) | File::Memory { .. } | File::Remote(_) => None,
+        }
+    }
+
     /// Takes an idle connection to the file of now, or opens one.
-    fn connection(&self) -> Result<(u64, Connection), StatementError> {
+    fn link(&self) -> Result<(u64, Link), StatementError> {
         let (path, generation) = match &self.file {
             File::Local(path) => (path.clone(), 0),
             File::Memory { uri, .. } => (PathBuf::from(uri), 0),
@@ -284,15 +320,15 @@ impl Database {
             }
         };
         let stale = {
-            let mut idle = self.idle();
+            let mut idle = lock(&self.idle);
             if idle.generation == generation {
-                if let Some(connection) = idle.connections.pop() {
-                    return Ok((generation, connection));
+                if let Some(link) = idle.links.pop() {
+                    return Ok((generation, link));
                 }
                 Vec::new()
             } else {
                 idle.generation = generation;
-                std::mem::take(&mut idle.connections)
+                std::mem::take(&mut idle.links)
             }
         };
         // Closed outside the lock: it may read the file.
@@ -309,19 +345,21 @@ impl Database {
         let is_replica = matches!(self.file, File::Replica(_));
         connection
             .authorizer(Some(move |context: AuthContext<'_>| authorize(&context, is_replica)));
-        Ok((generation, connection))
+        Ok((generation, Link::new(connection)))
     }
 
-    fn give_back(&self, generation: u64, connection: Connection) {
-        let mut idle = self.idle();
-        if idle.generation == generation {
-            idle.connections.push(connection);
+    fn give_back(&self, generation: u64, mut link: Link) {
+        let mut idle = lock(&self.idle);
+        // Under the lock: a checkpoint changes the version first and then ends what it finds here.
+        let is_sound = link.keep_only(self.version()).is_ok();
+        if is_sound && idle.generation == generation {
+            idle.links.push(link);
         }
     }
+}
 
-    fn idle(&self) -> MutexGuard<'_, Idle> {
-        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
-    }
+fn lock(idle: &Mutex<Idle>) -> MutexGuard<'_, Idle> {
+    idle.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn open_read_only(path: &Path) -> Result<Connection, StatementError> {

@@ -19,6 +19,12 @@ pub(crate) enum NotNow {
     Failed(StatementError),
 }
 
+impl From<StatementError> for NotNow {
+    fn from(error: StatementError) -> Self {
+        Self::Failed(error)
+    }
+}
+
 impl From<rusqlite::Error> for NotNow {
     fn from(error: rusqlite::Error) -> Self {
         Self::Failed(error.into())
@@ -40,13 +46,15 @@ impl Database {
             return Err(NotNow::Later);
         }
         let Ok(_permit) = self.permits.try_acquire() else { return Err(NotNow::Later) };
-        let (generation, connection) = self.connection().map_err(NotNow::Failed)?;
+        let (generation, mut link) = self.link()?;
         let until = Instant::now() + slice;
-        connection.progress_handler(STEPS_PER_LOOK, Some(move || Instant::now() > until));
-        let answered = self.read_into(&connection, statement, parameters, out);
+        link.connection().progress_handler(STEPS_PER_LOOK, Some(move || Instant::now() > until));
+        let answered = link.run(statement, self.version(), |connection| {
+            self.read_into(connection, statement, parameters, out)
+        });
         let is_late = answered.is_err() && Instant::now() > until;
-        if connection.is_autocommit() {
-            self.give_back(generation, connection);
+        if !link.is_in_transaction() {
+            self.give_back(generation, link);
         }
         if is_late { Err(NotNow::Later) } else { answered }
     }
