@@ -1,7 +1,7 @@
 //! What others may know of the follower, and the cells in which it is kept.
 
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::Instant;
@@ -14,8 +14,8 @@ use crate::clock;
 /// The file that readers open.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Current {
-    /// Where it is.
-    pub path: PathBuf,
+    /// Where it is; shared, for every statement asks.
+    pub path: Arc<Path>,
     /// Rises with every swap of the file, from 1; open again when it differs.
     pub generation: u64,
 }
@@ -191,7 +191,7 @@ impl Shared {
         {
             let mut current = self.current.write().unwrap_or_else(PoisonError::into_inner);
             let generation = self.generation() + 1;
-            *current = Some(Current { path, generation });
+            *current = Some(Current { path: path.into(), generation });
             self.generation.store(generation, Ordering::Release);
         }
         self.moved_to(position);

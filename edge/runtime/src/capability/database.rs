@@ -34,8 +34,8 @@ use crate::Limits;
 /// The file to read now.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DatabaseFile {
-    /// Where it is.
-    pub path: PathBuf,
+    /// Where it is; shared, for every statement asks.
+    pub path: Arc<Path>,
     /// Changes when another file takes its place.
     pub generation: u64,
 }
@@ -95,7 +95,7 @@ pub(crate) struct Database {
 
 enum File {
     Replica(Arc<dyn DatabaseSource>),
-    Local(PathBuf),
+    Local(Arc<Path>),
     Memory {
         uri: String,
         /// Keeps what is in it while no other connection is open.
@@ -122,6 +122,8 @@ struct Idle {
 const STATEMENTS_PER_CONNECTION: usize = 64;
 /// How many steps of SQLite's machine pass between looks at the clock: about 0.1 ms.
 const STEPS_PER_LOOK: i32 = 10_000;
+/// How long a statement may hold the serving thread: 2 ms. What takes longer starts anew on a thread that may block.
+pub(crate) const STATEMENT_SLICE: Duration = Duration::from_millis(2);
 /// Longest wait for a connection: 2 s. Beyond it the statement fails as one that meets a lock.
 const PERMIT_TIMEOUT: Duration = Duration::from_secs(2);
 
@@ -141,7 +143,7 @@ impl Database {
 
     /// A database of this node alone. One connection, so statements run one after the other.
     pub(crate) fn local(path: PathBuf, limits: Arc<Limits>) -> Self {
-        Self::new(File::Local(path), limits, 1)
+        Self::new(File::Local(path.into()), limits, 1)
     }
 
     /// A database of this node alone, gone with it.
@@ -187,6 +189,13 @@ impl Database {
         if let File::Remote(remote) = &self.file {
             let _permit = self.permit().await?;
             return remote.execute(&statement, &parameters).await;
+        }
+        // To hand a short statement to another thread and back costs more than most of them.
+        let now = self.now(&statement, STATEMENT_SLICE, |connection| {
+            self.run(connection, &statement, &parameters)
+        });
+        if let Some(answer) = now {
+            return answer;
         }
         let (answer, taken) = self.execute_in(None, statement, parameters).await;
         drop(taken);
@@ -310,8 +319,8 @@ impl Database {
     /// Takes an idle connection to the file of now, or opens one.
     fn link(&self) -> Result<(u64, Link), StatementError> {
         let (path, generation) = match &self.file {
-            File::Local(path) => (path.clone(), 0),
-            File::Memory { uri, .. } => (PathBuf::from(uri), 0),
+            File::Local(path) => (Arc::clone(path), 0),
+            File::Memory { uri, .. } => (Arc::from(Path::new(uri)), 0),
             File::Remote(_) => return Err(StatementError("the database is remote".to_owned())),
             File::Replica(source) => {
                 let missing = || StatementError("the database is not filled yet".to_owned());

@@ -1,6 +1,6 @@
 //! What a component asks for between two calls. What it was not granted is denied, as in the standard lane.
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use express_wire::{Failure, Question, ResultsWriter, Value, Writer};
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
@@ -11,16 +11,13 @@ use crate::{
     Body, InvokeError,
     capability::{
         database::{
-            Database, StatementError,
+            Database, STATEMENT_SLICE, StatementError,
             flat::{NotNow, own},
         },
         store::{SharedStore, StoreError},
     },
     host::Passage,
 };
-
-/// How long a statement may hold the serving thread: 2 ms. What takes longer starts anew on a thread that may block.
-const STATEMENT_SLICE: Duration = Duration::from_millis(2);
 
 type Refused = Failure<'static>;
 

@@ -42,21 +42,35 @@ impl Database {
         out: &mut Writer,
         slice: Duration,
     ) -> Result<(), NotNow> {
-        if !matches!(self.file, File::Replica(_)) {
-            return Err(NotNow::Later);
-        }
-        let Ok(_permit) = self.permits.try_acquire() else { return Err(NotNow::Later) };
-        let (generation, mut link) = self.link()?;
-        let until = Instant::now() + slice;
-        link.connection().progress_handler(STEPS_PER_LOOK, Some(move || Instant::now() > until));
-        let answered = link.run(statement, self.version(), |connection| {
+        let answered = self.now(statement, slice, |connection| {
             self.read_into(connection, statement, parameters, out)
         });
+        answered.unwrap_or(Err(NotNow::Later))
+    }
+
+    /// Lets `work` run a statement of a copy on this thread, for at most `slice`; `None` if it has to run on another.
+    pub(super) fn now<T, E: From<StatementError>>(
+        &self,
+        statement: &str,
+        slice: Duration,
+        work: impl FnOnce(&Connection) -> Result<T, E>,
+    ) -> Option<Result<T, E>> {
+        if !matches!(self.file, File::Replica(_)) {
+            return None;
+        }
+        let _permit = self.permits.try_acquire().ok()?;
+        let (generation, mut link) = match self.link() {
+            Ok(link) => link,
+            Err(error) => return Some(Err(error.into())),
+        };
+        let until = Instant::now() + slice;
+        link.connection().progress_handler(STEPS_PER_LOOK, Some(move || Instant::now() > until));
+        let answered = link.run(statement, self.version(), work);
         let is_late = answered.is_err() && Instant::now() > until;
         if !link.is_in_transaction() {
             self.give_back(generation, link);
         }
-        if is_late { Err(NotNow::Later) } else { answered }
+        (!is_late).then_some(answered)
     }
 
     fn read_into(

@@ -14,7 +14,7 @@ impl DatabaseSource for Swapped {
     fn current(&self) -> Option<DatabaseFile> {
         let generation = self.generation.load(Relaxed);
         let path = self.dir.path().join(format!("{generation}.db"));
-        path.is_file().then_some(DatabaseFile { path, generation })
+        path.is_file().then_some(DatabaseFile { path: path.into(), generation })
     }
 }
 

@@ -33,7 +33,7 @@ struct Followed {
 impl DatabaseSource for Followed {
     fn current(&self) -> Option<DatabaseFile> {
         let generation = self.generation.load(Ordering::Acquire);
-        Some(DatabaseFile { path: self.path(generation), generation })
+        Some(DatabaseFile { path: self.path(generation).into(), generation })
     }
 
     fn version(&self) -> Option<u64> {
