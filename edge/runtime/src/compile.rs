@@ -176,7 +176,7 @@ mod tests {
 
     #[test]
     fn what_is_compiled_apart_can_be_run_here() {
-        let pooled = engine::Ticking::new(&Limits::default()).expect("is made");
+        let pooled = engine::Ticking::new(&Limits::default(), 2).expect("is made");
         let apart = Engine::new(&engine::config()).expect("is made");
         let code = apart.precompile_component(b"\0asm\x0d\0\x01\0").expect("is compiled");
         assert!(Engine::detect_precompiled(&code).is_some());

@@ -21,11 +21,13 @@ pub(crate) struct Ticking {
 impl Ticking {
     /// Makes the engine.
     ///
+    /// With two `lanes` each place in a chain keeps instances in both, but no more of them run at once.
+    ///
     /// Falls back from the pool to allocation on demand where the machine lacks address space for it.
-    pub(crate) fn new(limits: &Limits) -> Result<Self, LoadError> {
+    pub(crate) fn new(limits: &Limits, lanes: u8) -> Result<Self, LoadError> {
         let refused = |error: wasmtime::Error| LoadError::Engine { reason: format!("{error:#}") };
         let mut config = config();
-        config.allocation_strategy(pool(limits));
+        config.allocation_strategy(pool(limits, lanes));
         let engine = match Engine::new(&config) {
             Ok(engine) => engine,
             Err(error) => {
@@ -72,7 +74,7 @@ pub(crate) fn config() -> Config {
     config
 }
 
-fn pool(limits: &Limits) -> PoolingAllocationConfig {
+fn pool(limits: &Limits, lanes: u8) -> PoolingAllocationConfig {
     let mut pool = PoolingAllocationConfig::default();
     let instances = u32::try_from(limits.instances_total_max).unwrap_or(u32::MAX);
     pool.total_component_instances(instances);
@@ -82,7 +84,8 @@ fn pool(limits: &Limits) -> PoolingAllocationConfig {
     pool.total_memories(instances.saturating_add(instances / 4));
     pool.max_memories_per_component(MEMORIES_PER_COMPONENT);
     pool.total_tables(instances.saturating_mul(TABLES_COMMON));
-    pool.total_stacks(instances.saturating_mul(STACKS_COMMON));
+    // Each has a guard page, whose system call is the dearest part of an engine's start.
+    pool.total_stacks(instances.saturating_mul(STACKS_RUNNING) / u32::from(lanes.max(1)));
     pool.max_memory_size(limits.memory_bytes_max);
     pool.table_elements(limits.table_entries_max);
     // Zeroing what a request touched, found by PAGEMAP_SCAN, is cheaper than giving pages back. Without the scan the
@@ -103,4 +106,4 @@ const TABLES_COMMON: u32 = 3;
 /// One for the guest, one for an adapter that has its own, which is rare: a quarter more are set aside.
 const MEMORIES_PER_COMPONENT: u32 = 2;
 /// A request and its post-return work may each hold one; instances without a request hold none.
-const STACKS_COMMON: u32 = 2;
+const STACKS_RUNNING: u32 = 2;

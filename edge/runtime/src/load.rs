@@ -97,7 +97,7 @@ impl Runtime {
     pub fn new(resources: Resources) -> Result<Self, LoadError> {
         let limits = Arc::new(resources.limits);
         let started = std::time::Instant::now();
-        let ticking = Arc::new(Ticking::new(&limits)?);
+        let ticking = Arc::new(Ticking::new(&limits, lanes(resources.has_express))?);
         tracing::info!(engine_ms = started.elapsed().as_secs_f64() * 1000.0, "engine ready");
         let refused = |error: wasmtime::Error| LoadError::Engine { reason: format!("{error:#}") };
         let linker = linker(&ticking.engine).map_err(refused)?;
@@ -186,10 +186,14 @@ struct Occupied {
     chains: usize,
 }
 
+const fn lanes(has_express: bool) -> u8 {
+    if has_express { 2 } else { 1 }
+}
+
 impl Room {
     fn new(limits: &Limits, has_express: bool) -> Self {
         // Each lane keeps its own instances; permits bound them together, idle ones not.
-        let lanes = if has_express { 2 } else { 1 };
+        let lanes = usize::from(lanes(has_express));
         let per_chain = limits.instances_max.saturating_add(SPARE_INSTANCES) * lanes;
         Self { chains_max: limits.instances_total_max / per_chain, taken: AtomicUsize::new(0) }
     }
