@@ -2,8 +2,8 @@
 
 use crate::{Malformed, Reader, Writer};
 
-/// A header field: name in lower case, value as it is on the wire.
-pub type Header<'a> = (&'a str, &'a [u8]);
+/// A header field: name in lower case, value as it is on the wire. Whoever makes a field of it checks both.
+pub type Header<'a> = (&'a [u8], &'a [u8]);
 
 /// The header fields of a message, read as they are asked for.
 #[derive(Debug, Clone, Copy)]
@@ -18,7 +18,7 @@ impl<'a> Fields<'a> {
         let left = reader.number()?;
         let fields = Self { left, reader: *reader };
         for _ in 0..left {
-            reader.text()?;
+            reader.bytes()?;
             reader.bytes()?;
         }
         Ok(fields)
@@ -37,7 +37,7 @@ impl<'a> Iterator for Fields<'a> {
     fn next(&mut self) -> Option<Header<'a>> {
         self.left = self.left.checked_sub(1)?;
         // Both were read once already.
-        Some((self.reader.text().ok()?, self.reader.bytes().ok()?))
+        Some((self.reader.bytes().ok()?, self.reader.bytes().ok()?))
     }
 }
 

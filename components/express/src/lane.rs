@@ -236,19 +236,19 @@ const SPIN: [&str; 7] = [
     "spin-client-addr",
 ];
 
-fn known(name: &str) -> Option<HeaderName> {
-    if name.starts_with("spin-")
-        && let Some(spin) = SPIN.iter().find(|spin| **spin == name)
+fn known(name: &[u8]) -> Option<HeaderName> {
+    if name.starts_with(b"spin-")
+        && let Some(spin) = SPIN.iter().find(|spin| spin.as_bytes() == name)
     {
         return Some(HeaderName::from_static(spin));
     }
-    HeaderName::from_bytes(name.as_bytes()).ok()
+    HeaderName::from_bytes(name).ok()
 }
 
 /// The fields that go on to the host: those of the connection are its own.
 pub(crate) fn fields(headers: &HeaderMap) -> impl Iterator<Item = express_wire::Header<'_>> {
     let allowed = headers.iter().filter(|(name, _)| !wire::is_forbidden(name));
-    allowed.map(|(name, value)| (name.as_str(), value.as_bytes()))
+    allowed.map(|(name, value)| (name.as_str().as_bytes(), value.as_bytes()))
 }
 
 fn whole(mut response: Response<Bytes>) -> Vec<u8> {

@@ -1,6 +1,8 @@
 //! What is added to every answer on its way out.
 
-use header_edits::Edit;
+use std::borrow::Cow;
+
+use header_edits::{Edit, Kind};
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 
 use crate::cors::Verdict;
@@ -29,6 +31,10 @@ const PERMISSIONS: HeaderValue = HeaderValue::from_static(
 
 /// The type of pages.
 const PAGE: &str = "text/html";
+
+static PERMISSIONS_BY_TYPE: [Kind; 1] = [(Cow::Borrowed(PAGE), PERMISSIONS)];
+static CSP_BY_TYPE: [Kind; 2] =
+    [(Cow::Borrowed(PAGE), PAGE_CSP), (Cow::Borrowed("image/svg+xml"), SVG_CSP)];
 
 /// The edits of one answer.
 #[derive(Debug, Clone, Default)]
@@ -62,12 +68,12 @@ impl ResponseEdits {
         edits.push(Edit::Set(header::REFERRER_POLICY, referrer));
         edits.push(Edit::SetByType {
             name: HeaderName::from_static("permissions-policy"),
-            kinds: vec![(PAGE.into(), PERMISSIONS)],
+            kinds: Cow::Borrowed(&PERMISSIONS_BY_TYPE),
             otherwise: None,
         });
         edits.push(Edit::SetByType {
             name: header::CONTENT_SECURITY_POLICY,
-            kinds: vec![(PAGE.into(), PAGE_CSP), ("image/svg+xml".into(), SVG_CSP)],
+            kinds: Cow::Borrowed(&CSP_BY_TYPE),
             otherwise: Some(DATA_CSP),
         });
         if self.class == Some(Class::Media) {

@@ -234,9 +234,14 @@ impl Match {
 /// When the path has no single reading. That includes a path that routers, which see it undecoded, would send
 /// elsewhere than this table thinks.
 pub fn find(raw_path: &str) -> Result<Match, PathError> {
-    let normal = rows(&path::normalise(raw_path)?);
+    let normal_path = path::normalise(raw_path)?;
+    let normal = rows(&normal_path);
     // The router trims slashes at both ends and decodes nothing.
-    let routed = rows(raw_path.trim_matches('/'));
+    let routed_path = raw_path.trim_matches('/');
+    if normal_path.trim_matches('/') == routed_path {
+        return Ok(normal);
+    }
+    let routed = rows(routed_path);
     if normal.pattern() == routed.pattern() { Ok(normal) } else { Err(PathError::Ambiguous) }
 }
 

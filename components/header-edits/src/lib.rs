@@ -21,6 +21,9 @@ use std::borrow::Cow;
 
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 
+/// A media type and a value.
+pub type Kind = (Cow<'static, str>, HeaderValue);
+
 /// One change. A list's edits are carried out in its order.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Edit {
@@ -39,7 +42,7 @@ pub enum Edit {
         /// The field.
         name: HeaderName,
         /// Media types without parameters, in lower case, and their values; the first that is meant counts.
-        kinds: Vec<(Cow<'static, str>, HeaderValue)>,
+        kinds: Cow<'static, [Kind]>,
         /// For every other type, and for messages without one; `None` leaves the field as it is.
         otherwise: Option<HeaderValue>,
     },
@@ -168,7 +171,7 @@ mod tests {
     fn a_value_may_depend_on_the_type_of_the_content() {
         let by_type = |otherwise| Edit::SetByType {
             name: HeaderName::from_static("x"),
-            kinds: vec![("text/html".into(), HeaderValue::from_static("page"))],
+            kinds: vec![("text/html".into(), HeaderValue::from_static("page"))].into(),
             otherwise,
         };
         for (kind, otherwise, expected) in [

@@ -57,13 +57,13 @@ fn pass(head: http::request::Parts, body: Body) -> Outbound {
         Edit::Append(name("accept"), value("more/accepted")),
         Edit::SetByType {
             name: name("x-kind"),
-            kinds: vec![("text/plain".into(), value("text"))],
+            kinds: vec![("text/plain".into(), value("text"))].into(),
             otherwise: Some(value("no text")),
         },
     ];
     let by_type = |name, kind: &'static str| Edit::SetByType {
         name: HeaderName::from_static(name),
-        kinds: vec![("image/png".into(), value("picture")), (kind.into(), value("text"))],
+        kinds: vec![("image/png".into(), value("picture")), (kind.into(), value("text"))].into(),
         otherwise: None,
     };
     let answer = vec![

@@ -6,7 +6,7 @@ use express_wire::{
 };
 use proptest::prelude::*;
 
-const FIELDS: [(&str, &[u8]); 3] = [("a", b"1"), ("accept", b""), ("x-bytes", &[0xff, 0x00])];
+const FIELDS: [(&[u8], &[u8]); 3] = [(b"a", b"1"), (b"accept", b""), (b"x-bytes", &[0xff, 0x00])];
 
 #[test]
 fn a_request_comes_out_as_it_went_in() {

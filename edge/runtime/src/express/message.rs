@@ -25,7 +25,7 @@ pub(super) fn request(parts: &Parts, body: Option<&Body>) -> Vec<u8> {
 
 /// The header fields of a message.
 pub(super) fn fields(headers: &HeaderMap) -> impl Iterator<Item = Header<'_>> {
-    headers.iter().map(|(name, value)| (name.as_str(), value.as_bytes()))
+    headers.iter().map(|(name, value)| (name.as_str().as_bytes(), value.as_bytes()))
 }
 
 /// Makes the request that goes on; `None` if it is none.
@@ -72,8 +72,8 @@ fn headers(fields: Fields<'_>, message: &Bytes) -> Option<HeaderMap> {
 }
 
 /// The name of a field that a component may set.
-fn own_name(name: &str) -> Option<HeaderName> {
-    HeaderName::from_bytes(name.as_bytes()).ok().filter(|name| !is_the_hosts(name))
+fn own_name(name: &[u8]) -> Option<HeaderName> {
+    HeaderName::from_bytes(name).ok().filter(|name| !is_the_hosts(name))
 }
 
 fn is_the_hosts(name: &HeaderName) -> bool {
@@ -99,13 +99,13 @@ fn edit(told: Told<'_>, message: &Bytes) -> Option<Edit> {
         Told::Remove(name) => Edit::Remove(HeaderName::from_bytes(name.as_bytes()).ok()?),
         Told::RemoveStarting(start) => Edit::RemoveStarting(start.to_owned().into()),
         Told::RemoveConnection => Edit::RemoveConnection,
-        Told::Set(name, bytes) => Edit::Set(own_name(name)?, value(bytes)?),
-        Told::Append(name, bytes) => Edit::Append(own_name(name)?, value(bytes)?),
+        Told::Set(name, bytes) => Edit::Set(own_name(name.as_bytes())?, value(bytes)?),
+        Told::Append(name, bytes) => Edit::Append(own_name(name.as_bytes())?, value(bytes)?),
         Told::SetByType { name, kinds, otherwise } => {
             let kind = |(kind, bytes): (&str, _)| Some((kind.to_owned().into(), value(bytes)?));
             Edit::SetByType {
-                name: own_name(name)?,
-                kinds: kinds.into_iter().map(kind).collect::<Option<_>>()?,
+                name: own_name(name.as_bytes())?,
+                kinds: kinds.into_iter().map(kind).collect::<Option<Vec<_>>>()?.into(),
                 otherwise: match otherwise {
                     Some(bytes) => Some(value(bytes)?),
                     None => None,
