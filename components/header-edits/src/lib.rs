@@ -3,7 +3,7 @@
 //! A middleware that only changes headers says what to change; it then needs neither to hand all fields back nor to be
 //! called again when the answer is there.
 //!
-//! Layer: core (L2). Pure; knows HTTP and nothing of any product.
+//! Layer: words (L0). Pure; knows HTTP and nothing of any product.
 //! Not here: how a list travels between a component and its host (`express-wire`).
 //! Start at [`Edit`] and [`apply`].
 #![warn(
