@@ -289,9 +289,25 @@ async fn pass_on(
     let is_ended = body.is_end_stream();
     let (pipe, piped) = Pipe::new(parking.clone(), body.size_hint(), is_ended);
     let head = http::Response::from_parts(parts, piped.boxed_unsync());
+    // Head and first frame in one piece are one system call, and wake the reader once.
+    let early = if is_ended { None } else { early_frame(&mut body).await };
+    let goes_on = match early {
+        _ if is_ended => false,
+        Some(Some(Ok(frame))) => {
+            pipe.send(frame).await?;
+            true
+        }
+        // Without the end the reader sees that the body is not whole.
+        Some(Some(Err(_))) => false,
+        Some(None) => {
+            pipe.end();
+            false
+        }
+        None => true,
+    };
     let Some(reply) = waiting.take() else { return Err(ReaderGone) };
     reply.send(Ok(head)).map_err(|_| ReaderGone)?;
-    if is_ended {
+    if !goes_on {
         return Ok(());
     }
     loop {
@@ -310,6 +326,29 @@ async fn pass_on(
     }
     pipe.end();
     Ok(())
+}
+
+/// How often a guest gets on with its work before the head of its answer goes out alone: twice. Most write the body right
+/// behind it; whoever waits for something first does not hold up the head.
+const TURNS_FOR_BODY: u8 = 2;
+
+/// Takes the first frame of a body if it comes at once; `Some(None)` is the end.
+async fn early_frame(
+    body: &mut Body,
+) -> Option<Option<Result<http_body::Frame<bytes::Bytes>, crate::BodyError>>> {
+    let mut turns = 0;
+    poll_fn(|cx| {
+        if let Poll::Ready(frame) = Pin::new(&mut *body).poll_frame(cx) {
+            return Poll::Ready(Some(frame));
+        }
+        if turns == TURNS_FOR_BODY {
+            return Poll::Ready(None);
+        }
+        turns += 1;
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    })
+    .await
 }
 
 #[cfg(test)]

@@ -61,17 +61,17 @@ fn pass(head: http::request::Parts, body: Body) -> Outbound {
             otherwise: Some(value("no text")),
         },
     ];
-    let by_type = |name, kind: &'static str| Edit::SetByType {
+    let by_type = |name, kind: &'static str, otherwise| Edit::SetByType {
         name: HeaderName::from_static(name),
         kinds: vec![("image/png".into(), value("picture")), (kind.into(), value("text"))].into(),
-        otherwise: None,
+        otherwise,
     };
     let answer = vec![
         Edit::Append(name("vary"), value("x-gate-does")),
         // Left out on the way: connections are the host's.
         Edit::Set(CONNECTION, value("close")),
-        by_type("x-is-text", "text/plain"),
-        by_type("x-is-page", "text/html"),
+        by_type("x-is-text", "text/plain", None),
+        by_type("x-is-page", "text/html", Some(value("no page"))),
         Edit::Remove(name("x-from-guest")),
         Edit::Set(name("x-gate"), lane),
     ];

@@ -20,7 +20,8 @@ impl answering::exports::vitrine::express::answer::Guest for ExpressLane {
     fn handle(request: Vec<u8>) -> Vec<u8> {
         let Ok(request) = Request::read(&request) else { return Vec::new() };
         let mut fields = request.fields;
-        let verdict = fields.find(|(name, _)| *name == "x-verdict").map_or(&[][..], |(_, hex)| hex);
+        let verdict =
+            fields.find(|(name, _)| *name == b"x-verdict").map_or(&[][..], |(_, hex)| hex);
         verdict.chunks(2).map(byte).collect()
     }
 

@@ -119,10 +119,13 @@ fn a_middleware_that_passes_a_request_on_edits_its_headers_and_the_answers() {
             assert!(!seen.lines().any(|line| line.starts_with(gone)), "{gone}: {seen}");
         }
         assert_eq!(answer.header("vary"), Some("x-gate-does"));
-        assert_eq!(answer.header("x-is-text"), Some("text"));
-        assert_eq!(answer.header("x-is-page"), None);
+        // It answers without a type.
+        assert_eq!(answer.header("x-is-text"), None);
+        assert_eq!(answer.header("x-is-page"), Some("no page"));
         assert_eq!(answer.header("connection"), None);
         assert!(answer.header("x-gate").is_some());
+        let typed = [("x-gate-does", "pass"), ("content-type", "Text/Plain; charset=utf-8")];
+        assert!(node.get("/headers", &typed).text().contains("x-kind: text\n"));
     }
 }
 
