@@ -1,7 +1,7 @@
 //! A middleware, in both lanes.
 
 use express::{Body, Edit, Failed, Head, Inbound, Outbound, Pass, is_express, next};
-use http::{HeaderName, HeaderValue, header::CONNECTION};
+use http::{HeaderName, HeaderValue};
 
 use crate::{header, text};
 
@@ -69,7 +69,7 @@ fn pass(head: http::request::Parts, body: Body) -> Outbound {
     let answer = vec![
         Edit::Append(name("vary"), value("x-gate-does")),
         // Left out on the way: connections are the host's.
-        Edit::Set(CONNECTION, value("close")),
+        Edit::Set(name("keep-alive"), value("timeout=1")),
         by_type("x-is-text", "text/plain", None),
         by_type("x-is-page", "text/html", Some(value("no page"))),
         Edit::Remove(name("x-from-guest")),

@@ -122,7 +122,7 @@ fn a_middleware_that_passes_a_request_on_edits_its_headers_and_the_answers() {
         // It answers without a type.
         assert_eq!(answer.header("x-is-text"), None);
         assert_eq!(answer.header("x-is-page"), Some("no page"));
-        assert_eq!(answer.header("connection"), None);
+        assert_eq!(answer.header("keep-alive"), None);
         assert!(answer.header("x-gate").is_some());
         let typed = [("x-gate-does", "pass"), ("content-type", "Text/Plain; charset=utf-8")];
         assert!(node.get("/headers", &typed).text().contains("x-kind: text\n"));
