@@ -97,13 +97,14 @@ fn pool(limits: &Limits, lanes: u8) -> PoolingAllocationConfig {
     pool
 }
 
-/// Composed components have about four per part; eight leaves room for two parts.
-const CORE_INSTANCES_PER_COMPONENT: u32 = 8;
+/// Composed components have about four per part; sixteen leaves room for four parts: a bound, which costs nothing.
+const CORE_INSTANCES_PER_COMPONENT: u32 = 16;
 /// What components have on average: places cost time at start and addresses, so rare ones share what common ones leave.
 const CORE_INSTANCES_COMMON: u32 = 4;
 /// The guest's functions, and those of its shim.
 const TABLES_COMMON: u32 = 3;
-/// One for the guest, one for an adapter that has its own, which is rare: a quarter more are set aside.
-const MEMORIES_PER_COMPONENT: u32 = 2;
+/// One for each part of a composed component, and for an adapter that has its own; both are rare: a quarter more than one
+/// for each instance are set aside.
+const MEMORIES_PER_COMPONENT: u32 = 4;
 /// A request and its post-return work may each hold one; instances without a request hold none.
 const STACKS_RUNNING: u32 = 2;
