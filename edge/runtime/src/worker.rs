@@ -118,9 +118,9 @@ impl Waiting {
 
 /// Serves one job; gives its permit back and tells what became of the instance.
 async fn serve_one(pool: &Pool, instance: &mut Instance, job: Job) -> (OwnedSemaphorePermit, Fate) {
-    let Job { request, passage, reply, permit } = job;
+    let Job { request, passage, reply, permit, turn } = job;
     let waiting = Waiting(Arc::new(Mutex::new(Some(reply))));
-    let result = drive(pool, instance, request, &passage, &waiting).await;
+    let result = drive(pool, instance, request, &passage, &waiting, turn).await;
     let error = match result {
         Ok(Served::Answered) => return (permit, Fate::Reusable),
         Ok(Served::Refused(reason)) => {
@@ -152,6 +152,7 @@ async fn drive(
     request: http::Request<Body>,
     passage: &Passage,
     waiting: &Waiting,
+    turn: OwnedSemaphorePermit,
 ) -> Result<Served, InvokeError> {
     let Instance { store, guest, meter } = instance;
     meter.reset();
@@ -163,6 +164,7 @@ async fn drive(
     let mut limit = pin!(tokio::time::sleep_until(passage.deadline));
     let mut is_streaming = false;
     let mut looks = 0;
+    let mut turn = Some(turn);
     let ended = poll_fn(|cx| {
         meter.enter();
         let polled = running.as_mut().poll(cx);
@@ -178,6 +180,7 @@ async fn drive(
             cx.waker().wake_by_ref();
             return Poll::Pending;
         }
+        turn.take();
         while limit.as_mut().poll(cx).is_ready() {
             if is_streaming || waiting.is_owed() {
                 return Poll::Ready(Err(InvokeError::Timeout { component: component.clone() }));
