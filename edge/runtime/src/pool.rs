@@ -73,8 +73,8 @@ pub(crate) struct Pool {
     idle: Mutex<Idle>,
 }
 
-/// Requests of one component that a core begins before it has finished one, as long as they wait for nothing: 8.
-const TURNS_PER_CORE: usize = 8;
+/// Requests of one component that a core begins before it has finished one, as long as they wait for nothing: 4.
+const TURNS_PER_CORE: usize = 4;
 
 /// Workers without a request.
 #[derive(Default)]
