@@ -170,7 +170,7 @@ impl Pipe {
     }
 
     /// Says that the body is whole.
-    pub(crate) fn end(&self) {
+    pub(crate) fn end(self) {
         // Nobody may read any more.
         let _ = self.pieces.send(Piece::End);
     }

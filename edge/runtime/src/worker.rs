@@ -302,33 +302,22 @@ async fn pass_on(
     let is_ended = body.is_end_stream();
     let (pipe, piped) = Pipe::new(parking.clone(), body.size_hint(), is_ended);
     let head = http::Response::from_parts(parts, piped.boxed_unsync());
-    // Head and first frame in one piece are one system call, and wake the reader once.
-    let early = if is_ended { None } else { early_frame(&mut body).await };
-    let goes_on = match early {
-        _ if is_ended => false,
-        Some(Some(Ok(frame))) => {
-            pipe.send(frame).await?;
-            true
-        }
-        // Without the end the reader sees that the body is not whole.
-        Some(Some(Err(_))) => false,
-        Some(None) => {
-            pipe.end();
-            false
-        }
-        None => true,
-    };
+    // Behind the head when its reader looks: head and first frame in one piece are one system call, and wake it once.
+    let mut early = if is_ended { None } else { early_frame(&mut body).await };
     let Some(reply) = waiting.take() else { return Err(ReaderGone) };
     reply.send(Ok(head)).map_err(|_| ReaderGone)?;
-    if !goes_on {
+    if is_ended {
         return Ok(());
     }
     loop {
-        // The guest may wait for long before it writes, and would only then hear of it.
-        let frame = tokio::select! {
-            biased;
-            frame = body.frame() => frame,
-            () = pipe.reader_gone() => return Err(ReaderGone),
+        let frame = match early.take() {
+            Some(frame) => frame,
+            // The guest may wait for long before it writes, and would only then hear of it.
+            None => tokio::select! {
+                biased;
+                frame = body.frame() => frame,
+                () = pipe.reader_gone() => return Err(ReaderGone),
+            },
         };
         match frame {
             Some(Ok(frame)) => pipe.send(frame).await?,
