@@ -128,9 +128,7 @@ impl Pool {
     ) -> Result<http::Response<Body>, InvokeError> {
         let permit = self.permit(passage.deadline).await?;
         self.counters.requests.fetch_add(1, Relaxed);
-        // Without a limit of its own: whoever has a turn gives it back within a few ticks of processor time.
-        let turn = Arc::clone(&self.turns).acquire_owned().await;
-        let turn = turn.map_err(|_| InvokeError::Busy { component: self.component() })?;
+        let turn = self.turn(passage.deadline).await?;
         let (reply, answer) = oneshot::channel();
         self.dispatch(Job { request, passage, reply, permit, turn });
         answer.await.unwrap_or_else(|_| {
@@ -161,6 +159,17 @@ impl Pool {
         match timeout_at(until, Arc::clone(&self.permits).acquire_owned()).await {
             Ok(Ok(permit)) => Ok(permit),
             Ok(Err(_)) | Err(_) => Err(busy()),
+        }
+    }
+
+    /// Waits until few enough requests have begun. Mostly short, but an instance in the making may take long.
+    async fn turn(&self, deadline: Instant) -> Result<OwnedSemaphorePermit, InvokeError> {
+        if let Ok(turn) = Arc::clone(&self.turns).try_acquire_owned() {
+            return Ok(turn);
+        }
+        match timeout_at(deadline, Arc::clone(&self.turns).acquire_owned()).await {
+            Ok(Ok(turn)) => Ok(turn),
+            Ok(Err(_)) | Err(_) => Err(InvokeError::Timeout { component: self.component() }),
         }
     }
 
