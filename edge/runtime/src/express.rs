@@ -102,28 +102,19 @@ impl Express {
         request: http::Request<Body>,
         passage: Passage,
     ) -> Result<http::Response<Body>, InvokeError> {
-        let answer = self.serve(request, &passage).await;
-        match answer {
-            Ok(Served::Answer(response)) => {
+        let answer = match self.serve(request, &passage).await {
+            Ok(Served::Answer(response)) => Ok(response),
+            Ok(Served::Standard(request)) => return self.pool.handle(request, passage).await,
+            Ok(Served::Passed(passed)) => self.pass(passed, passage).await,
+            Err(error) => Err(error),
+        };
+        match &answer {
+            Ok(_) => {
                 self.pool.counters.express.fetch_add(1, Relaxed);
-                Ok(response)
             }
-            Ok(Served::Standard(request)) => self.pool.handle(request, passage).await,
-            Ok(Served::Passed(passed)) => {
-                let answer = self.pass(passed, passage).await;
-                match &answer {
-                    Ok(_) => {
-                        self.pool.counters.express.fetch_add(1, Relaxed);
-                    }
-                    Err(error) => self.pool.count(error),
-                }
-                answer
-            }
-            Err(error) => {
-                self.pool.count(&error);
-                Err(error)
-            }
+            Err(error) => self.pool.count(error),
         }
+        answer
     }
 
     /// Lets a request go on that its component is done with, and edits what comes of it.

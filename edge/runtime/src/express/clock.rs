@@ -1,7 +1,7 @@
 //! Processor time of one call, at no cost for calls that end before the first tick.
 
 use std::{
-    sync::atomic::{AtomicU64, Ordering::Relaxed},
+    sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
     time::Duration,
 };
 
@@ -16,14 +16,14 @@ pub(super) struct CallClock {
     used_ns: AtomicU64,
     /// The thread's processor time since when it is counted: at the call's first tick, or when it went on; 0 before.
     since_ns: AtomicU64,
-    is_over: AtomicU64,
+    is_over: AtomicBool,
 }
 
 impl CallClock {
     pub(super) fn new(budget: Duration) -> Self {
         let budget_ns = u64::try_from(budget.as_nanos()).unwrap_or(u64::MAX);
         let zero = || AtomicU64::new(0);
-        Self { budget_ns, used_ns: zero(), since_ns: zero(), is_over: zero() }
+        Self { budget_ns, used_ns: zero(), since_ns: zero(), is_over: AtomicBool::new(false) }
     }
 
     /// A new call begins.
@@ -57,14 +57,14 @@ impl CallClock {
         let used_ns = now.saturating_sub(since).saturating_add(self.used_ns.load(Relaxed));
         let is_over = used_ns > self.budget_ns;
         if is_over {
-            self.is_over.store(1, Relaxed);
+            self.is_over.store(true, Relaxed);
         }
         is_over
     }
 
     /// Whether a call was ended for its time.
     pub(super) fn was_over(&self) -> bool {
-        self.is_over.load(Relaxed) != 0
+        self.is_over.load(Relaxed)
     }
 }
 
@@ -84,8 +84,8 @@ mod tests {
     #[test]
     fn a_call_is_over_when_its_thread_has_worked_for_longer_than_the_budget() {
         let clock = CallClock::new(Duration::from_millis(5));
-        assert!(!clock.tick(), "the first tick only starts the clock");
         let started = Instant::now();
+        assert!(!clock.tick(), "the first tick only starts the clock");
         while !clock.tick() {
             assert!(started.elapsed() < Duration::from_secs(10), "never over");
         }
