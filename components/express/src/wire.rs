@@ -112,19 +112,7 @@ pub(crate) fn frame(response: &mut Response<Bytes>) -> Bytes {
     body
 }
 
-/// Returns whether hosts refuse the header on messages of a component: connections are theirs.
+/// Returns whether hosts refuse the header on messages of a component: connections are theirs. `Trailer` they allow.
 pub(crate) fn is_forbidden(name: &HeaderName) -> bool {
-    matches!(
-        name.as_str(),
-        "connection"
-            | "host"
-            | "http2-settings"
-            | "keep-alive"
-            | "proxy-authenticate"
-            | "proxy-authorization"
-            | "proxy-connection"
-            | "te"
-            | "transfer-encoding"
-            | "upgrade"
-    )
+    header_edits::is_of_connection(name.as_str()) && *name != header::TRAILER
 }
