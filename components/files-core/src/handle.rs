@@ -5,11 +5,11 @@ use api_types::validator;
 use bytes::Bytes;
 use domain::{ErrorKind, Timestamp};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, header};
+use http_semantics::conditional::{self, Outcome, Version};
+use http_semantics::date;
+use http_semantics::range::Part;
 
-use crate::conditional::{self, Outcome, Version};
-use crate::date;
 use crate::media_type;
-use crate::range::Part;
 use crate::route::{File, Freshness, Mount, Route};
 
 /// Largest file that is served: 10 MiB, held in memory while it is sent. Models are below 3 MB.

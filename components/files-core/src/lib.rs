@@ -2,7 +2,7 @@
 //!
 //! Layer: core (L2). No file system: the shell lends one as [`Disk`], and sends what was not read here.
 //! Not here: caching on the node (`edge/cdn`), what the storefront shows (`assets/storefront`).
-//! Start at [`fn@handle`]; [`route`] maps addresses, [`conditional`] and [`range`] are RFC 9110's sections 13 and 14.
+//! Start at [`fn@handle`]; [`route`] maps addresses. Preconditions and ranges are `http-semantics`'.
 #![warn(
     missing_docs,
     clippy::arithmetic_side_effects,
@@ -15,11 +15,8 @@
 )]
 #![expect(async_fn_in_trait, reason = "static dispatch; Worker futures are not Send")]
 
-pub mod conditional;
-pub mod date;
 mod handle;
 pub mod media_type;
-pub mod range;
 pub mod route;
 
 pub use handle::{Content, Disk, FILE_BYTES_MAX, Facts, handle, load};

@@ -10,7 +10,7 @@ use crate::tools;
 use crate::workspace::WASM_TARGET;
 
 /// Pure crates and what they stand on: they must build for both WebAssembly targets.
-const EVERYWHERE: [&str; 11] = [
+const EVERYWHERE: [&str; 14] = [
     "domain",
     "api-types",
     "ports",
@@ -19,6 +19,9 @@ const EVERYWHERE: [&str; 11] = [
     "ar-core",
     "origin-client",
     "files-core",
+    "http-semantics",
+    "cache-core",
+    "pool-core",
     "feed-core",
     "rooms-core",
     "upstash",
