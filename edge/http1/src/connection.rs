@@ -1,0 +1,530 @@
+//! One connection, from its first byte to its last.
+//!
+//! An idle connection holds no buffer: heads are read into memory of the thread, and only what has to be kept is copied.
+
+mod content;
+mod incoming;
+
+use std::{
+    cell::RefCell,
+    future::{Future, poll_fn},
+    io,
+    pin::{Pin, pin},
+    task::{Context, Poll, ready},
+    time::Duration,
+};
+
+use bytes::{Bytes, BytesMut};
+use http::{Method, Request, StatusCode, Version, header};
+use http_body::Body;
+use tokio::{
+    io::ReadBuf,
+    time::{Instant, Sleep, sleep_until, timeout},
+};
+
+use self::incoming::Incoming;
+use crate::{
+    body::RequestBody,
+    encode::{self, DateClock, Delimited},
+    error::{Refusal, RefusalKind, refusal},
+    framing::Framing,
+    head::{self, Head, Limits, Scanner},
+    interim::Interim,
+    output::Output,
+    reply::{Reply, ReplyBody},
+    transport::Transport,
+};
+
+/// Who answers.
+pub trait Service {
+    /// Bodies of answers that come by and by.
+    type Body: Body<Data = Bytes> + Unpin;
+
+    /// Answers a request. Ahead of the answer, `interim` takes `103 Early Hints` and their like.
+    fn call(
+        &self,
+        request: Request<RequestBody>,
+        interim: &Interim,
+    ) -> impl Future<Output = Reply<Self::Body>> + Send;
+
+    /// Answers what is no request.
+    fn refuse(&self, refusal: Refusal) -> Reply<Self::Body>;
+}
+
+/// How the end of serving is told.
+#[derive(Debug)]
+pub struct Stop<I, F> {
+    /// Whether it has been told: cheap, asked with every answer.
+    pub is_set: I,
+    /// Ends when it is told: idle connections wait for it.
+    pub wait: F,
+}
+
+/// How a connection ended.
+#[derive(Debug)]
+pub enum Ended<T> {
+    /// It is closed.
+    Closed,
+    /// The client speaks HTTP/2: the stream, and what was read of it.
+    Http2 {
+        /// The stream.
+        transport: T,
+        /// Its first bytes.
+        read: Bytes,
+    },
+}
+
+/// A connection on which a client speaks HTTP/1.1.
+#[derive(Debug)]
+pub struct Connection<T> {
+    transport: T,
+    limits: Limits,
+    date: DateClock,
+    /// Longest wait for a whole head, idleness included.
+    head_timeout: Duration,
+    /// What was read and not used yet.
+    buffer: BytesMut,
+    scanner: Scanner,
+    output: Output,
+    /// Since when a head is waited for.
+    since: Instant,
+    timer: Option<Pin<Box<Sleep>>>,
+    interim: Interim,
+    has_served: bool,
+    /// The client will send no more.
+    is_half_closed: bool,
+}
+
+/// What every HTTP/2 connection begins with (RFC 9113, section 3.4).
+const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+/// Read at a time: 64 KiB, in memory of the thread.
+const READ_BYTES: usize = 64 * 1024;
+/// What is read of further requests while one is answered.
+const AHEAD_BYTES_MAX: usize = 16 * 1024;
+/// How much of a body that nobody wanted is read, so that the connection can go on.
+const UNWANTED_BYTES_MAX: u64 = 64 * 1024;
+/// After a refusal a client is listened to for so long, so that it reads the answer before its writes fail.
+const LINGER_MAX: Duration = Duration::from_secs(1);
+const LINGER_BYTES_MAX: usize = 1024 * 1024;
+
+thread_local! {
+    static SCRATCH: RefCell<Box<[u8]>> = RefCell::new(vec![0; READ_BYTES].into_boxed_slice());
+}
+
+enum Next {
+    Head(Bytes),
+    Refused(Refusal),
+    Http2,
+    End,
+}
+
+impl<T: Transport> Connection<T> {
+    /// Takes a stream on which nothing has been read.
+    pub fn new(
+        transport: T,
+        limits: Limits,
+        head_timeout: Duration,
+        stall_max: Duration,
+        date: DateClock,
+    ) -> Self {
+        Self {
+            transport,
+            limits,
+            date,
+            head_timeout,
+            buffer: BytesMut::new(),
+            scanner: Scanner::default(),
+            output: Output::new(stall_max),
+            since: Instant::now(),
+            timer: None,
+            interim: Interim::default(),
+            has_served: false,
+            is_half_closed: false,
+        }
+    }
+
+    /// Serves requests, one after the other, until client, time or `stop` end it.
+    ///
+    /// # Errors
+    /// When the stream breaks, or the client takes nothing for too long.
+    pub async fn serve<S: Service>(
+        mut self,
+        service: &S,
+        stop: Stop<impl Fn() -> bool, impl Future<Output = ()>>,
+    ) -> io::Result<Ended<T>> {
+        let Stop { is_set, wait } = stop;
+        let mut wait = pin!(wait);
+        loop {
+            let head = match poll_fn(|cx| self.poll_next(cx, wait.as_mut())).await? {
+                Next::Head(head) => head::parse(&head, &self.limits),
+                Next::Refused(refused) => Err(refused),
+                Next::Http2 => {
+                    let read = self.buffer.split().freeze();
+                    return Ok(Ended::Http2 { transport: self.transport, read });
+                }
+                Next::End => return Ok(Ended::Closed),
+            };
+            let goes_on = match head {
+                Ok(head) => self.exchange(service, head, &is_set).await?,
+                Err(refused) => self.refuse(service.refuse(refused)).await?,
+            };
+            if !goes_on {
+                self.linger().await;
+                return Ok(Ended::Closed);
+            }
+            self.has_served = true;
+            self.since = Instant::now();
+            if is_set() && self.buffer.is_empty() {
+                return Ok(Ended::Closed);
+            }
+        }
+    }
+
+    /// Reads until a head is whole.
+    fn poll_next(
+        &mut self,
+        cx: &mut Context<'_>,
+        stop: Pin<&mut impl Future<Output = ()>>,
+    ) -> Poll<io::Result<Next>> {
+        loop {
+            if !self.buffer.is_empty()
+                && let Some(next) = self.next_in_buffer()
+            {
+                return Poll::Ready(Ok(next));
+            }
+            if self.is_half_closed {
+                return Poll::Ready(Ok(Next::End));
+            }
+            match self.poll_read(cx, usize::MAX) {
+                Poll::Ready(Ok(0)) => return Poll::Ready(Ok(Next::End)),
+                Poll::Ready(Ok(_)) => {}
+                Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
+                Poll::Pending => {
+                    let is_idle = self.buffer.is_empty() && self.has_served;
+                    if is_idle && stop.poll(cx).is_ready() {
+                        return Poll::Ready(Ok(Next::End));
+                    }
+                    ready!(self.poll_late(cx));
+                    let too_slow = refusal(RefusalKind::TooSlow, "the head takes too long");
+                    let is_silent = self.buffer.is_empty();
+                    let next = if is_silent { Next::End } else { Next::Refused(too_slow) };
+                    return Poll::Ready(Ok(next));
+                }
+            }
+        }
+    }
+
+    /// Looks at what has been read.
+    fn next_in_buffer(&mut self) -> Option<Next> {
+        if !self.has_served && self.buffer.first() == Some(&b'P') {
+            let known = PREFACE.len().min(self.buffer.len());
+            if self.buffer.get(..known) == PREFACE.get(..known) {
+                if known == PREFACE.len() {
+                    return Some(Next::Http2);
+                }
+                // `P` alone may still become `POST`.
+                if known > 4 {
+                    return None;
+                }
+            }
+        }
+        match self.scanner.scan(&self.buffer, &self.limits) {
+            Ok(Some(extent)) => {
+                self.scanner = Scanner::default();
+                let mut head = self.buffer.split_to(extent.end).freeze();
+                Some(Next::Head(head.split_off(extent.start)))
+            }
+            Ok(None) => None,
+            Err(refused) => Some(Next::Refused(refused)),
+        }
+    }
+
+    /// Whether the time for a head is over. One timer lasts for many requests: it looks again when it fires.
+    fn poll_late(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let late = self.since + self.head_timeout;
+        let timer = self.timer.get_or_insert_with(|| Box::pin(sleep_until(late)));
+        loop {
+            ready!(timer.as_mut().poll(cx));
+            if Instant::now() >= late {
+                return Poll::Ready(());
+            }
+            timer.as_mut().reset(late);
+        }
+    }
+
+    /// Reads once, at most `bytes_max`, behind what is in the buffer.
+    fn poll_read(&mut self, cx: &mut Context<'_>, bytes_max: usize) -> Poll<io::Result<usize>> {
+        SCRATCH.with_borrow_mut(|scratch| {
+            let window = scratch.len().min(bytes_max);
+            let mut read = ReadBuf::new(scratch.get_mut(..window).unwrap_or_default());
+            ready!(Pin::new(&mut self.transport).poll_read(cx, &mut read))?;
+            let read = read.filled();
+            if read.is_empty() {
+                self.is_half_closed = true;
+            } else {
+                self.buffer.extend_from_slice(read);
+            }
+            Poll::Ready(Ok(read.len()))
+        })
+    }
+
+    /// Has a request answered, and sends the answer. Returns whether the connection can go on.
+    async fn exchange<S: Service>(
+        &mut self,
+        service: &S,
+        head: Head,
+        is_stopping: &impl Fn() -> bool,
+    ) -> io::Result<bool> {
+        let (method, version, keeps_alive) = (head.method.clone(), head.version, head.keeps_alive);
+        let (request, mut incoming) = self.request(head);
+        let interim = self.fresh_interim(version);
+        let reply = {
+            let mut answering = pin!(service.call(request, &interim));
+            poll_fn(|cx| {
+                if let Poll::Ready(reply) = answering.as_mut().poll(cx) {
+                    return Poll::Ready(Ok(reply));
+                }
+                if let Err(error) = self.meanwhile(cx, &mut incoming, &interim) {
+                    return Poll::Ready(Err(error));
+                }
+                Poll::Pending
+            })
+            .await?
+        };
+        self.output.interim(interim.take());
+        let says_close = reply
+            .headers
+            .get(header::CONNECTION)
+            .is_some_and(|options| options.as_bytes().eq_ignore_ascii_case(b"close"));
+        let keeps_alive = keeps_alive
+            && !says_close
+            && !is_stopping()
+            && incoming.leaves_room(UNWANTED_BYTES_MAX);
+        let is_head = method == Method::HEAD;
+        let is_whole = self.send(reply, is_head, version, keeps_alive, &mut incoming).await?;
+        if !is_whole || !keeps_alive || self.is_half_closed {
+            return Ok(false);
+        }
+        self.discard(&mut incoming).await
+    }
+
+    /// Makes a request of a head, with as much of its body as is there.
+    fn request(&mut self, head: Head) -> (Request<RequestBody>, Incoming) {
+        let Head { method, uri, version, headers, framing, expects_continue, .. } = head;
+        let (body, incoming) = match framing {
+            Framing::Length(0) => (RequestBody::empty(), Incoming::ended()),
+            Framing::Length(length) => {
+                let here = usize::try_from(length).unwrap_or(usize::MAX);
+                if self.buffer.len() >= here {
+                    let body = self.buffer.split_to(here).freeze();
+                    (RequestBody::whole(body), Incoming::ended())
+                } else {
+                    let (body, flow) = RequestBody::flow(Some(length));
+                    (body, Incoming::length(length, flow, expects_continue))
+                }
+            }
+            Framing::Chunked => {
+                let (body, flow) = RequestBody::flow(None);
+                (body, Incoming::chunked(flow, expects_continue))
+            }
+        };
+        let mut request = Request::new(body);
+        *request.method_mut() = method;
+        *request.uri_mut() = uri;
+        *request.version_mut() = version;
+        *request.headers_mut() = headers;
+        (request, incoming)
+    }
+
+    /// Whoever answered the last request may still hold its sender: then this one gets another.
+    fn fresh_interim(&mut self, version: Version) -> Interim {
+        if version == Version::HTTP_10 {
+            return Interim::nowhere();
+        }
+        self.interim.renew();
+        self.interim.clone()
+    }
+
+    /// What is done while an answer is in the making: the body is read as far as it is wanted, interim answers are sent.
+    fn meanwhile(
+        &mut self,
+        cx: &mut Context<'_>,
+        incoming: &mut Incoming,
+        interim: &Interim,
+    ) -> io::Result<()> {
+        interim.listen(cx.waker());
+        self.output.interim(interim.take());
+        self.pump(cx, incoming)?;
+        if let Poll::Ready(Err(error)) = self.output.poll_send(cx, &mut self.transport) {
+            return Err(error);
+        }
+        Ok(())
+    }
+
+    /// Reads the body as far as it is wanted; behind it, notices a client that has gone.
+    fn pump(&mut self, cx: &mut Context<'_>, incoming: &mut Incoming) -> io::Result<()> {
+        loop {
+            match incoming.step(cx, &mut self.buffer) {
+                incoming::Step::Wait => return Ok(()),
+                incoming::Step::Again => {}
+                incoming::Step::Continue => self.output.push_continue(),
+                incoming::Step::Read => {
+                    if self.is_half_closed {
+                        incoming.cut();
+                        return Ok(());
+                    }
+                    match self.poll_read(cx, usize::MAX) {
+                        Poll::Ready(Ok(0)) => incoming.cut(),
+                        Poll::Ready(Ok(_)) => {}
+                        Poll::Ready(Err(error)) => {
+                            incoming.cut();
+                            return Err(error);
+                        }
+                        Poll::Pending => return Ok(()),
+                    }
+                }
+                incoming::Step::Ended => {
+                    if self.is_half_closed || self.buffer.len() >= AHEAD_BYTES_MAX {
+                        return Ok(());
+                    }
+                    // A client that sends no more may still want its answer; one that is gone breaks the stream.
+                    match self.poll_read(cx, AHEAD_BYTES_MAX) {
+                        Poll::Ready(Ok(0)) | Poll::Pending => return Ok(()),
+                        Poll::Ready(Ok(_)) => {}
+                        Poll::Ready(Err(error)) => return Err(error),
+                    }
+                }
+            }
+        }
+    }
+
+    /// Reads what is left of a body that nobody wanted. Returns whether the connection can go on.
+    async fn discard(&mut self, incoming: &mut Incoming) -> io::Result<bool> {
+        if incoming.is_ended() {
+            return Ok(true);
+        }
+        let deadline = Instant::now() + self.head_timeout;
+        while let Some(left) = incoming.left_of_length() {
+            let here = usize::try_from(left).unwrap_or(usize::MAX).min(self.buffer.len());
+            drop(self.buffer.split_to(here));
+            incoming.passed(u64::try_from(here).unwrap_or(u64::MAX));
+            if incoming.is_ended() {
+                return Ok(true);
+            }
+            let read =
+                tokio::time::timeout_at(deadline, poll_fn(|cx| self.poll_read(cx, usize::MAX)));
+            match read.await {
+                Ok(Ok(1..)) => {}
+                Ok(Err(error)) => return Err(error),
+                _ => return Ok(false),
+            }
+        }
+        Ok(false)
+    }
+
+    /// Sends an answer to what was no request.
+    async fn refuse<B: Body<Data = Bytes> + Unpin>(&mut self, reply: Reply<B>) -> io::Result<bool> {
+        let mut nothing = Incoming::ended();
+        self.send(reply, false, Version::HTTP_11, false, &mut nothing).await?;
+        Ok(false)
+    }
+
+    /// Says that nothing more will come, and listens on for a moment: closing at once would have the kernel reset the
+    /// connection, and the client might lose the answer over it (RFC 9112, section 9.6).
+    async fn linger(&mut self) {
+        let shut = poll_fn(|cx| Pin::new(&mut self.transport).poll_shutdown(cx));
+        if !matches!(timeout(LINGER_MAX, shut).await, Ok(Ok(()))) || self.is_half_closed {
+            return;
+        }
+        let mut taken = 0;
+        let listen = poll_fn(|cx| {
+            loop {
+                self.buffer.clear();
+                match ready!(self.poll_read(cx, usize::MAX)) {
+                    Ok(read @ 1..) if taken < LINGER_BYTES_MAX => taken += read,
+                    _ => return Poll::Ready(()),
+                }
+            }
+        });
+        // An error is the time being over: the client had its chance.
+        let _ = timeout(LINGER_MAX, listen).await;
+    }
+
+    /// Sends an answer. Returns whether it was sent whole; if not, the connection has to end.
+    async fn send<B: Body<Data = Bytes> + Unpin>(
+        &mut self,
+        reply: Reply<B>,
+        is_head: bool,
+        version: Version,
+        keeps_alive: bool,
+        incoming: &mut Incoming,
+    ) -> io::Result<bool> {
+        let Reply { status, headers, written, body } = reply;
+        let has_content = !is_head && has_content(status);
+        let delimited = delimited(&headers, &body, is_head, status, version);
+        let keeps_alive = keeps_alive && delimited != Delimited::Close;
+        self.output.head(&encode::Head {
+            status,
+            headers: &headers,
+            written: &written,
+            delimited,
+            keeps_alive,
+            version,
+            date: self.date,
+        });
+        drop((headers, written));
+        if !has_content {
+            self.flush().await?;
+            return Ok(true);
+        }
+        match body {
+            ReplyBody::Whole(bytes) => {
+                let is_right =
+                    delimited == Delimited::Length(u64::try_from(bytes.len()).unwrap_or(u64::MAX));
+                self.output.data(bytes);
+                self.flush().await?;
+                Ok(is_right)
+            }
+            ReplyBody::File(part) => self.send_file(part).await,
+            ReplyBody::Stream(body) => self.stream(body, delimited, incoming).await,
+        }
+    }
+}
+
+/// RFC 9110, section 6.4.1: what has no content, whatever is said of it.
+fn has_content(status: StatusCode) -> bool {
+    !status.is_informational()
+        && status != StatusCode::NO_CONTENT
+        && status != StatusCode::NOT_MODIFIED
+}
+
+fn delimited<B: Body>(
+    headers: &http::HeaderMap,
+    body: &ReplyBody<B>,
+    is_head: bool,
+    status: StatusCode,
+    version: Version,
+) -> Delimited {
+    if !has_content(status) {
+        return Delimited::Nothing;
+    }
+    let length = match body {
+        ReplyBody::Whole(bytes) => u64::try_from(bytes.len()).ok(),
+        ReplyBody::File(part) => Some(part.length),
+        ReplyBody::Stream(body) => {
+            let told = headers.get(header::CONTENT_LENGTH).and_then(|told| told.to_str().ok());
+            told.and_then(|told| told.parse().ok()).or_else(|| body.size_hint().exact())
+        }
+    };
+    match length {
+        // Nobody knows what GET would have had, unless it is said.
+        Some(0) if is_head => Delimited::Nothing,
+        None if is_head => Delimited::Nothing,
+        Some(length) => Delimited::Length(length),
+        None if version == Version::HTTP_10 => Delimited::Close,
+        None => Delimited::Chunks,
+    }
+}
+
+#[cfg(test)]
+mod tests;

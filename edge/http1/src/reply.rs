@@ -1,0 +1,67 @@
+//! What is answered.
+
+use std::{fs::File, sync::Arc};
+
+use bytes::Bytes;
+use http::{HeaderMap, Response, StatusCode};
+
+/// An answer.
+#[derive(Debug)]
+pub struct Reply<B> {
+    /// Status code.
+    pub status: StatusCode,
+    /// Fields; those that frame the message are the connection's to set, but for `content-length`.
+    pub headers: HeaderMap,
+    /// Further fields, written as they go over the wire, each with its CRLF; they are not looked at.
+    pub written: Bytes,
+    /// Content.
+    pub body: ReplyBody<B>,
+}
+
+/// The content of an answer.
+#[derive(Debug)]
+pub enum ReplyBody<B> {
+    /// All of it.
+    Whole(Bytes),
+    /// It is in a file.
+    File(FilePart),
+    /// It comes by and by.
+    Stream(B),
+}
+
+/// Bytes of a file.
+#[derive(Debug, Clone)]
+pub struct FilePart {
+    /// The file; it is read by position, so many answers may share it.
+    pub file: Arc<File>,
+    /// The first byte, from 0.
+    pub offset: u64,
+    /// How many.
+    pub length: u64,
+}
+
+impl<B> From<Response<B>> for Reply<B> {
+    fn from(response: Response<B>) -> Self {
+        let (parts, body) = response.into_parts();
+        Self {
+            status: parts.status,
+            headers: parts.headers,
+            written: Bytes::new(),
+            body: ReplyBody::Stream(body),
+        }
+    }
+}
+
+impl<B> Reply<B> {
+    /// Makes an answer of what lies ready.
+    #[must_use]
+    pub fn whole(response: Response<Bytes>) -> Self {
+        let (parts, body) = response.into_parts();
+        Self {
+            status: parts.status,
+            headers: parts.headers,
+            written: Bytes::new(),
+            body: ReplyBody::Whole(body),
+        }
+    }
+}
