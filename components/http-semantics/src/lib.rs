@@ -1,4 +1,4 @@
-//! What RFC 9110 says about every answer, whoever gives it: dates, preconditions, ranges.
+//! What RFC 9110 says about every answer, whoever gives it: dates, entity tags, preconditions, ranges.
 //!
 //! Layer: words (L0). No I/O and no clock: a moment is an argument.
 //! Not here: which file or stored answer is meant (`files-core`, `cache-core`), when an answer is fresh (`cache-core`).
@@ -16,4 +16,5 @@
 
 pub mod conditional;
 pub mod date;
+pub mod entity_tag;
 pub mod range;
