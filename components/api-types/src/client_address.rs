@@ -55,10 +55,16 @@ fn number(address: IpAddr) -> (u128, bool, u32) {
     }
 }
 
+/// Returns whether an address is one of those that may say for whom they ask.
+#[must_use]
+pub fn is_trusted(address: IpAddr, trusted: &[Cidr]) -> bool {
+    trusted.iter().any(|block| block.holds(address))
+}
+
 /// Returns the client: `peer`, or the rightmost hop that is no trusted proxy. The port is 0 where nobody says it.
 #[must_use]
 pub fn client(peer: SocketAddr, headers: &HeaderMap, trusted: &[Cidr]) -> SocketAddr {
-    let is_trusted = |address: IpAddr| trusted.iter().any(|block| block.holds(address));
+    let is_trusted = |address: IpAddr| is_trusted(address, trusted);
     if trusted.is_empty() || !is_trusted(peer.ip()) {
         return peer;
     }

@@ -132,7 +132,7 @@ impl Flow {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn poll(&self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+    fn poll(&self, cx: &Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         let mut state = self.state();
         if let Some(frame) = state.waiting.take() {
             if let Some(connection) = state.connection.take() {
@@ -157,7 +157,7 @@ impl Flow {
     }
 
     /// Whether the next frame has somewhere to go. If not, `cx` is woken when it has, or when the body was dropped.
-    pub(crate) fn wants(&self, cx: &mut Context<'_>) -> Wants {
+    pub(crate) fn wants(&self, cx: &Context<'_>) -> Wants {
         let mut state = self.state();
         if state.is_dropped {
             return Wants::Nothing;

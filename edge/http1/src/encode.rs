@@ -7,7 +7,7 @@ use std::{
 
 use http::{HeaderMap, StatusCode, Version, header};
 
-use crate::client::RequestHead;
+use crate::{client::RequestHead, reply::Written};
 
 /// How an answer's content is delimited.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -53,7 +53,7 @@ impl DateClock {
 pub(crate) struct Head<'a> {
     pub(crate) status: StatusCode,
     pub(crate) headers: &'a HeaderMap,
-    pub(crate) written: &'a [u8],
+    pub(crate) written: &'a Written,
     pub(crate) delimited: Delimited,
     /// Whether the connection goes on.
     pub(crate) keeps_alive: bool,
@@ -64,8 +64,8 @@ pub(crate) struct Head<'a> {
 /// Appends an answer's head.
 pub(crate) fn head(out: &mut Vec<u8>, head: &Head<'_>) {
     status_line(out, head.status);
-    let mut has_date = false;
-    let mut has_length = false;
+    let mut has_date = head.written.is_complete;
+    let mut has_length = head.written.is_complete;
     for (name, value) in head.headers {
         if *name == header::CONNECTION
             || *name == header::TRANSFER_ENCODING
@@ -84,7 +84,7 @@ pub(crate) fn head(out: &mut Vec<u8>, head: &Head<'_>) {
         has_date |= *name == header::DATE;
         field(out, name.as_str().as_bytes(), value.as_bytes());
     }
-    out.extend_from_slice(head.written);
+    out.extend_from_slice(&head.written.fields);
     match head.delimited {
         Delimited::Length(length) if !has_length => {
             out.extend_from_slice(b"content-length: ");

@@ -28,6 +28,6 @@ pub use self::{
     error::{Refusal, RefusalKind},
     head::Limits,
     interim::Interim,
-    reply::{FilePart, Reply, ReplyBody},
+    reply::{FilePart, Reply, ReplyBody, Written},
     transport::Transport,
 };

@@ -15,6 +15,7 @@ use tokio::time::{Sleep, sleep};
 
 use crate::{
     encode::{self, Delimited},
+    reply::Written,
     transport::Transport,
 };
 
@@ -66,7 +67,7 @@ impl Output {
             let head = encode::Head {
                 status,
                 headers: &headers,
-                written: b"",
+                written: &Written::default(),
                 delimited: Delimited::Nothing,
                 keeps_alive: true,
                 version: Version::HTTP_11,

@@ -12,10 +12,27 @@ pub struct Reply<B> {
     pub status: StatusCode,
     /// Fields; those that frame the message are the connection's to set, but for `content-length`.
     pub headers: HeaderMap,
-    /// Further fields, written as they go over the wire, each with its CRLF; they are not looked at.
-    pub written: Bytes,
+    /// Further fields, written as they go over the wire.
+    pub written: Written,
     /// Content.
     pub body: ReplyBody<B>,
+}
+
+/// Fields as they go over the wire, each with its CRLF; they are not looked at.
+#[derive(Debug, Clone, Default)]
+pub struct Written {
+    /// The fields.
+    pub fields: Bytes,
+    /// Whether `Date` and `Content-Length` are among them.
+    pub is_complete: bool,
+}
+
+impl Written {
+    /// Takes fields among which are `Date` and `Content-Length`.
+    #[must_use]
+    pub const fn complete(fields: Bytes) -> Self {
+        Self { fields, is_complete: true }
+    }
 }
 
 /// The content of an answer.
@@ -46,7 +63,7 @@ impl<B> From<Response<B>> for Reply<B> {
         Self {
             status: parts.status,
             headers: parts.headers,
-            written: Bytes::new(),
+            written: Written::default(),
             body: ReplyBody::Stream(body),
         }
     }
@@ -60,7 +77,7 @@ impl<B> Reply<B> {
         Self {
             status: parts.status,
             headers: parts.headers,
-            written: Bytes::new(),
+            written: Written::default(),
             body: ReplyBody::Whole(body),
         }
     }

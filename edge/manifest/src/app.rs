@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::{AllowedHosts, ManifestError, RouteMatch, Router, Secret, Template};
+use crate::{AllowedHosts, ManifestError, Pool, RouteMatch, Router, Secret, Template};
 
 /// A whole application, checked and immutable: what it says can be served as it stands.
 #[derive(Debug)]
@@ -14,9 +14,16 @@ pub struct App {
     pub(crate) components: BTreeMap<String, Component>,
     pub(crate) tool: BTreeMap<String, toml::Table>,
     pub(crate) variables: BTreeMap<String, Secret>,
+    pub(crate) pools: BTreeMap<String, Pool>,
 }
 
 impl App {
+    /// Returns the pools of origins that routes lead to, by name.
+    #[must_use]
+    pub fn pools(&self) -> &BTreeMap<String, Pool> {
+        &self.pools
+    }
+
     /// Returns the application's name.
     #[must_use]
     pub fn name(&self) -> &str {
@@ -112,6 +119,8 @@ pub enum Target {
     Component(String),
     /// A fixed answer.
     Static(StaticResponse),
+    /// The pool of origins with this name, which exists.
+    Pool(String),
 }
 
 /// An answer written in the manifest.

@@ -95,6 +95,12 @@ pub enum ManifestError {
     /// There is nothing to serve.
     #[error("the manifest has no [[trigger.http]]")]
     NoTrigger,
+    /// Our own table is not right.
+    #[error("read [application.tool.vitrine]: {reason}")]
+    Tool {
+        /// What is wrong with it.
+        reason: String,
+    },
     /// `application.trigger.http.base` is set.
     #[error("application.trigger.http.base is `{base}`, and only `/` is supported")]
     Base {

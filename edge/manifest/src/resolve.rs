@@ -13,6 +13,7 @@ use crate::{
     Template, VariableSources,
     normalize::{apply_profile, normalize},
     place::{Fault, Within},
+    pools::pools,
     raw::{RawComponent, RawManifest, RawVariable},
     template::{is_kebab, is_label, is_lower_snake},
     text_or::TextOr,
@@ -63,6 +64,19 @@ impl Manifest {
         ))
     }
 
+    /// Returns the manifest of an application that is nothing but a pool of origins on every route.
+    ///
+    /// # Errors
+    /// Never for origins that can be written as strings.
+    pub fn of_origins(origins: &[String], is_cached: bool) -> Result<Self, ManifestError> {
+        let origins = toml::Value::from(origins.to_vec());
+        Self::parse(&format!(
+            "spin_manifest_version = 2\n[application]\nname = \"proxy\"\n\
+             [application.tool.vitrine.pools.origin]\norigins = {origins}\ncache = {is_cached}\n\
+             [[application.tool.vitrine.routes]]\nroute = \"/...\"\npool = \"origin\"\n",
+        ))
+    }
+
     /// Applies the profile `name` of every component that has it.
     ///
     /// # Errors
@@ -93,7 +107,9 @@ impl Manifest {
 fn app(raw: RawManifest, sources: &VariableSources) -> Result<App, Fault> {
     let variables = variables(&raw, sources)?;
     let components = components(&raw.component, &variables)?;
-    let routes = routes(&raw, &components)?;
+    let pools = pools(raw.application.tool.get("vitrine"), &variables)?;
+    let mut routes = routes(&raw, &components, !pools.routes.is_empty())?;
+    routes.extend(pools.routes);
     let paths = routes.iter().enumerate();
     let router = Router::new(paths.filter_map(|(at, route)| Some((at, route.path.as_deref()?))))?;
     let application = raw.application;
@@ -105,6 +121,7 @@ fn app(raw: RawManifest, sources: &VariableSources) -> Result<App, Fault> {
         components,
         tool: application.tool,
         variables,
+        pools: pools.pools,
     })
 }
 

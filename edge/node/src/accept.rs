@@ -1,22 +1,38 @@
 //! Connections of one serving thread: accepted up to a limit, HTTP/1.1 or HTTP/2, ended when idle, drained at the end.
 
-use std::{convert::Infallible, io, net::SocketAddr, pin::pin, sync::Arc, time::Duration};
+mod streams;
 
+use std::{
+    convert::Infallible,
+    io,
+    net::SocketAddr,
+    pin::pin,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering::Relaxed},
+    },
+    time::Duration,
+};
+
+use domain::Timestamp;
+use http1::{Connection, DateClock, Ended, Interim, Transport};
+use hyper::server::conn::http2;
 use hyper_util::{
     rt::{TokioExecutor, TokioIo, TokioTimer},
-    server::{conn::auto, graceful::GracefulConnection},
+    server::graceful::GracefulConnection,
 };
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::{TcpListener, TcpStream},
     signal::unix::{Signal, SignalKind, signal},
     sync::{OwnedSemaphorePermit, Semaphore, watch},
-    time::timeout,
+    time::{sleep, timeout},
 };
 
+use self::streams::{Rewound, TlsTransport};
 use crate::{
     in_flight::InFlight,
-    serve::{Node, Peer, serve},
+    serve::{Node, Peer, Visitor, serve},
     stall::{STALL_MAX, Stalling},
     tls::Tls,
 };
@@ -26,7 +42,6 @@ pub(crate) struct Accepting {
     /// Of all serving threads together.
     pub(crate) connections_max: usize,
     pub(crate) head_bytes_max: usize,
-    pub(crate) headers_max: usize,
     pub(crate) head_timeout: Duration,
     pub(crate) handshake_timeout: Duration,
     pub(crate) drain_timeout: Duration,
@@ -42,13 +57,16 @@ pub(crate) struct Server {
     tls: Option<Arc<Tls>>,
     limits: Accepting,
     permits: Arc<Semaphore>,
-    http: auto::Builder<TokioExecutor>,
+    http2: http2::Builder<TokioExecutor>,
+    /// Whether connections are told to end after their present request.
+    is_draining: AtomicBool,
 }
 
 impl Server {
     pub(crate) fn new(node: Arc<Node>, tls: Option<Arc<Tls>>, limits: Accepting) -> Self {
         let permits = Arc::new(Semaphore::new(limits.connections_max.min(Semaphore::MAX_PERMITS)));
-        Self { node, tls, permits, http: http(&limits), limits }
+        let http2 = http2(&limits);
+        Self { node, tls, permits, http2, limits, is_draining: AtomicBool::new(false) }
     }
 }
 
@@ -74,10 +92,8 @@ impl Stop {
     }
 }
 
-/// Headers that hyper reads into memory of its stack; for more it allocates with every request.
-const HEADERS_UNALLOCATED: usize = 100;
-/// What hyper reads before it gives up on a head by itself: beyond the limit that we answer for, so that most clients
-/// get a problem body and only absurd heads a bare 431.
+/// What hyper reads of an HTTP/2 head before it gives up by itself: beyond the limit that we answer for, so that most
+/// clients get a problem body and only absurd heads a reset.
 const HEAD_SLACK: usize = 4;
 /// After this pause the next accept is tried, for instance when file descriptors ran out.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
@@ -85,6 +101,9 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 /// How long an idle connection that was told to end may take. 60 s: what hyper still holds of the last answer,
 /// some 400 KiB, to a phone at 56 kbit/s.
 const LINGER_MAX: Duration = Duration::from_secs(60);
+
+/// How long an idle connection is kept when the node is told to end: 300 ms, a client's next request on its way.
+const DRAIN_GRACE: Duration = Duration::from_millis(300);
 
 /// Accepts until told to stop, then lets requests finish within the drain limit.
 pub(crate) async fn run(
@@ -101,19 +120,20 @@ pub(crate) async fn run(
         };
         match accepted {
             Ok((stream, address, permit)) => {
-                let server = Arc::clone(server);
-                let draining = draining.subscribe();
-                tokio::spawn(async move {
-                    if let Err(error) = connect(&server, stream, address, draining).await {
-                        tracing::debug!(client = %address, "connection ended: {error}");
-                    }
-                    drop(permit);
-                });
+                attend(server, stream, address, permit, draining.subscribe());
             }
             Err(error) => {
                 tracing::warn!("connection not accepted: {error}");
-                tokio::time::sleep(ACCEPT_PAUSE).await;
+                sleep(ACCEPT_PAUSE).await;
             }
+        }
+    }
+    server.is_draining.store(true, Relaxed);
+    // Whoever is in the kernel's queue has connected: closing the listener would reset them.
+    while let Ok(Ok((stream, address))) = timeout(Duration::ZERO, listener.accept()).await {
+        let Ok(permit) = Arc::clone(&server.permits).try_acquire_owned() else { break };
+        if stream.set_nodelay(true).is_ok() {
+            attend(server, stream, address, permit, draining.subscribe());
         }
     }
     drop(listener);
@@ -138,17 +158,27 @@ async fn accept(
     Ok((stream, peer, permit))
 }
 
-fn http(limits: &Accepting) -> auto::Builder<TokioExecutor> {
-    let mut http = auto::Builder::new(TokioExecutor::new());
+/// Serves a connection in a task of its own.
+fn attend(
+    server: &Arc<Server>,
+    stream: TcpStream,
+    address: SocketAddr,
+    permit: OwnedSemaphorePermit,
+    draining: watch::Receiver<()>,
+) {
+    let server = Arc::clone(server);
+    tokio::spawn(async move {
+        if let Err(error) = connect(&server, stream, address, draining).await {
+            tracing::debug!(client = %address, "connection ended: {error}");
+        }
+        drop(permit);
+    });
+}
+
+fn http2(limits: &Accepting) -> http2::Builder<TokioExecutor> {
     let head_bytes = limits.head_bytes_max.saturating_mul(HEAD_SLACK);
-    http.http1()
-        // hyper would set a timer for every request; `attend` ends who is slow as it ends who is idle.
-        .header_read_timeout(None)
-        .max_buf_size(head_bytes.max(64 * 1024));
-    if limits.headers_max > HEADERS_UNALLOCATED {
-        http.http1().max_headers(limits.headers_max);
-    }
-    http.http2()
+    let mut http2 = http2::Builder::new(TokioExecutor::new());
+    http2
         .timer(TokioTimer::new())
         .max_concurrent_streams(limits.h2_streams_max)
         .max_pending_accept_reset_streams(limits.h2_resets_max)
@@ -156,7 +186,7 @@ fn http(limits: &Accepting) -> auto::Builder<TokioExecutor> {
         .max_header_list_size(u32::try_from(head_bytes).unwrap_or(u32::MAX))
         .keep_alive_interval(Some(limits.head_timeout))
         .keep_alive_timeout(limits.head_timeout);
-    http
+    http2
 }
 
 type Broken = Box<dyn std::error::Error + Send + Sync>;
@@ -173,10 +203,46 @@ async fn connect(
     };
     let handshake = tls.acceptor().accept(stream);
     let stream = timeout(server.limits.handshake_timeout, handshake).await??;
-    converse(server, stream, Peer { address, is_tls: true }, draining).await
+    let peer = Peer { address, is_tls: true };
+    if stream.get_ref().1.alpn_protocol() == Some(b"h2") {
+        return converse_http2(server, stream, peer, draining).await;
+    }
+    converse(server, TlsTransport(stream), peer, draining).await
 }
 
-async fn converse<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
+/// HTTP/1.1, until the client's first bytes say that it is not (RFC 9113, section 3.3).
+async fn converse<S: Transport + Send + 'static>(
+    server: &Server,
+    stream: S,
+    peer: Peer,
+    mut draining: watch::Receiver<()>,
+) -> Result<(), Broken> {
+    let (limits, rules) = (&server.limits, &server.node.rules);
+    let heads =
+        http1::Limits { head_bytes_max: rules.head_bytes_max, fields_max: rules.headers_max };
+    let connection = Connection::new(stream, heads, limits.head_timeout, STALL_MAX, DATES);
+    // Counted anew for this connection: a count that all cores write to with every request would have them wait.
+    let visitor = Visitor { node: Arc::new(Arc::clone(&server.node)), peer };
+    let told = &mut draining;
+    let stop = http1::Stop {
+        is_set: || server.is_draining.load(Relaxed),
+        wait: async move {
+            // An error is the sender being gone, which ends the node too.
+            let _ = told.changed().await;
+            // A client may just be writing its next request: that one is answered, and told that it is the last.
+            sleep(DRAIN_GRACE).await;
+        },
+    };
+    match connection.serve(&visitor, stop).await? {
+        Ended::Closed => Ok(()),
+        Ended::Http2 { transport, read } => {
+            let stream = Rewound::new(read, transport);
+            converse_http2(server, stream, peer, draining).await
+        }
+    }
+}
+
+async fn converse_http2<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
     server: &Server,
     stream: S,
     peer: Peer,
@@ -184,25 +250,30 @@ async fn converse<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
 ) -> Result<(), Broken> {
     let requests = InFlight::new();
     let counted = Arc::clone(&requests);
-    // Counted anew for this connection: a count that all cores write to with every request would have them wait.
     let node = Arc::new(Arc::clone(&server.node));
     let service = hyper::service::service_fn(move |request| {
         let (node, entered) = (Arc::clone(&node), counted.enter());
         async move {
-            let (answer, held) = serve(&node, peer, request).await;
-            Ok::<_, Infallible>(answer.map(|body| entered.keep_in(body, held)))
+            let (given, held) = serve(&node, peer, request, &Interim::nowhere()).await;
+            Ok::<_, Infallible>(given.into_response().map(|body| entered.keep_in(body, held)))
         }
     });
     let stream = TokioIo::new(Stalling::new(stream, STALL_MAX));
-    let connection = server.http.serve_connection(stream, service);
-    attend(connection, &requests, server.limits.head_timeout, draining).await
+    let connection = server.http2.serve_connection(stream, service);
+    drive(connection, &requests, server.limits.head_timeout, draining).await?;
+    Ok(())
 }
+
+const DATES: DateClock = DateClock::new(|seconds| {
+    let ms = i64::try_from(seconds).unwrap_or(0).saturating_mul(1000);
+    let text = http_semantics::date::write(Timestamp::from_unix_ms(ms));
+    text.as_bytes().try_into().unwrap_or(*b"Thu, 01 Jan 1970 00:00:00 GMT")
+});
 
 /// Drives a connection to its end, which comes when it wants, when it is idle for long, or with the node's.
 ///
-/// hyper's own limits leave gaps: nothing runs before it knows the version, so whoever says nothing, or `PRI`, would
-/// stay for ever; and on HTTP/2 whoever answers pings would.
-async fn attend<C: GracefulConnection>(
+/// hyper's own limits leave a gap: on HTTP/2 whoever answers pings would stay for ever.
+async fn drive<C: GracefulConnection>(
     connection: C,
     requests: &InFlight,
     idle_max: Duration,

@@ -17,7 +17,10 @@ use anyhow::{Context as _, bail, ensure};
 use manifest::{App, Directory, Manifest, RuntimeConfig, VariableSources};
 use runtime::{Echo, Output};
 
-pub(crate) use self::{files::Files, source::Source};
+pub(crate) use self::{
+    files::Files,
+    source::{Origins, Source},
+};
 use crate::{cli::AppOptions, up::Failure};
 
 /// What stays the same for every version of the application.
@@ -50,7 +53,11 @@ impl Surroundings {
         };
         let state_dir = match (&options.state_dir, runtime_config.state_dir()) {
             (Some(dir), _) | (None, Directory::At(dir)) => dir.clone(),
-            (None, Directory::Default) => source.base_dir().join(".spin"),
+            (None, Directory::Default) => match source {
+                // It keeps nothing: what it would keep is of components.
+                Source::Origins(_) => std::env::temp_dir().join("vitrine-proxy"),
+                _ => source.base_dir().join(".spin"),
+            },
             (None, Directory::Nowhere) => {
                 bail!("the runtime configuration says `state_dir = \"\"`, and the node needs one")
             }

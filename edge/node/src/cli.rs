@@ -1,6 +1,8 @@
 //! The command line; its doc comments are the help.
 
 mod app_options;
+mod cache_options;
+mod proxy_options;
 mod refused;
 mod server_options;
 
@@ -14,6 +16,8 @@ mod deploy_options;
 pub(crate) use self::app_options::Pair;
 pub(crate) use self::{
     app_options::{AppOptions, VariableArgument},
+    cache_options::CacheOptions,
+    proxy_options::ProxyOptions,
     refused::explain,
 };
 pub(crate) use deploy_options::{Deploy, Promote, Reach, Rollback, VersionOptions, Versions};
@@ -31,6 +35,8 @@ pub(crate) struct Cli {
 pub(crate) enum Command {
     /// Serve the application that a manifest describes, until SIGTERM or SIGINT.
     Up(Box<Up>),
+    /// Stand in front of an origin: a caching reverse proxy, until SIGTERM or SIGINT.
+    Proxy(Box<ProxyOptions>),
     /// Give a running node a new version of its application, without losing a request.
     Deploy(Deploy),
     /// End the trial of a version, or return to the version before.
@@ -82,6 +88,8 @@ pub(crate) struct Up {
     pub(crate) server: ServerOptions,
     #[command(flatten)]
     pub(crate) limits: LimitOptions,
+    #[command(flatten)]
+    pub(crate) cache: CacheOptions,
 }
 
 #[derive(Debug, Args)]

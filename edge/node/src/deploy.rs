@@ -30,6 +30,7 @@ use crate::{
     cli::AppOptions,
     deployment::{Deployment, Loaded, VersionId},
     metrics::Metrics,
+    origins::OriginSide,
     traffic::{Canary, Share, Split, Traffic, Versions},
     versions::{History, VersionStore},
 };
@@ -119,6 +120,8 @@ pub(crate) struct Deployer {
     pub(crate) traffic: Arc<Traffic>,
     pub(crate) loaded: Arc<Loaded>,
     pub(crate) metrics: Arc<Metrics>,
+    /// What stands in front of origins.
+    pub(crate) origins: OriginSide,
     pub(crate) body_bytes_max: u64,
     /// What the running copy was started with; a version with another one needs a restart.
     pub(crate) replica: Option<replica::Settings>,
@@ -326,7 +329,9 @@ impl Deployer {
         };
         let application = loaded.map_err(|error| Refusal::Version(error.into()))?;
         let app = Arc::clone(&prepared.app);
-        let deployment = Deployment::new(prepared.record.id, app, application, &self.metrics);
+        let proxies = self.origins.proxies(&app).map_err(Refusal::Version)?;
+        let (id, metrics) = (prepared.record.id, &self.metrics);
+        let deployment = Deployment::new(id, app, application, proxies, metrics);
         saying.say(Step::Checking);
         check::run(&deployment, self.body_bytes_max).await.map_err(Refusal::Version)?;
         let deployment = Arc::new(deployment);

@@ -5,6 +5,7 @@ use std::sync::{
     atomic::{AtomicU64, Ordering::Relaxed},
 };
 
+use cdn::Proxy;
 use http::StatusCode;
 use manifest::App;
 use runtime::Application;
@@ -27,6 +28,8 @@ pub(crate) struct Deployment {
     pub(crate) routes: Vec<Arc<RouteMetrics>>,
     /// The answers that its manifest gives.
     pub(crate) static_answers: StaticAnswers,
+    /// For each route, who answers it without a component.
+    pub(crate) proxies: Vec<Option<Proxy>>,
     /// Answers by the first digit of their status.
     by_class: PerThread<[AtomicU64; 5]>,
     totals: Arc<Totals>,
@@ -37,12 +40,14 @@ impl Deployment {
         id: VersionId,
         app: Arc<App>,
         application: Application,
+        proxies: Vec<Option<Proxy>>,
         metrics: &Metrics,
     ) -> Self {
         Self {
             id,
             routes: metrics.routes(&app),
             static_answers: StaticAnswers::new(&app),
+            proxies,
             app,
             application,
             by_class: PerThread::new(),

@@ -1,8 +1,10 @@
 //! Every failure of this node becomes an answer here, and nowhere else.
 
 use api_types::problem::Problem;
+use cdn::{BackendError, SharedError, upstream::FetchError};
 use domain::ErrorKind;
 use http::{HeaderValue, Response, StatusCode};
+use http1::RefusalKind;
 use runtime::{Body, InvokeError};
 
 use crate::{cdn_loop::LoopError, request_head::HeadError};
@@ -12,6 +14,8 @@ use crate::{cdn_loop::LoopError, request_head::HeadError};
 pub(crate) enum Failure {
     /// No route matches.
     NoRoute,
+    /// The client does not speak HTTP as it should.
+    Wire(RefusalKind),
     /// The head cannot be used.
     Head(HeadError),
     /// The request has been here before, or does not say readably where it has been.
@@ -20,6 +24,8 @@ pub(crate) enum Failure {
     BodyTooLarge,
     /// The body came too slowly.
     BodyTooSlow,
+    /// No origin gave an answer.
+    Origin(BackendError),
     /// The component gave no answer.
     Invoke(InvokeError),
 }
@@ -33,6 +39,7 @@ pub(crate) fn respond(failure: &Failure, request_id: &HeaderValue) -> Response<B
 fn problem(failure: &Failure) -> Problem {
     match failure {
         Failure::NoRoute => Problem::of(ErrorKind::NotFound),
+        Failure::Wire(kind) => wire_problem(*kind),
         Failure::Head(HeadError::Unreadable) => Problem::of(ErrorKind::Unreadable),
         Failure::Head(HeadError::TooLarge) => Problem::of(ErrorKind::HeadTooLarge),
         Failure::Loop(LoopError::Malformed) => Problem::of(ErrorKind::Unreadable),
@@ -43,6 +50,7 @@ fn problem(failure: &Failure) -> Problem {
         Failure::BodyTooSlow => {
             of_status(StatusCode::REQUEST_TIMEOUT, "body-too-slow", "The body came too slowly")
         }
+        Failure::Origin(error) => origin_problem(error),
         Failure::Invoke(error) => invoke_problem(error),
     }
 }
@@ -50,6 +58,48 @@ fn problem(failure: &Failure) -> Problem {
 /// For what only happens to whoever talks HTTP with the world: the shop's own words have no such kind.
 fn of_status(status: StatusCode, code: &str, title: &str) -> Problem {
     Problem { status: status.as_u16(), ..Problem::new(ErrorKind::Internal, code, title) }
+}
+
+fn wire_problem(kind: RefusalKind) -> Problem {
+    let (code, title) = match kind {
+        RefusalKind::Malformed => return Problem::of(ErrorKind::Unreadable),
+        RefusalKind::HeadTooLarge => return Problem::of(ErrorKind::HeadTooLarge),
+        RefusalKind::TargetTooLong => ("target-too-long", "The address is too long"),
+        RefusalKind::TooSlow => ("request-too-slow", "The request came too slowly"),
+        RefusalKind::Expectation => ("expectation-failed", "That cannot be expected here"),
+        RefusalKind::NotImplemented => ("not-implemented", "That is not done here"),
+        RefusalKind::Version => ("http-version", "Only HTTP/1.1, HTTP/1.0 and HTTP/2 are spoken"),
+    };
+    of_status(kind.status(), code, title)
+}
+
+fn origin_problem(error: &BackendError) -> Problem {
+    let error = match error {
+        BackendError::Fetch(error) => error,
+        BackendError::Other(other) => match other.downcast_ref::<SharedError>() {
+            Some(SharedError(shared)) => return origin_problem(shared),
+            None => return bad_gateway(),
+        },
+    };
+    match error {
+        FetchError::Broken(_) => bad_gateway(),
+        FetchError::TimedOut => {
+            Problem::new(ErrorKind::DeadlineExceeded, "origin-timeout", "The answer took too long")
+        }
+        FetchError::Overloaded => {
+            let title = "Too much is going on right now";
+            Problem::new(ErrorKind::Unavailable, "overloaded", title).retry_after(1)
+        }
+        FetchError::Unavailable(_) => {
+            Problem::new(ErrorKind::Unavailable, "origin-unavailable", "Not available right now")
+                .retry_after(1)
+        }
+        FetchError::RequestBody => Problem::of(ErrorKind::Unreadable),
+    }
+}
+
+fn bad_gateway() -> Problem {
+    of_status(StatusCode::BAD_GATEWAY, "bad-gateway", "Something went wrong on our side")
 }
 
 fn invoke_problem(error: &InvokeError) -> Problem {

@@ -53,7 +53,7 @@ impl FirstVersion {
                 .context("find the manifest")
                 .and_then(|manifest| Ok((read_text(&manifest)?, manifest))),
             // There is no manifest to return to.
-            Source::Component(_) => {
+            Source::Component(_) | Source::Origins(_) => {
                 let (app, history, unkept) = (Arc::new(app), History::default(), None);
                 return Ok(Self {
                     id: 1,

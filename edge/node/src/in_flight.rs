@@ -78,8 +78,8 @@ pub(crate) struct Entered(Arc<InFlight>);
 
 impl Entered {
     /// Goes with `body` to its end, and what is `held` too.
-    pub(crate) fn keep_in<T: Unpin>(self, body: Body, held: T) -> CountedBody<T> {
-        CountedBody { body, _held: held, _entered: self }
+    pub(crate) const fn keep_in<T: Unpin>(self, body: Body, held: T) -> GuardedBody<(T, Self)> {
+        GuardedBody { body, _guard: (held, self) }
     }
 }
 
@@ -91,15 +91,13 @@ impl Drop for Entered {
     }
 }
 
-/// A body whose request is in flight while it exists.
-pub(crate) struct CountedBody<T> {
-    body: Body,
-    /// What the answer needs until its end: the version that it comes from.
-    _held: T,
-    _entered: Entered,
+/// A body with what has to last until its end: its request's place in the count, the version that it comes from.
+pub(crate) struct GuardedBody<G> {
+    pub(crate) body: Body,
+    pub(crate) _guard: G,
 }
 
-impl<T: Unpin> http_body::Body for CountedBody<T> {
+impl<G: Unpin> http_body::Body for GuardedBody<G> {
     type Data = Bytes;
     type Error = <Body as http_body::Body>::Error;
 

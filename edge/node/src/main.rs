@@ -16,11 +16,13 @@ mod deploy_commands;
 mod deployment;
 mod error_response;
 mod first_version;
+mod given;
 mod health;
 mod histogram;
 mod in_flight;
 mod listen;
 mod metrics;
+mod origins;
 mod paced_body;
 mod replicate;
 mod replication;
@@ -61,6 +63,10 @@ fn main() -> ExitCode {
         cli::Command::Up(options) => {
             up::start_logging(options.log_format);
             up::run(*options)
+        }
+        cli::Command::Proxy(options) => {
+            up::start_logging(options.log_format);
+            up::run_proxy(*options)
         }
         cli::Command::Replicate(options) => {
             up::start_logging(options.log_format);

@@ -155,6 +155,7 @@ impl Metrics {
             let component = match &route.target {
                 Target::Component(id) => id.as_str(),
                 Target::Static(_) => "static",
+                Target::Pool(name) => name.as_str(),
             };
             let found = known.iter().find(|one| one.route == path && one.component == component);
             if let Some(found) = found {

@@ -81,6 +81,8 @@ pub(crate) struct Seen {
     /// The client; port 0 where a proxy does not say it.
     pub(crate) client: SocketAddr,
     pub(crate) is_tls: bool,
+    /// Whether whoever is at the other end of the connection may say for whom it asks.
+    pub(crate) is_trusted: bool,
 }
 
 /// Rewrites a head for a component; returns the absolute URI that it sees.
@@ -185,7 +187,7 @@ mod tests {
             headers.append(name, HeaderValue::from_str(value).expect("is a value"));
         }
         let client = SocketAddr::from(([10, 0, 0, 1], 4000));
-        let seen = Seen { client, is_tls: false };
+        let seen = Seen { client, is_tls: false, is_trusted: false };
         rewrite(&uri, &mut headers, &found, seen).map(|uri| (uri, headers))
     }
 

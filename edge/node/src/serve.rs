@@ -7,8 +7,9 @@ use std::{
 };
 
 use api_types::client_address::{self, Cidr};
-use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode, header};
-use hyper::body::{Body as _, Incoming};
+use cdn::Proxy;
+use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode, Version, header};
+use http1::{Interim, Refusal, Reply, RequestBody};
 use manifest::{App, StaticResponse, Target};
 use replica::{Position, Replica};
 use runtime::{Application, Body, Runtime};
@@ -18,7 +19,9 @@ use crate::{
     cdn_loop::LoopGuard,
     deployment::{Deployment, Loaded},
     error_response::{Failure, respond},
+    given::Given,
     health,
+    in_flight::GuardedBody,
     metrics::{Metrics, RouteMetrics},
     paced_body::{Pace, PacedBody},
     request_head::{self, REQUEST_ID, Seen},
@@ -60,6 +63,40 @@ pub(crate) struct Peer {
     pub(crate) is_tls: bool,
 }
 
+/// A client on an HTTP/1.1 connection, as that connection asks for answers.
+pub(crate) struct Visitor {
+    pub(crate) node: Arc<Arc<Node>>,
+    pub(crate) peer: Peer,
+}
+
+impl http1::Service for Visitor {
+    type Body = GuardedBody<Option<Held>>;
+
+    async fn call(
+        &self,
+        request: Request<RequestBody>,
+        interim: &Interim,
+    ) -> Reply<GuardedBody<Option<Held>>> {
+        let (given, held) = serve(&self.node, self.peer, request, interim).await;
+        given.into_reply(Some(held))
+    }
+
+    fn refuse(&self, refusal: Refusal) -> Reply<GuardedBody<Option<Held>>> {
+        refuse(&self.node, self.peer, refusal).map(|body| GuardedBody { body, _guard: None }).into()
+    }
+}
+
+/// A request's body, whatever brings it.
+pub(crate) trait Content:
+    http_body::Body<Data = bytes::Bytes, Error: std::fmt::Display> + Send + Unpin + 'static
+{
+}
+
+impl<B> Content for B where
+    B: http_body::Body<Data = bytes::Bytes, Error: std::fmt::Display> + Send + Unpin + 'static
+{
+}
+
 const EDGE: HeaderName = HeaderName::from_static("vitrine-edge");
 const POSITION: HeaderName = HeaderName::from_static("vitrine-position");
 const STALE: HeaderName = HeaderName::from_static("vitrine-stale");
@@ -69,33 +106,47 @@ const STALE_AFTER: Duration = Duration::from_secs(10);
 /// Which version answered; sent only while two are being compared.
 const VERSION: HeaderName = HeaderName::from_static("vitrine-version");
 
+/// What is known of a request beside its head.
+#[derive(Clone, Copy)]
+struct Asked<'a> {
+    seen: Seen,
+    request_id: &'a HeaderValue,
+    interim: &'a Interim,
+}
+
 /// Answers one request, whatever happens, and writes its line in the log. The version that it was given is returned
 /// with it, to be held until the answer's body has ended.
-pub(crate) async fn serve(
+pub(crate) async fn serve<B: Content>(
     node: &Node,
     peer: Peer,
-    request: Request<Incoming>,
-) -> (Response<Body>, Held) {
+    request: Request<B>,
+    interim: &Interim,
+) -> (Given, Held) {
     let arrived = Instant::now();
     let _in_flight = node.metrics.enter();
     let request_id = request_head::request_id(request.headers());
     let client =
         client_address::client(peer.address, request.headers(), &node.rules.trusted_proxies);
     let told = node.access_log.is_on().then(|| (request.method().clone(), request.uri().clone()));
-    let seen = Seen { client, is_tls: peer.is_tls };
+    let is_trusted = client_address::is_trusted(peer.address.ip(), &node.rules.trusted_proxies);
+    let seen = Seen { client, is_tls: peer.is_tls, is_trusted };
     let Assigned { held, is_split } = node.traffic.assign(client.ip());
     let deployment = &**held;
-    let (place, result) = answer(node, deployment, seen, request, &request_id).await;
+    let asked = Asked { seen, request_id: &request_id, interim };
+    let (place, result) = answer(node, deployment, asked, request).await;
     let mut response = match result {
         Ok(response) => response,
         Err(failure) => {
             if let Failure::Invoke(error) = &failure {
                 tracing::warn!(request.id = ?request_id, "no answer from a component: {error}");
             }
-            respond(&failure, &request_id)
+            if let Failure::Origin(error) = &failure {
+                tracing::warn!(request.id = ?request_id, "no answer from an origin: {error}");
+            }
+            Given::Response(respond(&failure, &request_id))
         }
     };
-    mark(node, &mut response, &request_id);
+    mark(node, response.headers_mut(), &request_id);
     if !matches!(place, Place::Own) {
         deployment.count(response.status());
         if is_split {
@@ -119,6 +170,26 @@ pub(crate) async fn serve(
     (response, held)
 }
 
+/// Answers what is no request; its line in the log has nothing but the client and the status.
+fn refuse(node: &Node, peer: Peer, refusal: Refusal) -> Response<Body> {
+    tracing::debug!(client = %peer.address, "{refusal}");
+    let request_id = request_head::request_id(&HeaderMap::new());
+    let mut response = respond(&Failure::Wire(refusal.kind), &request_id);
+    mark(node, response.headers_mut(), &request_id);
+    node.metrics.count(Place::Nowhere, response.status(), Duration::ZERO);
+    node.access_log.tell(&Line {
+        request_id: request_id.to_str().unwrap_or_default(),
+        method: "-",
+        path: "-",
+        route: node.metrics.label(Place::Nowhere),
+        version: 0,
+        status: response.status().as_u16(),
+        duration: Duration::ZERO,
+        client: peer.address.ip(),
+    });
+    response
+}
+
 /// Where a request belongs in the metrics.
 #[derive(Clone, Copy)]
 pub(crate) enum Place<'a> {
@@ -130,48 +201,55 @@ pub(crate) enum Place<'a> {
     Nowhere,
 }
 
-async fn answer<'a>(
+async fn answer<'a, B: Content>(
     node: &Node,
     deployment: &'a Deployment,
-    seen: Seen,
-    request: Request<Incoming>,
-    request_id: &HeaderValue,
-) -> (Place<'a>, Result<Response<Body>, Failure>) {
+    asked: Asked<'_>,
+    request: Request<B>,
+) -> (Place<'a>, Result<Given, Failure>) {
     let (uri, headers, rules) = (request.uri(), request.headers(), &node.rules);
-    if let Err(error) =
-        request_head::check_size(uri, headers, rules.head_bytes_max, rules.headers_max)
+    // HTTP/1.1's heads are measured as they are read.
+    if request.version() == Version::HTTP_2
+        && let Err(error) =
+            request_head::check_size(uri, headers, rules.head_bytes_max, rules.headers_max)
     {
         return (Place::Nowhere, Err(Failure::Head(error)));
     }
     match uri.path() {
-        "/healthz" => return (Place::Own, Ok(health::healthz(node))),
-        "/metrics" => return (Place::Own, Ok(health::metrics(node))),
+        "/healthz" => return (Place::Own, Ok(Given::Response(health::healthz(node)))),
+        "/metrics" => return (Place::Own, Ok(Given::Response(health::metrics(node)))),
         path if path.starts_with(health::WELL_KNOWN) => {
-            return (Place::Own, health::well_known(node, path).ok_or(Failure::NoRoute));
+            let own = health::well_known(node, path).map(Given::Response);
+            return (Place::Own, own.ok_or(Failure::NoRoute));
         }
         _ => {}
     }
-    ask(&node.rules, deployment, seen, request, request_id).await
+    ask(&node.rules, deployment, asked, request).await
 }
 
 /// Asks the application: the only place where a request meets the routes and the components behind them.
-async fn ask<'a>(
+async fn ask<'a, B: Content>(
     rules: &Rules,
     deployment: &'a Deployment,
-    seen: Seen,
-    request: Request<Incoming>,
-    request_id: &HeaderValue,
-) -> (Place<'a>, Result<Response<Body>, Failure>) {
+    asked: Asked<'_>,
+    request: Request<B>,
+) -> (Place<'a>, Result<Given, Failure>) {
+    let Asked { seen, request_id, interim } = asked;
     let Some((_, found)) = deployment.app.route(request.uri().path()) else {
         return (Place::Nowhere, Err(Failure::NoRoute));
     };
     let place = deployment.routes.get(found.index).map_or(Place::Nowhere, |one| Place::Route(one));
     if let Some(answer) = deployment.static_answers.answer(found.index) {
-        return (place, Ok(answer));
+        return (place, Ok(Given::Response(answer)));
     }
     let (mut parts, body) = request.into_parts();
     if let Err(error) = rules.loops.pass(&mut parts.headers) {
         return (place, Err(Failure::Loop(error)));
+    }
+    if let Some(Some(proxy)) = deployment.proxies.get(found.index) {
+        parts.headers.insert(REQUEST_ID, request_id.clone());
+        let request = Request::from_parts(parts, body);
+        return (place, forward(proxy, rules, seen, request, interim).await);
     }
     match request_head::rewrite(&parts.uri, &mut parts.headers, &found, seen) {
         Ok(uri) => parts.uri = uri,
@@ -179,14 +257,38 @@ async fn ask<'a>(
     }
     parts.headers.insert(REQUEST_ID, request_id.clone());
     let request = Request::from_parts(parts, body);
-    (place, invoke(&deployment.application, rules, found.index, request).await)
+    let answered = invoke(&deployment.application, rules, found.index, request).await;
+    (place, answered.map(Given::Response))
 }
 
-async fn invoke(
+/// Sends a request to an origin, or has it answered by the cache.
+async fn forward<B: Content>(
+    proxy: &Proxy,
+    rules: &Rules,
+    seen: Seen,
+    request: Request<B>,
+    interim: &Interim,
+) -> Result<Given, Failure> {
+    let Seen { client, is_tls, is_trusted } = seen;
+    let client = cdn::Client { address: client.ip(), is_tls, is_trusted };
+    if request.body().is_end_stream() {
+        let answered = proxy.answer(request, &client, interim).await;
+        return answered.map(|answer| Given::Answer(Box::new(answer))).map_err(Failure::Origin);
+    }
+    let (parts, body) = request.into_parts();
+    let (body, slowness) = PacedBody::new(body, rules.pace);
+    let answered = proxy.answer(Request::from_parts(parts, body), &client, interim).await;
+    if slowness.happened() {
+        return Err(Failure::BodyTooSlow);
+    }
+    answered.map(|answer| Given::Answer(Box::new(answer))).map_err(Failure::Origin)
+}
+
+async fn invoke<B: Content>(
     application: &Application,
     rules: &Rules,
     route: usize,
-    request: Request<Incoming>,
+    request: Request<B>,
 ) -> Result<Response<Body>, Failure> {
     if request.body().is_end_stream() {
         let request = request.map(|_| runtime::full(bytes::Bytes::new()));
@@ -222,7 +324,7 @@ impl StaticAnswers {
     pub(crate) fn new(app: &App) -> Self {
         let answers = app.routes().iter().map(|route| match &route.target {
             Target::Static(answer) => Some(static_answer(answer)),
-            Target::Component(_) => None,
+            Target::Component(_) | Target::Pool(_) => None,
         });
         Self(answers.collect())
     }
@@ -271,8 +373,7 @@ impl Positions {
 }
 
 /// Says where the answer comes from and how fresh its data are.
-fn mark(node: &Node, response: &mut Response<Body>, request_id: &HeaderValue) {
-    let headers = response.headers_mut();
+fn mark(node: &Node, headers: &mut HeaderMap, request_id: &HeaderValue) {
     headers.insert(REQUEST_ID, request_id.clone());
     headers.insert(EDGE, node.edge.clone());
     // A component that closes the connection would end others' requests on it.

@@ -6,6 +6,7 @@ use std::{
 };
 
 use anyhow::Context as _;
+use cdn::Proxy;
 use http::HeaderValue;
 use replica::Replica;
 use runtime::{Application, DatabaseSource, Resources, Runtime};
@@ -16,12 +17,13 @@ use crate::{
     admin,
     application::{Source, Surroundings},
     cdn_loop::{CdnId, LoopGuard},
-    cli::{AppOptions, LogFormat, Up},
+    cli::{AppOptions, LogFormat, ProxyOptions, Up},
     deploy::{Deployer, State},
     deployment::{Deployment, Loaded},
     first_version::FirstVersion,
     listen,
     metrics::Metrics,
+    origins::OriginSide,
     paced_body::Pace,
     replication::{self, ReplicaFile},
     serve::{Node, Positions, Rules},
@@ -64,9 +66,21 @@ pub(crate) fn start_logging(format: LogFormat) {
 /// Serves until a signal.
 pub(crate) fn run(options: Up) -> Result<(), Failure> {
     let source = Source::find(options.app.from.as_deref()).map_err(Failure::Configuration)?;
-    let surroundings = Surroundings::read(&options.app, &source).map_err(Failure::Configuration)?;
-    let watched = if options.versions.watch { Watched::begin(&source) } else { None };
-    let first = FirstVersion::read(&options, &surroundings, &source)?;
+    run_source(options, &source)
+}
+
+/// Serves origins until a signal.
+pub(crate) fn run_proxy(options: ProxyOptions) -> Result<(), Failure> {
+    let (options, origins) = options.split();
+    run_source(options, &Source::Origins(origins))
+}
+
+fn run_source(options: Up, source: &Source) -> Result<(), Failure> {
+    let surroundings = Surroundings::read(&options.app, source).map_err(Failure::Configuration)?;
+    let watched = if options.versions.watch { Watched::begin(source) } else { None };
+    let first = FirstVersion::read(&options, &surroundings, source)?;
+    let origins = OriginSide::new(&options).map_err(Failure::Configuration)?;
+    let proxies = origins.proxies(&first.app).map_err(Failure::Configuration)?;
     let replica = replication::read(&first.app, &surroundings.state_dir, &options.node_id)
         .map_err(Failure::Configuration)?;
     shard::set_count(options.server.threads());
@@ -78,7 +92,8 @@ pub(crate) fn run(options: Up) -> Result<(), Failure> {
         .build()
         .context("start the runtime")
         .map_err(Failure::Other)?;
-    let ended = tasks.block_on(serve(options, Boot { surroundings, first, replica, watched }));
+    let ended = tasks
+        .block_on(serve(options, Boot { surroundings, first, replica, watched, origins, proxies }));
     // Statements may still run; nobody waits for their answers.
     tasks.shutdown_timeout(Duration::from_millis(500));
     ended
@@ -90,6 +105,8 @@ struct Boot {
     first: FirstVersion,
     replica: Option<replica::Settings>,
     watched: Option<Watched>,
+    origins: OriginSide,
+    proxies: Vec<Option<Proxy>>,
 }
 
 async fn serve(options: Up, mut boot: Boot) -> Result<(), Failure> {
@@ -166,10 +183,10 @@ fn deployer(
     runtime: Arc<Runtime>,
     application: Application,
 ) -> Deployer {
-    let Boot { surroundings, first, replica, .. } = boot;
+    let Boot { surroundings, first, replica, origins, proxies, .. } = boot;
     let metrics = Arc::new(Metrics::new());
     let loaded = Arc::new(Loaded::default());
-    let deployment = Arc::new(Deployment::new(first.id, first.app, application, &metrics));
+    let deployment = Arc::new(Deployment::new(first.id, first.app, application, proxies, &metrics));
     loaded.add(&deployment);
     Deployer {
         surroundings,
@@ -178,6 +195,7 @@ fn deployer(
         traffic: Arc::new(Traffic::new(deployment)),
         loaded,
         metrics,
+        origins,
         body_bytes_max,
         replica,
         state: tokio::sync::Mutex::new(State::new(first.id, first.history)),
@@ -229,7 +247,6 @@ fn accepting(options: &Up) -> Accepting {
     Accepting {
         connections_max: limits.connections_max,
         head_bytes_max: limits.head_bytes_max,
-        headers_max: server.headers_max,
         head_timeout: Duration::from_millis(limits.head_timeout_ms),
         handshake_timeout: Duration::from_millis(server.handshake_timeout_ms),
         drain_timeout: Duration::from_millis(limits.drain_timeout_ms),

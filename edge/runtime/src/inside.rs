@@ -77,7 +77,7 @@ impl Inside {
                     components.insert(id.clone(), link.clone());
                     targets.push(Place::Component(link.clone()));
                 }
-                (Target::Component(_), None) => {
+                (Target::Component(_), None) | (Target::Pool(_), _) => {
                     let answer = StaticResponse {
                         status: 500,
                         headers: BTreeMap::new(),

@@ -324,7 +324,7 @@ impl Loader<'_> {
         for route in app.routes() {
             chains.push(match &route.target {
                 Target::Component(id) => Some(self.chain(id, &route.middleware)?),
-                Target::Static(_) => None,
+                Target::Static(_) | Target::Pool(_) => None,
             });
         }
         Ok(chains)

@@ -108,7 +108,7 @@ impl Incoming {
     }
 
     /// Hands on what is wanted and there.
-    pub(super) fn step(&mut self, cx: &mut Context<'_>, buffer: &mut BytesMut) -> Step {
+    pub(super) fn step(&mut self, cx: &Context<'_>, buffer: &mut BytesMut) -> Step {
         if matches!(self.left, Left::Nothing) {
             return Step::Ended;
         }

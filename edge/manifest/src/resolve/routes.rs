@@ -14,6 +14,7 @@ use crate::{
 pub(super) fn routes(
     raw: &RawManifest,
     components: &BTreeMap<String, Component>,
+    has_others: bool,
 ) -> Result<Vec<Route>, Fault> {
     if let Some(kind) = raw.trigger.keys().find(|kind| *kind != "http") {
         let kind_unknown = ManifestError::TriggerKind { kind: kind.clone() };
@@ -25,7 +26,7 @@ pub(super) fn routes(
         return Err(unsupported).within("http").within("trigger").within("application");
     }
     let triggers = raw.trigger.get("http").map(Vec::as_slice).unwrap_or_default();
-    if triggers.is_empty() {
+    if triggers.is_empty() && !has_others {
         return Err(ManifestError::NoTrigger.into());
     }
     let mut routes = Vec::new();

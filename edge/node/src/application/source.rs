@@ -20,6 +20,17 @@ pub(crate) enum Source {
     Manifest(PathBuf),
     /// A component to be served at every path.
     Component(PathBuf),
+    /// Origins that are asked for every path.
+    Origins(Origins),
+}
+
+/// What `proxy` stands in front of.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Origins {
+    /// Their addresses, the first being preferred by nobody: all share the requests.
+    pub(crate) urls: Vec<String>,
+    /// Whether answers are cached.
+    pub(crate) is_cached: bool,
 }
 
 impl Source {
@@ -61,7 +72,7 @@ impl Source {
                 Some(parent) if !parent.as_os_str().is_empty() => parent,
                 _ => Path::new("."),
             },
-            Self::Component(_) => Path::new("."),
+            Self::Component(_) | Self::Origins(_) => Path::new("."),
         }
     }
 
@@ -74,6 +85,7 @@ impl Source {
                 let name = file.file_stem().and_then(|stem| stem.to_str()).unwrap_or("component");
                 Ok(Manifest::of_component(name, path)?)
             }
+            Self::Origins(origins) => Ok(Manifest::of_origins(&origins.urls, origins.is_cached)?),
         }
     }
 }
@@ -82,6 +94,7 @@ impl fmt::Display for Source {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Manifest(file) | Self::Component(file) => file.display().fmt(out),
+            Self::Origins(origins) => out.write_str(&origins.urls.join(", ")),
         }
     }
 }

@@ -12,6 +12,7 @@ use tokio::time::timeout;
 
 use crate::{
     deployment::Deployment,
+    given::Given,
     request_head::{self, Seen},
 };
 
@@ -117,7 +118,15 @@ async fn ask(
     headers.insert(header::USER_AGENT, HeaderValue::from_static("vitrine-edge check"));
     headers.insert(request_head::REQUEST_ID, request_head::request_id(&headers));
     let client = SocketAddr::from(([127, 0, 0, 1], 0));
-    let seen = Seen { client, is_tls: false };
+    if let Some(Some(proxy)) = deployment.proxies.get(found.index) {
+        let mut request = Request::new(runtime::full(Vec::new()));
+        *request.uri_mut() = uri;
+        *request.headers_mut() = headers;
+        let client = cdn::Client { address: client.ip(), is_tls: false, is_trusted: false };
+        let answer = proxy.answer(request, &client, &http1::Interim::nowhere()).await?;
+        return Ok(Given::Answer(Box::new(answer)).into_response());
+    }
+    let seen = Seen { client, is_tls: false, is_trusted: false };
     let rewritten = request_head::rewrite(&uri, &mut headers, &found, seen);
     let Ok(uri) = rewritten else { bail!("the node cannot ask it") };
     let (body, _) = runtime::bounded(runtime::full(Vec::new()), body_bytes_max);

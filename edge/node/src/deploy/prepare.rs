@@ -174,7 +174,7 @@ fn given_manifest(path: &Path) -> anyhow::Result<(PathBuf, String)> {
             let text = read_text(&manifest)?;
             Ok((manifest, text))
         }
-        Source::Component(_) => bail!("{} is no manifest", path.display()),
+        Source::Component(_) | Source::Origins(_) => bail!("{} is no manifest", path.display()),
     }
 }
 

@@ -1,0 +1,334 @@
+//! Where answers are kept: by key, then by variant, within a bound of bytes.
+//!
+//! `quick_cache` decides what goes when there is no room (S3-FIFO, with weights); why not `foyer`: ADR 0026.
+//! Small bodies lie in memory. Large ones lie in files, from which the kernel sends them without their bytes passing
+//! through this process: in a directory where one is given, otherwise in memory that has no name.
+
+mod file;
+mod purge;
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
+};
+
+use bytes::Bytes;
+use cache_core::{Key, Meta};
+use http::{HeaderMap, header};
+use http1::FilePart;
+use quick_cache::{Weighter, sync::Cache};
+
+use self::{file::Bodies, purge::Purges};
+pub use self::{
+    file::BodyFile,
+    purge::{Purge, PurgeKind},
+};
+
+/// Variants of one address: 32. With more, the one that came first goes.
+const VARIANTS_MAX: usize = 32;
+/// What an answer takes beside its fields and its body, roughly.
+const OVERHEAD_BYTES: u64 = 512;
+/// Bodies up to here lie in memory: 64 KiB, what is read and sent at once.
+const SMALL_BYTES_MAX: usize = 64 * 1024;
+
+/// How much is kept.
+#[derive(Debug, Clone)]
+pub struct StoreLimits {
+    /// Bytes of all answers together, heads included. Default 256 MiB.
+    pub bytes_max: u64,
+    /// Bytes of one body. Default 64 MiB; never more than an eighth of all.
+    pub body_bytes_max: u64,
+    /// Where large bodies lie. Default none: they lie in memory.
+    pub directory: Option<std::path::PathBuf>,
+}
+
+impl Default for StoreLimits {
+    fn default() -> Self {
+        Self { bytes_max: 256 << 20, body_bytes_max: 64 << 20, directory: None }
+    }
+}
+
+/// A stored answer. It is never changed: a validation stores another in its place.
+#[derive(Debug)]
+pub struct Stored {
+    /// What decisions need.
+    pub meta: Meta,
+    /// Fields as clients get them, but for `Age` and what the cache says of itself.
+    pub headers: HeaderMap,
+    /// The same as they go over the wire, `Content-Length` among them.
+    pub written: Bytes,
+    /// The body.
+    pub body: StoredBody,
+    /// When it was stored, as purges count.
+    sequence: u64,
+    /// Whether somebody validates it already.
+    pub(crate) is_being_validated: AtomicBool,
+}
+
+/// A stored body.
+#[derive(Debug, Clone)]
+pub enum StoredBody {
+    /// In memory.
+    Memory(Bytes),
+    /// In a file, which goes with the last who needs it.
+    File(Arc<BodyFile>),
+}
+
+impl StoredBody {
+    /// Returns its length in bytes.
+    #[must_use]
+    pub fn length(&self) -> u64 {
+        match self {
+            Self::Memory(bytes) => u64::try_from(bytes.len()).unwrap_or(u64::MAX),
+            Self::File(file) => file.length(),
+        }
+    }
+
+    /// Returns `length` bytes from `start`.
+    #[must_use]
+    pub fn part(&self, start: u64, length: u64) -> BodyPart {
+        match self {
+            Self::Memory(bytes) => {
+                let bound = |at: u64| usize::try_from(at).unwrap_or(usize::MAX).min(bytes.len());
+                BodyPart::Memory(bytes.slice(bound(start)..bound(start.saturating_add(length))))
+            }
+            Self::File(file) => {
+                BodyPart::File(FilePart { file: file.handle(), offset: start, length })
+            }
+        }
+    }
+}
+
+/// Some bytes of a stored body.
+#[derive(Debug, Clone)]
+pub enum BodyPart {
+    /// In memory.
+    Memory(Bytes),
+    /// In a file.
+    File(FilePart),
+}
+
+/// All variants of one address.
+#[derive(Debug, Default)]
+pub struct Slot {
+    variants: Vec<Arc<Stored>>,
+}
+
+impl Slot {
+    /// Returns the variants, the newest last.
+    #[must_use]
+    pub fn variants(&self) -> &[Arc<Stored>] {
+        &self.variants
+    }
+
+    /// Returns the newest one that fits a request.
+    #[must_use]
+    pub fn find(&self, request: &HeaderMap) -> Option<&Arc<Stored>> {
+        self.variants.iter().rev().find(|one| one.meta.vary.matches(request))
+    }
+}
+
+#[derive(Debug, Clone)]
+struct Weights;
+
+impl Weighter<Key, Arc<Slot>> for Weights {
+    fn weight(&self, key: &Key, slot: &Arc<Slot>) -> u64 {
+        let key = u64::try_from(key.as_str().len()).unwrap_or(u64::MAX);
+        slot.variants.iter().map(|one| one.weight()).sum::<u64>().saturating_add(key).max(1)
+    }
+}
+
+impl Stored {
+    /// Makes an answer that lies in no store.
+    pub(crate) fn unkept(meta: Meta, headers: HeaderMap, body: StoredBody) -> Arc<Self> {
+        Self::new(meta, headers, body, 0)
+    }
+
+    /// Makes the same answer with other fields, which lies in no store.
+    pub(crate) fn detached(stored: &Self, headers: HeaderMap) -> Arc<Self> {
+        Self::new(stored.meta.clone(), headers, stored.body.clone(), stored.sequence)
+    }
+
+    fn new(meta: Meta, mut headers: HeaderMap, body: StoredBody, sequence: u64) -> Arc<Self> {
+        headers.insert(header::CONTENT_LENGTH, body.length().into());
+        let written = written(&headers);
+        let is_being_validated = AtomicBool::new(false);
+        Arc::new(Self { meta, headers, written, body, sequence, is_being_validated })
+    }
+
+    fn weight(&self) -> u64 {
+        // Fields lie there twice: to be looked at and to be sent.
+        let head = u64::try_from(self.written.len()).unwrap_or(u64::MAX).saturating_mul(3);
+        self.body.length().saturating_add(head).saturating_add(OVERHEAD_BYTES)
+    }
+}
+
+/// The store.
+#[derive(Debug)]
+pub struct Store {
+    slots: Cache<Key, Arc<Slot>, Weights>,
+    bodies: Bodies,
+    purges: Purges,
+    body_bytes_max: u64,
+    /// Answers that were stored.
+    stored: AtomicU64,
+}
+
+/// What a store holds, for metrics.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct StoreFigures {
+    /// Addresses.
+    pub addresses: u64,
+    /// Bytes.
+    pub bytes: u64,
+    /// Most bytes.
+    pub bytes_max: u64,
+    /// Answers stored since the start.
+    pub stored: u64,
+}
+
+impl Store {
+    /// Makes an empty store.
+    ///
+    /// # Errors
+    /// When the directory cannot be used.
+    pub fn new(limits: &StoreLimits) -> std::io::Result<Self> {
+        let bytes_max = limits.bytes_max.max(1 << 20);
+        // A typical answer; only a first guess for the size of tables.
+        let items = usize::try_from(bytes_max / (16 << 10)).unwrap_or(usize::MAX);
+        let options = quick_cache::OptionsBuilder::new()
+            .estimated_items_capacity(items.clamp(64, 1 << 16))
+            .weight_capacity(bytes_max)
+            // Each has its own share of the room, and none may be smaller than the largest answers.
+            .shards(4)
+            .build()
+            .map_err(|_| std::io::Error::other("the store's size makes no sense"))?;
+        Ok(Self {
+            slots: Cache::with_options(
+                options,
+                Weights,
+                quick_cache::DefaultHashBuilder::default(),
+                quick_cache::sync::DefaultLifecycle::default(),
+            ),
+            bodies: Bodies::new(limits.directory.clone())?,
+            purges: Purges::default(),
+            body_bytes_max: limits.body_bytes_max.min(bytes_max / 8),
+            stored: AtomicU64::new(0),
+        })
+    }
+
+    /// Returns the largest body that is kept, in bytes.
+    #[must_use]
+    pub const fn body_bytes_max(&self) -> u64 {
+        self.body_bytes_max
+    }
+
+    /// Returns what is stored for an address and has not been purged.
+    #[must_use]
+    pub fn get(&self, key: &Key) -> Option<Arc<Slot>> {
+        let slot = self.slots.get(key)?;
+        // Nearly always nothing was purged since.
+        if slot.variants.iter().all(|one| !self.purges.concern(one.sequence)) {
+            return Some(slot);
+        }
+        let left = slot.variants.iter().filter(|one| !self.is_purged(key, one)).cloned();
+        let left = Slot { variants: left.collect() };
+        if left.variants.len() == slot.variants.len() {
+            return Some(slot);
+        }
+        if left.variants.is_empty() {
+            self.slots.remove(key);
+            return None;
+        }
+        let left = Arc::new(left);
+        self.slots.insert(key.clone(), Arc::clone(&left));
+        Some(left)
+    }
+
+    fn is_purged(&self, key: &Key, one: &Stored) -> bool {
+        self.purges.judge(key, &one.meta.tags, one.sequence) == Some(PurgeKind::Hard)
+    }
+
+    /// Whether a soft purge has made this answer stale.
+    #[must_use]
+    pub fn is_stale_by_purge(&self, key: &Key, one: &Stored) -> bool {
+        self.purges.concern(one.sequence)
+            && self.purges.judge(key, &one.meta.tags, one.sequence).is_some()
+    }
+
+    /// Returns where purges stand: an answer that was asked for before a purge is as old as what was purged.
+    #[must_use]
+    pub fn sequence(&self) -> u64 {
+        self.purges.sequence()
+    }
+
+    /// Makes a body that can be stored.
+    ///
+    /// # Errors
+    /// When a file cannot be written.
+    pub fn body(&self, pieces: &[Bytes]) -> std::io::Result<StoredBody> {
+        let length: usize = pieces.iter().map(Bytes::len).sum();
+        match pieces {
+            [] => Ok(StoredBody::Memory(Bytes::new())),
+            // Copied: a piece may be a part of something much larger.
+            pieces if length <= SMALL_BYTES_MAX => Ok(StoredBody::Memory(pieces.concat().into())),
+            pieces => self.bodies.write(pieces).map(|file| StoredBody::File(Arc::new(file))),
+        }
+    }
+
+    /// Stores an answer in the place of the variant for the same requests. `sequence` is where purges stood when it was
+    /// asked for.
+    pub fn put(
+        &self,
+        key: &Key,
+        meta: Meta,
+        headers: HeaderMap,
+        body: StoredBody,
+        sequence: u64,
+    ) -> Arc<Stored> {
+        let new = Stored::new(meta, headers, body, sequence);
+        let old = self.get(key);
+        let others = old.iter().flat_map(|slot| slot.variants.iter());
+        let mut variants: Vec<_> =
+            others.filter(|one| one.meta.vary != new.meta.vary).cloned().collect();
+        if variants.len() >= VARIANTS_MAX {
+            variants.remove(0);
+        }
+        variants.push(Arc::clone(&new));
+        self.slots.insert(key.clone(), Arc::new(Slot { variants }));
+        self.stored.fetch_add(1, Relaxed);
+        new
+    }
+
+    /// Drops all that is stored for an address.
+    pub fn remove(&self, key: &Key) {
+        self.slots.remove(key);
+    }
+
+    /// Purges by tag, address, or all.
+    pub fn purge(&self, purge: &Purge) {
+        self.purges.add(purge);
+    }
+
+    /// Returns what it holds.
+    #[must_use]
+    pub fn figures(&self) -> StoreFigures {
+        StoreFigures {
+            addresses: u64::try_from(self.slots.len()).unwrap_or(u64::MAX),
+            bytes: self.slots.weight(),
+            bytes_max: self.slots.capacity(),
+            stored: self.stored.load(Relaxed),
+        }
+    }
+}
+
+fn written(headers: &HeaderMap) -> Bytes {
+    let mut written = Vec::with_capacity(headers.len() * 48);
+    for (name, value) in headers {
+        written.extend_from_slice(name.as_str().as_bytes());
+        written.extend_from_slice(b": ");
+        written.extend_from_slice(value.as_bytes());
+        written.extend_from_slice(b"\r\n");
+    }
+    written.into()
+}

@@ -1,0 +1,132 @@
+//! An answer on its way to the client: from a component, or from an origin through the cache.
+
+use std::{
+    io,
+    os::unix::fs::FileExt as _,
+    pin::Pin,
+    task::{Context, Poll},
+};
+
+use bytes::Bytes;
+use cdn::{Answer, Content};
+use http::{HeaderMap, Response, StatusCode};
+use http_body::{Frame, SizeHint};
+use http_body_util::BodyExt as _;
+use http1::{FilePart, Reply, ReplyBody, Written};
+use runtime::Body;
+
+use crate::in_flight::GuardedBody;
+
+/// An answer.
+pub(crate) enum Given {
+    /// From a component, or the node itself.
+    Response(Response<Body>),
+    /// From an origin, or the cache.
+    Answer(Box<Answer>),
+}
+
+impl Given {
+    pub(crate) fn status(&self) -> StatusCode {
+        match self {
+            Self::Response(response) => response.status(),
+            Self::Answer(answer) => answer.status,
+        }
+    }
+
+    pub(crate) fn headers_mut(&mut self) -> &mut HeaderMap {
+        match self {
+            Self::Response(response) => response.headers_mut(),
+            Self::Answer(answer) => &mut answer.headers,
+        }
+    }
+
+    /// As HTTP/2 wants it.
+    pub(crate) fn into_response(self) -> Response<Body> {
+        let mut answer = match self {
+            Self::Response(response) => return response,
+            Self::Answer(answer) => answer,
+        };
+        answer.gather();
+        let mut response = Response::new(body(answer.content));
+        *response.status_mut() = answer.status;
+        *response.headers_mut() = answer.headers;
+        response
+    }
+
+    /// As HTTP/1.1 sends it: what lies ready is not copied.
+    pub(crate) fn into_reply<G: Unpin>(self, guard: G) -> Reply<GuardedBody<G>> {
+        let answer = match self {
+            Self::Response(response) => {
+                return response.map(|body| GuardedBody { body, _guard: guard }).into();
+            }
+            Self::Answer(answer) => *answer,
+        };
+        let content = match answer.content {
+            Content::Whole(bytes) => ReplyBody::Whole(bytes),
+            Content::File(part) => ReplyBody::File(part),
+            stream => ReplyBody::Stream(GuardedBody { body: body(stream), _guard: guard }),
+        };
+        // What is stored has a date and a length.
+        let written = answer.stored.map(|stored| Written::complete(stored.written.clone()));
+        Reply {
+            status: answer.status,
+            headers: answer.headers,
+            written: written.unwrap_or_default(),
+            body: content,
+        }
+    }
+}
+
+fn body(content: Content) -> Body {
+    match content {
+        Content::Whole(bytes) => runtime::full(bytes),
+        Content::File(part) => FileBody(part).map_err(|_| broken()).boxed_unsync(),
+        Content::Filling(body) => body.map_err(|_| broken()).boxed_unsync(),
+        Content::Stream(body) => body.map_err(|_| broken()).boxed_unsync(),
+    }
+}
+
+const fn broken() -> runtime::BodyError {
+    runtime::BodyError::ConnectionTerminated
+}
+
+/// Read of a file at a time: 64 KiB. What is stored was written a while ago and lies in memory as a rule.
+const PIECE_BYTES: usize = 64 * 1024;
+
+/// A part of a file, read as it is sent.
+struct FileBody(FilePart);
+
+impl http_body::Body for FileBody {
+    type Data = Bytes;
+    type Error = io::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        _cx: &mut Context<'_>,
+    ) -> Poll<Option<io::Result<Frame<Bytes>>>> {
+        let FilePart { file, offset, length } = &mut self.0;
+        if *length == 0 {
+            return Poll::Ready(None);
+        }
+        let wanted = usize::try_from(*length).unwrap_or(usize::MAX).min(PIECE_BYTES);
+        let mut piece = vec![0; wanted];
+        let read = match file.read_at(&mut piece, *offset) {
+            Ok(0) => return Poll::Ready(Some(Err(io::ErrorKind::UnexpectedEof.into()))),
+            Ok(read) => read,
+            Err(error) => return Poll::Ready(Some(Err(error))),
+        };
+        piece.truncate(read);
+        let read = u64::try_from(read).unwrap_or(u64::MAX);
+        *offset = offset.saturating_add(read);
+        *length = length.saturating_sub(read);
+        Poll::Ready(Some(Ok(Frame::data(piece.into()))))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.0.length == 0
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        SizeHint::with_exact(self.0.length)
+    }
+}

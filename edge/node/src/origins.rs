@@ -1,0 +1,98 @@
+//! From an application's pools to proxies in front of them, with one cache for all.
+
+use std::{sync::Arc, time::Duration};
+
+use anyhow::{Context as _, anyhow};
+use cdn::{
+    Cache, Proxy,
+    store::Store,
+    upstream::{OriginAddress, Upstream},
+};
+use manifest::{App, Pool, Target};
+use pool_core::{Origin, Settings, Tier, settings};
+
+use crate::cli::Up;
+
+/// What all versions of an application have in common of it.
+pub(crate) struct OriginSide {
+    cache: Arc<Cache>,
+    /// What the node calls itself in `Via`.
+    name: String,
+}
+
+impl OriginSide {
+    /// Makes an empty cache.
+    pub(crate) fn new(options: &Up) -> anyhow::Result<Self> {
+        let store = Store::new(&options.cache.limits()).context("make the cache")?;
+        let cache = Arc::new(Cache::new(store, options.cache.rules()));
+        Ok(Self { cache, name: format!("vitrine-{}", options.node_id) })
+    }
+
+    /// Returns the cache.
+    pub(crate) const fn cache(&self) -> &Arc<Cache> {
+        &self.cache
+    }
+
+    /// Returns, for each route of `app`, the proxy that answers it.
+    pub(crate) fn proxies(&self, app: &App) -> anyhow::Result<Vec<Option<Proxy>>> {
+        let mut made: Vec<(&str, Proxy)> = Vec::new();
+        for (name, pool) in app.pools() {
+            let upstream =
+                upstream(name, pool).with_context(|| format!("use the pool `{name}`"))?;
+            let cache = pool.cache.unwrap_or(true).then(|| Arc::clone(&self.cache));
+            made.push((name, Proxy::new(Arc::new(upstream), cache, &self.name)));
+        }
+        let of_route = |route: &manifest::Route| match &route.target {
+            Target::Pool(name) => {
+                made.iter().find(|(one, _)| one == name).map(|(_, proxy)| proxy.clone())
+            }
+            Target::Component(_) | Target::Static(_) => None,
+        };
+        Ok(app.routes().iter().map(of_route).collect())
+    }
+}
+
+fn upstream(name: &str, pool: &Pool) -> anyhow::Result<Upstream> {
+    let mut origins = Vec::new();
+    for (place, origin) in pool.origins.iter().enumerate() {
+        // Not the text itself, which may hold a password.
+        let address: OriginAddress =
+            origin.url.parse().map_err(|error| anyhow!("origin {}: {error}", place + 1))?;
+        let mut described = Origin::new(format!("{}:{}", address.host, address.port));
+        described.tier = if origin.is_secondary { Tier::Secondary } else { Tier::Primary };
+        described.weight = origin.weight;
+        origins.push((described, address));
+    }
+    Ok(Upstream::new(name, pool_settings(pool), origins)?)
+}
+
+fn pool_settings(pool: &Pool) -> Settings {
+    let ms = |ms: Option<u64>, default: Duration| ms.map_or(default, Duration::from_millis);
+    let mut all = Settings::default();
+    let deadlines = &mut all.deadlines;
+    deadlines.connect = ms(pool.connect_timeout_ms, deadlines.connect);
+    deadlines.head = ms(pool.head_timeout_ms, deadlines.head);
+    deadlines.overall = ms(pool.timeout_ms, deadlines.overall);
+    all.retries.attempts_max = pool.attempts_max.unwrap_or(all.retries.attempts_max);
+    all.retries.budget_percent = pool.retry_budget_percent.unwrap_or(all.retries.budget_percent);
+    all.balance.in_flight_max = pool.in_flight_max.unwrap_or(all.balance.in_flight_max);
+    all.balance.pending_max = pool.queue_max.unwrap_or(all.balance.pending_max);
+    all.balance.slow_start = ms(pool.slow_start_ms, all.balance.slow_start);
+    all.passive.failures_in_row = pool.failures_max.unwrap_or(all.passive.failures_in_row);
+    all.passive.ejection = ms(pool.ejection_ms, all.passive.ejection);
+    all.hedge = pool.hedge_after_ms.map(|after| {
+        let delay = Some(Duration::from_millis(after)).filter(|delay| !delay.is_zero());
+        settings::Hedge { delay, ..settings::Hedge::default() }
+    });
+    all.probes = pool.health.as_ref().map(|health| {
+        let default = settings::Probes::default();
+        settings::Probes {
+            interval: ms(health.interval_ms, default.interval),
+            timeout: ms(health.timeout_ms, default.timeout),
+            failures_down: health.failures_down.unwrap_or(default.failures_down),
+            successes_up: health.successes_up.unwrap_or(default.successes_up),
+            ..default
+        }
+    });
+    all
+}
