@@ -58,6 +58,7 @@ impl Forward {
         match lookup {
             Lookup::Allowed => None,
             Lookup::Method => Some(Self::Method),
+            Lookup::Content => Some(Self::Bypass),
             Lookup::NoStore | Lookup::Precondition => Some(Self::Request),
         }
     }

@@ -7,14 +7,32 @@ pub(crate) const SECONDS_MAX: u32 = 2_147_483_648;
 
 /// The members of a comma-separated list, without white space around them and without empty ones.
 ///
-/// Commas in quoted strings do not count. A quote that nothing closes is a character like others: otherwise one stray
-/// quote would hide a `no-store` behind it.
+/// Commas in quoted strings do not count. Where a quote is never closed, quotes are characters like others from there
+/// on: otherwise one stray quote would hide a `no-store` behind it. Takes time in proportion to the list's length.
 #[derive(Debug, Clone)]
-pub(crate) struct Members<'a>(&'a [u8]);
+pub(crate) struct Members<'a> {
+    rest: &'a [u8],
+    knows_quotes: bool,
+}
 
 impl<'a> Members<'a> {
     pub(crate) fn of(value: &'a [u8]) -> Self {
-        Self(value)
+        Self { rest: value, knows_quotes: true }
+    }
+
+    fn split(&mut self) -> &'a [u8] {
+        let comma = self.rest.iter().position(|byte| *byte == b',');
+        let before = self.rest.get(..comma.unwrap_or(self.rest.len())).unwrap_or_default();
+        let mut end = comma;
+        if self.knows_quotes && before.contains(&b'"') {
+            let outside = unquoted_comma(self.rest);
+            self.knows_quotes = outside.is_some();
+            end = outside.or(comma);
+        }
+        let (member, rest) =
+            end.and_then(|end| self.rest.split_at_checked(end)).unwrap_or((self.rest, &[]));
+        self.rest = rest.get(1..).unwrap_or_default();
+        member
     }
 }
 
@@ -22,30 +40,14 @@ impl<'a> Iterator for Members<'a> {
     type Item = &'a [u8];
 
     fn next(&mut self) -> Option<&'a [u8]> {
-        while !self.0.is_empty() {
-            let (member, rest) = split_member(self.0);
-            self.0 = rest;
-            let member = member.trim_ascii();
+        while !self.rest.is_empty() {
+            let member = self.split().trim_ascii();
             if !member.is_empty() {
                 return Some(member);
             }
         }
         None
     }
-}
-
-fn split_member(text: &[u8]) -> (&[u8], &[u8]) {
-    let is_comma = |byte: &u8| *byte == b',';
-    let comma = text.iter().position(is_comma);
-    let quote = text.iter().position(|byte| *byte == b'"');
-    let end = match (comma, quote) {
-        (Some(comma), Some(quote)) if quote < comma => unquoted_comma(text).or(Some(comma)),
-        _ => comma,
-    };
-    let Some((member, rest)) = end.and_then(|end| text.split_at_checked(end)) else {
-        return (text, &[]);
-    };
-    (member, rest.get(1..).unwrap_or_default())
 }
 
 /// Where the first comma outside of quotes is, at the latest the end; `None` when a quote stays open.
@@ -119,6 +121,7 @@ mod tests {
         check("a=\"b, c\", d", &["a=\"b, c\"", "d"]);
         check("a=\"b\\\", c\", d", &["a=\"b\\\", c\"", "d"]);
         check("a, \"b", &["a", "\"b"]);
+        check("\"a\", b=\"c, d", &["\"a\"", "b=\"c", "d"]);
     }
 
     #[test]
@@ -144,6 +147,15 @@ mod tests {
         ] {
             assert_eq!(seconds(text.as_bytes()), expected, "{text}");
         }
+    }
+
+    /// Each member could be read as an open quote that reaches to the end.
+    #[test]
+    fn splitting_takes_linear_time() {
+        let list = "\"\\\",".repeat(250_000);
+        assert!(Members::of(list.as_bytes()).count() >= 249_999);
+        let list = "a,".repeat(500_000);
+        assert_eq!(Members::of(list.as_bytes()).count(), 500_000);
     }
 
     proptest! {

@@ -2,7 +2,7 @@
 //!
 //! Layer: core (L2). No store, no sockets, no clock: callers pass `now`.
 //! Not here: where answers are kept and how they are fetched (`edge/cdn`); parts of answers are not stored (206).
-//! Start at [`request::classify`]; the order of calls is `classify` → [`key::Key::of`] → [`reuse::decide`] for what is
+//! Start at [`request::classify`]; the order of calls is `classify` → [`key::Key::of`] → [`reuse::choose`] of what is
 //! stored, then [`answer::decide`], or [`validate::Conditions::of`] → request → [`validate::select`] and
 //! [`validate::freshen`], or [`storage::decide`]; [`invalidation::targets`] after other methods.
 #![warn(

@@ -14,6 +14,8 @@ pub enum Lookup {
     Method,
     /// No, for it says `no-store`.
     NoStore,
+    /// No, for it has content, of which the cache key tells nothing: who sends it could make others get the answer.
+    Content,
     /// No, for its `If-Match` or `If-Unmodified-Since` is for the origin (section 4.3.2).
     Precondition,
 }
@@ -32,6 +34,8 @@ pub enum MaxStale {
 pub struct Asked {
     /// Whether stored answers may be looked at.
     pub lookup: Lookup,
+    /// Whether neither request nor answer may be stored.
+    pub no_store: bool,
     /// Whether only the head is wanted.
     pub is_head: bool,
     /// Whether a stored answer must be validated before it is used.
@@ -44,6 +48,8 @@ pub struct Asked {
     pub min_fresh_s: Option<u32>,
     /// Staleness that is accepted; `None`: none.
     pub max_stale: Option<MaxStale>,
+    /// Whether it has content.
+    pub has_content: bool,
     /// Whether it has `Authorization`.
     pub has_authorization: bool,
     /// Whether it asks for parts of the answer (`Range`).
@@ -78,7 +84,7 @@ impl Asked {
         } else if is("no-cache") {
             self.no_cache = true;
         } else if is("no-store") {
-            self.lookup = Lookup::NoStore;
+            self.no_store = true;
         } else if is("only-if-cached") {
             self.only_if_cached = true;
         } else if is("min-fresh") {
@@ -95,18 +101,20 @@ impl Asked {
 
 /// Reads a request in one pass over its fields, without allocating.
 ///
-/// The order of [`Lookup`]'s reasons is method, `no-store`, precondition.
+/// Where [`Lookup`] has several reasons, the first counts in the order method, content, `no-store`, precondition.
 #[must_use]
 pub fn classify(method: &Method, headers: &HeaderMap, rules: &Rules) -> Asked {
     let is_head = *method == Method::HEAD;
     let mut asked = Asked {
         lookup: Lookup::Allowed,
+        no_store: false,
         is_head,
         no_cache: false,
         only_if_cached: false,
         max_age_s: None,
         min_fresh_s: None,
         max_stale: None,
+        has_content: false,
         has_authorization: false,
         is_range: false,
         is_conditional: false,
@@ -119,6 +127,8 @@ pub fn classify(method: &Method, headers: &HeaderMap, rules: &Rules) -> Asked {
                 field::Members::of(value.as_bytes()).for_each(|member| asked.add(member));
             }
             "pragma" => has_pragma |= value.as_bytes().eq_ignore_ascii_case(b"no-cache"),
+            "content-length" => asked.has_content |= value.as_bytes() != b"0",
+            "transfer-encoding" => asked.has_content = true,
             "authorization" => asked.has_authorization = true,
             "range" => asked.is_range = true,
             "if-none-match" | "if-modified-since" | "if-range" => asked.is_conditional = true,
@@ -128,13 +138,18 @@ pub fn classify(method: &Method, headers: &HeaderMap, rules: &Rules) -> Asked {
     }
     if rules.honours_request {
         asked.no_cache |= rules.honours_pragma && has_pragma && !has_cache_control;
-        if has_precondition && asked.lookup == Lookup::Allowed {
-            asked.lookup = Lookup::Precondition;
-        }
     }
-    if !is_head && *method != Method::GET {
-        asked.lookup = Lookup::Method;
-    }
+    asked.lookup = if !is_head && *method != Method::GET {
+        Lookup::Method
+    } else if asked.has_content {
+        Lookup::Content
+    } else if asked.no_store {
+        Lookup::NoStore
+    } else if has_precondition && rules.honours_request {
+        Lookup::Precondition
+    } else {
+        Lookup::Allowed
+    };
     asked
 }
 
@@ -161,7 +176,7 @@ mod tests {
     fn rfc9111_5_2_1_reads_directives() {
         check("nothing-to-see-here", plain());
         check("No-Cache", Asked { no_cache: true, ..plain() });
-        check("no-store", Asked { lookup: Lookup::NoStore, ..plain() });
+        check("no-store", Asked { lookup: Lookup::NoStore, no_store: true, ..plain() });
         check("only-if-cached", Asked { only_if_cached: true, ..plain() });
         check("max-age=0", Asked { max_age_s: Some(0), ..plain() });
         check("max-age=x", Asked { max_age_s: Some(0), ..plain() });
@@ -196,6 +211,14 @@ mod tests {
             let expected = Asked { is_conditional: true, ..plain() };
             assert_eq!(of(&Method::GET, &[(name, "*")]), expected, "{name}");
         }
+    }
+
+    #[test]
+    fn rfc9110_9_3_1_does_not_look_for_answers_to_content() {
+        for line in [("content-length", "5"), ("transfer-encoding", "chunked")] {
+            assert_eq!(of(&Method::GET, &[line]).lookup, Lookup::Content, "{line:?}");
+        }
+        assert_eq!(of(&Method::GET, &[("content-length", "0")]), plain());
     }
 
     #[test]

@@ -6,7 +6,7 @@ use domain::Timestamp;
 use http::HeaderMap;
 
 use crate::meta::Meta;
-use crate::request::{Asked, MaxStale};
+use crate::request::{Asked, MaxStale, Missing};
 use crate::rules::Rules;
 use crate::stale::{self, Failure};
 
@@ -59,6 +59,40 @@ pub enum Why {
     Request,
 }
 
+/// What to do with what is stored for an address.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Choice {
+    /// Of all that match, this came last; it alone may be used (section 4.1).
+    Stored {
+        /// Its place, from 0.
+        index: usize,
+        /// What to do with it; never [`Reuse::NotMatched`].
+        reuse: Reuse,
+    },
+    /// Nothing matches.
+    Missing(Missing),
+}
+
+/// Chooses among all that is stored for a request's address, in any order, and decides about it.
+///
+/// Without anything stored it says what to do then, so it can be called in any case where [`Asked::lookup`] is allowed.
+#[must_use]
+pub fn choose<'a>(
+    asked: &Asked,
+    request: &HeaderMap,
+    stored: impl IntoIterator<Item = &'a Meta>,
+    now: Timestamp,
+    rules: &Rules,
+) -> Choice {
+    let matching = stored.into_iter().enumerate().filter(|(_, meta)| meta.vary.matches(request));
+    match matching.max_by_key(|(_, meta)| meta.responded_at) {
+        Some((index, meta)) => {
+            Choice::Stored { index, reuse: decide_matching(asked, meta, now, rules) }
+        }
+        None => Choice::Missing(asked.when_missing()),
+    }
+}
+
 /// Decides about one stored answer for a request whose [`Asked::lookup`] is allowed. Costs a comparison of the fields
 /// of `Vary`, and otherwise a few of numbers.
 #[must_use]
@@ -72,6 +106,10 @@ pub fn decide(
     if !meta.vary.matches(request) {
         return Reuse::NotMatched;
     }
+    decide_matching(asked, meta, now, rules)
+}
+
+fn decide_matching(asked: &Asked, meta: &Meta, now: Timestamp, rules: &Rules) -> Reuse {
     let why = match without_origin(asked, meta, now) {
         Ok(reuse) => return reuse,
         Err(why) => why,
@@ -234,6 +272,28 @@ mod tests {
     fn rfc9111_4_1_does_not_match_other_variants() {
         let vary = VaryKey::of(&headers(&[("vary", "foo")]), &headers(&[("foo", "1")])).unwrap();
         check(&Meta { vary, ..plain() }, 0, "", Reuse::NotMatched);
+    }
+
+    #[test]
+    fn rfc9111_4_1_chooses_the_matching_answer_that_came_last() {
+        let rules = Rules::default();
+        let request = headers(&[("foo", "1"), ("bar", "1")]);
+        let chosen = |cc: &str, stored: &[&Meta]| {
+            let mut request = request.clone();
+            request.extend(headers(&[("cache-control", cc)]));
+            let asked = classify(&Method::GET, &request, &rules);
+            choose(&asked, &request, stored.iter().copied(), at(10), &rules)
+        };
+        let vary = |name| VaryKey::of(&headers(&[("vary", name)]), &request).unwrap();
+        let by_foo = Meta { vary: vary("foo"), ..plain() };
+        let by_bar = Meta { vary: vary("bar"), responded_at: at(5), ..plain() };
+        let other = VaryKey::of(&headers(&[("vary", "foo")]), &HeaderMap::new()).unwrap();
+        let other = Meta { vary: other, responded_at: at(9), ..plain() };
+        let ttl = Duration::from_secs(55);
+        let reuse = Reuse::Fresh { age: Duration::from_secs(5), ttl };
+        assert_eq!(chosen("", &[&by_foo, &by_bar, &other]), Choice::Stored { index: 1, reuse });
+        assert_eq!(chosen("", &[&other]), Choice::Missing(Missing::Forward));
+        assert_eq!(chosen("only-if-cached", &[]), Choice::Missing(Missing::Unsatisfiable));
     }
 
     proptest! {

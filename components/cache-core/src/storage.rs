@@ -11,7 +11,7 @@ use crate::freshness::{self, AgeField, Lifetime, Times};
 use crate::headers;
 use crate::key::Key;
 use crate::meta::Meta;
-use crate::request::{self, Lookup};
+use crate::request;
 use crate::rules::{Rules, SetCookie};
 use crate::vary::{NoKey, VaryKey};
 
@@ -48,6 +48,8 @@ pub enum Storage {
 pub enum Reason {
     /// Only answers to `GET` are kept, and to `POST` where they say that they are the resource's own.
     Method,
+    /// It answers the content of a `GET`, of which the key tells nothing.
+    RequestContent,
     /// The request says `no-store`.
     RequestNoStore,
     /// It is of a status that is not kept: a part, an answer to a condition, or one that forbids it (RFC 6585).
@@ -76,6 +78,7 @@ impl Reason {
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Method => "method",
+            Self::RequestContent => "request-content",
             Self::RequestNoStore => "request-no-store",
             Self::Status => "status",
             Self::NotUnderstood => "not-understood",
@@ -93,7 +96,14 @@ impl Reason {
     /// was; for other reasons it must go.
     #[must_use]
     pub const fn is_of_exchange(self) -> bool {
-        matches!(self, Self::Method | Self::RequestNoStore | Self::Authorization | Self::SetCookie)
+        matches!(
+            self,
+            Self::Method
+                | Self::RequestContent
+                | Self::RequestNoStore
+                | Self::Authorization
+                | Self::SetCookie
+        )
     }
 }
 
@@ -104,6 +114,10 @@ pub fn decide(exchange: &Exchange<'_>, rules: &Rules) -> Storage {
     let directives = Directives::of(exchange.response, rules);
     if !is_of_resource(exchange, &directives) {
         return Storage::Not(Reason::Method);
+    }
+    let asked = request::classify(exchange.method, exchange.request, rules);
+    if asked.has_content && *exchange.method == Method::GET {
+        return Storage::Not(Reason::RequestContent);
     }
     let answer = Answer {
         status: exchange.status,
@@ -160,9 +174,8 @@ impl Answer<'_> {
     }
 
     fn refusal(&self, directives: &Directives, rules: &Rules) -> Option<Reason> {
-        // `If-Match` and a missing lookup do not matter here, only what the request forbids.
         let asked = request::classify(&Method::GET, self.request, rules);
-        if asked.lookup == Lookup::NoStore {
+        if asked.no_store {
             return Some(Reason::RequestNoStore);
         }
         if !is_kept(self.status) {

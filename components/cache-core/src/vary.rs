@@ -46,12 +46,13 @@ impl VaryKey {
             // `*` is a name by the grammar of names.
             let name = HeaderName::from_bytes(member).ok().filter(|name| name.as_str() != "*");
             let name = name.ok_or(NoKey::Any)?;
-            if !names.contains(&name) {
-                names.push(name);
+            if names.contains(&name) {
+                continue;
             }
-        }
-        if names.len() > FIELDS_MAX {
-            return Err(NoKey::TooLarge);
+            if names.len() >= FIELDS_MAX {
+                return Err(NoKey::TooLarge);
+            }
+            names.push(name);
         }
         names.sort_by(|one, other| one.as_str().cmp(other.as_str()));
         let key = Self(
@@ -105,10 +106,13 @@ impl Selecting {
         if !is_preference(&self.name) {
             return sent().eq(Members::of(value));
         }
-        if sent().take(PREFERENCES_MAX.saturating_add(1)).count() > PREFERENCES_MAX {
+        let sent_count = sent().take(PREFERENCES_MAX.saturating_add(1)).count();
+        if sent_count > PREFERENCES_MAX {
             return in_one_form(&self.name, request).as_deref() == Some(value);
         }
-        sent().all(|one| Members::of(value).any(|other| are_same_preference(one, other)))
+        // What is kept has each preference once, so it cannot have more of them.
+        Members::of(value).nth(sent_count).is_none()
+            && sent().all(|one| Members::of(value).any(|other| are_same_preference(one, other)))
             && Members::of(value).all(|one| sent().any(|other| are_same_preference(one, other)))
     }
 }

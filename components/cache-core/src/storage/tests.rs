@@ -126,8 +126,16 @@ fn rfc9111_5_2_1_5_obeys_no_store_of_the_request_where_it_is_honoured() {
     let request = vec![("cache-control", "no-store")];
     let case = Case { request: request.clone(), ..Case::default() };
     case.check(&[FRESH], Some(Reason::RequestNoStore));
+    let post = Case { method: Method::POST, request: request.clone(), ..Case::default() };
+    post.check(&[FRESH, ("content-location", "/b?c")], Some(Reason::RequestNoStore));
     let rules = Rules { honours_request: false, ..Rules::default() };
     Case { request, rules, ..Case::default() }.check(&[FRESH], None);
+}
+
+#[test]
+fn rfc9110_9_3_1_stores_no_answer_to_the_content_of_a_get() {
+    let request = vec![("content-length", "5")];
+    Case { request, ..Case::default() }.check(&[FRESH], Some(Reason::RequestContent));
 }
 
 #[test]
