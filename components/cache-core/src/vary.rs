@@ -8,6 +8,8 @@ use crate::field::{self, Members};
 pub const FIELDS_MAX: usize = 16;
 /// Most bytes of names and values that are kept: 4 KiB, half of the largest cookie and more than any `User-Agent`.
 pub const BYTES_MAX: usize = 4_096;
+/// Longest line that is kept as it was sent: 256 bytes, which hold what browsers accept.
+pub(crate) const SENT_BYTES_MAX: usize = 256;
 /// Most members of a list of preferences that are compared one with another; longer ones are put in order first.
 const PREFERENCES_MAX: usize = 32;
 
@@ -20,10 +22,28 @@ const PREFERENCES_MAX: usize = 32;
 pub struct VaryKey(Vec<Selecting>);
 
 /// A field that selects, and its value in one form, if it was there.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-struct Selecting {
-    name: HeaderName,
-    value: Option<Box<[u8]>>,
+#[derive(Debug, Clone)]
+pub(crate) struct Selecting {
+    pub(crate) name: HeaderName,
+    pub(crate) value: Option<Box<[u8]>>,
+    /// The value as it was sent, where that is one short line in another form: the next request of the same browser
+    /// has the same, and comparing the forms took ten times as long as all the rest of a hit's decision.
+    pub(crate) sent: Option<Box<[u8]>>,
+}
+
+impl PartialEq for Selecting {
+    fn eq(&self, other: &Self) -> bool {
+        self.name == other.name && self.value == other.value
+    }
+}
+
+impl Eq for Selecting {}
+
+impl core::hash::Hash for Selecting {
+    fn hash<H: core::hash::Hasher>(&self, state: &mut H) {
+        self.name.hash(state);
+        self.value.hash(state);
+    }
 }
 
 /// Why there is no key.
@@ -55,12 +75,7 @@ impl VaryKey {
             names.push(name);
         }
         names.sort_by(|one, other| one.as_str().cmp(other.as_str()));
-        let key = Self(
-            names
-                .into_iter()
-                .map(|name| Selecting { value: in_one_form(&name, request), name })
-                .collect(),
-        );
+        let key = Self(names.into_iter().map(|name| Selecting::of(name, request)).collect());
         if key.size() > BYTES_MAX { Err(NoKey::TooLarge) } else { Ok(key) }
     }
 
@@ -81,9 +96,14 @@ impl VaryKey {
         self.0.iter().map(|selecting| (&selecting.name, selecting.value.as_deref()))
     }
 
-    /// Puts together what [`VaryKey::fields`] gave, in the same order.
-    pub(crate) fn from_fields(fields: Vec<(HeaderName, Option<Box<[u8]>>)>) -> Self {
-        Self(fields.into_iter().map(|(name, value)| Selecting { name, value }).collect())
+    /// Returns the parts, for encoding.
+    pub(crate) fn parts(&self) -> &[Selecting] {
+        &self.0
+    }
+
+    /// Puts together what [`VaryKey::parts`] gave.
+    pub(crate) fn from_parts(parts: Vec<Selecting>) -> Self {
+        Self(parts)
     }
 
     fn size(&self) -> usize {
@@ -94,12 +114,26 @@ impl VaryKey {
 }
 
 impl Selecting {
+    fn of(name: HeaderName, request: &HeaderMap) -> Self {
+        let value = in_one_form(&name, request);
+        let mut lines = request.get_all(&name).iter();
+        let sent = match (lines.next(), lines.next()) {
+            (Some(line), None) if line.len() <= SENT_BYTES_MAX => Some(line.as_bytes()),
+            _ => None,
+        };
+        let sent = sent.filter(|sent| value.as_deref() != Some(*sent)).map(Into::into);
+        Self { name, value, sent }
+    }
+
     fn matches(&self, request: &HeaderMap) -> bool {
         let mut lines = request.get_all(&self.name).iter();
         let (Some(value), Some(first)) = (self.value.as_deref(), lines.next()) else {
             return self.value.is_none() && !request.contains_key(&self.name);
         };
-        if lines.next().is_none() && first.as_bytes() == value {
+        let is_as_before = |known: &[u8]| first.as_bytes() == known;
+        if lines.next().is_none()
+            && (is_as_before(value) || self.sent.as_deref().is_some_and(is_as_before))
+        {
             return true;
         }
         let sent = || field::members(request, &self.name);

@@ -10,13 +10,12 @@ use http_semantics::entity_tag::EntityTag;
 
 use super::Meta;
 use crate::headers::{TAG_BYTES_MAX, TAGS_MAX};
-use crate::vary::{self, VaryKey};
+use crate::vary::{self, Selecting, VaryKey};
 
 /// Raised when the form changes; other versions decode to nothing, and their answers are fetched again.
 const VERSION: u8 = 1;
 
-/// Largest encoding that is written or read: 64 KiB, of which tags may take 33, fields of `Vary` 4, an entity tag the
-/// rest.
+/// Largest encoding that is written or read: 64 KiB, of which tags may take 33, fields of `Vary` 8, an entity tag 16.
 pub const BYTES_MAX: usize = 65_536;
 
 const IS_HEURISTIC: u8 = 1;
@@ -52,13 +51,11 @@ impl Meta {
         if let Some(moment) = self.last_modified {
             bytes.extend(moment.unix_ms().to_le_bytes());
         }
-        push_count(&mut bytes, self.vary.fields().count());
-        for (name, value) in self.vary.fields() {
-            push_bytes(&mut bytes, name.as_str().as_bytes());
-            bytes.push(u8::from(value.is_some()));
-            if let Some(value) = value {
-                push_bytes(&mut bytes, value);
-            }
+        push_count(&mut bytes, self.vary.parts().len());
+        for part in self.vary.parts() {
+            push_bytes(&mut bytes, part.name.as_str().as_bytes());
+            push_optional(&mut bytes, part.value.as_deref());
+            push_optional(&mut bytes, part.sent.as_deref());
         }
         let tags = || self.tags.iter().take(TAGS_MAX).filter(|tag| tag.len() <= TAG_BYTES_MAX);
         push_count(&mut bytes, tags().count());
@@ -128,6 +125,13 @@ fn push_bytes(bytes: &mut Vec<u8>, text: &[u8]) {
     bytes.extend(text.iter().take(usize::from(u16::MAX)));
 }
 
+fn push_optional(bytes: &mut Vec<u8>, text: Option<&[u8]>) {
+    bytes.push(u8::from(text.is_some()));
+    if let Some(text) = text {
+        push_bytes(bytes, text);
+    }
+}
+
 struct Reader<'a>(&'a [u8]);
 
 impl<'a> Reader<'a> {
@@ -167,17 +171,23 @@ impl<'a> Reader<'a> {
     fn vary(&mut self) -> Option<VaryKey> {
         let count = self.count()?;
         (count <= vary::FIELDS_MAX).then_some(())?;
-        let mut fields = Vec::with_capacity(count);
+        let mut parts = Vec::with_capacity(count);
         for _ in 0..count {
-            let name = HeaderName::from_bytes(self.bytes()?).ok()?;
-            let value = match self.byte()? {
-                0 => None,
-                1 => Some(self.bytes()?.into()),
-                _ => return None,
-            };
-            fields.push((name, value));
+            parts.push(Selecting {
+                name: HeaderName::from_bytes(self.bytes()?).ok()?,
+                value: self.optional()?,
+                sent: self.optional()?,
+            });
         }
-        Some(VaryKey::from_fields(fields))
+        Some(VaryKey::from_parts(parts))
+    }
+
+    fn optional(&mut self) -> Option<Option<Box<[u8]>>> {
+        match self.byte()? {
+            0 => Some(None),
+            1 => Some(Some(self.bytes()?.into())),
+            _ => None,
+        }
     }
 
     fn tags(&mut self) -> Option<Vec<Box<str>>> {
