@@ -69,8 +69,12 @@ pub fn read_lenient(text: &str, now: Timestamp) -> Option<Timestamp> {
     }
     let month = MONTHS.iter().position(|name| name.eq_ignore_ascii_case(month))?.checked_add(1)?;
     let day = digits(day, 2)?;
-    let time = clock(time)?;
-    let at = |year: u32| Timestamp::parse(&format!("{year:04}-{month:02}-{day:02}T{time}Z"));
+    let (hour, minute, second) = clock(time)?;
+    let at = |year: u32| {
+        Timestamp::parse(&format!(
+            "{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}Z"
+        ))
+    };
     match year.len() {
         4 => at(digits(year, 4)?),
         2 => year_of_two_digits(digits(year, 2)?, now, at),
@@ -105,12 +109,12 @@ fn digits(text: &str, most: usize) -> Option<u32> {
     if is_number { text.parse().ok() } else { None }
 }
 
-/// `8:49:37` as `08:49:37`; a leap second is the one before it.
-fn clock(text: &str) -> Option<String> {
+/// Hour, minute and second of `8:49:37`; a leap second is the one before it.
+fn clock(text: &str) -> Option<(u32, u32, u32)> {
     let mut parts = text.split([':', '.']).map(|part| digits(part, 2));
     let (hour, minute, second) = (parts.next()??, parts.next()??, parts.next()??);
     let second = if second == 60 { 59 } else { second };
-    parts.next().is_none().then(|| format!("{hour:02}:{minute:02}:{second:02}"))
+    parts.next().is_none().then_some((hour, minute, second))
 }
 
 #[cfg(test)]
