@@ -93,8 +93,12 @@ pub fn choose<'a>(
     }
 }
 
-/// Decides about one stored answer for a request whose [`Asked::lookup`] is allowed. Costs a comparison of the fields
-/// of `Vary`, and otherwise a few of numbers.
+/// Decides about one stored answer for a request whose [`Asked::lookup`] is allowed.
+///
+/// It also tells whether a request that waited for another's answer (collapsed forwarding) may have it, once that is
+/// stored: where it says [`Reuse::Validate`] or [`Reuse::NotMatched`], the request must go to the origin itself.
+///
+/// Costs a comparison of the fields of `Vary`, and otherwise a few of numbers.
 #[must_use]
 pub fn decide(
     asked: &Asked,

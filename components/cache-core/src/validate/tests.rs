@@ -1,12 +1,16 @@
 use core::time::Duration;
 
 use http::Method;
+use proptest::prelude::*;
 
 use super::*;
+use crate::answer;
 use crate::key::Key;
 use crate::meta::tests::plain;
+use crate::request::classify;
+use crate::reuse;
 use crate::storage::{self, Exchange, Reason};
-use crate::testing::{NOW, at, date, headers};
+use crate::testing::{NOW, any_headers, at, date, headers};
 
 fn tagged(tag: &'static str) -> Meta {
     Meta { etag: EntityTag::of(&HeaderValue::from_static(tag)), ..plain() }
@@ -249,4 +253,60 @@ fn rfc9111_4_3_5_head_freshens_what_it_describes_and_invalidates_the_rest() {
     let gone = Meta { status: StatusCode::GONE, ..meta };
     let effect = effect_of_head(&gone, 7, StatusCode::OK, &HeaderMap::new());
     assert_eq!(effect, HeadEffect::Invalidate);
+}
+
+proptest! {
+    /// A response is stored, used, answered with, and validated, whatever the fields of all four messages.
+    #[test]
+    fn no_fields_break_a_life_in_the_store(
+        status in 100_u16..1_000,
+        request in any_headers(),
+        response in any_headers(),
+        later in any_headers(),
+        not_modified in any_headers(),
+        seconds in 0_i64..1_000_000,
+        honours_request in any::<bool>(),
+    ) {
+        let rules = Rules { honours_request, ..Rules::default() };
+        let target = Key::of("http", "a", "/");
+        let exchange = Exchange {
+            method: &Method::GET,
+            target: &target,
+            request: &request,
+            status: StatusCode::from_u16(status).unwrap(),
+            response: &response,
+            requested_at: NOW,
+            responded_at: NOW,
+        };
+        let Storage::Store(meta) = storage::decide(&exchange, &rules) else { return Ok(()) };
+        prop_assert_eq!(Meta::decode(&meta.encode()), Some(meta.clone()));
+        let mut stored = storage::stored_headers(&response, NOW, &rules);
+        prop_assert!(stored.contains_key(header::DATE) && !stored.contains_key(header::AGE));
+        let asked = classify(&Method::GET, &later, &rules);
+        let _ = reuse::decide(&asked, &later, &meta, at(seconds), &rules);
+        let _ = answer::decide(&asked, &later, &meta, &stored, 10, at(seconds));
+        let mut to_origin = later.clone();
+        if let Some(conditions) = Conditions::of(Some(&meta), []) {
+            conditions.apply(&mut to_origin);
+            prop_assert!(!to_origin.contains_key(header::RANGE));
+        }
+        let Some(selected) = select(&[&meta], &not_modified) else { return Ok(()) };
+        let update = Update {
+            request: &later,
+            response: &not_modified,
+            requested_at: at(seconds),
+            responded_at: at(seconds),
+            how: selected.how,
+        };
+        let length = stored.get(header::CONTENT_LENGTH).cloned();
+        let etag = stored.get(header::ETAG).cloned();
+        if let Storage::Store(fresh) = freshen(&meta, &mut stored, &update, &rules) {
+            prop_assert_eq!(fresh.responded_at, at(seconds));
+            prop_assert!(fresh.vary.matches(&later));
+            prop_assert_eq!(fresh.status, meta.status);
+        }
+        let hides = |name: &str| format!("{stored:?}").contains(name);
+        prop_assert!(stored.get(header::CONTENT_LENGTH) == length.as_ref() || hides("content-length"));
+        prop_assert!(etag.is_none() || stored.get(header::ETAG) == etag.as_ref() || hides("etag"));
+    }
 }
