@@ -327,14 +327,10 @@ fn attempts_max(pool: &Pool) -> usize {
     usize::from(pool.settings().retries.attempts_max).clamp(1, Tried::MAX)
 }
 
-/// A connection that broke or an error in passing may be a restart: once more is cheap. An origin that was silent or
-/// asked for time is not asked again by the same request.
-fn may_ask_same(outcome: Outcome) -> bool {
-    match outcome {
-        Outcome::NotSent | Outcome::Broken => true,
-        Outcome::Answered { retry_after, .. } => retry_after.is_none(),
-        Outcome::TimedOut | Outcome::Cancelled | Outcome::Refused => false,
-    }
+/// A connection that broke may be a restart: once more is cheap. An origin that answered, were it with an error, or was
+/// silent is not asked again by the same request: its answer is better than a late one.
+const fn may_ask_same(outcome: Outcome) -> bool {
+    matches!(outcome, Outcome::NotSent | Outcome::Broken)
 }
 
 #[cfg(test)]

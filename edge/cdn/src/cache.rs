@@ -12,7 +12,7 @@ use cache_core::{
     request::{self, Lookup, Missing},
     reuse, stale,
 };
-use http::{HeaderMap, StatusCode, header};
+use http::{HeaderMap, Response, StatusCode, header};
 use http1::Interim;
 use tokio::sync::oneshot;
 
@@ -36,6 +36,12 @@ pub struct Cache {
     rules: Rules,
     flights: Arc<Flights>,
     figures: Figures,
+}
+
+/// What is needed again of a request that was sent.
+struct Sent {
+    headers: HeaderMap,
+    requested_at: domain::Timestamp,
 }
 
 /// Why a request is answered without the store's help.
@@ -184,17 +190,63 @@ impl Cache {
         why: Forward,
     ) -> Result<Answer, BackendError> {
         let method = request.method.clone();
+        // Of a POST it is needed again: its answer may be kept.
+        let sent = Sent { headers: request.headers.clone(), requested_at: now() };
         let response = backend.fetch(request).await?;
         let targets = invalidation::targets(&method, response.status(), key, response.headers());
         for target in &targets {
             self.store.remove(target);
         }
+        if method == http::Method::POST {
+            return self.pass_post(backend, key, sent, response, why).await;
+        }
         self.figures.count(Word::Bypass);
         Ok(self.alone(response, Missed { why, is_collapsed: false }, Word::Bypass))
     }
 
+    /// An answer to `POST` may be kept for `GET` if it says that it is what that would get (RFC 9110, section 9.3.3).
+    async fn pass_post<B: Backend>(
+        self: &Arc<Self>,
+        backend: &B,
+        key: &Key,
+        sent: Sent,
+        response: Response<BackendBody>,
+        why: Forward,
+    ) -> Result<Answer, BackendError> {
+        let missed = Missed { why, is_collapsed: false };
+        let request = BackendRequest {
+            method: http::Method::POST,
+            target: String::new(),
+            headers: sent.headers,
+            content: RequestContent::Whole(bytes::Bytes::new()),
+            interim: Interim::nowhere(),
+        };
+        let lead = Lead {
+            cache: Arc::clone(self),
+            backend: backend.clone(),
+            key: key.clone(),
+            asked: self.classify(&request),
+            request,
+            stored: None,
+            flight: None,
+            is_shared: false,
+        };
+        let received = lead.received(response, sent.requested_at);
+        if !lead.may_keep(&received) {
+            self.figures.count(Word::Bypass);
+            return Ok(self.alone(received.response, missed, Word::Bypass));
+        }
+        let (headers, asked) = (lead.request.headers.clone(), lead.asked);
+        let (tell, told) = oneshot::channel();
+        tokio::spawn(lead.keep(received, tell));
+        match told.await {
+            Ok(led) => self.led(led, &headers, &asked, missed),
+            Err(_) => Err(BackendError::Other("the request's task ended".into())),
+        }
+    }
+
     /// Makes an answer of a backend's response that is for one client alone.
-    fn alone(&self, response: http::Response<BackendBody>, missed: Missed, word: Word) -> Answer {
+    fn alone(&self, response: Response<BackendBody>, missed: Missed, word: Word) -> Answer {
         let (parts, body) = response.into_parts();
         let mut headers = parts.headers;
         headers.remove("cache-tag");
@@ -345,13 +397,15 @@ impl Cache {
             Word::Miss
         };
         match led {
-            Led::Fetched(new) => {
+            Led::Fetched(new, extra) => {
                 self.figures.count(fetched);
-                Ok(self.serving(asked, headers, missed, fetched, true).stored(&new, now))
+                let serving = self.serving(asked, headers, missed, fetched, true);
+                Ok(with_extra(serving.stored(&new, now), extra))
             }
-            Led::Shared(shared, body) => {
+            Led::Shared(shared, body, extra) => {
                 self.figures.count(fetched);
-                Ok(self.serving(asked, headers, missed, fetched, true).shared(&shared, body, now))
+                let serving = self.serving(asked, headers, missed, fetched, true);
+                Ok(with_extra(serving.shared(&shared, body, now), extra))
             }
             Led::Validated(new) => {
                 self.figures.count(Word::Revalidated);
@@ -407,6 +461,15 @@ impl Cache {
             stored.is_being_validated.store(false, Relaxed);
         });
     }
+}
+
+/// Adds fields that only the client gets for whom the answer was fetched.
+fn with_extra(mut answer: Answer, extra: HeaderMap) -> Answer {
+    if !extra.is_empty() {
+        answer.gather();
+        answer.headers.extend(extra);
+    }
+    answer
 }
 
 /// An error that several requests share.

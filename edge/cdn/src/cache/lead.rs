@@ -10,7 +10,7 @@ use cache_core::{
     validate::{self, Conditions, HeadEffect, Match, Update},
 };
 use domain::Timestamp;
-use http::{HeaderMap, Method, Response, StatusCode, header};
+use http::{HeaderMap, HeaderName, Method, Response, StatusCode, header};
 use http_body::Body as _;
 use http_body_util::combinators::UnsyncBoxBody;
 use http1::BodyError;
@@ -42,10 +42,10 @@ pub(super) struct Lead<B> {
 
 /// What it gave.
 pub(super) enum Led {
-    /// A new answer, stored.
-    Fetched(Arc<Stored>),
-    /// A new answer that is being stored.
-    Shared(Arc<Shared>, FillingBody),
+    /// A new answer, stored; and its fields that are for this client alone.
+    Fetched(Arc<Stored>, HeaderMap),
+    /// A new answer that is being stored; and its fields that are for this client alone.
+    Shared(Arc<Shared>, FillingBody, HeaderMap),
     /// The stored answer is still valid.
     Validated(Arc<Stored>),
     /// The backend fails; the stored answer has to do.
@@ -57,8 +57,8 @@ pub(super) enum Led {
 }
 
 /// A response, and when it was asked for.
-struct Received {
-    response: Response<BackendBody>,
+pub(super) struct Received {
+    pub(super) response: Response<BackendBody>,
     requested_at: Timestamp,
     responded_at: Timestamp,
     /// Where purges stood.
@@ -126,6 +126,36 @@ impl<B: Backend> Lead<B> {
             None => {}
         }
         self.ask(request).await
+    }
+
+    /// Takes a response that somebody else has fetched.
+    pub(super) fn received(
+        &self,
+        response: Response<BackendBody>,
+        requested_at: Timestamp,
+    ) -> Received {
+        let sequence = self.cache.store.sequence();
+        Received { response, requested_at, responded_at: now(), sequence }
+    }
+
+    /// Whether a response can be stored.
+    pub(super) fn may_keep(&self, received: &Received) -> bool {
+        let is_small = content_length(&received.response)
+            .is_none_or(|length| length <= self.cache.store.body_bytes_max());
+        is_small && matches!(self.decide(received), Storage::Store(_))
+    }
+
+    fn decide(&self, received: &Received) -> Storage {
+        let exchange = Exchange {
+            method: &self.request.method,
+            target: &self.key,
+            request: &self.request.headers,
+            status: received.response.status(),
+            response: received.response.headers(),
+            requested_at: received.requested_at,
+            responded_at: received.responded_at,
+        };
+        storage::decide(&exchange, &self.cache.rules)
     }
 
     async fn ask(&self, request: BackendRequest) -> Result<Received, BackendError> {
@@ -228,40 +258,33 @@ impl<B: Backend> Lead<B> {
     }
 
     /// Stores the answer if it may be.
-    async fn keep(mut self, received: Received, tell: oneshot::Sender<Led>) {
-        let Received { response, requested_at, responded_at, sequence } = received;
-        let exchange = Exchange {
-            method: &self.request.method,
-            target: &self.key,
-            request: &self.request.headers,
-            status: response.status(),
-            response: response.headers(),
-            requested_at,
-            responded_at,
-        };
-        let decision = storage::decide(&exchange, &self.cache.rules);
+    pub(super) async fn keep(mut self, received: Received, tell: oneshot::Sender<Led>) {
+        let decision = self.decide(&received);
+        let Received { response, responded_at, sequence, .. } = received;
         let length = content_length(&response);
         let is_small = length.is_none_or(|length| length <= self.cache.store.body_bytes_max());
         let meta = match decision {
-            Storage::Store(meta) if is_small && self.request.method == Method::GET => meta,
+            Storage::Store(meta) if is_small && !self.asked.is_head => meta,
             Storage::Store(_) => return self.alone(response, None, tell),
             Storage::Not(reason) => return self.alone(response, Some(reason), tell),
         };
         let kept = storage::stored_headers(response.headers(), responded_at, &self.cache.rules);
-        match response.into_body() {
+        let (parts, body) = response.into_parts();
+        let extra = unkept(parts.headers, &kept);
+        match body {
             BackendBody::Whole(bytes) => {
                 match self.cache.store.body(std::slice::from_ref(&bytes)) {
                     Ok(body) => {
                         let new = self.cache.store.put(&self.key, meta, kept, body, sequence);
                         self.land(Landed::Stored(Arc::clone(&new)));
-                        let _ = tell.send(Led::Fetched(new));
+                        let _ = tell.send(Led::Fetched(new, extra));
                     }
                     Err(error) => {
                         tracing::warn!("answer not stored: {error}");
                         let body = StoredBody::Memory(bytes);
                         let new = Stored::unkept(meta, kept, body);
                         self.land(Landed::Alone);
-                        let _ = tell.send(Led::Fetched(new));
+                        let _ = tell.send(Led::Fetched(new, extra));
                     }
                 }
             }
@@ -269,7 +292,7 @@ impl<B: Backend> Lead<B> {
                 let filling = Filling::new(length);
                 let shared = Arc::new(Shared { meta, headers: kept, length, filling });
                 if let Some(reader) = shared.filling.reader() {
-                    let _ = tell.send(Led::Shared(Arc::clone(&shared), reader));
+                    let _ = tell.send(Led::Shared(Arc::clone(&shared), reader, extra));
                 }
                 if let Some(flight) = &self.flight {
                     flight.land(Landed::Shared(Arc::clone(&shared)));
@@ -350,6 +373,18 @@ impl<B: Backend> Lead<B> {
             Err(error) => tracing::error!("answer not stored: {error}"),
         }
     }
+}
+
+/// Returns the fields that are not kept, for the client that caused the answer: those that `no-cache="…"` or
+/// `private="…"` names.
+fn unkept(mut received: HeaderMap, kept: &HeaderMap) -> HeaderMap {
+    for name in kept.keys() {
+        received.remove(name);
+    }
+    for name in [header::AGE, header::CONTENT_LENGTH, HeaderName::from_static("cache-tag")] {
+        received.remove(name);
+    }
+    received
 }
 
 /// Takes the conditions and ranges of a client out of a request.

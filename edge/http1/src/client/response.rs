@@ -153,14 +153,8 @@ fn framing(status: StatusCode, headers: &HeaderMap, is_head: bool) -> Result<Lef
     {
         return Ok(Left::Nothing);
     }
-    let mut codings = headers.get_all(header::TRANSFER_ENCODING).iter();
-    if let Some(coding) = codings.next() {
-        let is_chunked = coding.as_bytes().eq_ignore_ascii_case(b"chunked");
-        return if is_chunked && codings.next().is_none() {
-            Ok(Left::Chunks(Decoder::new()))
-        } else {
-            Err(SendError::Malformed("its transfer coding is not known"))
-        };
+    if headers.contains_key(header::TRANSFER_ENCODING) {
+        return of_codings(headers);
     }
     let mut length = None;
     for value in headers.get_all(header::CONTENT_LENGTH) {
@@ -178,6 +172,28 @@ fn framing(status: StatusCode, headers: &HeaderMap, is_head: bool) -> Result<Lef
         }
     }
     Ok(length.map_or(Left::UntilClose, Left::Length))
+}
+
+/// What is not chunked ends with the connection. Codings that would have to be undone are refused; words that name none
+/// are passed over, as nothing can have been done by them.
+fn of_codings(headers: &HeaderMap) -> Result<Left, SendError> {
+    let values = headers.get_all(header::TRANSFER_ENCODING).iter();
+    let all = values.flat_map(|value| value.as_bytes().split(|byte| *byte == b','));
+    let codings: Vec<&[u8]> =
+        all.map(<[u8]>::trim_ascii).filter(|coding| !coding.is_empty()).collect();
+    let is =
+        |coding: &[u8], names: &[&[u8]]| names.iter().any(|name| coding.eq_ignore_ascii_case(name));
+    if let [only] = codings.as_slice()
+        && is(only, &[b"chunked"])
+    {
+        return Ok(Left::Chunks(Decoder::new()));
+    }
+    let packed: [&[u8]; 6] =
+        [b"chunked", b"gzip", b"x-gzip", b"deflate", b"compress", b"x-compress"];
+    if codings.iter().any(|coding| is(coding, &packed)) {
+        return Err(SendError::Malformed("its transfer coding is not known"));
+    }
+    Ok(Left::UntilClose)
 }
 
 /// An answer's body. When it has been read to its end the connection goes back to where it came from.

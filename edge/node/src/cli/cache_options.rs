@@ -2,9 +2,9 @@
 
 use std::{path::PathBuf, time::Duration};
 
-use cache_core::Rules;
+use cache_core::{Rules, rules::SetCookie};
 use cdn::store::StoreLimits;
-use clap::Args;
+use clap::{Args, ValueEnum};
 
 /// How much is cached, where, and by which rules where the RFCs leave a choice.
 #[derive(Debug, Clone, Args)]
@@ -28,9 +28,24 @@ pub(crate) struct CacheOptions {
     /// Ignore `Cache-Control` of requests, so that clients cannot pass by the cache.
     #[arg(long)]
     pub(crate) cache_ignores_requests: bool,
+    /// When answers that set cookies are stored. By default `explicit` for `proxy`, as RFC 9111 has it, and `shared` for
+    /// `up`.
+    #[arg(long, value_enum, value_name = "WHEN")]
+    pub(crate) cache_set_cookie: Option<SetCookieOption>,
     /// The cache's name in `Cache-Status`.
     #[arg(long, value_name = "NAME", default_value = "vitrine")]
     pub(crate) cache_name: String,
+}
+
+/// When answers that set cookies are stored.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum SetCookieOption {
+    /// Never.
+    Never,
+    /// When they say that they are for everybody: `public`, `s-maxage`, or a targeted field.
+    Shared,
+    /// When they say how long they are fresh.
+    Explicit,
 }
 
 impl CacheOptions {
@@ -50,6 +65,11 @@ impl CacheOptions {
             negative_ttl: Some(Duration::from_millis(self.cache_negative_ms))
                 .filter(|ttl| !ttl.is_zero()),
             stale_if_error_default: Duration::from_secs(self.cache_stale_if_error_s),
+            set_cookie: match self.cache_set_cookie {
+                Some(SetCookieOption::Never) => SetCookie::Never,
+                Some(SetCookieOption::Shared) | None => SetCookie::WhenShared,
+                Some(SetCookieOption::Explicit) => SetCookie::WhenExplicit,
+            },
             honours_request: !self.cache_ignores_requests,
             ..Rules::default()
         }

@@ -4,7 +4,10 @@ use std::net::SocketAddr;
 
 use clap::{Args, FromArgMatches as _};
 
-use super::{CacheOptions, LimitOptions, LogFormat, ServerOptions, Up, app_options, node_id};
+use super::{
+    CacheOptions, LimitOptions, LogFormat, ServerOptions, Up, app_options,
+    cache_options::SetCookieOption, node_id,
+};
 use crate::application::Origins;
 
 #[derive(Debug, Args)]
@@ -44,6 +47,8 @@ impl ProxyOptions {
         up.server = self.server;
         up.limits = self.limits;
         up.cache = self.cache;
+        // Whoever puts a proxy before an origin expects a cache by the RFC.
+        up.cache.cache_set_cookie.get_or_insert(SetCookieOption::Explicit);
         (up, origins)
     }
 }
