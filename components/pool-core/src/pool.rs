@@ -358,3 +358,6 @@ fn check(origins: &[Origin]) -> Result<(), OriginsError> {
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests;

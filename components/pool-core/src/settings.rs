@@ -36,8 +36,8 @@ pub struct Balance {
     pub latency_initial: Duration,
     /// Estimates below this are equal. Default 1 ms: finer differences are noise of the host.
     pub latency_floor: Duration,
-    /// What a failed request counts as, if it did not take longer. Default 500 ms: an origin that refuses at once must
-    /// not look quick, or it draws all load.
+    /// What a failed request counts as at least; also at least twice the estimate, and what it took. Default 50 ms: an
+    /// origin that refuses at once must not look quick, or it draws all load. One failure costs an origin a half-life.
     pub failure_latency: Duration,
     /// How long an origin that comes back or joins gets less than its share. Default 10 s; zero gives it all at once.
     pub slow_start: Duration,
@@ -58,7 +58,7 @@ impl Default for Balance {
             latency_half_life: Duration::from_secs(5),
             latency_initial: Duration::from_millis(30),
             latency_floor: Duration::from_millis(1),
-            failure_latency: Duration::from_millis(500),
+            failure_latency: Duration::from_millis(50),
             slow_start: Duration::from_secs(10),
             slow_start_percent: 10,
             in_flight_max: 256,

@@ -193,8 +193,10 @@ impl Pool {
             return;
         }
         member.failures = member.failures.saturating_add(1);
-        let latency = now.since(ticket.begun_at).max(settings.balance.failure_latency);
-        member.latency.note(latency, settings.balance.latency_half_life, now);
+        let (balance, half_life) = (&settings.balance, settings.balance.latency_half_life);
+        let doubled = Duration::from_micros(member.latency.at(now, half_life).saturating_mul(2));
+        let latency = now.since(ticket.begun_at).max(doubled).max(balance.failure_latency);
+        member.latency.note(latency, half_life, now);
         if member.breaker.handle_failure(ticket.epoch, failure, &settings.passive, now) {
             member.ejections = member.ejections.saturating_add(1);
             member.active.forget_successes();
