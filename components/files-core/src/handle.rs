@@ -2,14 +2,15 @@
 
 use api_types::problem::{Failure, Problem};
 use api_types::validator;
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use domain::{ErrorKind, Timestamp};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, header};
 use http_semantics::conditional::{self, Outcome, Version};
-use http_semantics::date;
-use http_semantics::range::Part;
+use http_semantics::multipart::{self, Boundary};
+use http_semantics::negotiation::{Accepted, Coding};
+use http_semantics::range::{Part, Span};
+use http_semantics::{date, media_type};
 
-use crate::media_type;
 use crate::route::{File, Freshness, Mount, Route};
 
 /// Largest file that is served: 10 MiB, held in memory while it is sent. Models are below 3 MB.
@@ -156,8 +157,23 @@ async fn not_found<D: Disk>(disk: &D, headers: &HeaderMap) -> Response<Content> 
 /// A file as it lies on the disk: itself, or a precompressed sibling.
 struct Variant {
     location: String,
-    encoding: Option<&'static str>,
+    coding: Coding,
     facts: Facts,
+}
+
+/// What a file's answer has besides what describes the file.
+struct Sent {
+    status: StatusCode,
+    body: Content,
+    length: Option<u64>,
+    range: Option<String>,
+    kind: Option<HeaderValue>,
+}
+
+impl Sent {
+    fn of(status: StatusCode, body: Content, length: Option<u64>) -> Self {
+        Self { status, body, length, range: None, kind: None }
+    }
 }
 
 async fn send<D: Disk>(
@@ -179,41 +195,90 @@ async fn send<D: Disk>(
             (validator::entity_tag(&bytes), Some(bytes))
         }
     };
-    let version = Version { etag, modified: facts.modified, length: facts.length };
-    let outcome = conditional::decide(headers, &version, is_head);
-    let content = |start, length| content(&variant.location, bytes.as_ref(), start, length);
-    let (status, body, length) = match outcome {
+    let version = Version {
+        etag: Some(etag),
+        modified: facts.modified,
+        // A file that is replaced may be so twice within a second (RFC 9110, section 8.8.2.2).
+        is_modified_strong: file.freshness == Freshness::Immutable,
+        length: facts.length,
+    };
+    let content = |span: Span| content(&variant.location, bytes.as_ref(), span);
+    let sent = match conditional::decide(headers, &version, is_head) {
         Outcome::Failed => {
             let problem = Problem::of(ErrorKind::PreconditionFailed).asked_in(headers);
             return Ok(Some(problem.into_response().map(Content::Bytes)));
         }
-        Outcome::NotModified => (StatusCode::NOT_MODIFIED, Content::Bytes(Bytes::new()), None),
+        Outcome::NotModified => {
+            Sent::of(StatusCode::NOT_MODIFIED, Content::Bytes(Bytes::new()), None)
+        }
         Outcome::Send(Part::Whole) => {
-            (StatusCode::OK, content(0, facts.length), Some(facts.length))
+            let whole = Span { start: 0, length: facts.length };
+            Sent::of(StatusCode::OK, content(whole), Some(facts.length))
         }
         Outcome::Send(Part::Bytes { start, length }) => {
-            (StatusCode::PARTIAL_CONTENT, content(start, length), Some(length))
+            let span = Span { start, length };
+            let range = Some(multipart::content_range(span, facts.length));
+            Sent { range, ..Sent::of(StatusCode::PARTIAL_CONTENT, content(span), Some(length)) }
+        }
+        Outcome::Send(Part::Several(spans)) => {
+            several(disk, file, &version, &spans, content).await?
         }
         Outcome::Send(Part::Unsatisfiable) => {
             return Ok(Some(unsatisfiable(headers, facts.length).map(Content::Bytes)));
         }
     };
-    let mut response = Response::new(body);
-    *response.status_mut() = status;
-    describe(response.headers_mut(), file, &variant, &version);
-    if let Outcome::Send(Part::Bytes { start, length }) = outcome {
-        let last = start.saturating_add(length).saturating_sub(1);
-        let range = format!("bytes {start}-{last}/{}", facts.length);
-        insert(response.headers_mut(), header::CONTENT_RANGE, &range);
+    Ok(Some(respond(sent, file, &variant, &version)))
+}
+
+fn respond(sent: Sent, file: &File, variant: &Variant, version: &Version) -> Response<Content> {
+    let mut response = Response::new(sent.body);
+    *response.status_mut() = sent.status;
+    let headers = response.headers_mut();
+    describe(headers, file, variant, version);
+    if let Some(range) = sent.range {
+        insert(headers, header::CONTENT_RANGE, &range);
     }
-    if let Some(length) = length {
-        response.headers_mut().insert(header::CONTENT_LENGTH, HeaderValue::from(length));
+    if let Some(kind) = sent.kind {
+        headers.insert(header::CONTENT_TYPE, kind);
     }
-    Ok(Some(response))
+    if let Some(length) = sent.length {
+        headers.insert(header::CONTENT_LENGTH, HeaderValue::from(length));
+    }
+    response
+}
+
+/// Puts several ranges together. They are read here: all of them are smaller than the file, which fits in memory.
+async fn several<D: Disk>(
+    disk: &D,
+    file: &File,
+    version: &Version,
+    spans: &[Span],
+    content: impl Fn(Span) -> Content,
+) -> Result<Sent, String> {
+    let boundary = Boundary::of(version.etag.as_deref(), spans, version.length);
+    let kind = Some(kind_of(file));
+    let length = multipart::length(&boundary, kind, spans, version.length);
+    let mut body = BytesMut::with_capacity(usize::try_from(length).unwrap_or(0));
+    for span in spans {
+        let head = multipart::head_of_part(&boundary, kind, *span, version.length);
+        body.extend_from_slice(head.as_bytes());
+        let bytes = match content(*span) {
+            Content::Bytes(bytes) => bytes,
+            Content::Part { location, start, length } => {
+                disk.read(&location, start, length).await?
+            }
+        };
+        body.extend_from_slice(&bytes);
+    }
+    body.extend_from_slice(multipart::end(&boundary).as_bytes());
+    let body = Content::Bytes(body.freeze());
+    let kind = Some(boundary.content_type());
+    Ok(Sent { kind, ..Sent::of(StatusCode::PARTIAL_CONTENT, body, Some(length)) })
 }
 
 /// What is sent of a file: of its bytes where they were read, otherwise a note where to find them.
-fn content(location: &str, bytes: Option<&Bytes>, start: u64, length: u64) -> Content {
+fn content(location: &str, bytes: Option<&Bytes>, span: Span) -> Content {
+    let Span { start, length } = span;
     match bytes {
         Some(bytes) => Content::Bytes(slice(bytes, start, length)),
         None if length == 0 => Content::Bytes(Bytes::new()),
@@ -221,40 +286,45 @@ fn content(location: &str, bytes: Option<&Bytes>, start: u64, length: u64) -> Co
     }
 }
 
-/// Looks for the best variant that the asker understands and that is there.
+/// Looks for the best variant that the asker understands and that is there. One that the asker refuses is sent when there
+/// is no other: RFC 9110, section 12.1, lets a server do so, and no answer helps nobody.
 async fn choose<D: Disk>(
     disk: &D,
     file: &File,
     headers: &HeaderMap,
 ) -> Result<Option<Variant>, String> {
     let location = file.location();
-    if media_type::is_text(file.extension()) {
-        let accepted = headers.get(header::ACCEPT_ENCODING).and_then(|value| value.to_str().ok());
-        for (encoding, suffix) in [("br", ".br"), ("gzip", ".gz")] {
-            if accepted.is_some_and(|list| accepts(list, encoding)) {
-                let sibling = format!("{location}{suffix}");
-                if let Some(facts) = disk.facts(&sibling).await? {
-                    let encoding = Some(encoding);
-                    return Ok(Some(Variant { location: sibling, encoding, facts }));
-                }
+    if media_type::is_compressible(file.extension()) {
+        for coding in Accepted::of(headers).ranked(&Coding::STATIC) {
+            let Some(suffix) = suffix(coding) else { break };
+            let sibling = format!("{location}{suffix}");
+            if let Some(facts) = disk.facts(&sibling).await? {
+                return Ok(Some(Variant { location: sibling, coding, facts }));
             }
         }
     }
     let facts = disk.facts(&location).await?;
-    Ok(facts.map(|facts| Variant { location, encoding: None, facts }))
+    Ok(facts.map(|facts| Variant { location, coding: Coding::Identity, facts }))
 }
 
-fn accepts(list: &str, encoding: &str) -> bool {
-    list.split(',').any(|item| {
-        let (name, weight) = item.split_once(';').unwrap_or((item, ""));
-        let weight = weight.trim().strip_prefix("q=").unwrap_or("1").trim();
-        name.trim().eq_ignore_ascii_case(encoding) && weight.parse::<f32>().is_ok_and(|q| q > 0.0)
-    })
+/// What the name of a packed sibling ends in.
+fn suffix(coding: Coding) -> Option<&'static str> {
+    match coding {
+        Coding::Brotli => Some(".br"),
+        Coding::Zstd => Some(".zst"),
+        Coding::Gzip => Some(".gz"),
+        Coding::Identity => None,
+    }
+}
+
+/// Returns how the answer names the coding; the file itself has none.
+fn named(coding: Coding) -> Option<&'static str> {
+    (coding != Coding::Identity).then_some(coding.name())
 }
 
 /// The tag of a file whose name changes with its content: of its name, length and encoding.
 fn tag_of_name(file: &File, variant: &Variant) -> String {
-    let encoding = variant.encoding.unwrap_or("");
+    let encoding = named(variant.coding).unwrap_or("");
     let named = format!("{}\n{}\n{encoding}", file.path, variant.facts.length);
     validator::entity_tag(named.as_bytes())
 }
@@ -276,11 +346,16 @@ fn unsatisfiable(asked: &HeaderMap, length: u64) -> Response<Bytes> {
     response
 }
 
+fn kind_of(file: &File) -> &'static str {
+    media_type::of(file.extension()).unwrap_or("application/octet-stream")
+}
+
 fn describe(headers: &mut HeaderMap, file: &File, variant: &Variant, version: &Version) {
-    let kind = media_type::of(file.extension()).unwrap_or("application/octet-stream");
-    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(kind_of(file)));
     headers.insert(header::ACCEPT_RANGES, HeaderValue::from_static("bytes"));
-    insert(headers, header::ETAG, &version.etag);
+    if let Some(etag) = &version.etag {
+        insert(headers, header::ETAG, etag);
+    }
     if let Some(modified) = version.modified {
         insert(headers, header::LAST_MODIFIED, &date::write(modified));
     }
@@ -289,10 +364,10 @@ fn describe(headers: &mut HeaderMap, file: &File, variant: &Variant, version: &V
         Freshness::Revalidate => "no-cache",
     };
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static(control));
-    if media_type::is_text(file.extension()) {
+    if media_type::is_compressible(file.extension()) {
         headers.insert(header::VARY, HeaderValue::from_static("Accept-Encoding"));
     }
-    if let Some(encoding) = variant.encoding {
+    if let Some(encoding) = named(variant.coding) {
         headers.insert(header::CONTENT_ENCODING, HeaderValue::from_static(encoding));
     }
     if file.mount == Mount::Media {

@@ -2,7 +2,8 @@
 //!
 //! Layer: core (L2). No file system: the shell lends one as [`Disk`], and sends what was not read here.
 //! Not here: caching on the node (`edge/cdn`), what the storefront shows (`assets/storefront`).
-//! Start at [`fn@handle`]; [`route`] maps addresses. Preconditions and ranges are `http-semantics`'.
+//! Start at [`fn@handle`]; [`route`] maps addresses. Preconditions, ranges, codings and media types are
+//! `http-semantics`'.
 #![warn(
     missing_docs,
     clippy::arithmetic_side_effects,
@@ -16,7 +17,6 @@
 #![expect(async_fn_in_trait, reason = "static dispatch; Worker futures are not Send")]
 
 mod handle;
-pub mod media_type;
 pub mod route;
 
 pub use handle::{Content, Disk, FILE_BYTES_MAX, Facts, handle, load};

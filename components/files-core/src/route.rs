@@ -3,7 +3,7 @@
 //! A path is cut at `/` and every piece must be a plain name: letters, digits, `.`, `-`, `_`, and no dot in front.
 //! So `..`, `%2e%2e`, `\`, NUL and hidden files are not refused one by one; they cannot be said.
 
-use crate::media_type;
+use http_semantics::media_type;
 
 /// A folder that the manifest mounts into the component.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

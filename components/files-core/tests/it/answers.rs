@@ -34,6 +34,7 @@ impl Memory {
             ("/storefront/assets/shop-ABCD2345.js", "let shop = 1;"),
             ("/storefront/assets/shop-ABCD2345.js.br", "br!"),
             ("/storefront/assets/shop-ABCD2345.js.gz", "gzip"),
+            ("/storefront/assets/shop-ABCD2345.js.zst", "zst!"),
             ("/storefront/secret.html", "not served"),
             ("/media/0123456789abcdef0123456789abcdef.glb", "glTF0123456789"),
             ("/media/0123456789abcdef0123456789abcdef.usdz", "PK"),
@@ -108,6 +109,49 @@ fn sends_parts_of_a_model() {
 }
 
 #[test]
+fn sends_several_parts_of_a_model_as_one_body() {
+    let file = "x".repeat(500) + &"y".repeat(500);
+    let mut shop = Memory::shop();
+    let location = "/media/0123456789abcdef0123456789abcdef.glb".to_owned();
+    shop.0.insert(location, Bytes::from(file.clone()));
+    shop.0.insert("/storefront/robots.txt".to_owned(), Bytes::from(file));
+    for (path, part_kind) in
+        [(GLB, "model/gltf-binary"), ("/robots.txt", "text/plain; charset=utf-8")]
+    {
+        let response = shop.get(path, &[("range", "bytes=498-501,0-1,-2")]);
+        assert_eq!(response.status(), 206);
+        let kind = text(&response, "content-type");
+        let boundary = kind.strip_prefix("multipart/byteranges; boundary=").unwrap();
+        let part = |range: &str, bytes: &str| {
+            format!(
+                "\r\n--{boundary}\r\nContent-Type: {part_kind}\r\nContent-Range: bytes {range}/1000\r\n\r\n{bytes}"
+            )
+        };
+        let expected = part("498-501", "xxyy")
+            + &part("0-1", "xx")
+            + &part("998-999", "yy")
+            + &format!("\r\n--{boundary}--\r\n");
+        assert_eq!(response.body(), expected.as_bytes(), "{path}");
+        assert_eq!(text(&response, "content-length"), expected.len().to_string());
+        assert_eq!(text(&response, "content-range"), "");
+        let again = shop.get(path, &[("range", "bytes=498-501,0-1,-2")]);
+        assert_eq!(again.body(), response.body(), "the same on every node");
+        let whole = shop.get(path, &[("range", "bytes=0-,0-")]);
+        assert_eq!((whole.status().as_u16(), whole.body().len()), (200, 1_000));
+        let one = shop.get(path, &[("range", "bytes=0-1,3-4")]);
+        assert_eq!((one.status().as_u16(), text(&one, "content-range")), (206, "bytes 0-4/1000"));
+    }
+}
+
+#[test]
+fn parts_that_cannot_be_read_are_a_fault_of_ours() {
+    let request = Request::get(GLB).header("range", "bytes=0-1,500-501").body(()).unwrap();
+    let response = block_on(handle(&Unreadable(Ok(1_000)), &request));
+    assert_eq!(response.status(), 500);
+    assert_eq!(response.extensions().get::<Fault>().unwrap().0, "gone");
+}
+
+#[test]
 fn pages_share_one_shell_that_is_always_asked_for_again() {
     let shop = Memory::shop();
     for page in ["/", "/c/chairs", "/p/lyra-chair?variant=LYRA-OAK", "/search?q=oak", "/orders/1"] {
@@ -137,6 +181,11 @@ fn precompressed_siblings_go_to_who_can_read_them() {
     let shop = Memory::shop();
     for (accepted, encoding, body) in [
         ("gzip, deflate, br, zstd", "br", "br!"),
+        ("gzip, zstd", "zstd", "zst!"),
+        ("gzip, zstd;q=0.9", "gzip", "gzip"),
+        ("*", "br", "br!"),
+        ("identity, br;q=0.9", "", "let shop = 1;"),
+        ("identity;q=0", "", "let shop = 1;"),
         ("gzip", "gzip", "gzip"),
         ("br;q=0, gzip;q=0.5", "gzip", "gzip"),
         ("identity", "", "let shop = 1;"),
@@ -148,11 +197,11 @@ fn precompressed_siblings_go_to_who_can_read_them() {
         assert_eq!(text(&response, "vary"), "Accept-Encoding");
         assert_eq!(text(&response, "content-type"), "text/javascript; charset=utf-8");
     }
-    let tags: std::collections::BTreeSet<_> = ["br", "gzip", "identity"]
+    let tags: std::collections::BTreeSet<_> = ["br", "zstd", "gzip", "identity"]
         .iter()
         .map(|accepted| text(&shop.get(SHOP, &[("accept-encoding", accepted)]), "etag").to_owned())
         .collect();
-    assert_eq!(tags.len(), 3);
+    assert_eq!(tags.len(), 4);
 }
 
 #[test]
@@ -207,6 +256,12 @@ fn conditions_and_dates_work_on_files() {
     assert_eq!(modified, "Sun, 22 Nov 2026 12:00:00 GMT");
     assert_eq!(shop.get(GLB, &[("if-modified-since", &modified)]).status(), 304);
     assert_eq!(shop.get(GLB, &[("if-match", "\"other\"")]).status(), 412);
+    let old = "Sun, 06 Nov 1994 08:49:37 GMT";
+    assert_eq!(shop.get(GLB, &[("if-unmodified-since", old)]).status(), 412);
+    for (path, expected) in [(GLB, 206), ("/robots.txt", 200)] {
+        let range = [("range", "bytes=0-1"), ("if-range", modified.as_str())];
+        assert_eq!(shop.get(path, &range).status(), expected, "what is replaced has a weak date");
+    }
 }
 
 #[test]
