@@ -56,7 +56,8 @@ pub struct Breaker {
     failures_in_row: u32,
     /// Ejections in a row, for the length of the next one.
     ejections: u32,
-    closed_at: Instant,
+    /// When the present state began.
+    entered_at: Instant,
     window: Window,
 }
 
@@ -69,7 +70,7 @@ impl Breaker {
             epoch: 0,
             failures_in_row: 0,
             ejections: 0,
-            closed_at: now,
+            entered_at: now,
             window: Window::default(),
         }
     }
@@ -107,20 +108,28 @@ impl Breaker {
     /// Returns whether one more trial request may start.
     #[must_use]
     pub const fn may_try(&self, settings: &settings::Breaker) -> bool {
-        matches!(self.state, State::HalfOpen { trials, .. } if trials < settings.trials_max)
+        // With none at all an ejected origin would never come back.
+        let max = if settings.trials_max == 0 { 1 } else { settings.trials_max };
+        matches!(self.state, State::HalfOpen { trials, .. } if trials < max)
+    }
+
+    /// Returns whether the origin has waited so long for harmless trials that any request will do.
+    #[must_use]
+    pub fn is_impatient(&self, settings: &settings::Breaker, now: Instant) -> bool {
+        now.since(self.entered_at) >= settings.patience
     }
 
     /// Lets an ejection end.
     pub fn handle_time(&mut self, now: Instant) {
         if matches!(self.state, State::Open { until, .. } if until <= now) {
-            self.enter(State::HalfOpen { trials: 0, successes: 0 });
+            self.enter(State::HalfOpen { trials: 0, successes: 0 }, now);
         }
     }
 
     /// Takes note that probes succeed: trial requests begin before the ejection's time is over.
-    pub fn handle_probes_succeeded(&mut self) {
+    pub fn handle_probes_succeeded(&mut self, now: Instant) {
         if matches!(self.state, State::Open { is_told: false, .. }) {
-            self.enter(State::HalfOpen { trials: 0, successes: 0 });
+            self.enter(State::HalfOpen { trials: 0, successes: 0 }, now);
         }
     }
 
@@ -161,7 +170,7 @@ impl Breaker {
                 *successes = successes.saturating_add(1);
                 let is_enough = *successes >= settings.successes;
                 if is_enough {
-                    self.close(now);
+                    self.enter(State::Closed, now);
                 }
                 is_enough
             }
@@ -214,7 +223,7 @@ impl Breaker {
     }
 
     fn open(&mut self, told: Option<Duration>, passive: &Passive, now: Instant) {
-        let was_well = self.is_closed() && now.since(self.closed_at) >= passive.forgotten_after;
+        let was_well = self.is_closed() && now.since(self.entered_at) >= passive.forgotten_after;
         if was_well {
             self.ejections = 0;
         }
@@ -225,16 +234,12 @@ impl Breaker {
             self.ejections = self.ejections.saturating_add(1);
         }
         let until = now.after(told.unwrap_or(length));
-        self.enter(State::Open { until, is_told: told.is_some(), successes: 0 });
+        self.enter(State::Open { until, is_told: told.is_some(), successes: 0 }, now);
     }
 
-    fn close(&mut self, now: Instant) {
-        self.closed_at = now;
-        self.enter(State::Closed);
-    }
-
-    fn enter(&mut self, state: State) {
+    fn enter(&mut self, state: State, now: Instant) {
         self.state = state;
+        self.entered_at = now;
         self.epoch = self.epoch.wrapping_add(1);
         self.failures_in_row = 0;
         self.window = Window::default();

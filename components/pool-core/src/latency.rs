@@ -153,6 +153,8 @@ fn upper(step: usize) -> u64 {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     const HALF: Duration = Duration::from_secs(5);
@@ -228,5 +230,22 @@ mod tests {
         }
         assert!(histogram.percentile(99).unwrap() < Duration::from_millis(3));
         assert!(histogram.answers() <= ANSWERS_MAX);
+    }
+
+    proptest! {
+        #[test]
+        fn an_estimate_lies_between_nothing_and_the_worst_measurement(
+            measured in prop::collection::vec((0_u64..10_000_000, 0_u64..20_000_000), 1..50),
+        ) {
+            let (mut now, mut worst) = (at(0), 30_000);
+            let mut estimate = Estimate::new(Duration::from_micros(worst), now);
+            for (latency, wait) in measured {
+                now = now.after(Duration::from_micros(wait));
+                worst = worst.max(latency);
+                estimate.note(Duration::from_micros(latency), HALF, now);
+                prop_assert!((latency..=worst).contains(&estimate.at(now, HALF)));
+                prop_assert!(estimate.at(now.after(HALF), HALF) <= estimate.at(now, HALF) / 2 + 1);
+            }
+        }
     }
 }

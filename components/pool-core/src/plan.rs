@@ -1,6 +1,7 @@
 //! Which origin is asked next, and when to stop: one request's attempts as a pure state machine.
 //!
 //! The order of calls is [`Plan::next`] → request → [`Plan::report`] → [`Plan::next`] … until it gives [`Step::Stop`].
+//! An answer that was a failure is to be kept until then: it is what the client gets when there is no further attempt.
 //! While an attempt is under way, [`Plan::hedge_at`] says when [`Plan::hedge`] may start a second one.
 
 use core::time::Duration;

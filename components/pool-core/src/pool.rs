@@ -262,7 +262,7 @@ impl Pool {
             Change::None | Change::Down => {}
             Change::Steady | Change::Up => {
                 if let Some(member) = self.member_mut(id) {
-                    member.breaker.handle_probes_succeeded();
+                    member.breaker.handle_probes_succeeded(now);
                 }
                 if change == Change::Up {
                     self.welcome(id, now);

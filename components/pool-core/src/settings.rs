@@ -135,16 +135,19 @@ impl Default for Passive {
 /// How an origin that was ejected comes back.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Breaker {
-    /// Most trial requests in flight per origin. Default 1. Only requests that may be repeated elsewhere are risked, if
-    /// there is another origin.
+    /// Most trial requests in flight per origin. Default 1, at least 1. While there is another origin, only requests are
+    /// risked that may be repeated there, until [`Self::patience`] is over.
     pub trials_max: u32,
     /// Trial requests that must succeed, without a failure between, before the origin is used again. Default 2.
     pub successes: u32,
+    /// How long an origin waits for trial requests that may be repeated elsewhere, before any request will do. Default
+    /// 10 s. Without an end to it, a pool that gets nothing but `POST` would lose the origin for ever.
+    pub patience: Duration,
 }
 
 impl Default for Breaker {
     fn default() -> Self {
-        Self { trials_max: 1, successes: 2 }
+        Self { trials_max: 1, successes: 2, patience: Duration::from_secs(10) }
     }
 }
 

@@ -1,3 +1,5 @@
+use proptest::prelude::*;
+
 use super::*;
 
 const EJECT: Failure = Failure { retry_after: None, may_eject: true };
@@ -73,7 +75,7 @@ fn every_event_in_every_state_leads_where_the_drawing_says() {
         }),
         ("short time", |bench| bench.pass(10)),
         ("long time", |bench| bench.pass(60_000)),
-        ("probes", |bench| bench.breaker.handle_probes_succeeded()),
+        ("probes", |bench| bench.breaker.handle_probes_succeeded(bench.now)),
     ];
     let states: [(&str, Event, [&str; 7]); 3] = [
         ("closed", |_| {}, ["closed", "closed", "closed", "open", "closed", "closed", "closed"]),
@@ -178,7 +180,7 @@ fn a_named_time_ejects_at_once_up_to_a_bound_and_probes_do_not_shorten_it() {
         let retry_after = Some(Duration::from_secs(told_s));
         bench.fail_with(Failure { retry_after, may_eject: true });
         assert_eq!(bench.left_ms(), expected_ms);
-        bench.breaker.handle_probes_succeeded();
+        bench.breaker.handle_probes_succeeded(bench.now);
         assert_eq!(bench.left_ms(), expected_ms);
         assert_eq!(bench.breaker.ejections(), 0);
     }
@@ -212,4 +214,34 @@ fn trials_are_limited() {
     assert!(!bench.breaker.may_try(&bench.settings));
     bench.breaker.end_trial(bench.breaker.epoch());
     assert!(bench.breaker.may_try(&bench.settings));
+}
+
+proptest! {
+    #[test]
+    fn no_ejection_is_longer_than_its_bound_and_every_one_ends(
+        events in prop::collection::vec((0_u8..7, 0_u64..20_000), 0..200),
+    ) {
+        let mut bench = Bench::new();
+        for (event, number) in events {
+            let retry_after = (event == 0).then(|| Duration::from_millis(number * 10));
+            match event {
+                0..=2 => {
+                    bench.fail_with(Failure { retry_after, may_eject: number % 4 > 0 });
+                }
+                3 => {
+                    bench.succeed();
+                }
+                4 => bench.pass(number),
+                5 if bench.breaker.may_try(&bench.settings) => bench.breaker.begin_trial(),
+                5 => bench.breaker.end_trial(bench.breaker.epoch()),
+                _ => bench.breaker.handle_probes_succeeded(bench.now),
+            }
+            prop_assert!(bench.left_ms() <= 60_000);
+            if let State::HalfOpen { trials, successes } = bench.breaker.state() {
+                prop_assert!(trials <= 1 && successes < 2);
+            }
+        }
+        bench.pass(60_000);
+        prop_assert_ne!(bench.name(), "open");
+    }
 }

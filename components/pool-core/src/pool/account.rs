@@ -9,7 +9,10 @@ use crate::time::Instant;
 
 use super::{Pick, PickKind, Pool};
 
-/// An attempt in flight. It holds a place at its origin until [`Pool::end`].
+/// An attempt in flight. It holds a place at its origin until [`Pool::end`], a trial the only one there may be.
+///
+/// Where a task may be dropped before it ends, for instance because a client went away, it is to be kept in a guard that
+/// ends it with [`Outcome::Cancelled`]: the pool cannot know otherwise.
 #[derive(Debug, PartialEq, Eq)]
 #[must_use = "it holds a place at its origin until it is ended"]
 pub struct Ticket {

@@ -173,7 +173,7 @@ impl Pool {
     }
 
     /// An origin that is to prove itself. Requests are risked that may be repeated elsewhere; others only when nobody is
-    /// usable.
+    /// usable, or when it has waited for long.
     fn trial(
         &mut self,
         field: &Field,
@@ -181,21 +181,24 @@ impl Pool {
         tried: &Tried,
         now: Instant,
     ) -> Option<OriginId> {
-        let is_harmless = tried.count() == 0
-            && request.is_repeatable()
-            && self.budget.is_open(&self.settings.retries, now);
-        if field.has_usable && !is_harmless {
+        if field.has_usable && tried.count() > 0 {
             return None;
         }
-        let settings = &self.settings;
+        let is_harmless =
+            request.is_repeatable() && self.budget.is_open(&self.settings.retries, now);
+        let (breaker, balance) = (&self.settings.breaker, &self.settings.balance);
+        let is_due = |member: &&Member| {
+            !field.has_usable
+                || (member.origin.tier <= field.tier
+                    && (is_harmless || member.breaker.is_impatient(breaker, now)))
+        };
         let members = self.members.iter().flatten();
         members
-            .filter(|member| !field.has_usable || member.origin.tier <= field.tier)
             .filter(|member| member.is_enlisted() && member.active.is_up())
-            .filter(|member| member.breaker.may_try(&settings.breaker))
-            .filter(|member| member.room(&settings.balance) > 0 && !tried.contains(member.id))
+            .filter(|member| member.breaker.may_try(breaker))
+            .filter(|member| member.room(balance) > 0 && !tried.contains(member.id))
+            .find(is_due)
             .map(|member| member.id)
-            .next()
     }
 
     /// Those of the field who were not tried; if there are none, the usable ones of other tiers; if there are none and

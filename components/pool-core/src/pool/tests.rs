@@ -139,6 +139,8 @@ fn reads_are_risked_on_trial_and_writes_only_when_nobody_is_usable() {
     );
     pool.end(&mut trial, Outcome::Cancelled, at(5_001));
     assert_eq!(chosen(&pool, READ, at(5_001)).1, [PickKind::Trial], "it said nothing");
+    assert_eq!(chosen(&pool, WRITE, at(14_999)).0, "b");
+    assert_eq!(chosen(&pool, WRITE, at(15_000)).1, [PickKind::Trial], "it has waited for long");
     let mut lone = pool_of("a", Settings::default());
     eject(&mut lone, "a", at(0));
     assert_eq!(chosen(&lone, WRITE, at(5_000)).1, [PickKind::Trial]);

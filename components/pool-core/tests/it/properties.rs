@@ -138,6 +138,21 @@ fn a_returned_origin_starts_slowly_and_then_gets_its_share() {
 }
 
 #[test]
+fn a_pool_of_nothing_but_writes_gets_its_origin_back() {
+    let mut sim = Sim::of(2, Settings::default(), Well(20), Rng::seeded(18));
+    sim.script(0, 10_000, Dead);
+    sim.script(0, 20_000, Well(20));
+    sim.requests(vec![WRITE]);
+    sim.run(100, 120_000);
+    assert!((38..=62).contains(&sim.share(0, 100_000, 120_000)));
+    assert_eq!(
+        failed(&sim),
+        0,
+        "nothing was sent to the dead one, so it could be sent to the other"
+    );
+}
+
+#[test]
 fn the_second_tier_takes_over_and_gives_back() {
     let mut second = Origin::new("second");
     second.tier = Tier::Secondary;
@@ -226,6 +241,7 @@ fn random_settings(rng: &mut Rng) -> Settings {
     };
     settings.breaker.trials_max = few(rng);
     settings.breaker.successes = few(rng);
+    settings.breaker.patience = ms(rng, 20_000);
     settings.probes = (rng.below(2) == 0).then(|| Probes {
         interval: ms(rng, 10_000) + Duration::from_millis(50),
         jitter_percent: percent(rng),
