@@ -251,12 +251,14 @@ fn probes_take_down_and_bring_up_and_shorten_an_ejection() {
     assert_eq!(pool.member(b).unwrap().breaker.ejections(), 4, "the fourth is for 40 s");
     let mut pool = pool_of("abc", Settings { probes, ..Settings::default() });
     pool.settings.passive.ejection = Duration::from_secs(60);
-    eject(&mut pool, "b", at(0));
-    for second in [0, 5, 10] {
+    round(&mut pool, at(0), &[]);
+    round(&mut pool, at(5_000), &[]);
+    eject(&mut pool, "b", at(6_000));
+    for second in [10, 15, 20] {
         assert!(matches!(condition(&pool, "b", at(second * 1_000)), Condition::Ejected { .. }));
         round(&mut pool, at(second * 1_000), &[]);
     }
-    assert_eq!(condition(&pool, "b", at(10_000)), Condition::OnTrial);
+    assert_eq!(condition(&pool, "b", at(20_000)), Condition::OnTrial, "three since the ejection");
 }
 
 #[test]
@@ -345,4 +347,30 @@ fn the_slower_of_two_gets_little_and_a_quick_refusal_is_not_quick() {
         attempt(&mut pool, "b", answered(200, 20), at(elapsed_ms));
         assert_eq!(chosen(&pool, READ, at(elapsed_ms)).0, "b", "{outcome:?}");
     }
+}
+
+#[test]
+fn a_returned_origin_is_not_judged_by_its_bad_time_nor_flooded_for_its_emptiness() {
+    let mut pool = pool_of("ab", Settings::default());
+    let pick = Pick { origin: id(&pool, "a"), kind: PickKind::Usual };
+    for _ in 0..2 {
+        let mut ticket = pool.begin(pick, at(0));
+        pool.end(&mut ticket, Outcome::TimedOut, at(10_000));
+    }
+    for _ in 0..2 {
+        let pick = pool.pick(&READ, &Tried::default(), at(15_000), 0).unwrap();
+        assert_eq!(pick.kind, PickKind::Trial);
+        let mut ticket = pool.begin(pick, at(15_000));
+        pool.end(&mut ticket, answered(200, 5), at(15_005));
+    }
+    let latencies: Vec<_> = pool.states(at(15_005)).map(|state| state.latency).collect();
+    assert_eq!(latencies[0], latencies[1], "as the other's");
+    attempt(&mut pool, "b", answered(200, 400), at(15_005));
+    let chosen = (0..1_000).filter(|random| {
+        let picked = pool.clone().pick(&READ, &Tried::default(), at(15_005), *random).unwrap();
+        picked.origin == id(&pool, "a")
+    });
+    // A tenth of a share, drawn first or second: 2 × 0.1 / 1.1.
+    let count = chosen.count();
+    assert!((130..=230).contains(&count), "{count} of 1,000 although it is much cheaper");
 }
