@@ -13,9 +13,6 @@ use crate::freshness;
 use crate::meta::Meta;
 use crate::request::Asked;
 
-/// An entity tag that no `If-Range` can name.
-const NAMELESS: &str = "W/\"\"";
-
 /// Decides what is sent of a stored answer whose body has `length` bytes: all, parts, that it has not changed (304), or
 /// that there are no such parts (416).
 ///
@@ -68,11 +65,11 @@ fn parts(request: &HeaderMap, meta: &Meta, length: u64, now: Timestamp) -> Outco
         let moment = moment.and_then(|moment| HeaderValue::from_str(&date::write(moment)).ok());
         asked.insert(header::IF_RANGE, moment.unwrap_or_else(|| value.clone()));
     }
-    let etag = meta.etag.as_ref().filter(|etag| etag.is_strong());
-    let etag = etag.and_then(|etag| etag.value().to_str().ok());
+    let etag = meta.etag.as_ref().and_then(|etag| etag.value().to_str().ok());
     let version = Version {
-        etag: etag.unwrap_or(NAMELESS).to_owned(),
-        modified: meta.last_modified.filter(|_| meta.is_last_modified_strong),
+        etag: etag.map(str::to_owned),
+        modified: meta.last_modified,
+        is_modified_strong: meta.is_last_modified_strong,
         length,
     };
     conditional::decide(&asked, &version, false)

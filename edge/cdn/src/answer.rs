@@ -11,6 +11,7 @@ use http1::{BodyError, FilePart};
 
 use crate::{
     filling::{Filling, FillingBody},
+    pieces::Pieces,
     store::{BodyPart, Stored},
 };
 
@@ -21,6 +22,8 @@ pub enum Content {
     Whole(Bytes),
     /// It is in a file.
     File(FilePart),
+    /// It is put together from several pieces.
+    Pieces(Pieces),
     /// It is on its way from an origin, to several clients at once.
     Filling(FillingBody),
     /// It comes for this client alone.

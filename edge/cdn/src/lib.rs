@@ -10,6 +10,7 @@ mod cache;
 mod figures;
 mod filling;
 mod flight;
+mod pieces;
 mod proxy;
 pub mod store;
 pub mod upstream;
@@ -20,5 +21,6 @@ pub use self::{
     cache::{Cache, SharedError},
     figures::Figures,
     filling::FillingBody,
+    pieces::{Piece, Pieces},
     proxy::{Client, Proxy},
 };

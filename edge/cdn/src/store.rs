@@ -23,6 +23,7 @@ pub use self::{
     file::BodyFile,
     purge::{Purge, PurgeKind},
 };
+use crate::pieces::Piece;
 
 /// Variants of one address: 32. With more, the one that came first goes.
 const VARIANTS_MAX: usize = 32;
@@ -95,6 +96,17 @@ impl StoredBody {
             Self::File(file) => {
                 BodyPart::File(FilePart { file: file.handle(), offset: start, length })
             }
+        }
+    }
+}
+
+impl StoredBody {
+    /// Returns some bytes that are to be put between others: of a file they are read by and by.
+    #[must_use]
+    pub fn piece(&self, start: u64, length: u64) -> Piece {
+        match self.part(start, length) {
+            BodyPart::Memory(bytes) => Piece::Bytes(bytes),
+            BodyPart::File(part) => Piece::File(part),
         }
     }
 }

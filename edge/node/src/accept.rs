@@ -221,8 +221,7 @@ async fn converse<S: Transport + Send + 'static>(
     let heads =
         http1::Limits { head_bytes_max: rules.head_bytes_max, fields_max: rules.headers_max };
     let connection = Connection::new(stream, heads, limits.head_timeout, STALL_MAX, DATES);
-    // Counted anew for this connection: a count that all cores write to with every request would have them wait.
-    let visitor = Visitor { node: Arc::new(Arc::clone(&server.node)), peer };
+    let visitor = Visitor { node: &server.node, peer };
     let told = &mut draining;
     let stop = http1::Stop {
         is_set: || server.is_draining.load(Relaxed),
@@ -250,6 +249,7 @@ async fn converse_http2<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
 ) -> Result<(), Broken> {
     let requests = InFlight::new();
     let counted = Arc::clone(&requests);
+    // Counted anew for this connection: a count that all cores write to with every request would have them wait.
     let node = Arc::new(Arc::clone(&server.node));
     let service = hyper::service::service_fn(move |request| {
         let (node, entered) = (Arc::clone(&node), counted.enter());

@@ -1,18 +1,9 @@
 //! An answer on its way to the client: from a component, or from an origin through the cache.
 
-use std::{
-    io,
-    os::unix::fs::FileExt as _,
-    pin::Pin,
-    task::{Context, Poll},
-};
-
-use bytes::Bytes;
-use cdn::{Answer, Content};
+use cdn::{Answer, Content, Piece, Pieces};
 use http::{HeaderMap, Response, StatusCode};
-use http_body::{Frame, SizeHint};
 use http_body_util::BodyExt as _;
-use http1::{FilePart, Reply, ReplyBody, Written};
+use http1::{Reply, ReplyBody, Written};
 use runtime::Body;
 
 use crate::in_flight::GuardedBody;
@@ -80,7 +71,8 @@ impl Given {
 fn body(content: Content) -> Body {
     match content {
         Content::Whole(bytes) => runtime::full(bytes),
-        Content::File(part) => FileBody(part).map_err(|_| broken()).boxed_unsync(),
+        Content::File(part) => Pieces::from(Piece::File(part)).map_err(|_| broken()).boxed_unsync(),
+        Content::Pieces(pieces) => pieces.map_err(|_| broken()).boxed_unsync(),
         Content::Filling(body) => body.map_err(|_| broken()).boxed_unsync(),
         Content::Stream(body) => body.map_err(|_| broken()).boxed_unsync(),
     }
@@ -88,45 +80,4 @@ fn body(content: Content) -> Body {
 
 const fn broken() -> runtime::BodyError {
     runtime::BodyError::ConnectionTerminated
-}
-
-/// Read of a file at a time: 64 KiB. What is stored was written a while ago and lies in memory as a rule.
-const PIECE_BYTES: usize = 64 * 1024;
-
-/// A part of a file, read as it is sent.
-struct FileBody(FilePart);
-
-impl http_body::Body for FileBody {
-    type Data = Bytes;
-    type Error = io::Error;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        _cx: &mut Context<'_>,
-    ) -> Poll<Option<io::Result<Frame<Bytes>>>> {
-        let FilePart { file, offset, length } = &mut self.0;
-        if *length == 0 {
-            return Poll::Ready(None);
-        }
-        let wanted = usize::try_from(*length).unwrap_or(usize::MAX).min(PIECE_BYTES);
-        let mut piece = vec![0; wanted];
-        let read = match file.read_at(&mut piece, *offset) {
-            Ok(0) => return Poll::Ready(Some(Err(io::ErrorKind::UnexpectedEof.into()))),
-            Ok(read) => read,
-            Err(error) => return Poll::Ready(Some(Err(error))),
-        };
-        piece.truncate(read);
-        let read = u64::try_from(read).unwrap_or(u64::MAX);
-        *offset = offset.saturating_add(read);
-        *length = length.saturating_sub(read);
-        Poll::Ready(Some(Ok(Frame::data(piece.into()))))
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.0.length == 0
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        SizeHint::with_exact(self.0.length)
-    }
 }

@@ -64,12 +64,12 @@ pub(crate) struct Peer {
 }
 
 /// A client on an HTTP/1.1 connection, as that connection asks for answers.
-pub(crate) struct Visitor {
-    pub(crate) node: Arc<Arc<Node>>,
+pub(crate) struct Visitor<'a> {
+    pub(crate) node: &'a Node,
     pub(crate) peer: Peer,
 }
 
-impl http1::Service for Visitor {
+impl http1::Service for Visitor<'_> {
     type Body = GuardedBody<Option<Held>>;
 
     async fn call(
@@ -77,12 +77,12 @@ impl http1::Service for Visitor {
         request: Request<RequestBody>,
         interim: &Interim,
     ) -> Reply<GuardedBody<Option<Held>>> {
-        let (given, held) = serve(&self.node, self.peer, request, interim).await;
+        let (given, held) = serve(self.node, self.peer, request, interim).await;
         given.into_reply(Some(held))
     }
 
     fn refuse(&self, refusal: Refusal) -> Reply<GuardedBody<Option<Held>>> {
-        refuse(&self.node, self.peer, refusal).map(|body| GuardedBody { body, _guard: None }).into()
+        refuse(self.node, self.peer, refusal).map(|body| GuardedBody { body, _guard: None }).into()
     }
 }
 

@@ -9,11 +9,16 @@ use cache_core::{
 };
 use domain::Timestamp;
 use http::{HeaderMap, HeaderValue, StatusCode, header};
-use http_semantics::{conditional::Outcome, range::Part};
+use http_semantics::{
+    conditional::Outcome,
+    multipart::{self, Boundary},
+    range::{Part, Span},
+};
 
 use crate::{
     answer::{Answer, Content, Shared},
     filling::FillingBody,
+    pieces::{Piece, Pieces},
     store::Stored,
 };
 
@@ -47,6 +52,9 @@ impl Serving<'_> {
             let stored = Some(Arc::clone(stored));
             return Answer { status: meta.status, stored, headers, content, word: Some(self.word) };
         };
+        if let Outcome::Send(Part::Several(spans)) = &partial {
+            return self.several(stored, spans, headers);
+        }
         let body = |start, length| Content::from(stored.body.part(start, length));
         self.partial(&partial, &stored.headers, headers, length, body)
     }
@@ -64,7 +72,8 @@ impl Serving<'_> {
             },
         };
         match outcome {
-            Outcome::Send(Part::Whole) | Outcome::Failed => {
+            // Several parts of what is still coming: all of it, which a server may send instead.
+            Outcome::Send(Part::Whole | Part::Several(_)) | Outcome::Failed => {
                 let mut headers = shared.headers.clone();
                 if let Some(length) = shared.length {
                     headers.insert(header::CONTENT_LENGTH, length.into());
@@ -83,6 +92,32 @@ impl Serving<'_> {
                 let part = |start, length| Content::Filling(body.part(start, length));
                 self.partial(&partial, &shared.headers, marks, length, part)
             }
+        }
+    }
+
+    /// Sends several parts (RFC 9110, section 14.6).
+    fn several(&self, stored: &Stored, spans: &[Span], marks: HeaderMap) -> Answer {
+        let length = stored.body.length();
+        let text = |name| stored.headers.get(name).and_then(|value| value.to_str().ok());
+        let (etag, content_type) = (text(header::ETAG), text(header::CONTENT_TYPE));
+        let boundary = Boundary::of(etag, spans, length);
+        let mut pieces = Pieces::default();
+        for span in spans {
+            let head = multipart::head_of_part(&boundary, content_type, *span, length);
+            pieces.push(Piece::Bytes(head.into()));
+            pieces.push(stored.body.piece(span.start, span.length));
+        }
+        pieces.push(Piece::Bytes(multipart::end(&boundary).into()));
+        let mut headers = stored.headers.clone();
+        headers.insert(header::CONTENT_TYPE, boundary.content_type());
+        headers.insert(header::CONTENT_LENGTH, pieces.length().into());
+        headers.extend(marks);
+        Answer {
+            status: StatusCode::PARTIAL_CONTENT,
+            stored: None,
+            headers,
+            content: Content::Pieces(pieces),
+            word: Some(self.word),
         }
     }
 
