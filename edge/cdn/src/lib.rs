@@ -22,5 +22,5 @@ pub use self::{
     figures::Figures,
     filling::FillingBody,
     pieces::{Piece, Pieces},
-    proxy::{Client, Proxy},
+    proxy::{Begun, Client, Proxy},
 };

@@ -187,9 +187,17 @@ where
 }
 
 /// A body of which the first piece has been taken.
-struct Begun<B> {
+#[derive(Debug)]
+pub struct Begun<B> {
     first: Option<Bytes>,
     body: B,
+}
+
+impl<B> Begun<B> {
+    /// Puts the first piece back before the rest.
+    pub const fn new(first: Bytes, body: B) -> Self {
+        Self { first: Some(first), body }
+    }
 }
 
 impl<B: Body<Data = Bytes> + Unpin> Body for Begun<B> {

@@ -110,6 +110,8 @@ pub struct Route {
     pub target: Target,
     /// What stands before it, outermost first.
     pub middleware: Vec<Middleware>,
+    /// Of a pool's route, the component whose grants its middleware works with.
+    pub grants_of: Option<String>,
 }
 
 /// What answers a route.

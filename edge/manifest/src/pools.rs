@@ -7,7 +7,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::Deserialize;
 
 use crate::{
-    ManifestError, Route, Router, Secret, Target, Template, place::Fault, template::is_kebab,
+    Component, Inherit, ManifestError, Middleware, Route, Router, Secret, Target, Template,
+    place::Fault, template::is_kebab,
 };
 
 /// Origins among which requests are shared out. Lengths of time are in milliseconds; what is absent has the default
@@ -129,6 +130,9 @@ struct RawVitrine {
 struct RawRoute {
     route: String,
     pool: String,
+    #[serde(default)]
+    middleware: Vec<String>,
+    grants_of: Option<String>,
 }
 
 /// Most pools of an application: 64.
@@ -137,6 +141,7 @@ const POOLS_MAX: usize = 64;
 /// Reads the table and fills variables in.
 pub(crate) fn pools(
     table: Option<&toml::Table>,
+    components: &BTreeMap<String, Component>,
     variables: &BTreeMap<String, Secret>,
 ) -> Result<Pools, Fault> {
     let Some(table) = table else { return Ok(Pools::default()) };
@@ -167,12 +172,22 @@ pub(crate) fn pools(
         }
     }
     let mut routes = Vec::new();
-    for RawRoute { route, pool } in raw.routes {
+    for RawRoute { route, pool, middleware, grants_of } in raw.routes {
         Router::new([(0, route.as_str())])?;
         if !pools.contains_key(&pool) {
             return Err(refused(format!("the route `{route}` leads to no pool: `{pool}`")).into());
         }
-        routes.push(Route { path: Some(route), target: Target::Pool(pool), middleware: vec![] });
+        let named = middleware.iter().chain(&grants_of);
+        if let Some(unknown) = named.into_iter().find(|id| !components.contains_key(*id)) {
+            let reason = format!("the route `{route}` names a component that is none: `{unknown}`");
+            return Err(refused(reason).into());
+        }
+        let middleware = middleware
+            .into_iter()
+            .map(|component| Middleware { component, inherit: Inherit::Everything })
+            .collect();
+        let target = Target::Pool(pool);
+        routes.push(Route { path: Some(route), target, middleware, grants_of });
     }
     Ok(Pools { pools, routes })
 }

@@ -7,7 +7,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Deserialize;
 
-use self::{files::files, routes::routes};
+use self::{
+    files::files,
+    routes::{check_chain, routes},
+};
 use crate::{
     AllowedHosts, App, Component, FilesEntry, Grants, HostPattern, ManifestError, Router, Secret,
     Template, VariableSources,
@@ -107,8 +110,11 @@ impl Manifest {
 fn app(raw: RawManifest, sources: &VariableSources) -> Result<App, Fault> {
     let variables = variables(&raw, sources)?;
     let components = components(&raw.component, &variables)?;
-    let pools = pools(raw.application.tool.get("vitrine"), &variables)?;
+    let pools = pools(raw.application.tool.get("vitrine"), &components, &variables)?;
     let mut routes = routes(&raw, &components, !pools.routes.is_empty())?;
+    for route in &pools.routes {
+        check_chain(&raw, route)?;
+    }
     routes.extend(pools.routes);
     let paths = routes.iter().enumerate();
     let router = Router::new(paths.filter_map(|(at, route)| Some((at, route.path.as_deref()?))))?;

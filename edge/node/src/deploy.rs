@@ -319,17 +319,18 @@ impl Deployer {
         saying: &Saying<'_>,
     ) -> Result<Arc<Deployment>, Refusal> {
         saying.say(Step::Loading);
-        let loaded = match self.compile(prepared).await {
+        let proxies = self.origins.proxies(&prepared.app).map_err(Refusal::Version)?;
+        let outsides = self.origins.outsides(&prepared.app, &proxies);
+        let loaded = match self.compile(prepared, outsides.clone()).await {
             Err(runtime::LoadError::Chains { .. }) if state.previous.is_some() => {
                 // The version to return to takes the room; it can be loaded again from the disk.
                 state.previous = None;
-                self.compile(prepared).await
+                self.compile(prepared, outsides).await
             }
             loaded => loaded,
         };
         let application = loaded.map_err(|error| Refusal::Version(error.into()))?;
         let app = Arc::clone(&prepared.app);
-        let proxies = self.origins.proxies(&app).map_err(Refusal::Version)?;
         let (id, metrics) = (prepared.record.id, &self.metrics);
         let deployment = Deployment::new(id, app, application, proxies, metrics);
         saying.say(Step::Checking);

@@ -55,6 +55,12 @@ impl Deployment {
         }
     }
 
+    /// Returns the proxy that answers route number `route`, if nothing stands before it.
+    pub(crate) fn direct(&self, route: usize) -> Option<&Proxy> {
+        let is_direct = self.app.routes().get(route)?.middleware.is_empty();
+        self.proxies.get(route)?.as_ref().filter(|_| is_direct)
+    }
+
     /// Counts an answer of this version.
     pub(crate) fn count(&self, status: StatusCode) {
         let class = usize::from(status.as_u16() / 100).saturating_sub(1);

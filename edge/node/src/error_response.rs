@@ -125,6 +125,10 @@ fn invoke_problem(error: &InvokeError) -> Problem {
                 .retry_after(1)
         }
         InvokeError::Missing { .. } => Problem::of(ErrorKind::NotFound),
+        InvokeError::Outside { error, .. } => match error.0.downcast_ref::<BackendError>() {
+            Some(error) => origin_problem(error),
+            None => bad_gateway(),
+        },
         _ => Problem::new(ErrorKind::Internal, "guest-error", "Something went wrong on our side"),
     }
 }

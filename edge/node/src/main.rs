@@ -16,6 +16,7 @@ mod deploy_commands;
 mod deployment;
 mod error_response;
 mod first_version;
+mod fronts;
 mod given;
 mod health;
 mod histogram;

@@ -10,8 +10,12 @@ use cdn::{
 };
 use manifest::{App, Pool, Target};
 use pool_core::{Origin, Settings, Tier, settings};
+use runtime::{Outside, Outsides};
 
-use crate::cli::Up;
+use crate::{
+    cli::Up,
+    fronts::{CacheFront, PoolEnd},
+};
 
 /// What all versions of an application have in common of it.
 pub(crate) struct OriginSide {
@@ -26,6 +30,19 @@ impl OriginSide {
         let store = Store::new(&options.cache.limits()).context("make the cache")?;
         let cache = Arc::new(Cache::new(store, options.cache.rules()));
         Ok(Self { cache, name: format!("vitrine-{}", options.node_id) })
+    }
+
+    /// Returns who answers in the place of components.
+    pub(crate) fn outsides(&self, app: &App, proxies: &[Option<Proxy>]) -> Outsides {
+        let pools = app.routes().iter().zip(proxies).filter_map(|(route, proxy)| {
+            let Target::Pool(name) = &route.target else { return None };
+            let end: Arc<dyn Outside> = Arc::new(PoolEnd(proxy.clone()?));
+            Some((name.clone(), end))
+        });
+        Outsides {
+            pools: pools.collect(),
+            front: Some(Arc::new(CacheFront(Arc::clone(&self.cache)))),
+        }
     }
 
     /// Returns the cache.

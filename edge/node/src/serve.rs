@@ -246,7 +246,7 @@ async fn ask<'a, B: Content>(
     if let Err(error) = rules.loops.pass(&mut parts.headers) {
         return (place, Err(Failure::Loop(error)));
     }
-    if let Some(Some(proxy)) = deployment.proxies.get(found.index) {
+    if let Some(proxy) = deployment.direct(found.index) {
         parts.headers.insert(REQUEST_ID, request_id.clone());
         let request = Request::from_parts(parts, body);
         return (place, forward(proxy, rules, seen, request, interim).await);

@@ -133,7 +133,8 @@ async fn serve(options: Up, mut boot: Boot) -> Result<(), Failure> {
     // Compiling blocks; there is nothing to serve before it is done.
     let loaded = tokio::task::block_in_place(|| {
         let runtime = Arc::new(Runtime::new(resources)?);
-        let application = runtime.load(&boot.first.app, &boot.first.base_dir)?;
+        let outsides = boot.origins.outsides(&boot.first.app, &boot.proxies);
+        let application = runtime.load(&boot.first.app, &boot.first.base_dir, &outsides)?;
         boot.first.keep(&options.app, &boot.surroundings);
         Ok((runtime, application))
     });

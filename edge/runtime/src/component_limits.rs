@@ -18,17 +18,28 @@ struct Settings {
     instances_max: Option<u64>,
     cpu_budget_ms: Option<u64>,
     request_timeout_ms: Option<u64>,
+    /// Whether its answers are cached. Default false.
+    #[serde(default)]
+    cache: bool,
 }
 
 /// Returns `limits` as they are for `component`.
 pub(crate) fn of(component: &Component, limits: &Arc<Limits>) -> Result<Arc<Limits>, LoadError> {
-    let Some(table) = component.tool.get("vitrine") else { return Ok(Arc::clone(limits)) };
+    let Some(settings) = settings(component)? else { return Ok(Arc::clone(limits)) };
     let refused = |reason: String| LoadError::Settings { id: component.id.clone(), reason };
-    let settings: Settings = table
-        .clone()
-        .try_into()
-        .map_err(|error: toml::de::Error| refused(one_line(error.message())))?;
     tightened(&settings, limits).map(Arc::new).map_err(refused)
+}
+
+/// Whether answers of `component` are cached.
+pub(crate) fn is_cached(component: &Component) -> Result<bool, LoadError> {
+    Ok(settings(component)?.is_some_and(|settings| settings.cache))
+}
+
+fn settings(component: &Component) -> Result<Option<Settings>, LoadError> {
+    let Some(table) = component.tool.get("vitrine") else { return Ok(None) };
+    let refused = |reason: String| LoadError::Settings { id: component.id.clone(), reason };
+    let settings = table.clone().try_into();
+    settings.map(Some).map_err(|error: toml::de::Error| refused(one_line(error.message())))
 }
 
 fn tightened(settings: &Settings, node: &Limits) -> Result<Limits, String> {

@@ -222,6 +222,14 @@ pub enum InvokeError {
         /// The component.
         component: String,
     },
+    /// Whoever answers in a component's place gave no answer.
+    #[error("`{component}` gave no answer: {error}")]
+    Outside {
+        /// The pool or the component.
+        component: String,
+        /// What happened.
+        error: crate::OutsideError,
+    },
     /// There is no such route or component.
     #[error("nothing is loaded under `{component}`")]
     Missing {
@@ -243,6 +251,7 @@ impl InvokeError {
             | Self::Answer { component, .. }
             | Self::Instantiate { component, .. }
             | Self::Cancelled { component }
+            | Self::Outside { component, .. }
             | Self::Missing { component } => component,
         }
     }

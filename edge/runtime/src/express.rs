@@ -21,6 +21,7 @@ use self::instance::Instance;
 use crate::{
     Body, InvokeError,
     host::{Host, Passage},
+    outside::Step,
     pool::Pool,
 };
 
@@ -82,7 +83,7 @@ pub(crate) struct Express {
     /// The same place in the standard lane: its grants, its permits, its counts.
     pool: Arc<Pool>,
     exports: Exports,
-    next: Option<Link>,
+    next: Option<Step>,
     /// Instances without a request, the last used at the end: it is the warmest.
     idle: Mutex<Vec<Idle>>,
 }
@@ -93,7 +94,7 @@ struct Idle {
 }
 
 impl Express {
-    pub(crate) fn new(pool: Arc<Pool>, exports: Exports, next: Option<Link>) -> Self {
+    pub(crate) fn new(pool: Arc<Pool>, exports: Exports, next: Option<Step>) -> Self {
         Self { pool, exports, next, idle: Mutex::default() }
     }
 
@@ -230,7 +231,7 @@ impl Express {
         }
     }
 
-    fn next(&self) -> Result<&Link, InvokeError> {
+    fn next(&self) -> Result<&Step, InvokeError> {
         self.next.as_ref().ok_or_else(|| self.broken("this component is no middleware"))
     }
 

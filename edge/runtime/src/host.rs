@@ -20,9 +20,9 @@ use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
 use crate::{
     InvokeError,
     capability::{database::Database, store::SharedStore},
-    express::Link,
     meter::Meter,
     outbound::Outbound,
+    outside::Step,
 };
 
 /// What a component may use, resolved from its grants: what is absent was not granted.
@@ -79,7 +79,7 @@ pub(crate) struct Host {
     pub(crate) outbound: Outbound,
     pub(crate) capabilities: Arc<Capabilities>,
     /// Who answers `wasi:http/handler`, if this is a middleware.
-    pub(crate) next: Option<Link>,
+    pub(crate) next: Option<Step>,
     pub(crate) passage: Passage,
     pub(crate) meter: Arc<Meter>,
     pub(crate) memory_bytes_max: usize,

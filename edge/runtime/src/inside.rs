@@ -10,7 +10,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Uri, header};
 use manifest::{App, ManifestError, RouteMatch, Router, StaticResponse, Target};
 use wasmtime_wasi_http::Error;
 
-use crate::{Body, InvokeError, express::Link, host::Passage};
+use crate::{Body, InvokeError, express::Link, host::Passage, outside::Step};
 
 /// Below it every component has a name.
 const CHAINING_SUFFIX: &str = ".spin.internal";
@@ -64,28 +64,27 @@ enum Place {
 
 impl Inside {
     /// Lets calls in, to the components behind `chains`, one for each route of `app`.
-    pub(crate) fn open(&self, app: &App, chains: &[Option<Link>]) -> Result<(), ManifestError> {
+    pub(crate) fn open(&self, app: &App, chains: &[Option<Step>]) -> Result<(), ManifestError> {
         let paths = app.routes().iter().enumerate();
         let router =
             Router::new(paths.filter_map(|(at, route)| Some((at, route.path.as_deref()?))))?;
         let (mut targets, mut components) = (Vec::new(), BTreeMap::new());
-        for (route, link) in app.routes().iter().zip(chains) {
-            match (&route.target, link) {
-                (Target::Static(answer), _) => targets.push(Place::Static(answer.clone())),
+        for (route, step) in app.routes().iter().zip(chains) {
+            let place = match (&route.target, step.as_ref().and_then(Step::link)) {
+                (Target::Static(answer), _) => Place::Static(answer.clone()),
                 (Target::Component(id), Some(link)) => {
                     // Of several routes to one component the last counts, as in Spin.
                     components.insert(id.clone(), link.clone());
-                    targets.push(Place::Component(link.clone()));
+                    Place::Component(link.clone())
                 }
-                (Target::Component(_), None) | (Target::Pool(_), _) => {
-                    let answer = StaticResponse {
-                        status: 500,
-                        headers: BTreeMap::new(),
-                        body: String::new(),
-                    };
-                    targets.push(Place::Static(answer));
-                }
-            }
+                (Target::Pool(_), Some(link)) => Place::Component(link.clone()),
+                (Target::Component(_) | Target::Pool(_), None) => Place::Static(StaticResponse {
+                    status: 500,
+                    headers: BTreeMap::new(),
+                    body: String::new(),
+                }),
+            };
+            targets.push(place);
         }
         self.set(Some(Arc::new(Places { router, targets, components })));
         Ok(())

@@ -26,6 +26,7 @@ mod load;
 mod meter;
 mod outbound;
 mod output;
+mod outside;
 mod pool;
 mod stats;
 mod worker;
@@ -37,6 +38,7 @@ pub use error::{InvokeError, LoadError};
 pub use limits::Limits;
 pub use load::{Application, Resources, Runtime};
 pub use output::{Echo, Output};
+pub use outside::{Answering, Behind, Front, Outside, OutsideError, Outsides};
 pub use stats::PoolStats;
 
 /// A body as components and their callers exchange it.

@@ -9,7 +9,7 @@ use std::{
     },
 };
 
-use manifest::{App, BlockedNetworks, Component, Grants, Middleware, RuntimeConfig, Target};
+use manifest::{App, BlockedNetworks, Component, Grants, Middleware, Route, RuntimeConfig, Target};
 use tokio::{sync::Semaphore, time::Instant};
 use wasmtime::component::Linker;
 
@@ -30,6 +30,7 @@ use crate::{
     linker::linker,
     outbound::{self, OutboundClient, Ways},
     output::Printing,
+    outside::{Outsides, Step},
     pool::{Blueprint, Pool},
 };
 
@@ -130,14 +131,21 @@ impl Runtime {
     /// # Errors
     /// If a file is missing, is no component, imports something that this node lacks or a next component where there is
     /// none, or if there are more chains of components than instances have room for beside the versions that are loaded.
-    pub fn load(&self, app: &App, base_dir: &Path) -> Result<Application, LoadError> {
+    pub fn load(
+        &self,
+        app: &App,
+        base_dir: &Path,
+        outsides: &Outsides,
+    ) -> Result<Application, LoadError> {
         let place = Room::take(&self.room, count_chains(app))?;
         let mut loader = Loader {
             runtime: self,
             app,
             base_dir,
             guests: BTreeMap::new(),
-            links: BTreeMap::new(),
+            steps: BTreeMap::new(),
+            links: Vec::new(),
+            outsides,
             inside: Arc::default(),
         };
         let chains = loader.chains()?;
@@ -145,7 +153,7 @@ impl Runtime {
         inside
             .open(app, &chains)
             .map_err(|error| LoadError::Routes { reason: error.to_string() })?;
-        let links = loader.links.into_values().collect();
+        let links = loader.links;
         Ok(Application {
             chains,
             inside,
@@ -219,7 +227,7 @@ impl Drop for Occupied {
 /// One version of an application: every component compiled and linked, ready to be asked. Its instances end with it.
 pub struct Application {
     /// For each route of the manifest, in its order; `None` for a static response.
-    chains: Vec<Option<Link>>,
+    chains: Vec<Option<Step>>,
     /// How its components reach each other.
     inside: Arc<Inside>,
     links: Vec<Link>,
@@ -302,7 +310,8 @@ fn count_chains(app: &App) -> usize {
             }
         }
     }
-    chains.len()
+    let of_pools = app.routes().iter().filter(|route| matches!(route.target, Target::Pool(_)));
+    chains.len() + of_pools.map(|route| route.middleware.len()).sum::<usize>()
 }
 
 /// A primary and the middleware before it, outermost first.
@@ -313,17 +322,23 @@ struct Loader<'a> {
     app: &'a App,
     base_dir: &'a Path,
     guests: BTreeMap<String, Guest>,
-    links: BTreeMap<ChainKey, Link>,
+    steps: BTreeMap<ChainKey, Step>,
+    links: Vec<Link>,
+    outsides: &'a Outsides,
     inside: Arc<Inside>,
 }
 
 impl Loader<'_> {
-    fn chains(&mut self) -> Result<Vec<Option<Link>>, LoadError> {
+    fn chains(&mut self) -> Result<Vec<Option<Step>>, LoadError> {
         let app = self.app;
         let mut chains = Vec::new();
         for route in app.routes() {
             chains.push(match &route.target {
                 Target::Component(id) => Some(self.chain(id, &route.middleware)?),
+                Target::Pool(name) if !route.middleware.is_empty() => {
+                    Some(self.pool_chain(name, route)?)
+                }
+                // Without middleware no component has a part in it.
                 Target::Static(_) | Target::Pool(_) => None,
             });
         }
@@ -331,22 +346,49 @@ impl Loader<'_> {
     }
 
     /// Returns the place of the outermost component, the inner ones behind it.
-    fn chain(&mut self, id: &str, middleware: &[Middleware]) -> Result<Link, LoadError> {
+    fn chain(&mut self, id: &str, middleware: &[Middleware]) -> Result<Step, LoadError> {
         let key = (id.to_owned(), middleware.to_vec());
-        if let Some(link) = self.links.get(&key) {
-            return Ok(link.clone());
+        if let Some(step) = self.steps.get(&key) {
+            return Ok(step.clone());
         }
         let primary = component(self.app, id)?;
-        let link = match middleware.split_first() {
-            None => self.link(primary, primary.grants.clone(), None)?,
+        let step = match middleware.split_first() {
+            None => {
+                let link = self.link(primary, primary.grants.clone(), None)?;
+                match &self.outsides.front {
+                    Some(front) if component_limits::is_cached(primary)? => {
+                        Step::Fronted(Arc::clone(front), link)
+                    }
+                    _ => Step::Component(link),
+                }
+            }
             Some((outer, inner)) => {
                 let next = self.chain(id, inner)?;
                 let grants = primary.grants.inherited(&outer.inherit);
-                self.link(component(self.app, &outer.component)?, grants, Some(next))?
+                let outer = component(self.app, &outer.component)?;
+                Step::Component(self.link(outer, grants, Some(next))?)
             }
         };
-        self.links.insert(key, link.clone());
-        Ok(link)
+        self.steps.insert(key, step.clone());
+        Ok(step)
+    }
+
+    /// A pool of origins behind middleware, which works with the grants of the component that the route names.
+    fn pool_chain(&mut self, name: &str, route: &Route) -> Result<Step, LoadError> {
+        let missing =
+            || LoadError::Engine { reason: format!("nobody answers for the pool `{name}`") };
+        let outside = self.outsides.pools.get(name).ok_or_else(missing)?;
+        let mut step = Step::Outside(Arc::from(name), Arc::clone(outside));
+        let own = match &route.grants_of {
+            Some(id) => component(self.app, id)?.grants.clone(),
+            None => Grants::default(),
+        };
+        for outer in route.middleware.iter().rev() {
+            let grants = own.inherited(&outer.inherit);
+            let outer = component(self.app, &outer.component)?;
+            step = Step::Component(self.link(outer, grants, Some(step))?);
+        }
+        Ok(step)
     }
 
     /// Makes a component's place in a chain, in both lanes if it has both.
@@ -354,7 +396,7 @@ impl Loader<'_> {
         &mut self,
         component: &Component,
         grants: Grants,
-        next: Option<Link>,
+        next: Option<Step>,
     ) -> Result<Link, LoadError> {
         let blueprint = self.blueprint(component, grants, next.clone())?;
         let exports = if self.runtime.has_express {
@@ -365,14 +407,16 @@ impl Loader<'_> {
         let standard = Arc::new(Pool::new(blueprint));
         let express =
             exports.map(|exports| Arc::new(Express::new(Arc::clone(&standard), exports, next)));
-        Ok(Link { standard, express })
+        let link = Link { standard, express };
+        self.links.push(link.clone());
+        Ok(link)
     }
 
     fn blueprint(
         &mut self,
         component: &Component,
         grants: Grants,
-        next: Option<Link>,
+        next: Option<Step>,
     ) -> Result<Blueprint, LoadError> {
         let capabilities = Arc::new(self.capabilities(&component.id, &grants)?);
         for mount in &grants.files {
@@ -393,7 +437,7 @@ impl Loader<'_> {
         }
         let limits = component_limits::of(component, &self.runtime.limits)?;
         let name = match &next {
-            Some(next) => format!("{}>{}", component.id, next.standard.blueprint.name),
+            Some(next) => format!("{}>{}", component.id, next.name()),
             None => component.id.clone(),
         };
         Ok(Blueprint {

@@ -18,11 +18,11 @@ use tokio::{
 use crate::{
     Body, InvokeError, Limits, PoolStats,
     body::Parking,
-    express::Link,
     guest::Guest,
     host::{Capabilities, Passage},
     outbound::Ways,
     output::Printer,
+    outside::Step,
     stats::Counters,
     worker,
 };
@@ -39,7 +39,7 @@ pub(crate) struct Blueprint {
     pub(crate) capabilities: Arc<Capabilities>,
     pub(crate) ways: Ways,
     pub(crate) parking: Parking,
-    pub(crate) next: Option<Link>,
+    pub(crate) next: Option<Step>,
     /// Instances alive on this node, all versions together.
     pub(crate) alive: Arc<AtomicUsize>,
     pub(crate) limits: Arc<Limits>,

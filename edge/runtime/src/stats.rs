@@ -30,6 +30,7 @@ impl Counters {
             InvokeError::Cancelled { .. } => return,
             InvokeError::Answer { .. }
             | InvokeError::Instantiate { .. }
+            | InvokeError::Outside { .. }
             | InvokeError::Missing { .. } => &self.failures,
         };
         counter.fetch_add(1, Relaxed);

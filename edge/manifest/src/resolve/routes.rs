@@ -32,13 +32,19 @@ pub(super) fn routes(
     let mut routes = Vec::new();
     for (at, trigger) in triggers.iter().enumerate() {
         let route = route(trigger, components).within(at).within("http").within("trigger")?;
-        for Middleware { component: id, .. } in &route.middleware {
-            let checked = check_middleware(id, raw.component.get(id));
-            checked.within(id.as_str()).within("component")?;
-        }
+        check_chain(raw, &route)?;
         routes.push(route);
     }
     Ok(routes)
+}
+
+/// Checks that the middleware of a route may be one.
+pub(super) fn check_chain(raw: &RawManifest, route: &Route) -> Result<(), Fault> {
+    for Middleware { component: id, .. } in &route.middleware {
+        let checked = check_middleware(id, raw.component.get(id));
+        checked.within(id.as_str()).within("component")?;
+    }
+    Ok(())
 }
 
 /// A middleware inherits the primary's grants; Spin refuses one that declares its own.
@@ -76,7 +82,7 @@ fn route(raw: &RawTrigger, components: &BTreeMap<String, Component>) -> Result<R
         let link = link(raw, &target, components, shown);
         middleware.push(link.within(at).within("middleware").within("dependencies")?);
     }
-    Ok(Route { path, target, middleware })
+    Ok(Route { path, target, middleware, grants_of: None })
 }
 
 /// Refuses by name what Spin has and this node does not.

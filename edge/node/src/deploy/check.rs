@@ -118,7 +118,7 @@ async fn ask(
     headers.insert(header::USER_AGENT, HeaderValue::from_static("vitrine-edge check"));
     headers.insert(request_head::REQUEST_ID, request_head::request_id(&headers));
     let client = SocketAddr::from(([127, 0, 0, 1], 0));
-    if let Some(Some(proxy)) = deployment.proxies.get(found.index) {
+    if let Some(proxy) = deployment.direct(found.index) {
         let mut request = Request::new(runtime::full(Vec::new()));
         *request.uri_mut() = uri;
         *request.headers_mut() = headers;

@@ -8,7 +8,7 @@ use std::{
 
 use anyhow::{anyhow, bail};
 use manifest::{App, Target};
-use runtime::{Application, LoadError};
+use runtime::{Application, LoadError, Outsides};
 
 use super::{Deployer, Refusal, State, blocking, check, now};
 use crate::{
@@ -132,10 +132,12 @@ impl Deployer {
     pub(super) async fn compile(
         self: &Arc<Self>,
         prepared: &Prepared,
+        outsides: Outsides,
     ) -> Result<Application, LoadError> {
         let (runtime, app) = (Arc::clone(&self.runtime), Arc::clone(&prepared.app));
         let base_dir = prepared.record.base_dir().to_owned();
-        let loaded = tokio::task::spawn_blocking(move || runtime.load(&app, &base_dir)).await;
+        let loaded =
+            tokio::task::spawn_blocking(move || runtime.load(&app, &base_dir, &outsides)).await;
         loaded.unwrap_or_else(|error| Err(LoadError::Engine { reason: error.to_string() }))
     }
 
