@@ -65,6 +65,9 @@ impl Scanner {
             let is_empty = at - 1 == self.line_start;
             self.line_start = at + 1;
             if !is_empty {
+                if self.lines == 0 && at.saturating_sub(self.start) > limits.head_bytes_max {
+                    return Err(target_too_long());
+                }
                 self.lines += 1;
             } else if self.lines > 0 {
                 self.check_size(at + 1, limits)?;
@@ -87,10 +90,14 @@ impl Scanner {
             return Ok(());
         }
         if self.lines == 0 {
-            return Err(refusal(RefusalKind::TargetTooLong, "the request line has no end"));
+            return Err(target_too_long());
         }
         Err(refusal(RefusalKind::HeadTooLarge, "the head has too many bytes"))
     }
+}
+
+const fn target_too_long() -> Refusal {
+    refusal(RefusalKind::TargetTooLong, "the request line is too long")
 }
 
 /// A head that has been read and makes sense.

@@ -55,7 +55,9 @@ impl Surroundings {
             (Some(dir), _) | (None, Directory::At(dir)) => dir.clone(),
             (None, Directory::Default) => match source {
                 // It keeps nothing: what it would keep is of components.
-                Source::Origins(_) => std::env::temp_dir().join("vitrine-proxy"),
+                Source::Origins(_) => {
+                    std::env::temp_dir().join(format!("vitrine-proxy-{}", std::process::id()))
+                }
                 _ => source.base_dir().join(".spin"),
             },
             (None, Directory::Nowhere) => {

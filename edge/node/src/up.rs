@@ -92,10 +92,18 @@ fn run_source(options: Up, source: &Source) -> Result<(), Failure> {
         .build()
         .context("start the runtime")
         .map_err(Failure::Other)?;
-    let ended = tasks
-        .block_on(serve(options, Boot { surroundings, first, replica, watched, origins, proxies }));
+    let takes_versions = !matches!(source, Source::Origins(_));
+    let state_dir = surroundings.state_dir.clone();
+    let ended = tasks.block_on(serve(
+        options,
+        Boot { surroundings, first, replica, watched, origins, proxies, takes_versions },
+    ));
     // Statements may still run; nobody waits for their answers.
     tasks.shutdown_timeout(Duration::from_millis(500));
+    if !takes_versions {
+        // It was made for this process and has nothing in it; left behind it would only be in the way.
+        let _ = std::fs::remove_dir_all(state_dir);
+    }
     ended
 }
 
@@ -107,6 +115,7 @@ struct Boot {
     watched: Option<Watched>,
     origins: OriginSide,
     proxies: Vec<Option<Proxy>>,
+    takes_versions: bool,
 }
 
 async fn serve(options: Up, mut boot: Boot) -> Result<(), Failure> {
@@ -150,7 +159,7 @@ async fn serve(options: Up, mut boot: Boot) -> Result<(), Failure> {
     let address = address.map_err(Failure::Other)?;
     let access_log = AccessLog::start(options.server.access_log(options.log_format));
     let access_log = access_log.context("start the access log").map_err(Failure::Other)?;
-    let watched = boot.watched.take();
+    let (watched, takes_versions) = (boot.watched.take(), boot.takes_versions);
     let body_bytes_max = options.limits.body_bytes_max;
     let deployer = deployer(boot, options.app.clone(), body_bytes_max, runtime, application);
     let deployer = Arc::new(deployer);
@@ -158,7 +167,8 @@ async fn serve(options: Up, mut boot: Boot) -> Result<(), Failure> {
     let server = Arc::new(Server::new(Arc::clone(&node), tls.clone(), accepting(&options)));
     let serving = threads::start(listeners, &server).context("start to serve");
     let serving = serving.map_err(Failure::Other)?;
-    let admin = admin::start(&deployer);
+    // Whoever only stands in front of origins has no versions.
+    let admin = takes_versions.then(|| admin::start(&deployer));
     if let Some(watched) = watched {
         watch::start(watched, Arc::clone(&deployer));
     }

@@ -212,7 +212,7 @@ fn heads_beyond_the_limits_are_told_apart() {
     let long = "x".repeat(LIMITS.head_bytes_max);
     let many: String = (0..=LIMITS.fields_max).map(|n| format!("X{n}: 1\r\n")).collect();
     for (wire, kind) in [
-        (format!("GET /{long} HTTP/1.1\r\nHost: a\r\n\r\n"), RefusalKind::HeadTooLarge),
+        (format!("GET /{long} HTTP/1.1\r\nHost: a\r\n\r\n"), RefusalKind::TargetTooLong),
         (format!("GET / HTTP/1.1\r\nHost: a\r\nX: {long}\r\n\r\n"), RefusalKind::HeadTooLarge),
         (format!("GET / HTTP/1.1\r\nHost: a\r\n{many}\r\n"), RefusalKind::HeadTooLarge),
     ] {

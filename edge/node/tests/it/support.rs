@@ -125,6 +125,19 @@ impl Node {
         Self { child, address, dir }
     }
 
+    /// Starts a proxy in front of `origins`.
+    pub(crate) fn proxy(origins: &[&str], arguments: &[&str]) -> Self {
+        let dir = Arc::new(tempfile::tempdir().expect("makes a folder"));
+        let (child, address) = spawn(proxy_command(origins, arguments));
+        Self { child, address, dir }
+    }
+
+    /// Runs a proxy that is expected to refuse; returns its exit code and what it said.
+    pub(crate) fn proxy_refused(origins: &[&str]) -> (Option<i32>, String) {
+        let Output { status, stderr, .. } = proxy_command(origins, &[]).output().expect("runs");
+        (status.code(), String::from_utf8_lossy(&stderr).into_owned())
+    }
+
     /// Ends the node and starts it again on the same manifest and state.
     pub(crate) fn restart(&mut self, arguments: &[&str]) {
         self.terminate();
@@ -255,6 +268,19 @@ pub(crate) fn refused(manifest: &str, arguments: &[&str]) -> (Option<i32>, Strin
 pub(crate) fn refused_in(dir: &Path, manifest: &str, arguments: &[&str]) -> (Option<i32>, String) {
     let Output { status, stderr, .. } = command(dir, manifest, arguments).output().expect("runs");
     (status.code(), String::from_utf8_lossy(&stderr).into_owned())
+}
+
+fn proxy_command(origins: &[&str], arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_vitrine-edge"));
+    command.args(["proxy", "--node-id", "test-1", "--listen", "127.0.0.1:0"]);
+    for origin in origins {
+        command.args(["--origin", origin]);
+    }
+    if !arguments.contains(&"--access-log") {
+        command.args(["--access-log", "off"]);
+    }
+    command.args(arguments).env("RUST_LOG", "warn");
+    command
 }
 
 fn command(dir: &Path, manifest: &str, arguments: &[&str]) -> Command {

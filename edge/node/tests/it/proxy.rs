@@ -1,0 +1,266 @@
+//! `vitrine-edge proxy`: what an origin sees, what a client sees, and what the cache does between them.
+
+use std::{
+    io::{Read as _, Write as _},
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering::SeqCst},
+    },
+    time::Duration,
+};
+
+use crate::{
+    origin::{Origin, Said, said},
+    support::Node,
+};
+
+fn one(origin: &Origin, arguments: &[&str]) -> Node {
+    Node::proxy(&[&origin.url()], arguments)
+}
+
+#[test]
+fn an_origin_sees_for_whom_it_is_asked_and_nothing_of_the_connection() {
+    let origin = Origin::start(|_| {
+        said("HTTP/1.1 200 OK\r\nConnection: x-own\r\nX-Own: 1\r\nKeep-Alive: timeout=5", "x")
+    });
+    let node = one(&origin, &[]);
+    let answer = node.get(
+        "/a?b",
+        &[
+            ("x-forwarded-for", "6.6.6.6"),
+            ("forwarded", "for=6.6.6.6"),
+            ("te", "trailers, gzip"),
+            ("upgrade", "websocket"),
+            ("proxy-connection", "x"),
+            ("keep-alive", "1"),
+            ("via", "1.0 before"),
+            ("x-kept", "1"),
+            ("expect", "100-continue"),
+        ],
+    );
+    assert_eq!(answer.status, 200);
+    assert_eq!(
+        (answer.header("via"), answer.header("x-own"), answer.header("keep-alive")),
+        (Some("1.1 vitrine-test-1"), None, None)
+    );
+    let asked = origin.asked().pop().expect("was asked");
+    assert_eq!((asked.method.as_str(), asked.target.as_str()), ("GET", "/a?b"));
+    for (name, value) in [
+        ("host", Some("edge.test")),
+        ("via", Some("1.0 before, 1.1 vitrine-test-1")),
+        ("x-forwarded-for", Some("127.0.0.1")),
+        ("x-forwarded-host", Some("edge.test")),
+        ("x-forwarded-proto", Some("http")),
+        ("forwarded", Some("for=127.0.0.1;host=edge.test;proto=http")),
+        ("te", Some("trailers")),
+        ("upgrade", None),
+        ("proxy-connection", None),
+        ("keep-alive", None),
+        ("x-kept", Some("1")),
+        ("connection", None),
+    ] {
+        assert_eq!(asked.header(name), value, "{name}");
+    }
+    let node = one(&origin, &["--trusted-proxy", "127.0.0.0/8"]);
+    node.get(
+        "/b",
+        &[
+            ("x-forwarded-for", "192.0.2.1"),
+            ("forwarded", "for=192.0.2.1"),
+            ("x-forwarded-proto", "https"),
+        ],
+    );
+    let asked = origin.asked().pop().expect("was asked");
+    assert_eq!(asked.header("x-forwarded-for"), Some("192.0.2.1, 192.0.2.1"));
+    assert_eq!(asked.header("x-forwarded-proto"), Some("https"));
+}
+
+#[test]
+fn bodies_stream_both_ways_with_their_trailers() {
+    let origin = Origin::start(|asked| {
+        let body = format!("{}:{}", asked.method, asked.body.len());
+        Said::Bytes(format!("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n{:x}\r\n{body}\r\n0\r\nX-Sum: 7\r\n\r\n", body.len()).into_bytes())
+    });
+    let node = one(&origin, &["--body-bytes-max", "99999999"]);
+    let large = vec![b'y'; 3_000_000];
+    assert_eq!(node.send("PUT", "/a", &[], &large).text(), "PUT:3000000");
+    let mut stream = node.connect();
+    stream.write_all(b"POST /a HTTP/1.1\r\nHost: a\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\nX-T: 1\r\n\r\n").expect("is sent");
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).expect("is answered");
+    assert!(answer.ends_with("6\r\nPOST:3\r\n0\r\nx-sum: 7\r\n\r\n"), "{answer}");
+}
+
+#[test]
+fn what_an_origin_sends_ahead_is_handed_on() {
+    let origin = Origin::start(|_| {
+        Said::Bytes(b"HTTP/1.1 103 Early Hints\r\nLink: </a.css>; rel=preload\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\nx".to_vec())
+    });
+    let node = one(&origin, &["--no-cache"]);
+    let mut stream = node.connect();
+    stream.write_all(b"GET /a HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n").expect("is sent");
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).expect("is answered");
+    assert!(
+        answer.starts_with(
+            "HTTP/1.1 103 Early Hints\r\nlink: </a.css>; rel=preload\r\n\r\nHTTP/1.1 200 OK\r\n"
+        ),
+        "{answer}"
+    );
+}
+
+#[test]
+fn trace_and_options_end_here_where_they_must() {
+    let origin = Origin::start(|_| said("HTTP/1.1 200 OK", "x"));
+    let node = one(&origin, &[]);
+    assert_eq!(node.send("TRACE", "/a", &[], b"").status, 405);
+    let here = node.send("OPTIONS", "/a", &[("max-forwards", "0")], b"");
+    assert_eq!(here.status, 204);
+    assert!(here.header("allow").is_some_and(|allowed| allowed.contains("GET")));
+    assert!(origin.asked().is_empty());
+    assert_eq!(node.send("OPTIONS", "*", &[("max-forwards", "3")], b"").status, 200);
+    let asked = origin.asked().pop().expect("was asked");
+    assert_eq!((asked.target.as_str(), asked.header("max-forwards")), ("*", Some("2")));
+}
+
+#[test]
+fn a_thousand_requests_for_one_cold_object_reach_the_origin_once() {
+    let origin = Origin::start(|_| {
+        let head =
+            b"HTTP/1.1 200 OK\r\nCache-Control: max-age=60\r\nContent-Length: 200000\r\n\r\n"
+                .to_vec();
+        Said::Slowly(
+            vec![head, vec![b'a'; 100_000], vec![b'b'; 100_000]],
+            Duration::from_millis(100),
+        )
+    });
+    let node = Arc::new(one(&origin, &[]));
+    let whole = Arc::new(AtomicUsize::new(0));
+    std::thread::scope(|scope| {
+        for _ in 0..50 {
+            let (node, whole) = (Arc::clone(&node), Arc::clone(&whole));
+            scope.spawn(move || {
+                for _ in 0..20 {
+                    let answer = node.get("/a", &[]);
+                    assert_eq!((answer.status, answer.body.len()), (200, 200_000));
+                    whole.fetch_add(1, SeqCst);
+                }
+            });
+        }
+    });
+    assert_eq!((whole.load(SeqCst), origin.asked().len()), (1000, 1));
+}
+
+#[test]
+fn answers_for_one_client_alone_do_not_queue_up() {
+    let origin = Origin::start(|_| {
+        Said::Slowly(
+            vec![
+                b"HTTP/1.1 200 OK\r\nCache-Control: private\r\nContent-Length: 1\r\n\r\nx".to_vec(),
+            ],
+            Duration::from_millis(300),
+        )
+    });
+    let node = one(&origin, &[]);
+    assert_eq!(node.get("/a", &[]).header("vitrine-cache"), Some("MISS"));
+    let started = std::time::Instant::now();
+    std::thread::scope(|scope| {
+        for _ in 0..20 {
+            scope.spawn(|| assert_eq!(node.get("/a", &[]).status, 200));
+        }
+    });
+    // One after the other they would take six seconds.
+    assert!(started.elapsed() < Duration::from_secs(4), "{:?}", started.elapsed());
+    assert_eq!(origin.asked().len(), 21);
+}
+
+#[test]
+fn rfc5861_4_stale_answers_stand_in_for_a_failing_origin_where_they_may() {
+    for (control, stands_in) in [
+        ("max-age=0, stale-if-error=60", true),
+        ("max-age=0", true),
+        ("max-age=0, must-revalidate", false),
+        ("max-age=0, stale-if-error=0", false),
+    ] {
+        for (failure, status) in [("", 502), ("HTTP/1.1 503 Service Unavailable", 503)] {
+            let count = AtomicUsize::new(0);
+            let origin = Origin::start(move |_| match (count.fetch_add(1, SeqCst), failure) {
+                (0, _) => {
+                    let head = "HTTP/1.1 200 OK\r\nETag: \"a\"\r\nCache-Control:";
+                    said(&format!("{head} {control}"), "stored")
+                }
+                (_, "") => Said::Last(Vec::new()),
+                (_, head) => said(head, "no"),
+            });
+            let node = one(&origin, &[]);
+            assert_eq!(node.get("/a", &[]).status, 200);
+            let answer = node.get("/a", &[]);
+            if stands_in {
+                let seen = (answer.status, answer.text(), answer.header("vitrine-cache"));
+                assert_eq!(seen, (200, "stored".to_owned(), Some("STALE")), "{control} {status}");
+            } else {
+                assert_eq!(answer.status, status, "{control}");
+            }
+        }
+    }
+}
+
+#[test]
+fn rfc5861_3_a_stale_answer_is_sent_while_it_is_validated() {
+    let count = AtomicUsize::new(0);
+    let origin = Origin::start(move |asked| match count.fetch_add(1, SeqCst) {
+        0 => said(
+            "HTTP/1.1 200 OK\r\nETag: \"a\"\r\nCache-Control: max-age=0, stale-while-revalidate=60",
+            "old",
+        ),
+        _ => {
+            assert_eq!(asked.header("if-none-match"), Some("\"a\""));
+            said("HTTP/1.1 200 OK\r\nETag: \"b\"\r\nCache-Control: max-age=60", "new")
+        }
+    });
+    let node = one(&origin, &[]);
+    assert_eq!(node.get("/a", &[]).text(), "old");
+    let meanwhile = node.get("/a", &[]);
+    assert_eq!(
+        (meanwhile.text().as_str(), meanwhile.header("vitrine-cache")),
+        ("old", Some("UPDATING"))
+    );
+    let deadline = std::time::Instant::now() + Duration::from_secs(20);
+    while node.get("/a", &[]).text() != "new" {
+        assert!(std::time::Instant::now() < deadline, "never validated");
+    }
+    assert_eq!(node.get("/a", &[]).header("vitrine-cache"), Some("HIT"));
+}
+
+#[test]
+fn a_second_origin_answers_when_the_first_does_not() {
+    let dead = {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("listens");
+        format!("http://{}", listener.local_addr().expect("has an address"))
+    };
+    let broken = Origin::start(|_| Said::Last(b"garbage".to_vec()));
+    let well = Origin::start(|_| said("HTTP/1.1 200 OK", "well"));
+    let node = Node::proxy(&[&dead, &broken.url(), &well.url()], &["--no-cache"]);
+    for number in 0..40 {
+        let answer = node.get(&format!("/{number}"), &[]);
+        assert_eq!((answer.status, answer.text().as_str()), (200, "well"), "{number}");
+    }
+    // What may have been acted on is not asked again elsewhere.
+    let posts = (0..20).map(|_| node.send("POST", "/p", &[], b"x").status);
+    assert!(posts.into_iter().all(|status| matches!(status, 200 | 502)));
+    assert!(broken.asked().len() < 10, "{}", broken.asked().len());
+}
+
+#[test]
+fn no_origin_is_a_503_and_the_command_line_says_what_an_origin_is() {
+    let node = Node::proxy(&["http://127.0.0.1:1"], &[]);
+    node.get("/a", &[]).assert_problem(503, "origin-unavailable");
+    for origin in ["127.0.0.1:1", "ftp://a", "http://a/path", "http://user:secret@a", ""] {
+        let (code, said) = Node::proxy_refused(&[origin]);
+        assert_eq!(code, Some(64), "{origin}");
+        assert!(
+            said.contains("an origin is `http(s)://host[:port]`") && !said.contains("secret"),
+            "{said}"
+        );
+    }
+}
