@@ -476,3 +476,6 @@ fn with_extra(mut answer: Answer, extra: HeaderMap) -> Answer {
 #[derive(Debug, Clone, thiserror::Error)]
 #[error(transparent)]
 pub struct SharedError(pub Arc<BackendError>);
+
+#[cfg(test)]
+mod tests;

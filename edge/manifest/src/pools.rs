@@ -116,7 +116,9 @@ pub(crate) struct Pools {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct RawVitrine {
-    // Its owner reads it.
+    // Their owners read them.
+    #[serde(rename = "check")]
+    _check: Option<toml::Value>,
     #[serde(rename = "replica")]
     _replica: Option<toml::Value>,
     #[serde(default)]

@@ -43,12 +43,6 @@ pub const DIFFERENCES: &[Difference] = &[
         What::Answer(431),
     ),
     differs("node-body", "node", "errors: a body over 1 MiB too", What::Answer(413)),
-    differs(
-        "node-framing",
-        "node",
-        "errors: a length given in two ways is refused",
-        What::Answer(201),
-    ),
     differs("last-modified", "workerd", "*", What::Header("last-modified")),
     differs("dot-segments", "workerd", "gateway: dot segments are refused", What::Answer(200)),
     differs("dot-segments", "workerd", "gateway: single dots too", What::Answer(200)),

@@ -51,7 +51,9 @@ fn closes_connections_that_never_ask() {
         silent.write_all(said).expect("is sent");
         let mut answer = Vec::new();
         silent.read_to_end(&mut answer).expect("is closed in time");
-        assert_eq!(answer, b"");
+        // Of a head that has begun it is said that it came too slowly.
+        let is_told = answer.starts_with(b"HTTP/1.1 408 ");
+        assert!(if said.is_empty() { answer.is_empty() } else { is_told }, "{answer:?}");
     }
     // A request that takes longer than its head may is served.
     assert_eq!(node.get("/sleep", &[]).status, 504);

@@ -58,7 +58,8 @@ fn ends_a_head_that_comes_too_slowly() {
         let (lasted, answer) = trickle(stream, head.iter().copied().chain(std::iter::repeat(b'x')));
         assert!(lasted >= Duration::from_millis(300), "{lasted:?}");
         let text = String::from_utf8_lossy(&answer).into_owned();
-        assert_eq!(text.matches("HTTP/1.1").count(), usize::from(has_asked_before), "{text}");
+        assert_eq!(text.matches("HTTP/1.1 204").count(), usize::from(has_asked_before), "{text}");
+        assert_eq!(text.matches("HTTP/1.1 408").count(), 1, "{text}");
     }
     assert_eq!(node.get("/hello", &[]).status, 200);
 }

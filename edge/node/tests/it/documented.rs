@@ -10,6 +10,9 @@ fn every_test_that_the_limits_name_exists() {
     let mut sources = String::new();
     for folder in [
         "tests/it",
+        "../cdn/src",
+        "../cdn/src/cache",
+        "../cdn/src/store",
         "../runtime/src",
         "../runtime/src/worker",
         "../runtime/src/connector",

@@ -247,7 +247,7 @@ fn a_second_origin_answers_when_the_first_does_not() {
     }
     // What may have been acted on is not asked again elsewhere.
     let posts = (0..20).map(|_| node.send("POST", "/p", &[], b"x").status);
-    assert!(posts.into_iter().all(|status| matches!(status, 200 | 502)));
+    assert!(posts.into_iter().all(|status| matches!(status, 200 | 502 | 503)));
     assert!(broken.asked().len() < 10, "{}", broken.asked().len());
 }
 

@@ -128,7 +128,10 @@ impl Node {
     /// Starts a proxy in front of `origins`.
     pub(crate) fn proxy(origins: &[&str], arguments: &[&str]) -> Self {
         let dir = Arc::new(tempfile::tempdir().expect("makes a folder"));
-        let (child, address) = spawn(proxy_command(origins, arguments));
+        let mut command = proxy_command(origins, arguments);
+        // What it leaves when it is killed goes with the test.
+        command.env("TMPDIR", dir.path());
+        let (child, address) = spawn(command);
         Self { child, address, dir }
     }
 
