@@ -4,6 +4,7 @@
 
 mod body;
 mod idle;
+mod probe;
 mod stream;
 
 use std::{
@@ -45,6 +46,16 @@ pub struct OriginAddress {
     pub port: u16,
     /// Whether it speaks TLS.
     pub is_tls: bool,
+}
+
+impl OriginAddress {
+    /// Returns host and port as `Host` names them.
+    fn authority(&self) -> String {
+        let Self { host, port, is_tls } = self;
+        let host = if host.contains(':') { format!("[{host}]") } else { host.clone() };
+        let is_usual = *port == if *is_tls { 443 } else { 80 };
+        if is_usual { host } else { format!("{host}:{port}") }
+    }
 }
 
 /// Why an address was refused.

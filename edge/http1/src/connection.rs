@@ -19,7 +19,7 @@ use http::{Method, Request, StatusCode, Version, header};
 use http_body::Body;
 use tokio::{
     io::ReadBuf,
-    time::{Instant, Sleep, sleep_until, timeout},
+    time::{Instant, Sleep, sleep, sleep_until, timeout},
 };
 
 use self::incoming::Incoming;
@@ -103,6 +103,9 @@ const READ_BYTES: usize = 64 * 1024;
 const AHEAD_BYTES_MAX: usize = 16 * 1024;
 /// How much of a body that nobody wanted is read, so that the connection can go on.
 const UNWANTED_BYTES_MAX: u64 = 64 * 1024;
+/// A client that sends no more may only have said all that it wanted to, and wait for its answer; or it has gone. So
+/// long it is waited for: 1 s.
+const GONE_AFTER: Duration = Duration::from_secs(1);
 /// After a refusal a client is listened to for so long, so that it reads the answer before its writes fail.
 const LINGER_MAX: Duration = Duration::from_secs(1);
 const LINGER_BYTES_MAX: usize = 1024 * 1024;
@@ -280,12 +283,20 @@ impl<T: Transport> Connection<T> {
         let interim = self.fresh_interim(version);
         let reply = {
             let mut answering = pin!(service.call(request, &interim));
+            let mut gone: Option<Pin<Box<Sleep>>> = None;
             poll_fn(|cx| {
                 if let Poll::Ready(reply) = answering.as_mut().poll(cx) {
                     return Poll::Ready(Ok(reply));
                 }
                 if let Err(error) = self.meanwhile(cx, &mut incoming, &interim) {
                     return Poll::Ready(Err(error));
+                }
+                if self.is_half_closed {
+                    let gone = gone.get_or_insert_with(|| Box::pin(sleep(GONE_AFTER)));
+                    return gone
+                        .as_mut()
+                        .poll(cx)
+                        .map(|()| Err(io::ErrorKind::ConnectionAborted.into()));
                 }
                 Poll::Pending
             })

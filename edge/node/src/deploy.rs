@@ -331,6 +331,7 @@ impl Deployer {
         };
         let application = loaded.map_err(|error| Refusal::Version(error.into()))?;
         let app = Arc::clone(&prepared.app);
+        OriginSide::watch(&app, &proxies);
         let (id, metrics) = (prepared.record.id, &self.metrics);
         let deployment = Deployment::new(id, app, application, proxies, metrics);
         saying.say(Step::Checking);

@@ -1,6 +1,6 @@
 //! From an application's pools to proxies in front of them, with one cache for all.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use anyhow::{Context as _, anyhow};
 use cdn::{
@@ -30,6 +30,18 @@ impl OriginSide {
         let store = Store::new(&options.cache.limits()).context("make the cache")?;
         let cache = Arc::new(Cache::new(store, options.cache.rules()));
         Ok(Self { cache, name: format!("vitrine-{}", options.node_id) })
+    }
+
+    /// Starts to probe the origins of pools that ask for it; it ends with them.
+    pub(crate) fn watch(app: &App, proxies: &[Option<Proxy>]) {
+        let mut watched = BTreeSet::new();
+        for (route, proxy) in app.routes().iter().zip(proxies) {
+            let (Target::Pool(name), Some(proxy)) = (&route.target, proxy) else { continue };
+            let health = app.pools().get(name).and_then(|pool| pool.health.as_ref());
+            let Some(health) = health.filter(|_| watched.insert(name)) else { continue };
+            let upstream = Arc::downgrade(proxy.upstream());
+            tokio::spawn(Upstream::probe(upstream, health.path.clone()));
+        }
     }
 
     /// Returns who answers in the place of components.

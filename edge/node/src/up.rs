@@ -147,6 +147,7 @@ async fn serve(options: Up, mut boot: Boot) -> Result<(), Failure> {
         boot.first.keep(&options.app, &boot.surroundings);
         Ok((runtime, application))
     });
+    OriginSide::watch(&boot.first.app, &boot.proxies);
     let (runtime, application) =
         loaded.map_err(|error: runtime::LoadError| Failure::Configuration(error.into()))?;
     let listeners = listen::bind(options.listen, options.find_free_port, options.server.threads())

@@ -264,3 +264,39 @@ fn no_origin_is_a_503_and_the_command_line_says_what_an_origin_is() {
         );
     }
 }
+
+#[test]
+fn an_origin_whose_probes_fail_is_not_asked_until_they_succeed() {
+    let is_well = Arc::new(AtomicUsize::new(1));
+    let probed = {
+        let is_well = Arc::clone(&is_well);
+        move |name: &'static str| {
+            let is_well = Arc::clone(&is_well);
+            Origin::start(move |asked| match (asked.target.as_str(), name, is_well.load(SeqCst)) {
+                ("/health", "first", 0) => said("HTTP/1.1 503 Service Unavailable", "no"),
+                _ => said("HTTP/1.1 200 OK\r\nCache-Control: no-store", name),
+            })
+        }
+    };
+    let (first, second) = (probed("first"), probed("second"));
+    let manifest = format!(
+        "spin_manifest_version = 2\n[application]\nname = \"pools\"\n[application.tool.vitrine.pools.shop]\n\
+         origins = [{:?}, {{ url = {:?}, secondary = true }}]\ncache = false\n\
+         health = {{ path = \"/health\", interval_ms = 100, timeout_ms = 1000 }}\n\
+         [[application.tool.vitrine.routes]]\nroute = \"/...\"\npool = \"shop\"\n",
+        first.url(),
+        second.url()
+    );
+    let node = Node::start(&manifest, &[]);
+    let until = |name: &str| {
+        let deadline = std::time::Instant::now() + Duration::from_secs(30);
+        while node.get("/a", &[]).text() != name {
+            assert!(std::time::Instant::now() < deadline, "never {name}");
+        }
+    };
+    until("first");
+    is_well.store(0, SeqCst);
+    until("second");
+    is_well.store(1, SeqCst);
+    until("first");
+}
