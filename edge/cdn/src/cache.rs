@@ -3,6 +3,8 @@
 mod lead;
 mod serve;
 
+pub(crate) use self::serve::file_answer;
+
 use std::sync::{Arc, atomic::Ordering::Relaxed};
 
 use cache_core::{
@@ -157,6 +159,7 @@ impl Cache {
         let now = now();
         let ttl_s = Some(cache_status::ttl_s(&stored.meta, now));
         let entry = Entry { handling: Handling::Hit, ttl_s, key: None, detail: None };
+        let entry = Some(entry);
         Serving { asked, request: headers, rules: &self.rules, entry, word }.stored(stored, now)
     }
 
@@ -378,7 +381,7 @@ impl Cache {
             is_stored,
             is_collapsed: missed.is_collapsed,
         };
-        let entry = Entry { handling, ttl_s: None, key: None, detail: None };
+        let entry = Some(Entry { handling, ttl_s: None, key: None, detail: None });
         Serving { asked, request, rules: &self.rules, entry, word }
     }
 

@@ -8,6 +8,7 @@ mod answer;
 mod backend;
 mod cache;
 mod figures;
+pub mod files;
 mod filling;
 mod flight;
 mod pieces;

@@ -76,6 +76,11 @@ pub enum StoredBody {
 }
 
 impl StoredBody {
+    /// Takes a file that belongs to somebody else.
+    pub(crate) fn of_file(file: std::fs::File, length: u64) -> Self {
+        Self::File(Arc::new(BodyFile::of(file, length)))
+    }
+
     /// Returns its length in bytes.
     #[must_use]
     pub fn length(&self) -> u64 {

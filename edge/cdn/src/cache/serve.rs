@@ -6,9 +6,10 @@ use bytes::Bytes;
 use cache_core::{
     Asked, Meta, Rules, answer,
     cache_status::{self, Entry, VITRINE_CACHE, Word},
+    request,
 };
 use domain::Timestamp;
-use http::{HeaderMap, HeaderValue, StatusCode, header};
+use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use http_semantics::{
     conditional::Outcome,
     multipart::{self, Boundary},
@@ -16,7 +17,7 @@ use http_semantics::{
 };
 
 use crate::{
-    answer::{Answer, Content, Shared},
+    answer::{Answer, Content, Shared, now},
     filling::FillingBody,
     pieces::{Piece, Pieces},
     store::Stored,
@@ -27,8 +28,23 @@ pub(super) struct Serving<'a> {
     pub(super) asked: &'a Asked,
     pub(super) request: &'a HeaderMap,
     pub(super) rules: &'a Rules,
-    pub(super) entry: Entry<'a>,
+    /// What the cache says of itself; `None` where it has no part in it.
+    pub(super) entry: Option<Entry<'a>>,
     pub(super) word: Word,
+}
+
+/// Sends a file: by the same rules as what is stored, and without a word of a cache.
+pub(crate) fn file_answer(
+    method: &Method,
+    request: &HeaderMap,
+    stored: &Arc<Stored>,
+    rules: &Rules,
+) -> Answer {
+    let asked = request::classify(method, request, rules);
+    let serving = Serving { asked: &asked, request, rules, entry: None, word: Word::Hit };
+    let mut answer = serving.stored(stored, now());
+    answer.word = None;
+    answer
 }
 
 impl Serving<'_> {
@@ -126,8 +142,9 @@ impl Serving<'_> {
     }
 
     fn mark(&self, headers: &mut HeaderMap, meta: &Meta, now: Timestamp) {
+        let Some(entry) = &self.entry else { return };
         headers.insert(header::AGE, answer::age_value(meta.age(now)));
-        cache_status::write(headers, &self.rules.name, &self.entry);
+        cache_status::write(headers, &self.rules.name, entry);
         headers.insert(VITRINE_CACHE, self.word.value());
     }
 

@@ -22,6 +22,11 @@ pub struct BodyFile {
 }
 
 impl BodyFile {
+    /// Takes a file that stays where it is.
+    pub(super) fn of(file: File, length: u64) -> Self {
+        Self { file: Arc::new(file), length, path: None }
+    }
+
     /// Returns its length in bytes.
     #[must_use]
     pub const fn length(&self) -> u64 {
