@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::{AllowedHosts, ManifestError, Pool, RouteMatch, Router, Secret, Template};
+use crate::{AllowedHosts, FilesRoute, ManifestError, Pool, RouteMatch, Router, Secret, Template};
 
 /// A whole application, checked and immutable: what it says can be served as it stands.
 #[derive(Debug)]
@@ -112,6 +112,20 @@ pub struct Route {
     pub middleware: Vec<Middleware>,
     /// Of a pool's route, the component whose grants its middleware works with.
     pub grants_of: Option<String>,
+    /// `Link` values that are sent ahead, as `103 Early Hints`, to whoever opens a page here.
+    pub early_hints: Vec<String>,
+}
+
+impl Route {
+    /// Returns the name under which somebody answers at the end of its chain, where no component does.
+    #[must_use]
+    pub fn end(&self) -> Option<String> {
+        match &self.target {
+            Target::Component(_) | Target::Static(_) => None,
+            Target::Pool(name) => Some(name.clone()),
+            Target::Files(_) => Some(format!("files {}", self.path.as_deref().unwrap_or_default())),
+        }
+    }
 }
 
 /// What answers a route.
@@ -123,6 +137,8 @@ pub enum Target {
     Static(StaticResponse),
     /// The pool of origins with this name, which exists.
     Pool(String),
+    /// Files of a folder.
+    Files(Box<FilesRoute>),
 }
 
 /// An answer written in the manifest.

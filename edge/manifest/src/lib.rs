@@ -41,7 +41,7 @@ pub use dotenv::{DotenvError, dotenv};
 pub use error::ManifestError;
 pub use hosts::{AllowedHosts, HostPattern};
 pub use networks::{BlockedNetworks, Network};
-pub use pools::{Pool, PoolHealth, PoolOrigin};
+pub use pools::{FilesRoute, Pool, PoolHealth, PoolOrigin};
 pub use resolve::Manifest;
 pub use route::{RouteMatch, Router};
 pub use rules::spin_rules;

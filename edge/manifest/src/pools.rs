@@ -131,10 +131,30 @@ struct RawVitrine {
 #[serde(deny_unknown_fields)]
 struct RawRoute {
     route: String,
-    pool: String,
+    pool: Option<String>,
+    files: Option<String>,
+    cache_control: Option<String>,
+    index: Option<String>,
+    #[serde(default)]
+    signed_by: BTreeMap<String, String>,
+    #[serde(default)]
+    early_hints: Vec<String>,
     #[serde(default)]
     middleware: Vec<String>,
     grants_of: Option<String>,
+}
+
+/// A folder whose files are served.
+#[derive(Debug, Clone)]
+pub struct FilesRoute {
+    /// The folder, relative to the manifest.
+    pub root: String,
+    /// `Cache-Control` of every file.
+    pub cache_control: Option<String>,
+    /// The file that stands for a folder.
+    pub index: Option<String>,
+    /// Secrets that paths must be signed with, by their ids. Empty: paths are not signed.
+    pub signed_by: BTreeMap<String, Secret>,
 }
 
 /// Most pools of an application: 64.
@@ -174,22 +194,62 @@ pub(crate) fn pools(
         }
     }
     let mut routes = Vec::new();
-    for RawRoute { route, pool, middleware, grants_of } in raw.routes {
-        Router::new([(0, route.as_str())])?;
-        if !pools.contains_key(&pool) {
-            return Err(refused(format!("the route `{route}` leads to no pool: `{pool}`")).into());
-        }
-        let named = middleware.iter().chain(&grants_of);
-        if let Some(unknown) = named.into_iter().find(|id| !components.contains_key(*id)) {
-            let reason = format!("the route `{route}` names a component that is none: `{unknown}`");
-            return Err(refused(reason).into());
-        }
-        let middleware = middleware
-            .into_iter()
-            .map(|component| Middleware { component, inherit: Inherit::Everything })
-            .collect();
-        let target = Target::Pool(pool);
-        routes.push(Route { path: Some(route), target, middleware, grants_of });
+    for raw in raw.routes {
+        routes.push(route(raw, &pools, components, variables)?);
     }
     Ok(Pools { pools, routes })
+}
+
+fn route(
+    raw: RawRoute,
+    pools: &BTreeMap<String, Pool>,
+    components: &BTreeMap<String, Component>,
+    variables: &BTreeMap<String, Secret>,
+) -> Result<Route, Fault> {
+    let path = raw.route.clone();
+    let refused =
+        |reason: String| ManifestError::Tool { reason: format!("route `{path}`: {reason}") };
+    Router::new([(0, path.as_str())])?;
+    let named = raw.middleware.iter().chain(&raw.grants_of);
+    if let Some(unknown) = named.into_iter().find(|id| !components.contains_key(*id)) {
+        return Err(refused(format!("`{unknown}` is no component")).into());
+    }
+    let middleware = raw
+        .middleware
+        .iter()
+        .map(|id| Middleware { component: id.clone(), inherit: Inherit::Everything })
+        .collect();
+    let (grants_of, early_hints) = (raw.grants_of.clone(), raw.early_hints.clone());
+    let target = match (&raw.pool, &raw.files) {
+        (Some(pool), None) if !pools.contains_key(pool) => {
+            return Err(refused(format!("it leads to no pool: `{pool}`")).into());
+        }
+        (Some(pool), None) => {
+            let is_of_files =
+                raw.cache_control.is_some() || raw.index.is_some() || !raw.signed_by.is_empty();
+            if is_of_files {
+                let reason = "`cache_control`, `index` and `signed_by` are for files";
+                return Err(refused(reason.to_owned()).into());
+            }
+            Target::Pool(pool.clone())
+        }
+        (None, Some(_)) => Target::Files(Box::new(files(raw, variables)?)),
+        _ => return Err(refused("it has one of `pool` and `files`".to_owned()).into()),
+    };
+    Ok(Route { path: Some(path), target, middleware, grants_of, early_hints })
+}
+
+fn files(raw: RawRoute, variables: &BTreeMap<String, Secret>) -> Result<FilesRoute, ManifestError> {
+    let mut signed_by = BTreeMap::new();
+    for (id, secret) in raw.signed_by {
+        let owner = format!("the key `{id}` of the route `{}`", raw.route);
+        let secret = Template::parse(&secret, &owner)?.fill(variables, &owner)?;
+        signed_by.insert(id, secret);
+    }
+    Ok(FilesRoute {
+        root: raw.files.unwrap_or_default(),
+        cache_control: raw.cache_control,
+        index: raw.index,
+        signed_by,
+    })
 }

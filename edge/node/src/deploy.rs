@@ -30,7 +30,7 @@ use crate::{
     cli::AppOptions,
     deployment::{Deployment, Loaded, VersionId},
     metrics::Metrics,
-    origins::OriginSide,
+    origins::{self, OriginSide},
     traffic::{Canary, Share, Split, Traffic, Versions},
     versions::{History, VersionStore},
 };
@@ -320,7 +320,9 @@ impl Deployer {
     ) -> Result<Arc<Deployment>, Refusal> {
         saying.say(Step::Loading);
         let proxies = self.origins.proxies(&prepared.app).map_err(Refusal::Version)?;
-        let outsides = self.origins.outsides(&prepared.app, &proxies);
+        let files = origins::files(&prepared.app, prepared.record.base_dir());
+        let files = files.map_err(Refusal::Version)?;
+        let outsides = self.origins.outsides(&prepared.app, &proxies, &files);
         let loaded = match self.compile(prepared, outsides.clone()).await {
             Err(runtime::LoadError::Chains { .. }) if state.previous.is_some() => {
                 // The version to return to takes the room; it can be loaded again from the disk.
@@ -333,7 +335,7 @@ impl Deployer {
         let app = Arc::clone(&prepared.app);
         OriginSide::watch(&app, &proxies);
         let (id, metrics) = (prepared.record.id, &self.metrics);
-        let deployment = Deployment::new(id, app, application, proxies, metrics);
+        let deployment = Deployment::new(id, app, application, proxies, files, metrics);
         saying.say(Step::Checking);
         check::run(&deployment, self.body_bytes_max).await.map_err(Refusal::Version)?;
         let deployment = Arc::new(deployment);

@@ -5,13 +5,14 @@ use std::sync::{
     atomic::{AtomicU64, Ordering::Relaxed},
 };
 
-use cdn::Proxy;
-use http::StatusCode;
+use cdn::{Proxy, files::Files};
+use http::{HeaderMap, StatusCode};
 use manifest::App;
 use runtime::Application;
 
 use crate::{
     metrics::{Metrics, RouteMetrics, Totals},
+    origins,
     serve::StaticAnswers,
     shard::PerThread,
 };
@@ -30,6 +31,10 @@ pub(crate) struct Deployment {
     pub(crate) static_answers: StaticAnswers,
     /// For each route, who answers it without a component.
     pub(crate) proxies: Vec<Option<Proxy>>,
+    /// For each route, the folder whose files it serves.
+    files: Vec<Option<Arc<Files>>>,
+    /// For each route, what is sent ahead.
+    pub(crate) hints: Vec<HeaderMap>,
     /// Answers by the first digit of their status.
     by_class: PerThread<[AtomicU64; 5]>,
     totals: Arc<Totals>,
@@ -41,6 +46,7 @@ impl Deployment {
         app: Arc<App>,
         application: Application,
         proxies: Vec<Option<Proxy>>,
+        files: Vec<Option<Arc<Files>>>,
         metrics: &Metrics,
     ) -> Self {
         Self {
@@ -48,11 +54,19 @@ impl Deployment {
             routes: metrics.routes(&app),
             static_answers: StaticAnswers::new(&app),
             proxies,
+            files,
+            hints: origins::hints(&app),
             app,
             application,
             by_class: PerThread::new(),
             totals: metrics.totals(),
         }
+    }
+
+    /// Returns the folder that route number `route` serves, if nothing stands before it.
+    pub(crate) fn files(&self, route: usize) -> Option<&Files> {
+        let is_direct = self.app.routes().get(route)?.middleware.is_empty();
+        self.files.get(route)?.as_deref().filter(|_| is_direct)
     }
 
     /// Returns the proxy that answers route number `route`, if nothing stands before it.

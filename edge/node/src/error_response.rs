@@ -3,7 +3,7 @@
 use api_types::problem::Problem;
 use cdn::{BackendError, SharedError, upstream::FetchError};
 use domain::ErrorKind;
-use http::{HeaderValue, Response, StatusCode};
+use http::{HeaderMap, HeaderValue, Response, StatusCode};
 use http1::RefusalKind;
 use runtime::{Body, InvokeError};
 
@@ -24,6 +24,8 @@ pub(crate) enum Failure {
     BodyTooLarge,
     /// The body came too slowly.
     BodyTooSlow,
+    /// A file is not sent; the headers go with the refusal.
+    File(StatusCode, HeaderMap),
     /// No origin gave an answer.
     Origin(BackendError),
     /// The component gave no answer.
@@ -33,7 +35,11 @@ pub(crate) enum Failure {
 /// Answers with a problem that tells the client no more than it needs.
 pub(crate) fn respond(failure: &Failure, request_id: &HeaderValue) -> Response<Body> {
     let problem = problem(failure).request_id(request_id.to_str().unwrap_or_default());
-    problem.into_response().map(runtime::full)
+    let mut response = problem.into_response().map(runtime::full);
+    if let Failure::File(_, headers) = failure {
+        response.headers_mut().extend(headers.clone());
+    }
+    response
 }
 
 fn problem(failure: &Failure) -> Problem {
@@ -50,6 +56,7 @@ fn problem(failure: &Failure) -> Problem {
         Failure::BodyTooSlow => {
             of_status(StatusCode::REQUEST_TIMEOUT, "body-too-slow", "The body came too slowly")
         }
+        Failure::File(status, _) => file_problem(*status),
         Failure::Origin(error) => origin_problem(error),
         Failure::Invoke(error) => invoke_problem(error),
     }
@@ -71,6 +78,16 @@ fn wire_problem(kind: RefusalKind) -> Problem {
         RefusalKind::Version => ("http-version", "Only HTTP/1.1, HTTP/1.0 and HTTP/2 are spoken"),
     };
     of_status(kind.status(), code, title)
+}
+
+fn file_problem(status: StatusCode) -> Problem {
+    match status {
+        StatusCode::METHOD_NOT_ALLOWED => Problem::of(ErrorKind::MethodNotAllowed),
+        StatusCode::PRECONDITION_FAILED => Problem::of(ErrorKind::PreconditionFailed),
+        StatusCode::FORBIDDEN => of_status(status, "not-signed", "This address is not signed"),
+        StatusCode::GONE => of_status(status, "expired", "This address has expired"),
+        _ => Problem::of(ErrorKind::NotFound),
+    }
 }
 
 fn origin_problem(error: &BackendError) -> Problem {

@@ -4,7 +4,7 @@ use std::{net::SocketAddr, pin::Pin, sync::Arc, task::Context, task::Poll, task:
 
 use cache_core::Key;
 use cdn::{
-    Backend, BackendBody, BackendError, BackendRequest, Cache, Client, Proxy,
+    Backend, BackendBody, BackendError, BackendRequest, Cache, Client, Proxy, files::Files,
     upstream::RequestContent,
 };
 use http::{HeaderMap, HeaderName, Request, Response, Uri, header};
@@ -33,6 +33,20 @@ impl Outside for PoolEnd {
             let client = Client { address: address.ip(), is_tls, is_trusted: true };
             let answered = self.0.answer(request, &client, &Interim::nowhere()).await;
             answered.map(|answer| Given::Answer(Box::new(answer)).into_response()).map_err(outside)
+        })
+    }
+}
+
+/// Files behind middleware.
+pub(crate) struct FilesEnd(pub(crate) Arc<Files>);
+
+impl Outside for FilesEnd {
+    fn answer(&self, request: Request<Body>) -> Answering<'_> {
+        Box::pin(async move {
+            let info = request.headers().get_all("spin-path-info").iter().next_back();
+            let info = info.and_then(|info| info.to_str().ok()).unwrap_or("/");
+            let answer = self.0.answer(request.method(), info, request.headers());
+            Ok(Given::Answer(Box::new(answer)).into_response())
         })
     }
 }
@@ -131,11 +145,16 @@ fn inner(error: runtime::InvokeError) -> OutsideError {
 
 fn outside(error: BackendError) -> OutsideError {
     // A component's own failure is told as such.
-    match error {
-        BackendError::Other(other) => match other.downcast::<runtime::InvokeError>() {
-            Ok(error) => inner(*error),
-            Err(other) => OutsideError(Arc::new(BackendError::Other(other))),
-        },
-        error @ BackendError::Fetch(_) => OutsideError(Arc::new(error)),
+    match of_component(&error) {
+        Some(failed) => inner(failed.clone()),
+        None => OutsideError(Arc::new(error)),
+    }
+}
+
+fn of_component(error: &BackendError) -> Option<&runtime::InvokeError> {
+    let BackendError::Other(other) = error else { return None };
+    match other.downcast_ref::<SharedError>() {
+        Some(SharedError(shared)) => of_component(shared),
+        None => other.downcast_ref(),
     }
 }

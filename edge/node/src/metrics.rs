@@ -156,6 +156,7 @@ impl Metrics {
                 Target::Component(id) => id.as_str(),
                 Target::Static(_) => "static",
                 Target::Pool(name) => name.as_str(),
+                Target::Files(_) => "files",
             };
             let found = known.iter().find(|one| one.route == path && one.component == component);
             if let Some(found) = found {

@@ -1,20 +1,27 @@
 //! From an application's pools to proxies in front of them, with one cache for all.
 
-use std::{collections::BTreeSet, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::Path,
+    sync::Arc,
+    time::Duration,
+};
 
 use anyhow::{Context as _, anyhow};
 use cdn::{
     Cache, Proxy,
+    files::{Files, FilesSettings, SignedPaths, SigningKey},
     store::Store,
     upstream::{OriginAddress, Upstream},
 };
-use manifest::{App, Pool, Target};
+use http::{HeaderMap, HeaderValue, header};
+use manifest::{App, FilesRoute, Pool, Target};
 use pool_core::{Origin, Settings, Tier, settings};
 use runtime::{Outside, Outsides};
 
 use crate::{
     cli::Up,
-    fronts::{CacheFront, PoolEnd},
+    fronts::{CacheFront, FilesEnd, PoolEnd},
 };
 
 /// What all versions of an application have in common of it.
@@ -45,14 +52,22 @@ impl OriginSide {
     }
 
     /// Returns who answers in the place of components.
-    pub(crate) fn outsides(&self, app: &App, proxies: &[Option<Proxy>]) -> Outsides {
+    pub(crate) fn outsides(
+        &self,
+        app: &App,
+        proxies: &[Option<Proxy>],
+        files: &[Option<Arc<Files>>],
+    ) -> Outsides {
         let pools = app.routes().iter().zip(proxies).filter_map(|(route, proxy)| {
-            let Target::Pool(name) = &route.target else { return None };
             let end: Arc<dyn Outside> = Arc::new(PoolEnd(proxy.clone()?));
-            Some((name.clone(), end))
+            Some((route.end()?, end))
+        });
+        let folders = app.routes().iter().zip(files).filter_map(|(route, files)| {
+            let end: Arc<dyn Outside> = Arc::new(FilesEnd(Arc::clone(files.as_ref()?)));
+            Some((route.end()?, end))
         });
         Outsides {
-            pools: pools.collect(),
+            ends: pools.chain(folders).collect(),
             front: Some(Arc::new(CacheFront(Arc::clone(&self.cache)))),
         }
     }
@@ -75,10 +90,46 @@ impl OriginSide {
             Target::Pool(name) => {
                 made.iter().find(|(one, _)| one == name).map(|(_, proxy)| proxy.clone())
             }
-            Target::Component(_) | Target::Static(_) => None,
+            Target::Component(_) | Target::Static(_) | Target::Files(_) => None,
         };
         Ok(app.routes().iter().map(of_route).collect())
     }
+}
+
+/// Opens, for each route of `app`, the folder whose files it serves; `base_dir` is where relative paths start.
+pub(crate) fn files(app: &App, base_dir: &Path) -> anyhow::Result<Vec<Option<Arc<Files>>>> {
+    let of_route = |route: &manifest::Route| match &route.target {
+        Target::Files(files) => open(files, base_dir).map(Arc::new).map(Some),
+        Target::Component(_) | Target::Static(_) | Target::Pool(_) => Ok(None),
+    };
+    app.routes().iter().map(of_route).collect()
+}
+
+fn open(files: &FilesRoute, base_dir: &Path) -> anyhow::Result<Files> {
+    let mut keys = BTreeMap::new();
+    for (id, secret) in &files.signed_by {
+        let key = SigningKey::new(secret.expose().as_bytes());
+        let key = key.with_context(|| format!("the key `{id}` has less than 16 bytes"))?;
+        keys.insert(id.clone(), key);
+    }
+    let control = files.cache_control.as_deref().map(HeaderValue::from_str).transpose();
+    let settings = FilesSettings {
+        root: base_dir.join(&files.root),
+        cache_control: control.context("`cache_control` is no field value")?,
+        index: files.index.clone(),
+        signed: (!keys.is_empty()).then_some(SignedPaths { keys }),
+    };
+    let root = files.root.clone();
+    Files::new(settings).with_context(|| format!("serve the files of `{root}`"))
+}
+
+/// Returns, for each route of `app`, the fields of its early hints.
+pub(crate) fn hints(app: &App) -> Vec<HeaderMap> {
+    let of_route = |route: &manifest::Route| {
+        let links = route.early_hints.iter().filter_map(|link| HeaderValue::from_str(link).ok());
+        links.map(|link| (header::LINK, link)).collect()
+    };
+    app.routes().iter().map(of_route).collect()
 }
 
 fn upstream(name: &str, pool: &Pool) -> anyhow::Result<Upstream> {

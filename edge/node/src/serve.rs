@@ -246,6 +246,13 @@ async fn ask<'a, B: Content>(
     if let Err(error) = rules.loops.pass(&mut parts.headers) {
         return (place, Err(Failure::Loop(error)));
     }
+    hint(deployment, found.index, &parts, interim);
+    if let Some(files) = deployment.files(found.index) {
+        let (method, headers) = (&parts.method, &parts.headers);
+        let answer =
+            files.answer(method, &format!("/{}", found.path_info.trim_start_matches('/')), headers);
+        return (place, files_answer(answer));
+    }
     if let Some(proxy) = deployment.direct(found.index) {
         parts.headers.insert(REQUEST_ID, request_id.clone());
         let request = Request::from_parts(parts, body);
@@ -259,6 +266,24 @@ async fn ask<'a, B: Content>(
     let request = Request::from_parts(parts, body);
     let answered = invoke(&deployment.application, rules, found.index, request).await;
     (place, answered.map(Given::Response))
+}
+
+/// Tells whoever opens a page what it will need (RFC 8297). Only browsers say that they navigate, and they understand it.
+fn hint(deployment: &Deployment, route: usize, head: &http::request::Parts, interim: &Interim) {
+    const MODE: HeaderName = HeaderName::from_static("sec-fetch-mode");
+    let Some(hints) = deployment.hints.get(route).filter(|hints| !hints.is_empty()) else { return };
+    let is_navigation = head.headers.get(MODE).is_some_and(|mode| mode == "navigate");
+    if is_navigation && head.method == http::Method::GET {
+        interim.send(StatusCode::EARLY_HINTS, hints.clone());
+    }
+}
+
+/// A file, or why there is none.
+fn files_answer(answer: cdn::Answer) -> Result<Given, Failure> {
+    if answer.status.is_client_error() && answer.status != StatusCode::RANGE_NOT_SATISFIABLE {
+        return Err(Failure::File(answer.status, answer.headers));
+    }
+    Ok(Given::Answer(Box::new(answer)))
 }
 
 /// Sends a request to an origin, or has it answered by the cache.
@@ -324,7 +349,7 @@ impl StaticAnswers {
     pub(crate) fn new(app: &App) -> Self {
         let answers = app.routes().iter().map(|route| match &route.target {
             Target::Static(answer) => Some(static_answer(answer)),
-            Target::Component(_) | Target::Pool(_) => None,
+            Target::Component(_) | Target::Pool(_) | Target::Files(_) => None,
         });
         Self(answers.collect())
     }

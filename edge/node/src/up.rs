@@ -6,7 +6,7 @@ use std::{
 };
 
 use anyhow::Context as _;
-use cdn::Proxy;
+use cdn::{Proxy, files::Files};
 use http::HeaderValue;
 use replica::Replica;
 use runtime::{Application, DatabaseSource, Resources, Runtime};
@@ -23,7 +23,7 @@ use crate::{
     first_version::FirstVersion,
     listen,
     metrics::Metrics,
-    origins::OriginSide,
+    origins::{self, OriginSide},
     paced_body::Pace,
     replication::{self, ReplicaFile},
     serve::{Node, Positions, Rules},
@@ -81,6 +81,7 @@ fn run_source(options: Up, source: &Source) -> Result<(), Failure> {
     let first = FirstVersion::read(&options, &surroundings, source)?;
     let origins = OriginSide::new(&options).map_err(Failure::Configuration)?;
     let proxies = origins.proxies(&first.app).map_err(Failure::Configuration)?;
+    let files = origins::files(&first.app, &first.base_dir).map_err(Failure::Configuration)?;
     let replica = replication::read(&first.app, &surroundings.state_dir, &options.node_id)
         .map_err(Failure::Configuration)?;
     shard::set_count(options.server.threads());
@@ -96,7 +97,7 @@ fn run_source(options: Up, source: &Source) -> Result<(), Failure> {
     let state_dir = surroundings.state_dir.clone();
     let ended = tasks.block_on(serve(
         options,
-        Boot { surroundings, first, replica, watched, origins, proxies, takes_versions },
+        Boot { surroundings, first, replica, watched, origins, proxies, files, takes_versions },
     ));
     // Statements may still run; nobody waits for their answers.
     tasks.shutdown_timeout(Duration::from_millis(500));
@@ -115,6 +116,7 @@ struct Boot {
     watched: Option<Watched>,
     origins: OriginSide,
     proxies: Vec<Option<Proxy>>,
+    files: Vec<Option<Arc<Files>>>,
     takes_versions: bool,
 }
 
@@ -142,7 +144,7 @@ async fn serve(options: Up, mut boot: Boot) -> Result<(), Failure> {
     // Compiling blocks; there is nothing to serve before it is done.
     let loaded = tokio::task::block_in_place(|| {
         let runtime = Arc::new(Runtime::new(resources)?);
-        let outsides = boot.origins.outsides(&boot.first.app, &boot.proxies);
+        let outsides = boot.origins.outsides(&boot.first.app, &boot.proxies, &boot.files);
         let application = runtime.load(&boot.first.app, &boot.first.base_dir, &outsides)?;
         boot.first.keep(&options.app, &boot.surroundings);
         Ok((runtime, application))
@@ -195,10 +197,11 @@ fn deployer(
     runtime: Arc<Runtime>,
     application: Application,
 ) -> Deployer {
-    let Boot { surroundings, first, replica, origins, proxies, .. } = boot;
+    let Boot { surroundings, first, replica, origins, proxies, files, .. } = boot;
     let metrics = Arc::new(Metrics::new());
     let loaded = Arc::new(Loaded::default());
-    let deployment = Arc::new(Deployment::new(first.id, first.app, application, proxies, &metrics));
+    let deployment = Deployment::new(first.id, first.app, application, proxies, files, &metrics);
+    let deployment = Arc::new(deployment);
     loaded.add(&deployment);
     Deployer {
         surroundings,

@@ -77,12 +77,14 @@ impl Inside {
                     components.insert(id.clone(), link.clone());
                     Place::Component(link.clone())
                 }
-                (Target::Pool(_), Some(link)) => Place::Component(link.clone()),
-                (Target::Component(_) | Target::Pool(_), None) => Place::Static(StaticResponse {
-                    status: 500,
-                    headers: BTreeMap::new(),
-                    body: String::new(),
-                }),
+                (Target::Pool(_) | Target::Files(_), Some(link)) => Place::Component(link.clone()),
+                (Target::Component(_) | Target::Pool(_) | Target::Files(_), None) => {
+                    Place::Static(StaticResponse {
+                        status: 500,
+                        headers: BTreeMap::new(),
+                        body: String::new(),
+                    })
+                }
             };
             targets.push(place);
         }

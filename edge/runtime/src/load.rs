@@ -310,8 +310,8 @@ fn count_chains(app: &App) -> usize {
             }
         }
     }
-    let of_pools = app.routes().iter().filter(|route| matches!(route.target, Target::Pool(_)));
-    chains.len() + of_pools.map(|route| route.middleware.len()).sum::<usize>()
+    let of_others = app.routes().iter().filter(|route| route.end().is_some());
+    chains.len() + of_others.map(|route| route.middleware.len()).sum::<usize>()
 }
 
 /// A primary and the middleware before it, outermost first.
@@ -335,11 +335,11 @@ impl Loader<'_> {
         for route in app.routes() {
             chains.push(match &route.target {
                 Target::Component(id) => Some(self.chain(id, &route.middleware)?),
-                Target::Pool(name) if !route.middleware.is_empty() => {
-                    Some(self.pool_chain(name, route)?)
+                Target::Pool(_) | Target::Files(_) if !route.middleware.is_empty() => {
+                    Some(self.outside_chain(route)?)
                 }
                 // Without middleware no component has a part in it.
-                Target::Static(_) | Target::Pool(_) => None,
+                Target::Static(_) | Target::Pool(_) | Target::Files(_) => None,
             });
         }
         Ok(chains)
@@ -373,12 +373,12 @@ impl Loader<'_> {
         Ok(step)
     }
 
-    /// A pool of origins behind middleware, which works with the grants of the component that the route names.
-    fn pool_chain(&mut self, name: &str, route: &Route) -> Result<Step, LoadError> {
-        let missing =
-            || LoadError::Engine { reason: format!("nobody answers for the pool `{name}`") };
-        let outside = self.outsides.pools.get(name).ok_or_else(missing)?;
-        let mut step = Step::Outside(Arc::from(name), Arc::clone(outside));
+    /// What is no component behind middleware, which works with the grants of the component that the route names.
+    fn outside_chain(&mut self, route: &Route) -> Result<Step, LoadError> {
+        let name = route.end().unwrap_or_default();
+        let missing = || LoadError::Engine { reason: format!("nobody answers for `{name}`") };
+        let outside = self.outsides.ends.get(&name).ok_or_else(missing)?;
+        let mut step = Step::Outside(Arc::from(name.as_str()), Arc::clone(outside));
         let own = match &route.grants_of {
             Some(id) => component(self.app, id)?.grants.clone(),
             None => Grants::default(),

@@ -69,15 +69,15 @@ impl fmt::Debug for Behind {
 /// What stands beside an application's components.
 #[derive(Clone, Default)]
 pub struct Outsides {
-    /// For each pool of the manifest, who answers.
-    pub pools: std::collections::BTreeMap<String, Arc<dyn Outside>>,
+    /// Who answers at the end of a chain, by [`manifest::Route::end`].
+    pub ends: std::collections::BTreeMap<String, Arc<dyn Outside>>,
     /// Stands in front of every component whose manifest asks for it.
     pub front: Option<Arc<dyn Front>>,
 }
 
 impl fmt::Debug for Outsides {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        out.debug_struct("Outsides").field("pools", &self.pools.len()).finish_non_exhaustive()
+        out.debug_struct("Outsides").field("ends", &self.ends.len()).finish_non_exhaustive()
     }
 }
 

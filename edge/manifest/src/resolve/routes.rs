@@ -82,7 +82,7 @@ fn route(raw: &RawTrigger, components: &BTreeMap<String, Component>) -> Result<R
         let link = link(raw, &target, components, shown);
         middleware.push(link.within(at).within("middleware").within("dependencies")?);
     }
-    Ok(Route { path, target, middleware, grants_of: None })
+    Ok(Route { path, target, middleware, grants_of: None, early_hints: Vec::new() })
 }
 
 /// Refuses by name what Spin has and this node does not.

@@ -118,6 +118,11 @@ async fn ask(
     headers.insert(header::USER_AGENT, HeaderValue::from_static("vitrine-edge check"));
     headers.insert(request_head::REQUEST_ID, request_head::request_id(&headers));
     let client = SocketAddr::from(([127, 0, 0, 1], 0));
+    if let Some(files) = deployment.files(found.index) {
+        let path = format!("/{}", found.path_info.trim_start_matches('/'));
+        let answer = files.answer(&http::Method::GET, &path, &headers);
+        return Ok(Given::Answer(Box::new(answer)).into_response());
+    }
     if let Some(proxy) = deployment.direct(found.index) {
         let mut request = Request::new(runtime::full(Vec::new()));
         *request.uri_mut() = uri;

@@ -300,3 +300,110 @@ fn an_origin_whose_probes_fail_is_not_asked_until_they_succeed() {
     is_well.store(1, SeqCst);
     until("first");
 }
+
+/// A manifest with `tables` behind its name.
+fn pools(tables: &str) -> String {
+    format!("spin_manifest_version = 2\n[application]\nname = \"pools\"\n{tables}\n")
+}
+
+#[test]
+fn files_of_a_folder_are_served_beside_components_and_origins() {
+    let origin = Origin::start(|_| said("HTTP/1.1 200 OK", "origin"));
+    let tables = format!(
+        "[application.tool.vitrine.pools.shop]\norigins = [{:?}]\n[[application.tool.vitrine.routes]]\nroute = \"/...\"\n\
+         pool = \"shop\"\nearly_hints = [\"</app.css>; rel=preload; as=style\"]\n[[application.tool.vitrine.routes]]\n\
+         route = \"/models/...\"\nfiles = \"models\"\ncache_control = \"public, max-age=31536000, immutable\"\n\
+         [[application.tool.vitrine.routes]]\nroute = \"/signed/...\"\nfiles = \"models\"\n\
+         signed_by = {{ k1 = \"a secret of some length\" }}\n",
+        origin.url()
+    );
+    let node = Node::start_prepared(&pools(&tables), &[], |dir| {
+        std::fs::create_dir(dir.join("models")).expect("is made");
+        std::fs::write(dir.join("models/a.glb"), vec![b'm'; 300_000]).expect("is written");
+        std::fs::write(dir.join("secret.txt"), "secret").expect("is written");
+    });
+    let whole = node.get("/models/a.glb", &[]);
+    assert_eq!((whole.status, whole.body.len()), (200, 300_000));
+    assert_eq!(whole.header("content-type"), Some("model/gltf-binary"));
+    assert_eq!(whole.header("cache-control"), Some("public, max-age=31536000, immutable"));
+    let part = node.get("/models/a.glb", &[("range", "bytes=299990-")]);
+    assert_eq!((part.status, part.body.len()), (206, 10));
+    assert_eq!(part.header("content-range"), Some("bytes 299990-299999/300000"));
+    let etag = whole.header("etag").expect("has a tag");
+    assert_eq!(node.get("/models/a.glb", &[("if-none-match", etag)]).status, 304);
+    node.get("/models/../secret.txt", &[]).assert_problem(404, "not-found");
+    node.get("/models/%2e%2e/secret.txt", &[]).assert_problem(404, "not-found");
+    node.send("DELETE", "/models/a.glb", &[], b"").assert_problem(405, "method-not-allowed");
+    node.get("/signed/a.glb", &[]).assert_problem(403, "not-signed");
+    assert_eq!(node.get("/other", &[]).text(), "origin");
+
+    let mut stream = node.connect();
+    let navigation =
+        b"GET / HTTP/1.1\r\nHost: a\r\nSec-Fetch-Mode: navigate\r\nConnection: close\r\n\r\n";
+    stream.write_all(navigation).expect("is sent");
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).expect("is answered");
+    let hint = "HTTP/1.1 103 Early Hints\r\nlink: </app.css>; rel=preload; as=style\r\n\r\nHTTP/1.1 200 OK\r\n";
+    assert!(answer.starts_with(hint), "{answer}");
+}
+
+#[test]
+fn middleware_stands_before_pools_and_files_and_a_cache_before_components() {
+    let origin = Origin::start(|_| said("HTTP/1.1 200 OK\r\nCache-Control: max-age=60", "origin"));
+    let tables = format!(
+        "[application.tool.vitrine.pools.shop]\norigins = [{:?}]\n[[application.tool.vitrine.routes]]\nroute = \"/pool/...\"\n\
+         pool = \"shop\"\nmiddleware = [\"outer\"]\n[[application.tool.vitrine.routes]]\nroute = \"/files/...\"\n\
+         files = \"files\"\nmiddleware = [\"outer\"]\n[[trigger.http]]\nroute = \"/...\"\ncomponent = \"inner\"\n\
+         [component.outer]\nsource = {:?}\n[component.inner]\nsource = {:?}\n[component.inner.tool.vitrine]\ncache = true\n",
+        origin.url(),
+        crate::support::middleware(),
+        crate::support::guests(),
+    );
+    let node = Node::start_prepared(&pools(&tables), &[], |dir| {
+        std::fs::create_dir(dir.join("files")).expect("is made");
+        std::fs::write(dir.join("files/a.txt"), "file").expect("is written");
+    });
+    let forward = [("x-guest-forward", "1")];
+    for expected in ["MISS", "HIT"] {
+        let answer = node.get("/pool/a", &forward);
+        assert_eq!((answer.status, answer.text().as_str()), (200, "origin"));
+        assert_eq!(answer.header("vitrine-cache"), Some(expected));
+    }
+    let asked = origin.asked();
+    assert_eq!(asked.len(), 1);
+    assert!(asked[0].headers.keys().all(|name| !name.starts_with("spin-")), "{:?}", asked[0]);
+    assert_eq!(node.get("/files/a.txt", &forward).text(), "file");
+    node.get("/pool/b", &[("x-guest-forward", "1"), ("x-guest-panic", "after")])
+        .assert_problem(500, "guest-trap");
+    // Of what says nothing about how long it is good, nothing is kept; but it was looked at.
+    let answer = node.get("/hello", &[]);
+    assert_eq!((answer.text().as_str(), answer.header("vitrine-cache")), ("hello", Some("MISS")));
+    node.get("/loop", &[]).assert_problem(504, "guest-cpu");
+}
+
+#[test]
+fn tables_of_pools_that_make_no_sense_are_refused_by_name() {
+    let pool = "[application.tool.vitrine.pools.shop]\norigins = [\"http://127.0.0.1:1\"]\n";
+    let route = |more: &str| {
+        format!("{pool}[[application.tool.vitrine.routes]]\nroute = \"/...\"\n{more}\n")
+    };
+    for (tables, word) in [
+        (route("pool = \"other\""), "it leads to no pool: `other`"),
+        (route(""), "it has one of `pool` and `files`"),
+        (route("pool = \"shop\"\nfiles = \"x\""), "it has one of `pool` and `files`"),
+        (route("pool = \"shop\"\nindex = \"x\""), "are for files"),
+        (route("pool = \"shop\"\nmiddleware = [\"none\"]"), "`none` is no component"),
+        (route("pool = \"shop\"\ncolour = 1"), "unknown field `colour`"),
+        (route("files = \"gone\""), "serve the files of `gone`"),
+        (route("files = \".\"\nsigned_by = { k = \"short\" }"), "less than 16 bytes"),
+        (route("pool = \"shop\"").replace("http://", "gopher://"), "use the pool `shop`"),
+        (route("pool = \"shop\"").replace("[\"http://127.0.0.1:1\"]", "[]"), "has no origins"),
+        (route("pool = \"shop\"").replace("pools.shop", "pools.Shop"), "no name of a pool"),
+    ] {
+        let (code, said) = crate::support::refused(&pools(&tables), &[]);
+        assert!(
+            code == Some(64) && said.contains(word) && said.lines().count() == 1,
+            "{word}: {code:?} {said}"
+        );
+    }
+}
