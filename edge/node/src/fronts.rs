@@ -4,8 +4,8 @@ use std::{net::SocketAddr, pin::Pin, sync::Arc, task::Context, task::Poll, task:
 
 use cache_core::Key;
 use cdn::{
-    Backend, BackendBody, BackendError, BackendRequest, Cache, Client, Proxy, files::Files,
-    upstream::RequestContent,
+    Backend, BackendBody, BackendError, BackendRequest, Cache, Client, Proxy, SharedError,
+    files::Files, upstream::RequestContent,
 };
 use http::{HeaderMap, HeaderName, Request, Response, Uri, header};
 use http_body::Body as _;
