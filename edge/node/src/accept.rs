@@ -31,6 +31,7 @@ use tokio::{
 
 use self::streams::{Rewound, TlsTransport};
 use crate::{
+    connections::Protocol,
     in_flight::InFlight,
     serve::{Node, Peer, Visitor, serve},
     stall::{STALL_MAX, Stalling},
@@ -202,9 +203,12 @@ async fn connect(
         return converse(server, stream, Peer { address, is_tls: false }, draining).await;
     };
     let handshake = tls.acceptor().accept(stream);
-    let stream = timeout(server.limits.handshake_timeout, handshake).await??;
+    let shaken = timeout(server.limits.handshake_timeout, handshake).await;
+    let stream = shaken.map_err(Broken::from).and_then(|shaken| Ok(shaken?));
+    let stream = stream.inspect_err(|_| server.node.operation.connections.handshake_failed())?;
     let peer = Peer { address, is_tls: true };
     if stream.get_ref().1.alpn_protocol() == Some(b"h2") {
+        let _open = server.node.operation.connections.open(Protocol::Http2);
         return converse_http2(server, stream, peer, draining).await;
     }
     converse(server, TlsTransport(stream), peer, draining).await
@@ -221,6 +225,7 @@ async fn converse<S: Transport + Send + 'static>(
     let heads =
         http1::Limits { head_bytes_max: rules.head_bytes_max, fields_max: rules.headers_max };
     let connection = Connection::new(stream, heads, limits.head_timeout, STALL_MAX, DATES);
+    let mut open = server.node.operation.connections.open(Protocol::Http1);
     let visitor = Visitor { node: &server.node, peer };
     let told = &mut draining;
     let stop = http1::Stop {
@@ -235,6 +240,7 @@ async fn converse<S: Transport + Send + 'static>(
     match connection.serve(&visitor, stop).await? {
         Ended::Closed => Ok(()),
         Ended::Http2 { transport, read } => {
+            open.turn_into(Protocol::Http2);
             let stream = Rewound::new(read, transport);
             converse_http2(server, stream, peer, draining).await
         }

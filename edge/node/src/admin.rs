@@ -198,7 +198,7 @@ async fn answer(
     match (&parts.method, parts.uri.path()) {
         (&Method::GET, "/v1/versions") => json(&deployer.list().await.map_err(problem)?),
         (&Method::POST, "/v1/deploy") => {
-            let body: DeployBody = read(body).await?;
+            let body: DeployBody = read(body, BODY_BYTES_MAX).await?;
             let canary = share(body.canary)?;
             let failures_max_percent = share(body.failures_max)?.map(Share::percent);
             if failures_max_percent.is_some() && canary.is_none() {
@@ -220,20 +220,23 @@ async fn answer(
             )
         }
         (&Method::POST, "/v1/promote") => {
-            let body: PromoteBody = read(body).await?;
+            let body: PromoteBody = read(body, BODY_BYTES_MAX).await?;
             json(&deployer.promote(share(body.canary)?).await.map_err(problem)?)
         }
         (&Method::POST, "/v1/rollback") => {
-            let body: RollbackBody = read(body).await?;
+            let body: RollbackBody = read(body, BODY_BYTES_MAX).await?;
             json(&deployer.rollback(body.to).await.map_err(problem)?)
         }
         _ => Err(Problem::of(ErrorKind::NotFound).into()),
     }
 }
 
-/// An empty body is an empty object.
-async fn read<T: DeserializeOwned + Default>(body: Incoming) -> Result<T, Box<Problem>> {
-    let read = timeout(ARRIVAL_MAX, Limited::new(body, BODY_BYTES_MAX).collect()).await;
+/// Reads a body of at most `bytes_max` bytes; an empty one is an empty object.
+pub(crate) async fn read<T: DeserializeOwned + Default>(
+    body: Incoming,
+    bytes_max: usize,
+) -> Result<T, Box<Problem>> {
+    let read = timeout(ARRIVAL_MAX, Limited::new(body, bytes_max).collect()).await;
     let bytes = match read {
         Ok(Ok(body)) => body.to_bytes(),
         Ok(Err(error)) if error.is::<http_body_util::LengthLimitError>() => {
@@ -255,7 +258,8 @@ fn share(percent: Option<u8>) -> Result<Option<Share>, Box<Problem>> {
     Share::new(percent).map(Some).ok_or_else(wrong)
 }
 
-fn json<T: Serialize>(value: &T) -> Result<Response<Bytes>, Box<Problem>> {
+/// Answers with JSON.
+pub(crate) fn json<T: Serialize>(value: &T) -> Result<Response<Bytes>, Box<Problem>> {
     let bytes =
         serde_json::to_vec(value).map_err(|_| Box::new(Problem::of(ErrorKind::Internal)))?;
     let mut response = Response::new(bytes.into());

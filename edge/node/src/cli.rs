@@ -2,6 +2,7 @@
 
 mod app_options;
 mod cache_options;
+mod operation_options;
 mod proxy_options;
 mod refused;
 mod server_options;
@@ -17,6 +18,7 @@ pub(crate) use self::app_options::Pair;
 pub(crate) use self::{
     app_options::{AppOptions, VariableArgument},
     cache_options::CacheOptions,
+    operation_options::OperationOptions,
     proxy_options::ProxyOptions,
     refused::explain,
 };

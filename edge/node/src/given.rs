@@ -1,5 +1,6 @@
 //! An answer on its way to the client: from a component, or from an origin through the cache.
 
+use cache_core::cache_status::Word;
 use cdn::{Answer, Content, Piece, Pieces};
 use http::{HeaderMap, Response, StatusCode};
 use http_body_util::BodyExt as _;
@@ -28,6 +29,14 @@ impl Given {
         match self {
             Self::Response(response) => response.headers_mut(),
             Self::Answer(answer) => &mut answer.headers,
+        }
+    }
+
+    /// Returns what the cache had to do with it; `None` where there is none.
+    pub(crate) fn word(&self) -> Option<Word> {
+        match self {
+            Self::Response(_) => None,
+            Self::Answer(answer) => answer.word,
         }
     }
 

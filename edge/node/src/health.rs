@@ -1,26 +1,30 @@
 //! The node's own endpoints.
 
+use bytes::Bytes;
 use http::{HeaderValue, Response, header};
 use manifest::App;
 use replica::Status;
-use runtime::Body;
 use serde_json::{Value, json};
 
-use crate::serve::Node;
+use crate::{metrics::Gathered, serve::Node};
 
 /// Says that the node lives, whether it has data to serve, and how old they may be.
 ///
 /// Everybody may read this: where the data come from and why they do not is for the log alone.
-pub(crate) fn healthz(node: &Node) -> Response<Body> {
+pub(crate) fn healthz(node: &Node) -> Response<Bytes> {
     let status = node.replica.as_ref().map(|replica| replica.status());
-    let is_ready = node.replica.as_ref().is_none_or(|replica| replica.current().is_some());
     let body = json!({
         "status": "ok",
-        "ready": is_ready,
+        "ready": has_data(node),
         "node": node.id,
         "replica": status.as_ref().map(public),
     });
     respond(body.to_string(), "application/json")
+}
+
+/// Whether there is a copy to serve from, where one is needed.
+pub(crate) fn has_data(node: &Node) -> bool {
+    node.replica.as_ref().is_none_or(|replica| replica.current().is_some())
 }
 
 /// What of the replica's status is nobody's secret.
@@ -34,10 +38,15 @@ fn public(status: &Status) -> Value {
 }
 
 /// Answers in the text format of Prometheus.
-pub(crate) fn metrics(node: &Node) -> Response<Body> {
-    let (instances, dropped) = (node.runtime.instances(), node.access_log.dropped());
-    let replica = node.replica.as_deref();
-    let text = node.metrics.render(&node.loaded.list(), instances, replica, dropped);
+pub(crate) fn metrics(node: &Node) -> Response<Bytes> {
+    let loaded = node.loaded.list();
+    let text = node.metrics.render(&Gathered {
+        loaded: &loaded,
+        instances: node.runtime.instances(),
+        replica: node.replica.as_deref(),
+        lines_dropped: node.access_log.dropped(),
+        operation: &node.operation,
+    });
     respond(text, "text/plain; version=0.0.4")
 }
 
@@ -45,7 +54,7 @@ pub(crate) fn metrics(node: &Node) -> Response<Body> {
 pub(crate) const WELL_KNOWN: &str = "/.well-known/spin/";
 
 /// Answers what Spin answers below [`WELL_KNOWN`], for what watches an application there.
-pub(crate) fn well_known(node: &Node, path: &str) -> Option<Response<Body>> {
+pub(crate) fn well_known(node: &Node, path: &str) -> Option<Response<Bytes>> {
     match path.strip_prefix(WELL_KNOWN)? {
         "health" => Some(respond("OK".to_owned(), "text/plain")),
         "info" => Some(respond(
@@ -64,8 +73,8 @@ fn info(app: &App) -> Value {
     info
 }
 
-fn respond(body: String, media_type: &'static str) -> Response<Body> {
-    let mut response = Response::new(runtime::full(body));
+fn respond(body: String, media_type: &'static str) -> Response<Bytes> {
+    let mut response = Response::new(Bytes::from(body));
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(media_type));
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));

@@ -1,8 +1,10 @@
 //! What `/metrics` tells, in the text format of Prometheus.
 
+mod render;
+mod text;
+
 use std::{
     collections::BTreeMap,
-    fmt::Write as _,
     sync::{
         Arc, Mutex, OnceLock, PoisonError,
         atomic::{AtomicI64, AtomicU64, Ordering::Relaxed},
@@ -10,14 +12,17 @@ use std::{
     time::{Duration, Instant},
 };
 
+use cache_core::cache_status::Word;
 use http::StatusCode;
 use manifest::{App, Target};
 use replica::Replica;
 use runtime::PoolStats;
 
+use self::text::Text;
 use crate::{
     deployment::Deployment,
     histogram::{Histogram, Sum},
+    operation::Operation,
     serve::Place,
     shard::PerThread,
 };
@@ -83,11 +88,29 @@ pub(crate) struct RouteMetrics {
 struct RouteCounts {
     /// By the status's first digit, which is 1 to 9, and then by the rest: most of them never occur.
     by_class: [OnceLock<Box<[AtomicU64; 100]>>; 9],
+    /// By what the cache had to do with it, in the order of [`WORDS`].
+    by_word: [AtomicU64; WORDS.len()],
     duration: Histogram,
 }
 
+/// Every word of the cache.
+const WORDS: [Word; 8] = [
+    Word::Hit,
+    Word::Miss,
+    Word::Stale,
+    Word::Updating,
+    Word::Revalidated,
+    Word::Expired,
+    Word::Bypass,
+    Word::Collapsed,
+];
+
 impl RouteCounts {
-    fn count(&self, status: StatusCode, duration: Duration) {
+    fn count(&self, status: StatusCode, word: Option<Word>, duration: Duration) {
+        let at = word.and_then(|word| WORDS.iter().position(|one| *one == word));
+        if let Some(count) = at.and_then(|at| self.by_word.get(at)) {
+            count.fetch_add(1, Relaxed);
+        }
         let status = usize::from(status.as_u16());
         if let Some(class) = (status / 100).checked_sub(1).and_then(|at| self.by_class.get(at)) {
             let counts = class.get_or_init(|| Box::new([const { AtomicU64::new(0) }; 100]));
@@ -115,6 +138,16 @@ impl RouteMetrics {
         (100..1000).map(move |status| (status, count(status))).filter(|(_, count)| *count > 0)
     }
 
+    /// Returns each word that the cache said here, with how often.
+    fn by_word(&self) -> impl Iterator<Item = (Word, u64)> {
+        let count = |at: usize| {
+            let counts = self.counts.iter().filter_map(|counts| counts.by_word.get(at));
+            counts.map(|count| count.load(Relaxed)).sum()
+        };
+        let all = WORDS.into_iter().enumerate().map(move |(at, word)| (word, count(at)));
+        all.filter(|(_, count)| *count > 0)
+    }
+
     fn duration(&self) -> Sum {
         self.counts.iter().map(|counts| &counts.duration).collect()
     }
@@ -127,6 +160,17 @@ impl Drop for InFlight<'_> {
     fn drop(&mut self) {
         self.0.fetch_sub(1, Relaxed);
     }
+}
+
+/// What is known outside the counters.
+pub(crate) struct Gathered<'a> {
+    pub(crate) loaded: &'a [Arc<Deployment>],
+    /// In both lanes, of all versions.
+    pub(crate) instances: usize,
+    pub(crate) replica: Option<&'a Replica>,
+    /// Of the access log.
+    pub(crate) lines_dropped: u64,
+    pub(crate) operation: &'a Operation,
 }
 
 /// Routes that are told apart, of all versions together: 1 000. Beyond it a new route's requests are not shown.
@@ -182,8 +226,14 @@ impl Metrics {
         InFlight(count)
     }
 
-    pub(crate) fn count(&self, place: Place<'_>, status: StatusCode, duration: Duration) {
-        self.of(place).counts.mine().count(status, duration);
+    pub(crate) fn count(
+        &self,
+        place: Place<'_>,
+        status: StatusCode,
+        word: Option<Word>,
+        duration: Duration,
+    ) {
+        self.of(place).counts.mine().count(status, word, duration);
     }
 
     /// Returns the route as the manifest writes it.
@@ -213,24 +263,22 @@ impl Metrics {
     }
 
     /// Writes everything.
-    pub(crate) fn render(
-        &self,
-        loaded: &[Arc<Deployment>],
-        instances: usize,
-        replica: Option<&Replica>,
-        lines_dropped: u64,
-    ) -> String {
+    pub(crate) fn render(&self, gathered: &Gathered<'_>) -> String {
+        let Gathered { loaded, operation, .. } = gathered;
         let mut text = Text::default();
         self.render_requests(&mut text);
         const DROPPED: &str = "vitrine_edge_access_log_dropped_total";
         text.head(DROPPED, "counter", "Lines of the access log that nobody took in time.");
-        text.line(DROPPED, &[], lines_dropped);
-        render_pools(&mut text, &self.totals.with(loaded));
-        render_versions(&mut text, loaded, instances);
-        if let Some(replica) = replica {
-            render_replica(&mut text, &replica.status());
+        text.line(DROPPED, &[], gathered.lines_dropped);
+        render::connections(&mut text, &operation.connections);
+        render::cache(&mut text, &operation.cache);
+        render::origins(&mut text, loaded);
+        render::components(&mut text, &self.totals.with(loaded));
+        render::versions(&mut text, loaded, gathered.instances);
+        if let Some(replica) = gathered.replica {
+            render::replica(&mut text, &replica.status());
         }
-        text.0
+        text.into_string()
     }
 
     fn render_requests(&self, text: &mut Text) {
@@ -245,6 +293,18 @@ impl Metrics {
                     ("status", &status.to_string()),
                 ];
                 text.line("vitrine_edge_requests_total", &labels, count);
+            }
+        }
+        const WORDS: &str = "vitrine_edge_route_cache_total";
+        text.head(WORDS, "counter", "Answers by what the cache had to do with them.");
+        for metrics in all() {
+            for (word, count) in metrics.by_word() {
+                let labels = [
+                    ("route", metrics.route.as_str()),
+                    ("component", metrics.component.as_str()),
+                    ("word", word.as_str()),
+                ];
+                text.line(WORDS, &labels, count);
             }
         }
         const DURATION: &str = "vitrine_edge_request_duration_seconds";
@@ -266,100 +326,6 @@ impl Metrics {
     }
 }
 
-/// A metric's name, type, help, and where its value is.
-type Column<T> = (&'static str, &'static str, &'static str, fn(&T) -> u64);
-
-fn render_pools(text: &mut Text, pools: &[PoolStats]) {
-    let columns: [Column<PoolStats>; 11] = [
-        ("express_total", "counter", "Requests answered in the express lane.", |pool| pool.express),
-        ("instances", "gauge", "Instances alive.", |pool| pool.instances),
-        ("busy_instances", "gauge", "Instances with a request.", |pool| {
-            u64::try_from(pool.in_flight).unwrap_or(u64::MAX)
-        }),
-        ("instances_created_total", "counter", "Instances ever made.", |p| p.instances_created),
-        ("calls_total", "counter", "Requests handed to the component.", |pool| pool.requests),
-        ("traps_total", "counter", "Requests that trapped.", |pool| pool.traps),
-        ("timeouts_total", "counter", "Requests beyond their deadline.", |pool| pool.timeouts),
-        ("cpu_exceeded_total", "counter", "Requests beyond their time.", |p| p.over_budget),
-        ("memory_exceeded_total", "counter", "Requests beyond their memory.", |p| p.over_memory),
-        ("refused_total", "counter", "Requests refused for want of instances.", |pool| pool.busy),
-        ("failures_total", "counter", "Requests that failed otherwise.", |pool| pool.failures),
-    ];
-    for (name, kind, help, value) in columns {
-        let name = format!("vitrine_edge_component_{name}");
-        text.head(&name, kind, help);
-        for pool in pools {
-            text.line(&name, &[("component", &pool.component)], value(pool));
-        }
-    }
-}
-
-fn render_versions(text: &mut Text, loaded: &[Arc<Deployment>], instances: usize) {
-    const ANSWERS: &str = "vitrine_edge_version_answers_total";
-    text.head(ANSWERS, "counter", "Answers of each loaded version, by class of status.");
-    for deployment in loaded {
-        let id = deployment.id.to_string();
-        for (class, count) in deployment.answers() {
-            text.line(ANSWERS, &[("version", &id), ("class", class)], count);
-        }
-    }
-    const INSTANCES: &str = "vitrine_edge_version_instances";
-    text.head(INSTANCES, "gauge", "Instances of each loaded version, in the standard lane.");
-    for deployment in loaded {
-        text.line(INSTANCES, &[("version", &deployment.id.to_string())], deployment.instances());
-    }
-    const ALL: &str = "vitrine_edge_instances";
-    text.head(ALL, "gauge", "Instances alive, in both lanes and of all versions.");
-    text.line(ALL, &[], instances);
-}
-
-fn render_replica(text: &mut Text, status: &replica::Status) {
-    let columns: [Column<replica::Status>; 7] = [
-        ("position", "gauge", "Position up to which the copy is complete.", |now| now.position),
-        ("head", "gauge", "The origin's position when last heard of.", |now| now.head),
-        ("lag_transactions", "gauge", "Transactions known to be missing.", |now| {
-            now.lag_transactions
-        }),
-        ("lag_milliseconds", "gauge", "Age of the newest here while some miss.", |now| now.lag_ms),
-        ("generation", "gauge", "Rises with every new file.", |now| now.generation),
-        ("snapshots_total", "counter", "Files built from a snapshot.", |now| now.snapshots),
-        ("rebuilds_total", "counter", "How often continuity was lost.", |now| now.rebuilds),
-    ];
-    for (name, kind, help, value) in columns {
-        let name = format!("vitrine_edge_replica_{name}");
-        text.head(&name, kind, help);
-        text.line(&name, &[], value(status));
-    }
-    if let Some(age_ms) = status.last_contact_age_ms {
-        let name = "vitrine_edge_replica_contact_age_seconds";
-        text.head(name, "gauge", "Since an origin last answered.");
-        text.line(name, &[], Duration::from_millis(age_ms).as_secs_f64());
-    }
-}
-
-/// The exposition format.
-#[derive(Default)]
-struct Text(String);
-
-impl Text {
-    fn head(&mut self, name: &str, kind: &str, help: &str) {
-        // Writing to a string cannot fail.
-        let _ = write!(self.0, "# HELP {name} {help}\n# TYPE {name} {kind}\n");
-    }
-
-    fn line(&mut self, name: &str, labels: &[(&str, &str)], value: impl std::fmt::Display) {
-        let labels: Vec<String> =
-            labels.iter().map(|(name, value)| format!("{name}=\"{}\"", escaped(value))).collect();
-        let labels =
-            if labels.is_empty() { String::new() } else { format!("{{{}}}", labels.join(",")) };
-        let _ = writeln!(self.0, "{name}{labels} {value}");
-    }
-}
-
-fn escaped(value: &str) -> String {
-    value.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n")
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -369,20 +335,11 @@ mod tests {
         let metrics = RouteMetrics::new("/a", "a");
         for status in [200, 200, 503, 999] {
             let status = StatusCode::from_u16(status).expect("is a status");
-            metrics.counts.mine().count(status, Duration::from_millis(2));
+            metrics.counts.mine().count(status, Some(Word::Stale), Duration::from_millis(2));
         }
         let counts: Vec<(usize, u64)> = metrics.by_status().collect();
         assert_eq!(counts, [(200, 2), (503, 1), (999, 1)]);
+        assert_eq!(metrics.by_word().collect::<Vec<_>>(), [(Word::Stale, 4)]);
         assert_eq!(metrics.duration().count, 4);
-    }
-
-    #[test]
-    fn writes_lines_that_prometheus_reads() {
-        let mut text = Text::default();
-        text.head("a_total", "counter", "Help.");
-        text.line("a_total", &[("route", "/\"x\"")], 3_u64);
-        text.line("b", &[], 0.5);
-        let expected = "# HELP a_total Help.\n# TYPE a_total counter\na_total{route=\"/\\\"x\\\"\"} 3\nb 0.5\n";
-        assert_eq!(text.0, expected);
     }
 }

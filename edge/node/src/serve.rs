@@ -23,6 +23,7 @@ use crate::{
     health,
     in_flight::GuardedBody,
     metrics::{Metrics, RouteMetrics},
+    operation::Operation,
     paced_body::{Pace, PacedBody},
     request_head::{self, REQUEST_ID, Seen},
     shard::PerThread,
@@ -43,6 +44,7 @@ pub(crate) struct Node {
     pub(crate) positions: Positions,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) access_log: AccessLog,
+    pub(crate) operation: Arc<Operation>,
     pub(crate) rules: Rules,
 }
 
@@ -154,7 +156,7 @@ pub(crate) async fn serve<B: Content>(
         }
     }
     let duration = arrived.elapsed();
-    node.metrics.count(place, response.status(), duration);
+    node.metrics.count(place, response.status(), response.word(), duration);
     if let Some((method, uri)) = told {
         node.access_log.tell(&Line {
             request_id: request_id.to_str().unwrap_or_default(),
@@ -176,7 +178,7 @@ fn refuse(node: &Node, peer: Peer, refusal: Refusal) -> Response<Body> {
     let request_id = request_head::request_id(&HeaderMap::new());
     let mut response = respond(&Failure::Wire(refusal.kind), &request_id);
     mark(node, response.headers_mut(), &request_id);
-    node.metrics.count(Place::Nowhere, response.status(), Duration::ZERO);
+    node.metrics.count(Place::Nowhere, response.status(), None, Duration::ZERO);
     node.access_log.tell(&Line {
         request_id: request_id.to_str().unwrap_or_default(),
         method: "-",
@@ -215,16 +217,22 @@ async fn answer<'a, B: Content>(
     {
         return (Place::Nowhere, Err(Failure::Head(error)));
     }
-    match uri.path() {
-        "/healthz" => return (Place::Own, Ok(Given::Response(health::healthz(node)))),
-        "/metrics" => return (Place::Own, Ok(Given::Response(health::metrics(node)))),
-        path if path.starts_with(health::WELL_KNOWN) => {
-            let own = health::well_known(node, path).map(Given::Response);
-            return (Place::Own, own.ok_or(Failure::NoRoute));
-        }
-        _ => {}
+    if let Some(own) = own(node, uri.path()) {
+        return (Place::Own, own.map(|own| Given::Response(own.map(runtime::full))));
     }
     ask(&node.rules, deployment, asked, request).await
+}
+
+/// Answers what belongs to the node itself.
+fn own(node: &Node, path: &str) -> Option<Result<Response<bytes::Bytes>, Failure>> {
+    match path {
+        "/healthz" => Some(Ok(health::healthz(node))),
+        "/metrics" if node.operation.has_metrics_on_site => Some(Ok(health::metrics(node))),
+        path if path.starts_with(health::WELL_KNOWN) => {
+            Some(health::well_known(node, path).ok_or(Failure::NoRoute))
+        }
+        _ => None,
+    }
 }
 
 /// Asks the application: the only place where a request meets the routes and the components behind them.

@@ -1,6 +1,7 @@
 //! Start to end: configuration, then components, then the port; on a signal the way back.
 
 use std::{
+    net::SocketAddr,
     sync::{Arc, Mutex},
     time::Duration,
 };
@@ -23,6 +24,7 @@ use crate::{
     first_version::FirstVersion,
     listen,
     metrics::Metrics,
+    operation::{self, Guard, Listener, Operation, Phase},
     origins::{self, OriginSide},
     paced_body::Pace,
     replication::{self, ReplicaFile},
@@ -122,6 +124,7 @@ struct Boot {
 
 async fn serve(options: Up, mut boot: Boot) -> Result<(), Failure> {
     let tls = read_tls(&options).map_err(Failure::Configuration)?;
+    let guard = guard(&options).map_err(Failure::Configuration)?;
     let mut stop = accept::stop_signal().context("listen for signals").map_err(Failure::Other)?;
     let replica = match boot.replica.clone() {
         Some(settings) => {
@@ -152,6 +155,16 @@ async fn serve(options: Up, mut boot: Boot) -> Result<(), Failure> {
     OriginSide::watch(&boot.first.app, &boot.proxies);
     let (runtime, application) =
         loaded.map_err(|error: runtime::LoadError| Failure::Configuration(error.into()))?;
+    let access_log = AccessLog::start(options.server.access_log(options.log_format));
+    let access_log = access_log.context("start the access log").map_err(Failure::Other)?;
+    let (watched, takes_versions) = (boot.watched.take(), boot.takes_versions);
+    let body_bytes_max = options.limits.body_bytes_max;
+    let operation = Operation::new(&options.server.operation, boot.origins.cache());
+    let deployer = deployer(boot, options.app.clone(), body_bytes_max, runtime, application);
+    let deployer = Arc::new(deployer);
+    let node = node(&options, &deployer, replica.clone(), access_log, operation);
+    let node = Arc::new(node);
+    let operators = operators(guard, &node).await?;
     let listeners = listen::bind(options.listen, options.find_free_port, options.server.threads())
         .await
         .map_err(Failure::Other)?;
@@ -160,13 +173,6 @@ async fn serve(options: Up, mut boot: Boot) -> Result<(), Failure> {
         .context("listen on no address")
         .and_then(|listener| listener.local_addr().context("read the address"));
     let address = address.map_err(Failure::Other)?;
-    let access_log = AccessLog::start(options.server.access_log(options.log_format));
-    let access_log = access_log.context("start the access log").map_err(Failure::Other)?;
-    let (watched, takes_versions) = (boot.watched.take(), boot.takes_versions);
-    let body_bytes_max = options.limits.body_bytes_max;
-    let deployer = deployer(boot, options.app.clone(), body_bytes_max, runtime, application);
-    let deployer = Arc::new(deployer);
-    let node = Arc::new(node(&options, &deployer, replica.clone(), access_log));
     let server = Arc::new(Server::new(Arc::clone(&node), tls.clone(), accepting(&options)));
     let serving = threads::start(listeners, &server).context("start to serve");
     let serving = serving.map_err(Failure::Other)?;
@@ -175,13 +181,16 @@ async fn serve(options: Up, mut boot: Boot) -> Result<(), Failure> {
     if let Some(watched) = watched {
         watch::start(watched, Arc::clone(&deployer));
     }
-    announce(address, tls.is_some());
+    node.operation.enter(Phase::Serving);
+    announce(address, tls.is_some(), operators.as_ref());
     tokio::select! {
         () = stop.wait() => {}
         () = tls::reload_on_signal(tls) => {}
     }
     drop(admin);
+    node.operation.enter(Phase::Draining);
     serving.stop().await;
+    drop(operators);
     node.access_log.stop();
     if let Some(replica) = replica {
         replica.stop().await;
@@ -229,6 +238,7 @@ fn node(
     deployer: &Deployer,
     replica: Option<Arc<Replica>>,
     access_log: AccessLog,
+    operation: Operation,
 ) -> Node {
     let (server, limits) = (&options.server, &options.limits);
     let cdn_id = server.cdn_id.clone().unwrap_or_else(|| CdnId::of_node(&options.node_id));
@@ -243,6 +253,7 @@ fn node(
         replica,
         positions: Positions::new(),
         access_log,
+        operation: Arc::new(operation),
         rules: Rules {
             body_bytes_max: limits.body_bytes_max,
             head_bytes_max: limits.head_bytes_max,
@@ -278,12 +289,37 @@ fn read_tls(options: &Up) -> anyhow::Result<Option<Arc<Tls>>> {
     Ok(Some(Arc::new(Tls::load(certificate.clone(), key.clone())?)))
 }
 
-/// The one line that programs wait for.
-#[expect(clippy::print_stdout, reason = "whoever started the node waits for this line")]
-fn announce(address: std::net::SocketAddr, is_tls: bool) {
+/// Decides who may operate the node, if anybody may over TCP.
+fn guard(options: &Up) -> anyhow::Result<Option<(SocketAddr, Guard)>> {
+    let operation = &options.server.operation;
+    let Some(address) = operation.admin else { return Ok(None) };
+    let guard = Guard::new(address, operation.admin_token_file.as_deref())?;
+    Ok(Some((address, guard)))
+}
+
+/// Starts to answer operators. Before clients are: whoever watches sees the node begin.
+async fn operators(
+    guard: Option<(SocketAddr, Guard)>,
+    node: &Arc<Node>,
+) -> Result<Option<Listener>, Failure> {
+    let Some((address, guard)) = guard else { return Ok(None) };
+    let started = operation::start(address, guard, Arc::clone(node)).await;
+    let listener = started.with_context(|| format!("listen for operators on {address}"));
+    let listener = listener.map_err(Failure::Other)?;
+    tracing::info!(admin = %listener.address, "answering operators");
+    Ok(Some(listener))
+}
+
+/// The line that programs wait for, and behind it, in the same write, where else the node listens.
+fn announce(address: SocketAddr, is_tls: bool, operators: Option<&Listener>) {
     use std::io::Write as _;
-    println!("listening http{}://{address}", if is_tls { "s" } else { "" });
+    let mut lines = format!("listening http{}://{address}\n", if is_tls { "s" } else { "" });
+    if let Some(operators) = operators {
+        lines.push_str(&format!("operators http://{}\n", operators.address));
+    }
+    let mut out = std::io::stdout().lock();
     // Nobody reads it if this fails.
-    let _ = std::io::stdout().flush();
+    let _ = out.write_all(lines.as_bytes()).and_then(|()| out.flush());
+    drop(out);
     tracing::info!(listen = %address, "accepting connections");
 }

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use api_types::client_address::Cidr;
 use clap::{Args, ValueEnum};
 
+use super::OperationOptions;
 use crate::{cdn_loop::CdnId, cli::LogFormat};
 
 /// How HTTP is served.
@@ -55,6 +56,8 @@ pub(crate) struct ServerOptions {
     /// ends.
     #[arg(long, value_name = "N", default_value_t = 1024)]
     pub(crate) h2_error_resets_max: usize,
+    #[command(flatten)]
+    pub(crate) operation: OperationOptions,
 }
 
 impl ServerOptions {
