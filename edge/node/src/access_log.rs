@@ -15,9 +15,11 @@ use std::{
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
+use cache_core::cache_status::Word;
 use domain::Timestamp;
+use http::Version;
 
-use crate::{cli::AccessLogFormat, shard::PerThread};
+use crate::{cli::AccessLogFormat, shard::PerThread, trace_context::TraceId};
 
 /// Bytes that may wait in each thread's buffer: 1 MiB, some 7 000 lines.
 const WAITING_BYTES_MAX: usize = 1024 * 1024;
@@ -39,6 +41,24 @@ pub(crate) struct Line<'a> {
     pub(crate) status: u16,
     pub(crate) duration: Duration,
     pub(crate) client: IpAddr,
+    pub(crate) protocol: Version,
+    /// What the cache had to do with it; `None` where there is none.
+    pub(crate) word: Option<Word>,
+    /// Bytes of the answer's content, before any coding of the connection; `None` where that is not known at its head.
+    pub(crate) content_length: Option<u64>,
+    /// `None` for what was no request.
+    pub(crate) trace_id: Option<TraceId>,
+}
+
+impl Line<'_> {
+    const fn protocol(&self) -> &'static str {
+        match self.protocol {
+            Version::HTTP_10 => "HTTP/1.0",
+            Version::HTTP_2 => "HTTP/2",
+            Version::HTTP_3 => "HTTP/3",
+            _ => "HTTP/1.1",
+        }
+    }
 }
 
 /// Where lines go; nowhere if the log is off.
@@ -226,6 +246,15 @@ impl Buffer {
         push_milliseconds(lines, line.duration);
         push(lines, &[" client="]);
         push_address(lines, line.client);
+        push(lines, &[" protocol=", line.protocol()]);
+        push(lines, &[" cache=", line.word.map_or("-", Word::as_str), " bytes="]);
+        match line.content_length {
+            Some(bytes) => push_number(lines, bytes, 1),
+            None => lines.push(b'-'),
+        }
+        if let Some(trace_id) = line.trace_id {
+            push(lines, &[" trace_id=", trace_id.to_hex().as_str()]);
+        }
         push(lines, &[" request.id=", line.request_id, "\n"]);
     }
 
@@ -243,8 +272,19 @@ impl Buffer {
         push_number(lines, line.status.into(), 1);
         push(lines, &[",\"duration_ms\":"]);
         push_milliseconds(lines, line.duration);
+        if let Some(bytes) = line.content_length {
+            push(lines, &[",\"bytes\":"]);
+            push_number(lines, bytes, 1);
+        }
         push(lines, &[",\"client\":\""]);
         push_address(lines, line.client);
+        push(lines, &["\",\"protocol\":\"", line.protocol()]);
+        if let Some(word) = line.word {
+            push(lines, &["\",\"cache\":\"", word.as_str()]);
+        }
+        if let Some(trace_id) = line.trace_id {
+            push(lines, &["\",\"trace_id\":\"", trace_id.to_hex().as_str()]);
+        }
         push(lines, &["\",\"request.id\":\"", line.request_id, "\"}\n"]);
     }
 }
@@ -325,6 +365,10 @@ mod tests {
             status: 200,
             duration: Duration::from_micros(12_034),
             client: IpAddr::from([192, 0, 2, 10]),
+            protocol: Version::HTTP_2,
+            word: Some(Word::Hit),
+            content_length: Some(7),
+            trace_id: None,
         }
     }
 
@@ -339,7 +383,7 @@ mod tests {
         assert_eq!(
             told(AccessLogFormat::Text, &line("/a")),
             "2025-11-28T18:30:00.007Z request method=GET path=\"/a\" route=\"/...\" version=3 status=200 \
-             duration_ms=12.034 client=192.0.2.10 request.id=id-12345\n"
+             duration_ms=12.034 client=192.0.2.10 protocol=HTTP/2 cache=HIT bytes=7 request.id=id-12345\n"
         );
         let client = "2001:db8::1".parse().expect("is an address");
         let json = told(AccessLogFormat::Json, &Line { client, ..line("/a\"\\\u{7f}ü") });
@@ -348,6 +392,13 @@ mod tests {
         assert_eq!((&json["duration_ms"], &json["status"]), (&12.034.into(), &200.into()));
         assert_eq!(json["client"], "2001:db8::1");
         assert_eq!(json["version"], 3);
+        assert_eq!((&json["protocol"], &json["cache"]), (&"HTTP/2".into(), &"HIT".into()));
+        assert_eq!((&json["bytes"], json.get("trace_id")), (&7.into(), None));
+        let plain = Line { word: None, content_length: None, ..line("/a") };
+        assert!(told(AccessLogFormat::Text, &plain).contains(" cache=- bytes=- "));
+        let json = told(AccessLogFormat::Json, &plain);
+        let json: serde_json::Value = serde_json::from_str(&json).expect("is JSON");
+        assert_eq!((json.get("cache"), json.get("bytes")), (None, None));
     }
 
     #[test]

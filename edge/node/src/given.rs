@@ -3,6 +3,7 @@
 use cache_core::cache_status::Word;
 use cdn::{Answer, Content, Piece, Pieces};
 use http::{HeaderMap, Response, StatusCode};
+use http_body::Body as _;
 use http_body_util::BodyExt as _;
 use http1::{Reply, ReplyBody, Written};
 use runtime::Body;
@@ -37,6 +38,21 @@ impl Given {
         match self {
             Self::Response(_) => None,
             Self::Answer(answer) => answer.word,
+        }
+    }
+
+    /// Returns how many bytes its content has, where that is known without reading it.
+    pub(crate) fn content_length(&self) -> Option<u64> {
+        let of = |bytes: &bytes::Bytes| u64::try_from(bytes.len()).ok();
+        match self {
+            Self::Response(response) => response.body().size_hint().exact(),
+            Self::Answer(answer) => match &answer.content {
+                Content::Whole(bytes) => of(bytes),
+                Content::File(part) => Some(part.length),
+                Content::Pieces(pieces) => Some(pieces.length()),
+                Content::Filling(body) => body.size_hint().exact(),
+                Content::Stream(body) => body.size_hint().exact(),
+            },
         }
     }
 

@@ -13,13 +13,14 @@ use std::sync::{
 };
 
 use cdn::Cache;
+use http::HeaderMap;
 
 pub(crate) use self::{
     listener::{Listener, start},
     token::Guard,
     views::upstreams,
 };
-use crate::{cli::OperationOptions, connections::Connections};
+use crate::{cli::OperationOptions, connections::Connections, random, trace_context::TraceContext};
 
 /// What serving and operating have in common.
 pub(crate) struct Operation {
@@ -64,6 +65,11 @@ impl Operation {
             connections: Connections::new(),
             phase: AtomicU8::new(0),
         }
+    }
+
+    /// Returns the place of a request in its trace.
+    pub(crate) fn trace(&self, headers: &HeaderMap) -> TraceContext {
+        TraceContext::of(headers, [random::next(), random::next(), random::next()])
     }
 
     /// Returns where the node is in its life.

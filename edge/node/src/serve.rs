@@ -27,6 +27,7 @@ use crate::{
     paced_body::{Pace, PacedBody},
     request_head::{self, REQUEST_ID, Seen},
     shard::PerThread,
+    trace_context::TraceContext,
     traffic::{Assigned, Held, Traffic},
 };
 
@@ -113,6 +114,7 @@ const VERSION: HeaderName = HeaderName::from_static("vitrine-version");
 struct Asked<'a> {
     seen: Seen,
     request_id: &'a HeaderValue,
+    trace: &'a TraceContext,
     interim: &'a Interim,
 }
 
@@ -134,7 +136,8 @@ pub(crate) async fn serve<B: Content>(
     let seen = Seen { client, is_tls: peer.is_tls, is_trusted };
     let Assigned { held, is_split } = node.traffic.assign(client.ip());
     let deployment = &**held;
-    let asked = Asked { seen, request_id: &request_id, interim };
+    let (protocol, trace) = (request.version(), node.operation.trace(request.headers()));
+    let asked = Asked { seen, request_id: &request_id, trace: &trace, interim };
     let (place, result) = answer(node, deployment, asked, request).await;
     let mut response = match result {
         Ok(response) => response,
@@ -167,6 +170,10 @@ pub(crate) async fn serve<B: Content>(
             status: response.status().as_u16(),
             duration,
             client: client.ip(),
+            protocol,
+            word: response.word(),
+            content_length: response.content_length(),
+            trace_id: Some(trace.trace_id),
         });
     }
     (response, held)
@@ -188,6 +195,10 @@ fn refuse(node: &Node, peer: Peer, refusal: Refusal) -> Response<Body> {
         status: response.status().as_u16(),
         duration: Duration::ZERO,
         client: peer.address.ip(),
+        protocol: Version::HTTP_11,
+        word: None,
+        content_length: None,
+        trace_id: None,
     });
     response
 }
@@ -242,7 +253,7 @@ async fn ask<'a, B: Content>(
     asked: Asked<'_>,
     request: Request<B>,
 ) -> (Place<'a>, Result<Given, Failure>) {
-    let Asked { seen, request_id, interim } = asked;
+    let Asked { seen, request_id, trace, interim } = asked;
     let Some((_, found)) = deployment.app.route(request.uri().path()) else {
         return (Place::Nowhere, Err(Failure::NoRoute));
     };
@@ -263,6 +274,7 @@ async fn ask<'a, B: Content>(
     }
     if let Some(proxy) = deployment.direct(found.index) {
         parts.headers.insert(REQUEST_ID, request_id.clone());
+        trace.hand_on(&mut parts.headers);
         let request = Request::from_parts(parts, body);
         return (place, forward(proxy, rules, seen, request, interim).await);
     }
@@ -271,6 +283,7 @@ async fn ask<'a, B: Content>(
         Err(error) => return (place, Err(Failure::Head(error))),
     }
     parts.headers.insert(REQUEST_ID, request_id.clone());
+    trace.hand_on(&mut parts.headers);
     let request = Request::from_parts(parts, body);
     let answered = invoke(&deployment.application, rules, found.index, request).await;
     (place, answered.map(Given::Response))

@@ -29,6 +29,7 @@ mod stores;
 mod support;
 mod threads;
 mod tls;
+mod tracing;
 mod version_files;
 mod wasi02;
 mod wasm;
