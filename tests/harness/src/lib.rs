@@ -21,7 +21,7 @@ pub use client::{Answer, Client};
 pub use environment::{Environment, root};
 pub use process::Process;
 pub use redis::Redis;
-pub use stack::{EdgeOptions, Program, Role, Stack, StackOptions, on_core};
+pub use stack::{EdgeOptions, Program, Role, Stack, StackOptions, free_ports, on_core};
 
 /// Pause between two looks at a condition.
 const LOOK_EVERY: Duration = Duration::from_millis(20);

@@ -10,6 +10,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use tokio::process::{Child, Command};
 
 use crate::eventually;
+use crate::stack::Program;
 
 /// What our programs print in front of their address when they accept connections.
 pub(crate) const LISTENING: &str = "listening ";
@@ -30,6 +31,9 @@ pub(crate) struct Spec {
     pub(crate) announces: &'static str,
 }
 
+/// A program is up within this, or its start has failed.
+const START_LIMIT: Duration = Duration::from_secs(180);
+
 /// A process that is killed when this is dropped.
 #[derive(Debug)]
 pub struct Process {
@@ -44,6 +48,14 @@ impl Process {
         let mut process = Self { spec, child: None, url: String::new() };
         process.restart().await?;
         Ok(process)
+    }
+
+    /// Starts a program that belongs to no stack, in `folder`, which gets its log too.
+    pub async fn start_alone(program: Program, folder: &Path) -> Result<Self> {
+        let Program { name, path: program, args, env, announces } = program;
+        let (log, start_limit) = (folder.join(format!("{name}.log")), START_LIMIT);
+        let folder = folder.to_owned();
+        Self::start(Spec { name, program, args, env, folder, log, start_limit, announces }).await
     }
 
     /// Where it listens.
@@ -70,6 +82,13 @@ impl Process {
     pub async fn kill(&mut self) -> Result<()> {
         let Some(mut child) = self.child.take() else { return Ok(()) };
         child.kill().await.with_context(|| format!("kill {}", self.spec.name))
+    }
+
+    /// Sends it a signal, and does not wait for what it does.
+    pub fn signal(&self, signal: Signal) -> Result<()> {
+        let pid = self.pid().and_then(|pid| i32::try_from(pid).ok()).and_then(Pid::from_raw);
+        let pid = pid.with_context(|| format!("find the process {}", self.spec.name))?;
+        kill_process(pid, signal).with_context(|| format!("signal {}", self.spec.name))
     }
 
     /// Asks it to end with SIGTERM, and waits. SIGKILL and an error after `limit`.
@@ -182,8 +201,10 @@ mod tests {
         let mut process = Process::start(spec(folder.path(), script)).await.unwrap();
         assert_eq!(process.url(), "http://127.0.0.1:1");
         let first = process.pid().unwrap();
+        process.signal(Signal::CONT).unwrap();
         process.kill().await.unwrap();
         assert_eq!(process.pid(), None);
+        assert!(process.signal(Signal::CONT).is_err());
         process.restart().await.unwrap();
         assert_ne!(process.pid().unwrap(), first);
         let status = process.terminate(Duration::from_secs(10)).await.unwrap();

@@ -345,7 +345,7 @@ fn copy_files(from: &Path, to: &Path) -> Result<()> {
 }
 
 /// Ports that were free a moment ago, all different.
-fn free_ports<const N: usize>() -> Result<[u16; N]> {
+pub fn free_ports<const N: usize>() -> Result<[u16; N]> {
     let mut held = Vec::with_capacity(N);
     let mut ports = [0; N];
     for port in &mut ports {

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use crate::origin::OriginArgs;
 use crate::serve_native::NativeArgs;
 
 /// Measures the shop under load.
@@ -21,6 +22,8 @@ pub(crate) enum Command {
     Edge(EdgeArgs),
     /// Compares the Worker in workerd with the edge node.
     Worker(WorkerArgs),
+    /// Compares the caching proxy with nginx; hit ratio and memory of a bounded cache; a crowd before a cold object.
+    Cdn(CdnArgs),
     /// Keeps a node under load while it is deployed to and while components trap and loop; fails if anything else fails.
     Soak(SoakArgs),
     /// Serves one recorded answer to every request; the measurement starts this itself.
@@ -32,6 +35,9 @@ pub(crate) enum Command {
     /// Serves the shop's catalogue without a host; the measurement starts this itself.
     #[command(hide = true)]
     ServeNative(NativeArgs),
+    /// Is an origin; the measurement starts this itself.
+    #[command(hide = true)]
+    ServeOrigin(OriginArgs),
 }
 
 /// How much to measure.
@@ -61,6 +67,15 @@ impl Effort {
 
     pub(crate) fn turn(&self) -> Duration {
         Duration::from_millis(self.turn_ms.into())
+    }
+
+    /// Itself, or cut down where it is to be quick.
+    fn cut(&self, quick: bool) -> Self {
+        if !quick {
+            return self.clone();
+        }
+        let json = self.json;
+        Self { connections: vec![1, 16], rounds: 1, turn_ms: 60, warm_up_ms: 20, json }
     }
 }
 
@@ -101,11 +116,48 @@ impl EdgeArgs {
 
     /// The effort, cut down where it is to be quick.
     pub(crate) fn effort(&self) -> Effort {
-        if !self.quick {
-            return self.effort.clone();
-        }
-        let json = self.effort.json;
-        Effort { connections: vec![1, 16], rounds: 1, turn_ms: 60, warm_up_ms: 20, json }
+        self.effort.cut(self.quick)
+    }
+}
+
+/// The caching proxy against its yardsticks.
+#[derive(Debug, Args)]
+pub(crate) struct CdnArgs {
+    #[command(flatten)]
+    pub(crate) effort: Effort,
+    /// Only these parts; again for more.
+    #[arg(long = "part", value_enum)]
+    pub(crate) parts: Vec<CdnPart>,
+    /// One short round of everything: says that the measurement works, not how fast anything is.
+    #[arg(long)]
+    pub(crate) quick: bool,
+    /// What the trace of the bounded cache follows from.
+    #[arg(long, default_value_t = 1)]
+    pub(crate) seed: u64,
+}
+
+/// A part of the measurement of the caching proxy.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum CdnPart {
+    /// Requests per second, latency and CPU time of what is cached and of what is passed on.
+    Rates,
+    /// The same over TLS and HTTP/2, for information.
+    Http2,
+    /// Hit ratio and memory of a cache that is much smaller than what is asked for.
+    Bounded,
+    /// Thousands of requests for one object that a slow origin has.
+    Crowd,
+}
+
+impl CdnArgs {
+    /// Whether `part` is asked for.
+    pub(crate) fn wants(&self, part: CdnPart) -> bool {
+        self.parts.is_empty() || self.parts.contains(&part)
+    }
+
+    /// The effort, cut down where it is to be quick.
+    pub(crate) fn effort(&self) -> Effort {
+        self.effort.cut(self.quick)
     }
 }
 

@@ -5,6 +5,7 @@ use std::net::{SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result};
+use rustix::net::{RecvFlags, recv};
 
 /// A head, and the part of a body that comes with it.
 const BUFFER_BYTES: usize = 64 * 1024;
@@ -81,8 +82,14 @@ impl Connection {
         }
     }
 
-    /// Reads once what is there.
-    pub(crate) fn receive(&mut self) -> Received {
+    /// Reads once what is there. Of a large body all but the end is thrown away unread, at most as many bytes at once as
+    /// `discard` has: the generator is to cost less than the server.
+    pub(crate) fn receive(&mut self, discard: &mut [u8]) -> Received {
+        if let State::Body { answer, remaining } = self.state
+            && remaining > BUFFER_BYTES
+        {
+            return self.throw_away(answer, remaining, discard);
+        }
         if self.filled == self.buffer.len() {
             if self.buffer.len() >= CHUNKED_BYTES_MAX || matches!(self.state, State::Head) {
                 return Received::Broken("more bytes than are looked at".to_owned());
@@ -112,6 +119,21 @@ impl Connection {
                 self.body(answer, remaining, read)
             }
             State::Chunks { answer, head_bytes } => self.chunks(answer, head_bytes),
+        }
+    }
+
+    fn throw_away(&mut self, answer: Answer, remaining: usize, discard: &mut [u8]) -> Received {
+        // The end is read as usual, so that bytes beyond it are noticed.
+        let most = (remaining - BUFFER_BYTES).min(discard.len());
+        let room = discard.get_mut(..most).unwrap_or_default();
+        match recv(&self.stream, room, RecvFlags::TRUNC) {
+            Ok((_, 0)) => Received::Broken("closed within an answer".to_owned()),
+            Ok((_, thrown)) => {
+                self.state = State::Body { answer, remaining: remaining.saturating_sub(thrown) };
+                Received::Nothing
+            }
+            Err(rustix::io::Errno::AGAIN | rustix::io::Errno::INTR) => Received::Nothing,
+            Err(error) => Received::Broken(format!("not read: {error}")),
         }
     }
 
@@ -228,7 +250,7 @@ mod tests {
                 server.shutdown(std::net::Shutdown::Both).unwrap();
             }
             server.write_all(piece.as_bytes()).unwrap();
-            last = connection.receive();
+            last = connection.receive(&mut [0; 1000]);
         }
         last
     }
@@ -250,6 +272,27 @@ mod tests {
         let closing = "HTTP/1.1 503 Busy\r\nconnection: close\r\ncontent-length: 0\r\n\r\n";
         assert_eq!(received(&[closing]), answer(503, 0, false));
         assert_eq!(received(&["HTTP/1.1 304 Not Modified\r\n\r\n"]), answer(304, 0, true));
+    }
+
+    #[test]
+    fn a_large_body_is_counted_though_most_of_it_is_thrown_away() {
+        let bytes = BUFFER_BYTES + 1500;
+        let head = format!("HTTP/1.1 200 OK\r\ncontent-length: {bytes}\r\n\r\n");
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let mut connection = Connection::open(listener.local_addr().unwrap()).unwrap();
+        let (mut server, _) = listener.accept().unwrap();
+        connection.stream.set_nonblocking(false).unwrap();
+        let writing = std::thread::spawn(move || {
+            server.write_all(head.as_bytes()).unwrap();
+            server.write_all(&vec![b'x'; bytes]).unwrap();
+        });
+        let mut discard = [0; 1000];
+        let mut last = Received::Nothing;
+        while last == Received::Nothing {
+            last = connection.receive(&mut discard);
+        }
+        assert_eq!(last, answer(200, bytes, true));
+        writing.join().unwrap();
     }
 
     #[test]

@@ -23,7 +23,7 @@ use servers::Servers;
 pub(crate) use memory::Memory;
 pub(crate) use paced::Paced;
 pub(crate) use profile::Profile;
-pub(crate) use servers::{PRODUCTS, hello_wasm, node_options};
+pub(crate) use servers::{NODE_ENV, PRODUCTS, hello_wasm, node_options};
 pub(crate) use start::Starts;
 
 /// A token is valid for 15 minutes; it is renewed when it is this old.

@@ -15,6 +15,7 @@ use rustix::event::{Timespec, epoll};
 use crate::affinity;
 use crate::connection::{Answer, Connection, Received};
 use crate::histogram::Histogram;
+use crate::responder::{Origin, Responder};
 
 /// A stuck server ends the measurement instead of holding it.
 const STUCK_LIMIT: Duration = Duration::from_secs(30);
@@ -23,6 +24,10 @@ const WAIT: Timespec = Timespec { tv_sec: 0, tv_nsec: 20_000_000 };
 const NO_WAIT: Timespec = Timespec { tv_sec: 0, tv_nsec: 0 };
 /// Events taken at once.
 const EVENTS: usize = 128;
+/// What connections are told by stays below; an origin's events begin here.
+const ORIGIN_TOKEN: u64 = 1 << 32;
+/// What is thrown away of a large body by one call: 1 MiB, and the kernel copies none of it.
+const DISCARD_BYTES: usize = 1024 * 1024;
 /// Failures that are described; all are counted.
 const EXAMPLES_MAX: usize = 10;
 
@@ -108,6 +113,8 @@ pub(crate) struct Turn {
     pub(crate) duration: Duration,
     /// The core that asks.
     pub(crate) core: Option<usize>,
+    /// The origin of a proxy that is asked, which this thread is as well.
+    pub(crate) origin: Option<Origin>,
 }
 
 /// What a turn gave.
@@ -158,6 +165,7 @@ pub(crate) fn run(turn: &Turn, begin: impl FnOnce(), end: impl FnOnce()) -> Resu
     run.is_counting = turn.pace != Pace::Closed;
     end();
     run.drain()?;
+    run.check_the_origin()?;
     Ok(run.measured)
 }
 
@@ -175,6 +183,8 @@ struct Run<'a> {
     ends: Instant,
     moved: Instant,
     is_counting: bool,
+    responder: Option<Responder>,
+    discard: Vec<u8>,
     measured: Measured,
 }
 
@@ -183,6 +193,9 @@ impl<'a> Run<'a> {
         let epoll = epoll::create(epoll::CreateFlags::CLOEXEC).context("make an epoll")?;
         let starts = Instant::now();
         let begins = starts + turn.warm_up;
+        let responder = turn.origin.as_ref();
+        let responder =
+            responder.map(|origin| Responder::new(origin, &epoll, ORIGIN_TOKEN)).transpose()?;
         let measured =
             Measured { as_must_be: vec![0; turn.questions.len()], ..Measured::default() };
         let mut run = Self {
@@ -197,6 +210,8 @@ impl<'a> Run<'a> {
             ends: begins + turn.duration,
             moved: starts,
             is_counting: false,
+            responder,
+            discard: vec![0; DISCARD_BYTES],
             measured,
         };
         for at in 0..turn.connections {
@@ -246,6 +261,19 @@ impl<'a> Run<'a> {
             }
             self.look(false)?;
         }
+    }
+
+    /// Where every answer is to come from the origin, it must have been asked for each.
+    fn check_the_origin(&self) -> Result<()> {
+        let Some(responder) = &self.responder else { return Ok(()) };
+        if responder.answered < self.measured.answers {
+            let (asked, answers) = (responder.answered, self.measured.answers);
+            bail!(
+                "{}: {answers} answers, and the origin was asked {asked} times",
+                self.turn.address
+            );
+        }
+        Ok(())
     }
 
     fn due_at(&self, number: u64) -> Instant {
@@ -309,10 +337,15 @@ impl<'a> Run<'a> {
             return Ok(());
         }
         for event in events.iter() {
-            let at = usize::try_from(event.data.u64()).unwrap_or(usize::MAX);
+            let token = event.data.u64();
+            if let Some(responder) = self.responder.as_mut().filter(|one| one.owns(token)) {
+                responder.handle(&self.epoll, token)?;
+                continue;
+            }
+            let at = usize::try_from(token).unwrap_or(usize::MAX);
             let Some(connection) = self.connections.get_mut(at) else { continue };
             let question = connection.question;
-            match connection.receive() {
+            match connection.receive(&mut self.discard) {
                 Received::Nothing => continue,
                 Received::Broken(_) if self.idle.contains(&at) => {
                     // Closed between two requests, as a server may: nothing was lost.
@@ -417,6 +450,7 @@ mod tests {
             warm_up: Duration::from_millis(10),
             duration: Duration::from_millis(100),
             core: None,
+            origin: None,
         };
         let measured = tokio::task::spawn_blocking(move || {
             let (mut begun, mut ended) = (0, 0);
@@ -457,6 +491,7 @@ mod tests {
             warm_up: Duration::ZERO,
             duration: Duration::ZERO,
             core: None,
+            origin: None,
         };
         assert!(run(&turn, || (), || ()).is_err());
     }

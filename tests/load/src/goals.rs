@@ -28,6 +28,16 @@ enum Bound {
 }
 
 impl Goal {
+    /// A figure that is to reach a bound.
+    pub(crate) const fn least(what: String, figure: f64, bound: f64) -> Self {
+        Self { what, figure, bound: Bound::Least(bound) }
+    }
+
+    /// A figure that is to stay within a bound.
+    pub(crate) const fn most(what: String, figure: f64, bound: f64) -> Self {
+        Self { what, figure, bound: Bound::Most(bound) }
+    }
+
     fn is_met(&self) -> bool {
         match self.bound {
             Bound::Least(bound) => self.figure >= bound,
@@ -52,9 +62,9 @@ impl Goal {
     }
 }
 
-/// The goals that the report has figures for.
+/// The goals that the report has figures for, and those that it was given.
 pub(crate) fn of(report: &Report) -> Vec<Goal> {
-    let mut goals = Vec::new();
+    let mut goals = report.goals.clone();
     for group in &report.groups {
         let (standard, express) = if group.name == "hello" { (0.26, 0.8) } else { (0.17, 0.5) };
         let yardstick = group.series.first().map_or("", |series| series.target.name);

@@ -9,6 +9,7 @@ use crate::cli::Effort;
 use crate::generator::{self, Measured, Pace, Question, Turn};
 use crate::histogram::Histogram;
 use crate::machine::cpu_us;
+use crate::responder::Origin;
 use crate::say;
 
 /// A server under measurement.
@@ -27,13 +28,16 @@ pub(crate) struct Group {
     pub(crate) path: String,
     pub(crate) body_bytes: usize,
     pub(crate) series: Vec<Series>,
+    /// The origin of the proxies among them, where they are to have one that costs nothing.
+    pub(crate) origin: Option<Origin>,
 }
 
 /// One server's figures in a group.
 #[derive(Debug, Clone)]
 pub(crate) struct Series {
     pub(crate) target: Target,
-    pub(crate) question: Question,
+    /// What is asked, in turn.
+    pub(crate) questions: Vec<Question>,
     /// One for each number of connections.
     pub(crate) figures: Vec<Figures>,
 }
@@ -72,7 +76,7 @@ impl Figures {
 
 impl Group {
     pub(crate) fn new(name: &'static str, path: &str, body_bytes: usize) -> Self {
-        Self { name, path: path.to_owned(), body_bytes, series: Vec::new() }
+        Self { name, path: path.to_owned(), body_bytes, series: Vec::new(), origin: None }
     }
 
     /// Adds a server.
@@ -84,13 +88,19 @@ impl Group {
     /// Adds a server under a name, with further headers in its requests.
     pub(crate) fn add(&mut self, target: Target, headers: &[(&str, &str)]) {
         let question = Question::get(target.name, &self.path, headers).of_length(self.body_bytes);
-        self.series.push(Series { target, question, figures: Vec::new() });
+        self.ask(target, vec![question]);
+    }
+
+    /// Adds a server with what it is asked, in turn.
+    pub(crate) fn ask(&mut self, target: Target, questions: Vec<Question>) {
+        self.series.push(Series { target, questions, figures: Vec::new() });
     }
 
     /// Replaces the headers of a series.
     pub(crate) fn ask_with(&mut self, name: &str, headers: &[(&str, &str)]) {
         for series in self.series.iter_mut().filter(|series| series.target.name == name) {
-            series.question = Question::get(name, &self.path, headers).of_length(self.body_bytes);
+            let question = Question::get(name, &self.path, headers).of_length(self.body_bytes);
+            series.questions = vec![question];
         }
     }
 }
@@ -105,11 +115,13 @@ pub(crate) async fn round(
     say(&format!("round {} of {}", round + 1, effort.rounds))?;
     for group in groups {
         for connections in &effort.connections {
-            let count = group.series.len();
+            let (count, origin) = (group.series.len(), group.origin.clone());
             // Another one begins each round, so that none always follows the same neighbour.
             for at in (0..count).map(|at| (at + round as usize) % count) {
                 if let Some(series) = group.series.get_mut(at) {
-                    take_turn(effort, core, *connections, series).await?;
+                    let turn = turn(effort, core, *connections, series);
+                    let turn = Turn { origin: origin.clone(), ..turn };
+                    take_turn(turn, *connections, series).await?;
                 }
             }
         }
@@ -117,22 +129,21 @@ pub(crate) async fn round(
     Ok(())
 }
 
-async fn take_turn(
-    effort: &Effort,
-    core: Option<usize>,
-    connections: u32,
-    series: &mut Series,
-) -> Result<()> {
-    let turn = Turn {
+fn turn(effort: &Effort, core: Option<usize>, connections: u32, series: &Series) -> Turn {
+    Turn {
         address: series.target.address,
         connections: connections as usize,
-        questions: vec![series.question.clone()],
-        deck: vec![0],
+        questions: series.questions.clone(),
+        deck: (0..series.questions.len()).collect(),
         pace: Pace::Closed,
         warm_up: effort.warm_up(),
         duration: effort.turn(),
         core,
-    };
+        origin: None,
+    }
+}
+
+async fn take_turn(turn: Turn, connections: u32, series: &mut Series) -> Result<()> {
     let (measured, cpu_us) = measure(&series.target, turn).await?;
     let at = series.figures.iter().position(|figures| figures.connections == connections);
     let at = at.unwrap_or_else(|| {

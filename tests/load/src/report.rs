@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use crate::affinity::Cores;
 use crate::cli::Effort;
 use crate::edge::{Memory, Paced, Profile, Starts};
-use crate::goals;
+use crate::goals::{self, Goal};
 use crate::machine;
 use crate::matrix::{Figures, Group, Series};
 
@@ -23,6 +23,21 @@ pub(crate) struct Report {
     pub(crate) profiles: Vec<Profile>,
     pub(crate) starts: Vec<Starts>,
     pub(crate) memory: Vec<Memory>,
+    /// What has a form of its own.
+    pub(crate) sections: Vec<Section>,
+    /// Goals beside those that follow from the figures above.
+    pub(crate) goals: Vec<Goal>,
+}
+
+/// A part of a report that is not like the others.
+#[derive(Debug)]
+pub(crate) struct Section {
+    /// Its name in JSON.
+    pub(crate) name: &'static str,
+    /// For people.
+    pub(crate) text: String,
+    /// For programs.
+    pub(crate) json: Value,
 }
 
 impl Report {
@@ -45,6 +60,8 @@ impl Report {
             profiles: Vec::new(),
             starts: Vec::new(),
             memory: Vec::new(),
+            sections: Vec::new(),
+            goals: Vec::new(),
         }
     }
 
@@ -60,6 +77,8 @@ impl Report {
     }
 
     fn json(&self) -> Value {
+        let sections = self.sections.iter();
+        let sections = sections.map(|section| (section.name.to_owned(), section.json.clone()));
         json!({
             "settings": self.settings,
             "notes": self.notes,
@@ -68,7 +87,8 @@ impl Report {
             "profiles": self.profiles.iter().map(profile_json).collect::<Vec<_>>(),
             "starts": self.starts.iter().map(starts_json).collect::<Vec<_>>(),
             "memory": self.memory.iter().map(memory_json).collect::<Vec<_>>(),
-            "goals": goals::of(self).iter().map(goals::Goal::json).collect::<Vec<_>>(),
+            "sections": sections.collect::<serde_json::Map<_, _>>(),
+            "goals": goals::of(self).iter().map(Goal::json).collect::<Vec<_>>(),
         })
     }
 
@@ -109,6 +129,9 @@ impl Report {
                 "{:<26} {:>9}   {:>16.1}   {:>10.1}\n",
                 memory.lane, memory.instances, memory.kib_per_instance, memory.instantiate_us
             ));
+        }
+        for section in &self.sections {
+            text.push_str(&section.text);
         }
         let goals = goals::of(self);
         if !goals.is_empty() {

@@ -53,6 +53,7 @@ pub(crate) async fn run(args: &SoakArgs) -> Result<()> {
         warm_up: Duration::ZERO,
         duration: Duration::from_secs_f64(args.minutes * 60.0),
         core: None,
+        origin: None,
     };
     say(&format!("load for {} minutes", args.minutes))?;
     let is_over = Arc::new(AtomicBool::new(false));

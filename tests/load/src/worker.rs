@@ -60,7 +60,7 @@ pub(crate) async fn run(args: &WorkerArgs) -> Result<()> {
             targets.iter().fold(Group::new("same path", path, answer.body.len()), Group::with);
         for series in &mut group.series {
             // The node's health is another document than the Worker's, and says how old it is.
-            series.question.body_bytes = None;
+            series.questions.iter_mut().for_each(|question| question.body_bytes = None);
         }
         groups.push(group);
     }

@@ -8,28 +8,14 @@ use crate::Context;
 use crate::build;
 use crate::cli::{BenchArgs, BenchTarget};
 use crate::step;
+use crate::tools;
 use crate::worker;
 
 /// The command.
 pub(crate) fn run(context: &Context, args: &BenchArgs) -> Result<()> {
-    build::everything(context, true)?;
+    let mut load = Command::new(context.workspace.programs(true).join("load"));
+    let (what, title) = prepare(context, args.what, &mut load)?;
     let workspace = &context.workspace;
-    let mut load = Command::new(workspace.programs(true).join("load"));
-    let (what, title) = match args.what {
-        BenchTarget::Edge => {
-            worker::npm_packages(context)?;
-            ("edge", "measure the edge")
-        }
-        BenchTarget::Worker => {
-            worker::build(context)?;
-            ("worker", "measure the Worker")
-        }
-        BenchTarget::Soak => {
-            load.env("VITRINE_GUESTS_WASM", build::guests(context)?.current);
-            ("soak", "keep a node under load")
-        }
-    };
-    let hello = build::hello(context)?;
     let mut command = workspace.cargo();
     command.args(["build", "--release", "--package", "load"]);
     context.steps.run("build the load program", &mut command)?;
@@ -38,7 +24,6 @@ pub(crate) fn run(context: &Context, args: &BenchArgs) -> Result<()> {
         .args(&args.rest)
         .env("VITRINE_ROOT", workspace.root())
         .env("VITRINE_BIN_DIR", workspace.programs(true))
-        .env("VITRINE_HELLO_WASM", hello)
         .env("VITRINE_COMMIT", commit(context))
         .env("VITRINE_CATALOGUE", workspace.demo_shop().join("catalogue.json"))
         .env("VITRINE_MEDIA", workspace.demo_shop().join("media"));
@@ -50,6 +35,53 @@ pub(crate) fn run(context: &Context, args: &BenchArgs) -> Result<()> {
         context.reporter.result(json);
     }
     ended.require_success(title)
+}
+
+/// Builds and installs what a measurement needs; returns what the load program calls it, and people.
+fn prepare(
+    context: &Context,
+    what: BenchTarget,
+    load: &mut Command,
+) -> Result<(&'static str, &'static str)> {
+    // A proxy needs no shop, only a gateway.
+    if matches!(what, BenchTarget::Cdn | BenchTarget::CdnSoak) {
+        build::components(context)?;
+        build::node(context, true)?;
+        if what == BenchTarget::CdnSoak {
+            return Ok(("cdn-soak", "keep two proxies under load and faults"));
+        }
+        peers(context)?;
+        return Ok(("cdn", "measure the caching proxy"));
+    }
+    build::everything(context, true)?;
+    load.env("VITRINE_HELLO_WASM", build::hello(context)?);
+    match what {
+        BenchTarget::Edge => {
+            worker::npm_packages(context)?;
+            Ok(("edge", "measure the edge"))
+        }
+        BenchTarget::Worker => {
+            worker::build(context)?;
+            Ok(("worker", "measure the Worker"))
+        }
+        BenchTarget::Soak | BenchTarget::Cdn | BenchTarget::CdnSoak => {
+            load.env("VITRINE_GUESTS_WASM", build::guests(context)?.current);
+            Ok(("soak", "keep a node under load"))
+        }
+    }
+}
+
+/// The yardstick of the caching proxy, and who asks over HTTP/2. The system's own nginx is never started.
+fn peers(context: &Context) -> Result<()> {
+    if tools::nginx().is_none() {
+        let why = "the yardstick of the proxy is nginx";
+        tools::apt_install_idle(context, &["nginx-light"], "nginx", why)?;
+    }
+    if tools::find("h2load").is_none() {
+        let why = "HTTP/2 is asked by h2load";
+        tools::apt_install(context, &["nghttp2-client"], why)?;
+    }
+    Ok(())
 }
 
 /// The commit that is measured; says so when the clone has changes beside it.

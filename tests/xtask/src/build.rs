@@ -140,6 +140,11 @@ pub(crate) fn origin_side(context: &Context, release: bool) -> Result<()> {
     demo_shop(context, release)
 }
 
+/// Builds our node alone, for what needs no shop.
+pub(crate) fn node(context: &Context, release: bool) -> Result<()> {
+    native(context, "build edge node", &["node"], release)
+}
+
 /// Builds the programs natively.
 pub(crate) fn programs(context: &Context, release: bool) -> Result<()> {
     native(context, "build edge node and origin", &PROGRAM_PACKAGES, release)

@@ -157,6 +157,11 @@ pub(crate) enum BenchTarget {
     Edge,
     /// The Worker in workerd and our node, on the same routes, in one run.
     Worker,
+    /// The caching proxy beside nginx, hit ratio and memory of a bounded cache, a crowd before a cold object.
+    Cdn,
+    /// Two proxies before two origins for ten minutes, with dying, silent, slow and garbling origins, purges, new
+    /// certificates and restarts; no client may lose a request.
+    CdnSoak,
     /// A node under load for ten minutes, with deployments, rollbacks, traps and endless loops; nothing else may fail.
     Soak,
 }

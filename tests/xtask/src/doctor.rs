@@ -90,6 +90,20 @@ fn look(context: &Context) -> Vec<Finding> {
         optional("cargo-deny", cargo_deny(context)),
         optional("Chromium", chromium),
         optional(
+            "nginx",
+            tools::nginx().map_or_else(
+                || Err("apt-get install -y nginx-light (`bench cdn` does it as root)".to_owned()),
+                |path| Ok(path.display().to_string()),
+            ),
+        ),
+        optional(
+            "h2load",
+            tools::find("h2load").map_or_else(
+                || Err("apt-get install -y nghttp2-client (`bench cdn` does it as root)".to_owned()),
+                |path| Ok(path.display().to_string()),
+            ),
+        ),
+        optional(
             "Python with venv",
             tools::python().map_or_else(
                 || Err("apt-get install -y python3 python3-venv (for `test models`)".to_owned()),

@@ -74,13 +74,7 @@ pub(crate) fn apt_install(context: &Context, packages: &[&str], why: &str) -> Re
         bail!("{sentence} (this system has no apt-get: install the same with its own tool)");
     }
     let apt = |args: &[&str]| {
-        let mut command = if rustix::process::geteuid().is_root() {
-            Command::new("apt-get")
-        } else {
-            let mut sudo = Command::new("sudo");
-            sudo.args(["--non-interactive", "apt-get"]);
-            sudo
-        };
+        let mut command = as_root("apt-get");
         command.env("DEBIAN_FRONTEND", "noninteractive").args(args);
         command
     };
@@ -94,6 +88,44 @@ pub(crate) fn apt_install(context: &Context, packages: &[&str], why: &str) -> Re
     install.args(packages);
     context.steps.run(&format!("install {}", packages.join(" ")), &mut install)?;
     Ok(())
+}
+
+/// A command that runs as root: by itself or through sudo, which must not ask.
+fn as_root(program: &str) -> Command {
+    if rustix::process::geteuid().is_root() {
+        return Command::new(program);
+    }
+    let mut sudo = Command::new("sudo");
+    sudo.args(["--non-interactive", program]);
+    sudo
+}
+
+/// Forbids, by Debian's own rule, that installing a package starts its service; prints whether it had to.
+const FORBID_STARTS: &str = "test -e /usr/sbin/policy-rc.d || \
+    { printf '#!/bin/sh\\nexit 101\\n' > /usr/sbin/policy-rc.d && chmod 755 /usr/sbin/policy-rc.d && echo made; }";
+
+/// Installs Debian packages of which one brings a service, which is neither started nor enabled.
+pub(crate) fn apt_install_idle(
+    context: &Context,
+    packages: &[&str],
+    service: &str,
+    why: &str,
+) -> Result<()> {
+    let said = step::ask(as_root("sh").args(["-c", FORBID_STARTS]));
+    let installed = apt_install(context, packages, why);
+    if said.as_deref() == Some("made") {
+        step::ask(as_root("rm").arg("/usr/sbin/policy-rc.d"));
+    }
+    installed?;
+    // Where there is nothing that would start it, this has nothing to do.
+    step::ask(as_root("update-rc.d").args([service, "disable"]));
+    Ok(())
+}
+
+/// An nginx. Debian puts it where only root's PATH leads.
+pub(crate) fn nginx() -> Option<PathBuf> {
+    let debian = PathBuf::from("/usr/sbin/nginx");
+    find("nginx").or_else(|| debian.is_file().then_some(debian))
 }
 
 /// A Chromium that playwright-core can drive.

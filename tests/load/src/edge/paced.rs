@@ -43,6 +43,7 @@ pub(crate) async fn run(
             warm_up: effort.warm_up(),
             duration: effort.turn(),
             core: cores.client,
+            origin: None,
         };
         let (highest, _) = measure(target, turn.clone()).await?;
         let highest = highest.answers as f64 / highest.elapsed.as_secs_f64().max(1e-9);

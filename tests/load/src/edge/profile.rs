@@ -59,6 +59,7 @@ pub(crate) async fn run(
             warm_up: effort.warm_up(),
             duration: effort.turn() * TURNS,
             core: cores.client,
+            origin: None,
         };
         let file = folder.join(format!("perf-{}.data", all.len()));
         let sampling = sample(target, &file, turn.warm_up + turn.duration)?;

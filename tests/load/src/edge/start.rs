@@ -132,7 +132,7 @@ impl Node {
         while spawned.elapsed() < ANSWER_LIMIT {
             connection.send(question.bytes()).map_err(anyhow::Error::msg)?;
             loop {
-                match connection.receive() {
+                match connection.receive(&mut []) {
                     Received::Nothing => {}
                     Received::Answer(answer) if answer.status == 200 => {
                         return Ok(spawned.elapsed());
