@@ -1,6 +1,8 @@
 //! The measurement of the caching proxy, beside nginx: what is cached, what is passed on, how a bounded cache fares, and
 //! what an origin sees of a crowd.
 
+mod bounded;
+mod crowd;
 mod gateway;
 mod h2;
 mod nginx;
@@ -14,6 +16,7 @@ use crate::cli::{CdnArgs, CdnPart};
 use crate::goals::Goal;
 use crate::matrix::{self, Figures, Group};
 use crate::report::{Report, ratio};
+use crate::say;
 use servers::Servers;
 
 pub(crate) use servers::certificate;
@@ -75,6 +78,14 @@ pub(crate) async fn run(args: &CdnArgs) -> Result<()> {
             }
         }
     }
+    if args.wants(CdnPart::Bounded) {
+        say("a bounded cache")?;
+        bounded::run(args, &environment, &mut report).await?;
+    }
+    if args.wants(CdnPart::Crowd) {
+        say("a crowd before one cold object")?;
+        crowd::run(args, &environment, &mut report).await?;
+    }
     report.print()
 }
 
@@ -112,8 +123,9 @@ mod tests {
             }
             for series in &mut group.series {
                 let mut figures = Figures { connections: CONNECTIONS, ..Figures::default() };
-                let elapsed = Duration::from_secs(1);
-                figures.add(&Measured { answers: 10, elapsed, ..Measured::default() }, 1);
+                let mut measured = Measured::default();
+                (measured.answers, measured.elapsed) = (10, Duration::from_secs(1));
+                figures.add(&measured, 1);
                 series.figures.push(figures);
             }
             group

@@ -1,5 +1,7 @@
 //! What was measured on: figures without it say nothing.
 
+use std::os::unix::fs::MetadataExt as _;
+
 use serde_json::{Value, json};
 
 /// Linux counts CPU time in hundredths of a second towards user space.
@@ -42,15 +44,50 @@ pub(crate) fn private_kib(pid: u32) -> u64 {
     rollup.lines().filter(|line| line.starts_with("Private_")).filter_map(kib).sum()
 }
 
+/// Memory that is in use by a process, in KiB, shared pages included; 0 when the system does not say.
+pub(crate) fn resident_kib(pid: u32) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+    line.and_then(|line| line.split_whitespace().next()?.parse().ok()).unwrap_or(0)
+}
+
+/// Memory of the files without a name (`memfd_create`) that a process has open, in KiB. It counts for no process.
+pub(crate) fn memory_files_kib(pid: u32) -> u64 {
+    let Ok(open) = std::fs::read_dir(format!("/proc/{pid}/fd")) else { return 0 };
+    let mut files = std::collections::BTreeMap::new();
+    for entry in open.filter_map(Result::ok) {
+        let target = std::fs::read_link(entry.path()).unwrap_or_default();
+        if target.as_os_str().as_encoded_bytes().starts_with(b"/memfd:")
+            && let Ok(file) = std::fs::metadata(entry.path())
+        {
+            // One that is open twice counts once; a block has 512 bytes, whatever the file system's are.
+            files.insert((file.dev(), file.ino()), file.blocks() / 2);
+        }
+    }
+    files.values().sum()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
+    fn files_in_memory_count_once() {
+        use rustix::fs::{MemfdFlags, memfd_create};
+        use std::io::Write as _;
+        let pid = std::process::id();
+        let mut file = std::fs::File::from(memfd_create("test", MemfdFlags::CLOEXEC).unwrap());
+        file.write_all(&vec![1; 4 << 20]).unwrap();
+        let _also = file.try_clone().unwrap();
+        assert_eq!(memory_files_kib(pid), 4 << 10);
+        assert_eq!((memory_files_kib(0), resident_kib(0)), (0, 0));
+    }
+
+    #[test]
     fn the_system_tells_time_and_memory_of_a_process() {
         let pid = std::process::id();
         let held = std::hint::black_box(vec![1_u8; 8 * 1024 * 1024]);
-        assert!(private_kib(pid) >= 8 * 1024);
+        assert!(private_kib(pid) >= 8 * 1024 && resident_kib(pid) >= 8 * 1024);
         drop(held);
         let before = cpu_us(pid);
         let mut turns = 0_u64;

@@ -26,6 +26,7 @@ mod report;
 mod responder;
 mod serve_native;
 mod soak;
+mod trace;
 mod worker;
 
 use std::io::Write as _;

@@ -1,10 +1,10 @@
-//! Numbers that look random and are the same in every run with the same seed (SplitMix64).
+//! Numbers that look random and are the same in every run with the same seed (`SplitMix64`).
 
 /// A sequence of numbers.
 #[derive(Debug, Clone)]
 pub(crate) struct Random(u64);
 
-/// The golden ratio of 2^64: what SplitMix64 steps by.
+/// The golden ratio of 2^64: what `SplitMix64` steps by.
 const STEP: u64 = 0x9e37_79b9_7f4a_7c15;
 
 impl Random {

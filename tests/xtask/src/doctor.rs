@@ -1,5 +1,6 @@
 //! `doctor`: what this machine lacks, and the command that gets it.
 
+use std::path::PathBuf;
 use std::process::{Command, ExitCode};
 
 use anyhow::Result;
@@ -65,7 +66,7 @@ fn look(context: &Context) -> Vec<Finding> {
         || Err("apt-get install -y chromium (`test` does it as root)".to_owned()),
         |path| Ok(path.display().to_string()),
     );
-    vec![
+    let mut findings = vec![
         required("rustc", version("rustc", "install Rust with rustup")),
         optional("rustup", version("rustup", "only needed to add missing targets")),
         required("C compiler", version("cc", "apt-get install -y gcc libc6-dev")),
@@ -90,26 +91,29 @@ fn look(context: &Context) -> Vec<Finding> {
         optional("cargo-deny", cargo_deny(context)),
         optional("Chromium", chromium),
         optional(
-            "nginx",
-            tools::nginx().map_or_else(
-                || Err("apt-get install -y nginx-light (`bench cdn` does it as root)".to_owned()),
-                |path| Ok(path.display().to_string()),
-            ),
-        ),
-        optional(
-            "h2load",
-            tools::find("h2load").map_or_else(
-                || Err("apt-get install -y nghttp2-client (`bench cdn` does it as root)".to_owned()),
-                |path| Ok(path.display().to_string()),
-            ),
-        ),
-        optional(
             "Python with venv",
             tools::python().map_or_else(
                 || Err("apt-get install -y python3 python3-venv (for `test models`)".to_owned()),
                 |path| Ok(path.display().to_string()),
             ),
         ),
+    ];
+    findings.extend(peers());
+    findings
+}
+
+/// What our node is measured beside and with.
+fn peers() -> [Finding; 2] {
+    let peer = |name, found: Option<PathBuf>, package: &str| Finding {
+        name,
+        is_required: false,
+        answer: found
+            .map(|path| path.display().to_string())
+            .ok_or_else(|| format!("apt-get install -y {package} (`bench cdn` does it as root)")),
+    };
+    [
+        peer("nginx", tools::nginx(), "nginx-light"),
+        peer("h2load", tools::find("h2load"), "nghttp2-client"),
     ]
 }
 

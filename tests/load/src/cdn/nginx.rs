@@ -123,8 +123,9 @@ async fn version(program: &Path) -> Result<String> {
 
 /// One process: killed, it leaves no worker behind. It serves by the same loop as a worker would.
 ///
-/// A page of 4 KB is read and sent with its head by one `writev`: with `sendfile` it takes four calls for that. Models are
-/// sent by `sendfile`, head first. Bodies of the origin stay in memory.
+/// A page of 4 KB is read and sent with its head by one `writev`: with `sendfile` it takes more calls for that. Models are
+/// sent by `sendfile`, head first: with `tcp_nopush` a range of 64 KiB took 42 ms, as long as a delayed acknowledgement.
+/// Bodies of the origin stay in memory.
 fn configuration(surroundings: &Surroundings<'_>, ports: Ports) -> String {
     let folder = surroundings.folder.display();
     let (certificate, key) = (surroundings.tls.0.display(), surroundings.tls.1.display());
@@ -146,7 +147,7 @@ http {{
   access_log off;
   sendfile on;
   sendfile_max_chunk 2m;
-  tcp_nopush on;
+  tcp_nopush off;
   tcp_nodelay on;
   open_file_cache max=1000 inactive=1h;
   open_file_cache_valid 1h;
@@ -167,12 +168,12 @@ http {{
   server {{
     listen 127.0.0.1:{files} backlog=4096;
     root {folder}/files;
-    location = {PAGE} {{ sendfile off; tcp_nopush off; }}
+    location = {PAGE} {{ sendfile off; }}
   }}
   server {{
     listen 127.0.0.1:{cache} backlog=4096;
     location / {{ proxy_pass http://origin; proxy_cache one; proxy_cache_lock on; }}
-    location = {PAGE} {{ proxy_pass http://origin; proxy_cache one; proxy_cache_lock on; sendfile off; tcp_nopush off; }}
+    location = {PAGE} {{ proxy_pass http://origin; proxy_cache one; proxy_cache_lock on; sendfile off; }}
   }}
   server {{
     listen 127.0.0.1:{proxy} backlog=4096;
@@ -185,7 +186,7 @@ http {{
     ssl_protocols TLSv1.2 TLSv1.3;
     http2_max_concurrent_streams 256;
     root {folder}/files;
-    location = {PAGE} {{ sendfile off; tcp_nopush off; }}
+    location = {PAGE} {{ sendfile off; }}
   }}
 }}
 "

@@ -175,16 +175,28 @@ impl Starting<'_> {
     }
 
     async fn node(&self, name: &str, args: &[&str]) -> Result<Process> {
-        let mut path = self.environment.bin_dir.join("vitrine-edge");
-        let mut args: Vec<String> = args.iter().map(|arg| (*arg).to_owned()).collect();
-        args.extend(["--listen=127.0.0.1:0", "--threads=1", "--access-log=off"].map(str::to_owned));
-        if let Some(core) = self.cores.server {
-            (path, args) = harness::on_core(core, &path, args);
-        }
-        let env = NODE_ENV.map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec();
-        let program = Program { name: name.to_owned(), path, args, env, announces: "listening " };
-        Process::start_alone(program, self.folder).await
+        let args = [args, &["--threads=1"]].concat();
+        start_node(self.environment, self.cores.server, self.folder, name, &args).await
     }
+}
+
+/// Starts a node on a free port, without a log of requests.
+pub(crate) async fn start_node(
+    environment: &Environment,
+    core: Option<usize>,
+    folder: &Path,
+    name: &str,
+    args: &[&str],
+) -> Result<Process> {
+    let mut path = environment.bin_dir.join("vitrine-edge");
+    let mut args: Vec<String> = args.iter().map(|arg| (*arg).to_owned()).collect();
+    args.extend(["--listen=127.0.0.1:0", "--access-log=off"].map(str::to_owned));
+    if let Some(core) = core {
+        (path, args) = harness::on_core(core, &path, args);
+    }
+    let env = NODE_ENV.map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec();
+    let program = Program { name: name.to_owned(), path, args, env, announces: "listening " };
+    Process::start_alone(program, folder).await
 }
 
 /// Whether the node was refused only because it does not know the table yet.
