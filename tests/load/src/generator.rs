@@ -158,6 +158,7 @@ pub(crate) fn run(turn: &Turn, begin: impl FnOnce(), end: impl FnOnce()) -> Resu
     let counted_from = Instant::now();
     // Not from the planned start: what the warm-up took too long would be missing from what is counted.
     run.ends = counted_from + turn.duration;
+    run.begins = counted_from;
     run.go_until(run.ends)?;
     run.go_on_to_the_first_answer()?;
     run.measured.elapsed = counted_from.elapsed();
