@@ -24,6 +24,8 @@ pub(crate) enum Command {
     Worker(WorkerArgs),
     /// Compares the caching proxy with nginx; hit ratio and memory of a bounded cache; a crowd before a cold object.
     Cdn(CdnArgs),
+    /// Keeps two proxies before two origins under load and faults; fails if a client loses a request or sees a wrong byte.
+    CdnSoak(CdnSoakArgs),
     /// Keeps a node under load while it is deployed to and while components trap and loop; fails if anything else fails.
     Soak(SoakArgs),
     /// Serves one recorded answer to every request; the measurement starts this itself.
@@ -189,6 +191,26 @@ pub(crate) struct SoakArgs {
     /// Leaves the deployments out.
     #[arg(long)]
     pub(crate) without_deploys: bool,
+    /// Prints JSON instead of a table.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// Two proxies under load and faults.
+#[derive(Debug, Args)]
+pub(crate) struct CdnSoakArgs {
+    /// How long.
+    #[arg(long, default_value_t = 10.0)]
+    pub(crate) minutes: f64,
+    /// Clients, each with one request at a time; every fourth speaks HTTP/2.
+    #[arg(long, default_value_t = 24, value_parser = clap::value_parser!(u32).range(1..=1024))]
+    pub(crate) clients: u32,
+    /// Milliseconds between two requests of one client.
+    #[arg(long, default_value_t = 10)]
+    pub(crate) pause_ms: u32,
+    /// What the order of faults and wishes follows from; by default the clock. It is printed.
+    #[arg(long)]
+    pub(crate) seed: Option<u64>,
     /// Prints JSON instead of a table.
     #[arg(long)]
     pub(crate) json: bool,

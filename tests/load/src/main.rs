@@ -5,10 +5,12 @@
 //! proxy nginx. Machines differ and change by the minute, so the ratios are the result; CPU time per request of the serving
 //! process does not depend on who else is on the machine, or little.
 //! Not here: what the figures should be (the issue and `docs/BUDGET.md` say it; the report shows both).
-//! Start at [`edge::run`] or [`cdn::run`]; [`generator`] asks, [`soak::run`] keeps a node under load while it is deployed to.
+//! Start at [`edge::run`] or [`cdn::run`]; [`generator`] asks, [`soak::run`] keeps a node under load while it is deployed to,
+//! [`cdn_soak::run`] two proxies while their surroundings fail.
 
 mod affinity;
 mod cdn;
+mod cdn_soak;
 mod cli;
 mod connection;
 mod content;
@@ -47,15 +49,18 @@ fn main() -> anyhow::Result<()> {
         Command::ServePlain { .. } | Command::ServeNative(_) | Command::ServeOrigin(_) => {
             tokio::runtime::Builder::new_current_thread()
         }
-        Command::Edge(_) | Command::Worker(_) | Command::Cdn(_) | Command::Soak(_) => {
-            tokio::runtime::Builder::new_multi_thread()
-        }
+        Command::Edge(_)
+        | Command::Worker(_)
+        | Command::Cdn(_)
+        | Command::CdnSoak(_)
+        | Command::Soak(_) => tokio::runtime::Builder::new_multi_thread(),
     };
     let runtime = runtime.enable_all().build().context("start the runtime")?;
     match command {
         Command::Edge(args) => runtime.block_on(edge::run(&args)),
         Command::Worker(args) => runtime.block_on(worker::run(&args)),
         Command::Cdn(args) => runtime.block_on(cdn::run(&args)),
+        Command::CdnSoak(args) => runtime.block_on(cdn_soak::run(&args)),
         Command::Soak(args) => runtime.block_on(soak::run(&args)),
         Command::ServePlain { answer } => runtime.block_on(plain::serve(&answer)),
         Command::ServeNative(args) => runtime.block_on(serve_native::serve(args)),

@@ -184,19 +184,28 @@ pub(crate) struct Child {
 impl Child {
     /// Starts one on free ports.
     pub(crate) async fn start(name: &str, core: Option<usize>, folder: &Path) -> Result<Self> {
-        let [listen, control] = harness::free_ports()?;
+        let address = |port: u16| SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+        let addresses = harness::free_ports()?.map(address);
+        Self::start_at(name, addresses, core, folder).await
+    }
+
+    /// Starts one that listens there, and is told there how to behave.
+    pub(crate) async fn start_at(
+        name: &str,
+        [listen, control]: [SocketAddr; 2],
+        core: Option<usize>,
+        folder: &Path,
+    ) -> Result<Self> {
         let mut path: PathBuf = std::env::current_exe().context("find this program")?;
-        let address = |port: u16| SocketAddr::from((Ipv4Addr::LOCALHOST, port)).to_string();
         let mut args = vec!["serve-origin".to_owned()];
-        args.extend(["--listen".to_owned(), address(listen)]);
-        args.extend(["--control".to_owned(), address(control)]);
+        args.extend([format!("--listen={listen}"), format!("--control={control}")]);
         if let Some(core) = core {
             (path, args) = harness::on_core(core, &path, args);
         }
         let name = name.to_owned();
         let program = Program { name, path, args, env: Vec::new(), announces: "listening " };
         let process = Process::start_alone(program, folder).await?;
-        let control = Client::new(&format!("http://{}", address(control)));
+        let control = Client::new(&format!("http://{control}"));
         Ok(Self { process, control })
     }
 

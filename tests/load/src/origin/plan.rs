@@ -35,6 +35,11 @@ impl Rule {
         ("private", Self::Private),
     ];
 
+    /// Its word in paths, and the tag that its answers can be purged by.
+    pub(crate) fn word(self) -> &'static str {
+        Self::ALL.iter().find(|(_, rule)| *rule == self).map_or("none", |(name, _)| name)
+    }
+
     /// The header that says so.
     pub(crate) const fn cache_control(self) -> &'static str {
         match self {
@@ -95,9 +100,14 @@ impl Plan {
         Some(plan)
     }
 
+    /// All at once, as soon as possible.
+    pub(crate) const fn plain(bytes: usize, rule: Rule) -> Self {
+        Self { bytes, rule, wait: Duration::ZERO, pieces: 1, pause: Duration::ZERO }
+    }
+
     /// By what it can be purged.
     pub(crate) fn tag(&self) -> &'static str {
-        Rule::ALL.iter().find(|(_, rule)| *rule == self.rule).map_or("none", |(name, _)| name)
+        self.rule.word()
     }
 
     /// What it is, by the end of its name.
