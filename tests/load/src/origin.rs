@@ -75,6 +75,7 @@ async fn accept(listener: TcpListener, state: &Rc<State>) -> Result<()> {
         let state = Rc::clone(state);
         tokio::task::spawn_local(async move {
             if state.is_garbage.load(Ordering::Relaxed) != 0 {
+                state.requests.fetch_add(1, Ordering::Relaxed);
                 return garbage(stream).await;
             }
             let service = service_fn(|request| answer(&state, request));

@@ -88,14 +88,21 @@ impl Deck {
     }
 }
 
+/// How often a fault came, and how many requests met origins that had it, where that can be told.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Came {
+    pub(crate) times: u64,
+    pub(crate) met: u64,
+}
+
 /// Lets one fault follow the other until the time is over; returns how often each came.
 pub(crate) async fn run(
     fleet: &mut Fleet,
     random: &mut Random,
     until: Instant,
-) -> Result<BTreeMap<String, u64>> {
+) -> Result<BTreeMap<&'static str, Came>> {
     let started = Instant::now();
-    let mut counts = BTreeMap::new();
+    let mut counts: BTreeMap<_, Came> = BTreeMap::new();
     let mut deck = Deck::new(fleet.can_purge());
     loop {
         let quiet = QUIET_MS.0 + random.below(QUIET_MS.1 - QUIET_MS.0);
@@ -106,42 +113,46 @@ pub(crate) async fn run(
         let (fault, whom) = (deck.draw(random), usize::from(random.below(2) == 1));
         let at = started.elapsed().as_secs_f64();
         say(&format!("{at:>6.1} s: {} ({whom})", fault.name()))?;
-        cause(fleet, random, fault, whom).await?;
-        *counts.entry(fault.name().to_owned()).or_default() += 1;
+        let met = cause(fleet, random, fault, whom).await?;
+        let came = counts.entry(fault.name()).or_default();
+        (came.times, came.met) = (came.times + 1, came.met + met);
     }
 }
 
-async fn cause(fleet: &mut Fleet, random: &mut Random, fault: Fault, whom: usize) -> Result<()> {
+/// Returns how many requests met it.
+async fn cause(fleet: &mut Fleet, random: &mut Random, fault: Fault, whom: usize) -> Result<u64> {
     match fault {
         Fault::Kill => {
             fleet.origin(whom)?.process.kill().await?;
             wait(Duration::from_millis(300 + random.below(1500))).await;
-            fleet.origin(whom)?.process.restart().await
+            fleet.origin(whom)?.process.restart().await?;
         }
         Fault::Stop => {
+            let before = fleet.origin(whom)?.requests().await?;
             fleet.origin(whom)?.process.signal(Signal::STOP)?;
             wait(SILENT).await;
-            fleet.origin(whom)?.process.signal(Signal::CONT)
+            fleet.origin(whom)?.process.signal(Signal::CONT)?;
+            return Ok(fleet.origin(whom)?.requests().await?.saturating_sub(before));
         }
-        Fault::Slow => hold(fleet, whom, &format!("/slow/{SLOW_MS}")).await,
-        Fault::Garbage => hold(fleet, whom, "/garbage").await,
-        Fault::Certificate => fleet.change_certificate(whom),
-        Fault::Drain => fleet.drain(whom).await,
+        Fault::Slow => return hold(fleet, whom, &format!("/slow/{SLOW_MS}")).await,
+        Fault::Garbage => return hold(fleet, whom, "/garbage").await,
+        Fault::Certificate => fleet.change_certificate(whom)?,
+        Fault::Drain => fleet.drain(whom).await?,
         Fault::Purge { is_soft } => {
             let rules = Rule::ALL.map(|(_, rule)| rule);
             let at = usize::try_from(random.below(rules.len() as u64)).unwrap_or(0);
             let rule = rules.get(at).copied().unwrap_or(Rule::Strict);
             fleet.purge(0, rule, is_soft).await?;
-            fleet.purge(1, rule, is_soft).await
+            fleet.purge(1, rule, is_soft).await?;
         }
     }
+    Ok(0)
 }
 
-async fn hold(fleet: &mut Fleet, whom: usize, how: &str) -> Result<()> {
-    fleet.origin(whom)?.tell(how).await?;
+async fn hold(fleet: &mut Fleet, whom: usize, how: &str) -> Result<u64> {
+    let before = fleet.origin(whom)?.tell(how).await?;
     wait(HELD).await;
-    fleet.origin(whom)?.tell("/normal").await?;
-    Ok(())
+    Ok(fleet.origin(whom)?.tell("/normal").await?.saturating_sub(before))
 }
 
 async fn wait(how_long: Duration) {

@@ -46,7 +46,7 @@ impl Shopper {
     /// A client with its own sequence of wishes.
     pub(crate) fn new(site: Arc<Site>, number: u32, seed: u64) -> Self {
         let protocol = if number % HTTP2_EVERY == 1 { Protocol::Two } else { Protocol::One };
-        let node = usize::from(number % 2 == 0);
+        let node = usize::from(number.is_multiple_of(2));
         Self { site, protocol, random: Random::seeded(seed), node, wires: [None, None] }
     }
 

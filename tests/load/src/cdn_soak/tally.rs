@@ -9,6 +9,7 @@ use anyhow::{Context as _, Result};
 use serde_json::{Value, json};
 
 use super::catalogue::Wish;
+use super::faults::Came;
 use super::judge::Wrong;
 use crate::machine;
 
@@ -87,7 +88,7 @@ impl Tally {
         &self,
         seed: u64,
         elapsed: Duration,
-        faults: &BTreeMap<String, u64>,
+        faults: &BTreeMap<&str, Came>,
         as_json: bool,
     ) -> Result<()> {
         let counts = self.counts();
@@ -111,7 +112,7 @@ impl Counts {
         }
     }
 
-    fn table(&self, seed: u64, elapsed: Duration, faults: &BTreeMap<String, u64>) -> String {
+    fn table(&self, seed: u64, elapsed: Duration, faults: &BTreeMap<&str, Came>) -> String {
         let mut text = format!(
             "{}\n\nseed {seed}, {:.0} s\n\nanswers as they must be      count   oldest ms\n",
             machine::describe(),
@@ -131,7 +132,14 @@ impl Counts {
         part("connections, by node and certificate", self.opened_lines());
         let retried = self.retried.iter().map(|(why, count)| (why.clone(), *count));
         part("attempts without any answer, made again", retried.collect());
-        part("faults", faults.iter().map(|(what, count)| (what.clone(), *count)).collect());
+        let faults = faults.iter().map(|(what, came)| {
+            let met = match came.met {
+                0 => String::new(),
+                met => format!(", met by {met} requests at its origin"),
+            };
+            (format!("{what}{met}"), came.times)
+        });
+        part("faults", faults.collect());
         let wrong = self.wrong.iter().map(|(wrong, count)| (format!("{wrong:?}"), *count));
         let lost = std::iter::once(("lost".to_owned(), self.lost));
         part("must not be", lost.chain(wrong).collect());
@@ -145,7 +153,7 @@ impl Counts {
         self.opened.iter().map(line).collect()
     }
 
-    fn json(&self, seed: u64, elapsed: Duration, faults: &BTreeMap<String, u64>) -> Value {
+    fn json(&self, seed: u64, elapsed: Duration, faults: &BTreeMap<&str, Came>) -> Value {
         let right = self
             .right
             .iter()
@@ -160,7 +168,8 @@ impl Counts {
             "nodes": self.nodes,
             "connections": self.opened_lines().into_iter().collect::<BTreeMap<_, _>>(),
             "retried": self.retried,
-            "faults": faults,
+            "faults": faults.iter().map(|(what, came)| (*what, came.times)).collect::<BTreeMap<_, _>>(),
+            "requests_that_met_faults": faults.iter().map(|(what, came)| (*what, came.met)).collect::<BTreeMap<_, _>>(),
             "lost": self.lost,
             "wrong": wrong.collect::<BTreeMap<_, _>>(),
             "examples": self.examples,
@@ -186,8 +195,11 @@ mod tests {
         tally.lost(&wish, 1, "cut");
         let why = tally.complaint().unwrap();
         assert!(why.contains("1 requests lost, 1 answers wrong") && why.contains("cut"), "{why}");
-        let faults = BTreeMap::from([("kill".to_owned(), 1)]);
+        let faults = BTreeMap::from([("slow", Came { times: 1, met: 3 })]);
         let text = tally.counts().table(5, Duration::from_secs(1), &faults);
-        assert!(text.contains("seed 5") && text.contains("node 0, certificate one"), "{text}");
+        assert!(
+            text.contains("met by 3 requests") && text.contains("node 0, certificate one"),
+            "{text}"
+        );
     }
 }

@@ -22,7 +22,7 @@ pub(crate) const HOST: &str = "edge.test";
 pub(crate) struct Clients {
     pub(crate) http1: TlsConnector,
     pub(crate) http2: TlsConnector,
-    certificates: Arc<Vec<CertificateDer<'static>>>,
+    certificates: Arc<[CertificateDer<'static>]>,
 }
 
 /// Believes both certificates.
@@ -47,7 +47,7 @@ pub(crate) fn clients(environment: &Environment) -> Result<Clients> {
         Ok(TlsConnector::from(Arc::new(config)))
     };
     let (http1, http2) = (connector("http/1.1")?, connector("h2")?);
-    Ok(Clients { http1, http2, certificates: Arc::new(certificates) })
+    Ok(Clients { http1, http2, certificates: certificates.into() })
 }
 
 impl Clients {
