@@ -54,7 +54,7 @@ pub(crate) async fn run(args: &CdnSoakArgs) -> Result<()> {
     say(&format!("load and faults for {} minutes", args.minutes))?;
     let started = Instant::now();
     let until = started + Duration::from_secs_f64(args.minutes * 60.0);
-    let faults = faults::run(&mut fleet, &mut random, until).await;
+    let faults = faults::run(&mut fleet, &mut random, until, args.harsh).await;
     over.store(true, Ordering::Relaxed);
     let ending = async { while shopping.join_next().await.is_some() {} };
     let ended = tokio::time::timeout(END_LIMIT, ending).await;

@@ -208,6 +208,9 @@ pub(crate) struct CdnSoakArgs {
     /// Milliseconds between two requests of one client.
     #[arg(long, default_value_t = 10)]
     pub(crate) pause_ms: u32,
+    /// Lets the next fault come though nodes may still pass over the origin that had the last one.
+    #[arg(long)]
+    pub(crate) harsh: bool,
     /// What the order of faults and wishes follows from; by default the clock. It is printed.
     #[arg(long)]
     pub(crate) seed: Option<u64>,

@@ -7,6 +7,8 @@
 mod pieces;
 mod plan;
 
+use std::cell::RefCell;
+use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::io::Write as _;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -51,6 +53,8 @@ struct State {
     requests: AtomicU64,
     slow_ms: AtomicU64,
     is_garbage: AtomicU64,
+    /// Answers by whom they were for, as its `Via` says.
+    answers: RefCell<BTreeMap<String, u64>>,
 }
 
 /// Serves on one thread until the process is killed.
@@ -123,6 +127,9 @@ async fn answer(state: &State, request: Request<Incoming>) -> Result<Response<Pi
         // sleeps because this origin is to be slow
         tokio::time::sleep(wait).await;
     }
+    if let Some(via) = request.headers().get(header::VIA).and_then(|via| via.to_str().ok()) {
+        *state.answers.borrow_mut().entry(via.to_owned()).or_default() += 1;
+    }
     Ok(planned(&plan, request.uri().path(), request.headers()))
 }
 
@@ -165,8 +172,13 @@ async fn accept_control(listener: TcpListener, state: &Rc<State>) -> Result<()> 
     }
 }
 
-/// `/slow/<ms>`, `/garbage`, `/normal`; answers with the number of requests so far, as `/requests` does.
+/// `/slow/<ms>`, `/garbage`, `/normal`; answers with the number of requests so far, as `/requests` does. `/answers` is
+/// about those that got an answer: a line for each proxy.
 fn told(state: &State, path: &str) -> String {
+    if path == "/answers" {
+        let answers = state.answers.borrow();
+        return answers.iter().map(|(via, count)| format!("{count} {via}\n")).collect();
+    }
     let slow = path.strip_prefix("/slow/").and_then(|ms| ms.parse().ok());
     if path != "/requests" {
         state.slow_ms.store(slow.unwrap_or(0), Ordering::Relaxed);
@@ -220,12 +232,26 @@ impl Child {
         self.tell("/requests").await
     }
 
+    /// How many answers it has given to each proxy, by what that calls itself in `Via`.
+    pub(crate) async fn answers(&self) -> Result<BTreeMap<String, u64>> {
+        let text = self.control("/answers").await?;
+        let line = |line: &str| {
+            let (count, via) = line.split_once(' ')?;
+            Some((via.to_owned(), count.parse().ok()?))
+        };
+        Ok(text.lines().filter_map(line).collect())
+    }
+
     /// Tells it how to behave: `/slow/<ms>`, `/garbage`, `/normal`.
     pub(crate) async fn tell(&self, what: &str) -> Result<u64> {
+        self.control(what).await?.parse().context("read the origin's count")
+    }
+
+    async fn control(&self, what: &str) -> Result<String> {
         let answer = self.control.get(what).await?;
         if answer.status != 200 {
             bail!("{what}: the origin answers {}", answer.status);
         }
-        answer.text().parse().context("read the origin's count")
+        Ok(answer.text())
     }
 }

@@ -51,6 +51,11 @@ impl Fault {
         Self::Purge { is_soft: false },
     ];
 
+    /// Whether an origin has it.
+    const fn is_of_origin(self) -> bool {
+        matches!(self, Self::Kill | Self::Stop | Self::Slow | Self::Garbage)
+    }
+
     const fn name(self) -> &'static str {
         match self {
             Self::Kill => "an origin killed and started again",
@@ -95,26 +100,45 @@ pub(crate) struct Came {
     pub(crate) met: u64,
 }
 
-/// Lets one fault follow the other until the time is over; returns how often each came.
+/// What came of all of them.
+#[derive(Debug, Default)]
+pub(crate) struct Faults {
+    pub(crate) came: BTreeMap<&'static str, Came>,
+    /// How long it took every node to use an origin again, each time.
+    pub(crate) recoveries: Vec<Duration>,
+}
+
+/// Lets one fault follow the other until the time is over.
+///
+/// Unless it is to be harsh, an origin that was at fault is in use again before another fault of origins: who passes over
+/// one origin has nobody else when the other one fails.
 pub(crate) async fn run(
     fleet: &mut Fleet,
     random: &mut Random,
     until: Instant,
-) -> Result<BTreeMap<&'static str, Came>> {
+    is_harsh: bool,
+) -> Result<Faults> {
     let started = Instant::now();
-    let mut counts: BTreeMap<_, Came> = BTreeMap::new();
+    let mut faults = Faults::default();
+    let mut unsettled = None;
     let mut deck = Deck::new(fleet.can_purge());
     loop {
         let quiet = QUIET_MS.0 + random.below(QUIET_MS.1 - QUIET_MS.0);
         pause(Duration::from_millis(quiet), until).await;
         if Instant::now() >= until {
-            return Ok(counts);
+            return Ok(faults);
         }
         let (fault, whom) = (deck.draw(random), usize::from(random.below(2) == 1));
+        if fault.is_of_origin()
+            && let Some(origin) = unsettled.take().filter(|_| !is_harsh)
+        {
+            faults.recoveries.push(fleet.settle(origin).await?);
+        }
         let at = started.elapsed().as_secs_f64();
         say(&format!("{at:>6.1} s: {} ({whom})", fault.name()))?;
         let met = cause(fleet, random, fault, whom).await?;
-        let came = counts.entry(fault.name()).or_default();
+        unsettled = if fault.is_of_origin() { Some(whom) } else { unsettled };
+        let came = faults.came.entry(fault.name()).or_default();
         (came.times, came.met) = (came.times + 1, came.met + met);
     }
 }

@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail};
-use harness::{Client, Environment, Process, Program};
+use harness::{Client, Environment, Process, Program, eventually};
 use rustix::process::Signal;
 use serde_json::json;
 use tempfile::TempDir;
@@ -21,6 +21,10 @@ use crate::random::Random;
 const PORTS: std::ops::Range<u64> = 20_000..32_000;
 /// A node that was asked to end has this long: it gives its requests 5 s.
 const DRAIN_LIMIT: Duration = Duration::from_secs(20);
+/// An origin that is well again is used within this: nodes pass one over for 60 s at most, and then try it.
+const SETTLE_LIMIT: Duration = Duration::from_secs(90);
+/// A node that has so many more answers of an origin does no longer only try it.
+const SETTLED_ANSWERS: u64 = 10;
 /// The option that a node has when it can be told to purge.
 const ADMIN: &str = "--admin ";
 const TOKEN: &str = "a-token-of-the-soak-test";
@@ -150,6 +154,23 @@ impl Fleet {
             purges.confirm(at, rule, asked_at);
         }
         Ok(())
+    }
+
+    /// Waits until every node uses an origin again that nothing is wrong with; returns how long that took.
+    pub(crate) async fn settle(&self, at: usize) -> Result<Duration> {
+        let origin = self.origins.get(at).context("find an origin")?;
+        let (started, before) = (Instant::now(), origin.answers().await?);
+        let what = format!("origin {at} is used by every node");
+        let settled = eventually(SETTLE_LIMIT, &what, || async {
+            let now = origin.answers().await.ok()?;
+            let more = |(via, count): (&String, &u64)| {
+                let before = before.get(via).copied().unwrap_or(0);
+                count.saturating_sub(before) >= SETTLED_ANSWERS
+            };
+            (now.iter().filter(|one| more(*one)).count() >= self.nodes.len()).then_some(())
+        });
+        settled.await?;
+        Ok(started.elapsed())
     }
 
     /// How the logs of everybody end.

@@ -9,7 +9,7 @@ use anyhow::{Context as _, Result};
 use serde_json::{Value, json};
 
 use super::catalogue::Wish;
-use super::faults::Came;
+use super::faults::Faults;
 use super::judge::Wrong;
 use crate::machine;
 
@@ -88,7 +88,7 @@ impl Tally {
         &self,
         seed: u64,
         elapsed: Duration,
-        faults: &BTreeMap<&str, Came>,
+        faults: &Faults,
         as_json: bool,
     ) -> Result<()> {
         let counts = self.counts();
@@ -112,7 +112,7 @@ impl Counts {
         }
     }
 
-    fn table(&self, seed: u64, elapsed: Duration, faults: &BTreeMap<&str, Came>) -> String {
+    fn table(&self, seed: u64, elapsed: Duration, faults: &Faults) -> String {
         let mut text = format!(
             "{}\n\nseed {seed}, {:.0} s\n\nanswers as they must be      count   oldest ms\n",
             machine::describe(),
@@ -132,17 +132,23 @@ impl Counts {
         part("connections, by node and certificate", self.opened_lines());
         let retried = self.retried.iter().map(|(why, count)| (why.clone(), *count));
         part("attempts without any answer, made again", retried.collect());
-        let faults = faults.iter().map(|(what, came)| {
+        let came = faults.came.iter().map(|(what, came)| {
             let met = match came.met {
                 0 => String::new(),
                 met => format!(", met by {met} requests at its origin"),
             };
             (format!("{what}{met}"), came.times)
         });
-        part("faults", faults.collect());
+        part("faults", came.collect());
         let wrong = self.wrong.iter().map(|(wrong, count)| (format!("{wrong:?}"), *count));
         let lost = std::iter::once(("lost".to_owned(), self.lost));
         part("must not be", lost.chain(wrong).collect());
+        let longest = faults.recoveries.iter().max().copied().unwrap_or_default();
+        text.push_str(&format!(
+            "\nused again after a fault: {} times, after {:.1} s at most\n",
+            faults.recoveries.len(),
+            longest.as_secs_f64()
+        ));
         text
     }
 
@@ -153,7 +159,7 @@ impl Counts {
         self.opened.iter().map(line).collect()
     }
 
-    fn json(&self, seed: u64, elapsed: Duration, faults: &BTreeMap<&str, Came>) -> Value {
+    fn json(&self, seed: u64, elapsed: Duration, faults: &Faults) -> Value {
         let right = self
             .right
             .iter()
@@ -168,8 +174,9 @@ impl Counts {
             "nodes": self.nodes,
             "connections": self.opened_lines().into_iter().collect::<BTreeMap<_, _>>(),
             "retried": self.retried,
-            "faults": faults.iter().map(|(what, came)| (*what, came.times)).collect::<BTreeMap<_, _>>(),
-            "requests_that_met_faults": faults.iter().map(|(what, came)| (*what, came.met)).collect::<BTreeMap<_, _>>(),
+            "faults": faults.came.iter().map(|(what, came)| (*what, came.times)).collect::<BTreeMap<_, _>>(),
+            "requests_that_met_faults": faults.came.iter().map(|(what, came)| (*what, came.met)).collect::<BTreeMap<_, _>>(),
+            "used_again_after_s": faults.recoveries.iter().map(Duration::as_secs_f64).collect::<Vec<_>>(),
             "lost": self.lost,
             "wrong": wrong.collect::<BTreeMap<_, _>>(),
             "examples": self.examples,
@@ -179,6 +186,7 @@ impl Counts {
 
 #[cfg(test)]
 mod tests {
+    use super::super::faults::Came;
     use super::*;
     use crate::random::Random;
 
@@ -195,7 +203,8 @@ mod tests {
         tally.lost(&wish, 1, "cut");
         let why = tally.complaint().unwrap();
         assert!(why.contains("1 requests lost, 1 answers wrong") && why.contains("cut"), "{why}");
-        let faults = BTreeMap::from([("slow", Came { times: 1, met: 3 })]);
+        let mut faults = Faults::default();
+        faults.came.insert("slow", Came { times: 1, met: 3 });
         let text = tally.counts().table(5, Duration::from_secs(1), &faults);
         assert!(
             text.contains("met by 3 requests") && text.contains("node 0, certificate one"),
