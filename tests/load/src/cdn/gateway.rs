@@ -3,14 +3,16 @@
 use std::net::SocketAddr;
 use std::path::Path;
 
-/// What the node says about a manifest whose routes to pools name a middleware, where it does not know that yet.
-pub(crate) const UNKNOWN: &str = "middleware";
+/// The key by which a route to a pool names what stands before it; a node that does not know it says so.
+pub(crate) const KEY: &str = "middleware";
 
 /// The manifest: every path goes through the shop's gateway to a pool of one origin, whose answers are cached.
 ///
-/// The limits on rates are lifted, and the variables are those that `spin.toml` gives the gateway.
+/// The limits on rates are lifted. A middleware has no grants of its own, so a component that answers nothing keeps those
+/// that `spin.toml` gives the gateway.
 pub(crate) fn manifest(root: &Path, origin: SocketAddr) -> String {
     let gateway = root.join("target/components/gateway.wasm");
+    let gateway = gateway.display();
     format!(
         r#"spin_manifest_version = 2
 
@@ -25,20 +27,23 @@ origins = ["http://{origin}"]
 route = "/..."
 pool = "origin"
 middleware = ["gateway"]
+grants_of = "keeper"
 
 [component.gateway]
-source = "{}"
+source = "{gateway}"
+
+[component.keeper]
+source = "{gateway}"
 key_value_stores = ["default"]
 sqlite_databases = ["default"]
 
-[component.gateway.variables]
+[component.keeper.variables]
 public_url = "http://127.0.0.1:8080"
 edge_secret = "development"
 cors_origins = ""
 rate_limit_scale = "1000000"
 trusted_proxies = ""
-"#,
-        gateway.display()
+"#
     )
 }
 
@@ -52,6 +57,6 @@ mod tests {
         let table: toml::Table = toml::from_str(&text).unwrap();
         let route = &table["application"]["tool"]["vitrine"]["routes"][0];
         assert_eq!(route["pool"].as_str(), Some("origin"));
-        assert_eq!(route[UNKNOWN][0].as_str(), Some("gateway"));
+        assert_eq!(route[KEY][0].as_str(), Some("gateway"));
     }
 }

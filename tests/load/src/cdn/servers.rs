@@ -202,7 +202,7 @@ pub(crate) async fn start_node(
 /// Whether the node was refused only because it does not know the table yet.
 fn is_unknown(error: &anyhow::Error) -> bool {
     let said = format!("{error:#}");
-    said.contains("unknown field") && said.contains(gateway::UNKNOWN)
+    said.contains("unknown field") && said.contains(gateway::KEY)
 }
 
 fn target(name: &'static str, process: &Process) -> Result<Target> {
