@@ -23,6 +23,7 @@ use harness::Environment;
 use crate::cli::CdnSoakArgs;
 use crate::random::{self, Random};
 use crate::say;
+use faults::Faults;
 use fleet::Fleet;
 use shopper::{Shopper, Site};
 use tally::Tally;
@@ -61,9 +62,16 @@ pub(crate) async fn run(args: &CdnSoakArgs) -> Result<()> {
     let elapsed = started.elapsed();
     let logs = fleet.log_ends();
     fleet.stop().await?;
-    let faults = faults.with_context(|| logs.clone())?;
-    ended.context("wait for the clients")?;
+    // What came of requests is told whatever became of the faults.
+    let (faults, failed) = match faults {
+        Ok(faults) => (faults, None),
+        Err(error) => (Faults::default(), Some(error)),
+    };
     tally.print(seed, elapsed, &faults, args.json)?;
+    if let Some(error) = failed {
+        return Err(error.context(format!("seed {seed}\n{logs}")));
+    }
+    ended.context("wait for the clients")?;
     if let Some(why) = tally.complaint() {
         bail!("seed {seed}: {why}\n{logs}");
     }
