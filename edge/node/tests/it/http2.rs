@@ -113,3 +113,26 @@ fn assert_calmed(mut stream: TcpStream, asked: &[u8]) {
     let (_, _, payload) = goodbye.expect("says goodbye");
     assert_eq!(payload.get(4..8), Some(&[0, 0, 0, 11][..]));
 }
+
+#[test]
+fn ends_a_connection_whose_head_goes_on_for_ever() {
+    const CONTINUATION: u8 = 9;
+    let node = Node::start(&manifest(""), &[]);
+    // `x: y`, by a literal that is not kept; and nothing at all.
+    for piece in [&[0x00, 1, b'x', 1, b'y'][..], b""] {
+        let mut stream = open(&node);
+        let mut block = vec![0x82, 0x86, 0x84];
+        block.extend_from_slice(&[0x01, 1, b'a']);
+        // END_STREAM, and not END_HEADERS.
+        let mut asked = frame(HEADERS, 1, 1, &block);
+        for _ in 0..400_000 {
+            asked.extend(frame(CONTINUATION, 0, 1, piece));
+        }
+        let sent = stream.write_all(&asked);
+        let goodbye = std::iter::from_fn(|| read(&mut stream)).any(|(kind, ..)| kind == GOAWAY);
+        // Either it says why, or it is gone before all was sent.
+        assert!(goodbye || sent.is_err(), "it took {} bytes", asked.len());
+    }
+    assert_eq!(node.get("/hello", &[]).status, 200);
+    assert!(node.peak_memory_kib() < 200 * 1024, "{} KiB", node.peak_memory_kib());
+}
