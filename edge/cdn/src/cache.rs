@@ -14,7 +14,7 @@ use cache_core::{
     request::{self, Lookup, Missing},
     reuse, stale,
 };
-use http::{HeaderMap, Response, StatusCode, header};
+use http::{HeaderMap, Method, Response, StatusCode, header};
 use http1::Interim;
 use tokio::sync::oneshot;
 
@@ -78,7 +78,8 @@ impl Cache {
     }
 
     /// Answers from the store if a stored answer may be used as it is; cheap, and without waiting.
-    pub fn lookup(&self, key: &Key, asked: &Asked, headers: &HeaderMap) -> Option<Answer> {
+    pub fn lookup(&self, key: &Key, method: &Method, headers: &HeaderMap) -> Option<Answer> {
+        let asked = &request::classify(method, headers, &self.rules);
         if asked.lookup != Lookup::Allowed {
             return None;
         }
@@ -93,8 +94,7 @@ impl Cache {
     }
 
     /// Reads what a request asks of the cache.
-    #[must_use]
-    pub fn classify(&self, request: &BackendRequest) -> Asked {
+    fn classify(&self, request: &BackendRequest) -> Asked {
         request::classify(&request.method, &request.headers, &self.rules)
     }
 
@@ -200,7 +200,7 @@ impl Cache {
         for target in &targets {
             self.store.remove(target);
         }
-        if method == http::Method::POST {
+        if method == Method::POST {
             return self.pass_post(backend, key, sent, response, why).await;
         }
         self.figures.count(Word::Bypass);
@@ -218,7 +218,7 @@ impl Cache {
     ) -> Result<Answer, BackendError> {
         let missed = Missed { why, is_collapsed: false };
         let request = BackendRequest {
-            method: http::Method::POST,
+            method: Method::POST,
             target: String::new(),
             headers: sent.headers,
             content: RequestContent::Whole(bytes::Bytes::new()),
@@ -440,7 +440,7 @@ impl Cache {
             return;
         };
         let mut request = request.clone();
-        request.method = http::Method::GET;
+        request.method = Method::GET;
         request.content = RequestContent::Whole(bytes::Bytes::new());
         request.interim = Interim::nowhere();
         for name in [header::RANGE, header::IF_RANGE] {

@@ -325,17 +325,17 @@ mod tests {
         filling.flow();
         let piece = Bytes::from(vec![0; AHEAD_BYTES_MAX]);
         filling.push(piece.clone());
-        let mut cx = Context::from_waker(Waker::noop());
-        assert!(filling.poll_room(&mut cx).is_pending());
+        let cx = Context::from_waker(Waker::noop());
+        assert!(filling.poll_room(&cx).is_pending());
         drop(quick.frame().await);
-        assert!(filling.poll_room(&mut cx).is_pending());
+        assert!(filling.poll_room(&cx).is_pending());
         drop(slow.frame().await);
-        assert_eq!(filling.poll_room(&mut cx), Poll::Ready(Room::Yes));
+        assert_eq!(filling.poll_room(&cx), Poll::Ready(Room::Yes));
         assert!(filling.reader().is_none(), "the beginning is gone");
         filling.push(piece);
         drop(slow);
-        assert!(filling.poll_room(&mut cx).is_pending());
+        assert!(filling.poll_room(&cx).is_pending());
         drop(quick);
-        assert_eq!(filling.poll_room(&mut cx), Poll::Ready(Room::Unwanted));
+        assert_eq!(filling.poll_room(&cx), Poll::Ready(Room::Unwanted));
     }
 }

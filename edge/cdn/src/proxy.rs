@@ -70,6 +70,17 @@ impl Proxy {
         &self.forwarder.upstream
     }
 
+    /// Answers from what is stored and may be used as it is; cheap, and without waiting. `None`: ask [`Proxy::answer`].
+    pub fn stored<B>(&self, request: &Request<B>, is_tls: bool) -> Option<Answer> {
+        let cache = self.cache.as_ref()?;
+        let (uri, headers) = (request.uri(), request.headers());
+        let host = || headers.get(header::HOST).and_then(|host| host.to_str().ok());
+        let authority = uri.authority().map(http::uri::Authority::as_str).or_else(host)?;
+        let target = uri.path_and_query().map_or("/", |target| target.as_str());
+        let key = Key::of(if is_tls { "https" } else { "http" }, authority, target);
+        cache.lookup(&key, request.method(), headers)
+    }
+
     /// Answers a request.
     ///
     /// # Errors

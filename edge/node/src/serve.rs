@@ -10,7 +10,7 @@ use api_types::client_address::{self, Cidr};
 use cdn::Proxy;
 use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode, Version, header};
 use http1::{Interim, Refusal, Reply, RequestBody};
-use manifest::{App, StaticResponse, Target};
+use manifest::{App, RouteMatch, StaticResponse, Target};
 use replica::{Position, Replica};
 use runtime::{Application, Body, Runtime};
 
@@ -261,16 +261,14 @@ async fn ask<'a, B: Content>(
     if let Some(answer) = deployment.static_answers.answer(found.index) {
         return (place, Ok(Given::Response(answer)));
     }
+    hint(deployment, found.index, &request, interim);
+    // What lies ready here goes nowhere else, so nothing has to be written into the request.
+    if let Some(ready) = ready(deployment, &found, seen, &request) {
+        return (place, ready);
+    }
     let (mut parts, body) = request.into_parts();
     if let Err(error) = rules.loops.pass(&mut parts.headers) {
         return (place, Err(Failure::Loop(error)));
-    }
-    hint(deployment, found.index, &parts, interim);
-    if let Some(files) = deployment.files(found.index) {
-        let (method, headers) = (&parts.method, &parts.headers);
-        let answer =
-            files.answer(method, &format!("/{}", found.path_info.trim_start_matches('/')), headers);
-        return (place, files_answer(answer));
     }
     if let Some(proxy) = deployment.direct(found.index) {
         parts.headers.insert(REQUEST_ID, request_id.clone());
@@ -290,13 +288,28 @@ async fn ask<'a, B: Content>(
 }
 
 /// Tells whoever opens a page what it will need (RFC 8297). Only browsers say that they navigate, and they understand it.
-fn hint(deployment: &Deployment, route: usize, head: &http::request::Parts, interim: &Interim) {
+fn hint<B>(deployment: &Deployment, route: usize, request: &Request<B>, interim: &Interim) {
     const MODE: HeaderName = HeaderName::from_static("sec-fetch-mode");
     let Some(hints) = deployment.hints.get(route).filter(|hints| !hints.is_empty()) else { return };
-    let is_navigation = head.headers.get(MODE).is_some_and(|mode| mode == "navigate");
-    if is_navigation && head.method == http::Method::GET {
+    let is_navigation = request.headers().get(MODE).is_some_and(|mode| mode == "navigate");
+    if is_navigation && request.method() == http::Method::GET {
         interim.send(StatusCode::EARLY_HINTS, hints.clone());
     }
+}
+
+/// Returns a file, or what is stored and fresh; `None` where somebody has to be asked.
+fn ready<B>(
+    deployment: &Deployment,
+    found: &RouteMatch,
+    seen: Seen,
+    request: &Request<B>,
+) -> Option<Result<Given, Failure>> {
+    if let Some(files) = deployment.files(found.index) {
+        let path = format!("/{}", found.path_info.trim_start_matches('/'));
+        return Some(files_answer(files.answer(request.method(), &path, request.headers())));
+    }
+    let stored = deployment.direct(found.index)?.stored(request, seen.is_tls)?;
+    Some(Ok(Given::Answer(Box::new(stored))))
 }
 
 /// A file, or why there is none.

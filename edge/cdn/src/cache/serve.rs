@@ -53,7 +53,8 @@ impl Serving<'_> {
         let length = stored.body.length();
         let meta = &stored.meta;
         let outcome = self.decide(meta, &stored.headers, length, now);
-        let mut headers = HeaderMap::with_capacity(4);
+        // With what the node adds.
+        let mut headers = HeaderMap::with_capacity(6);
         self.mark(&mut headers, meta, now);
         let whole = match outcome {
             Outcome::Send(Part::Whole) | Outcome::Failed => None,
