@@ -26,6 +26,7 @@ mod listen;
 mod metrics;
 mod operation;
 mod origins;
+mod otlp;
 mod paced_body;
 mod random;
 mod replicate;

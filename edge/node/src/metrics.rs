@@ -271,6 +271,9 @@ impl Metrics {
         text.head(DROPPED, "counter", "Lines of the access log that nobody took in time.");
         text.line(DROPPED, &[], gathered.lines_dropped);
         render::connections(&mut text, &operation.connections);
+        if let Some(exporter) = &operation.exporter {
+            render::spans(&mut text, exporter);
+        }
         render::cache(&mut text, &operation.cache);
         render::origins(&mut text, loaded);
         render::components(&mut text, &self.totals.with(loaded));

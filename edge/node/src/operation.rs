@@ -7,9 +7,12 @@ mod purge;
 mod token;
 mod views;
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicU8, Ordering::Relaxed},
+use std::{
+    io,
+    sync::{
+        Arc,
+        atomic::{AtomicU8, Ordering::Relaxed},
+    },
 };
 
 use cdn::Cache;
@@ -20,7 +23,13 @@ pub(crate) use self::{
     token::Guard,
     views::upstreams,
 };
-use crate::{cli::OperationOptions, connections::Connections, random, trace_context::TraceContext};
+use crate::{
+    cli::OperationOptions,
+    connections::Connections,
+    otlp::{self, Exporter},
+    random,
+    trace_context::TraceContext,
+};
 
 /// What serving and operating have in common.
 pub(crate) struct Operation {
@@ -29,6 +38,8 @@ pub(crate) struct Operation {
     /// Whether clients may read `/metrics`.
     pub(crate) has_metrics_on_site: bool,
     pub(crate) connections: Connections,
+    /// Absent where spans go nowhere.
+    pub(crate) exporter: Option<Exporter>,
     phase: AtomicU8,
 }
 
@@ -58,18 +69,48 @@ impl Phase {
 
 impl Operation {
     /// Begins with a node that does not listen yet.
-    pub(crate) fn new(options: &OperationOptions, cache: &Arc<Cache>) -> Self {
-        Self {
+    pub(crate) fn start(
+        options: &OperationOptions,
+        node_id: &str,
+        cache: &Arc<Cache>,
+    ) -> io::Result<Self> {
+        let exporter = options.otlp_endpoint.clone().map(|endpoint| {
+            Exporter::start(otlp::Settings {
+                endpoint,
+                ratio: options.otlp_ratio,
+                queue_max: options.otlp_queue_max,
+                node_id: node_id.to_owned(),
+            })
+        });
+        Ok(Self {
+            exporter: exporter.transpose()?,
             cache: Arc::clone(cache),
             has_metrics_on_site: !options.no_metrics_on_site,
             connections: Connections::new(),
             phase: AtomicU8::new(0),
-        }
+        })
     }
 
     /// Returns the place of a request in its trace.
     pub(crate) fn trace(&self, headers: &HeaderMap) -> TraceContext {
-        TraceContext::of(headers, [random::next(), random::next(), random::next()])
+        let random = [random::next(), random::next(), random::next()];
+        let mut context = TraceContext::of(headers, random);
+        if let Some(exporter) = &self.exporter {
+            exporter.sample(&mut context);
+        }
+        context
+    }
+
+    /// Sends the spans that wait.
+    pub(crate) fn stop(&self) {
+        if let Some(exporter) = &self.exporter {
+            exporter.stop();
+        }
+    }
+
+    /// Where the span of a request goes, if it is recorded.
+    pub(crate) fn records(&self, context: &TraceContext) -> Option<&Exporter> {
+        self.exporter.as_ref().filter(|_| context.is_sampled())
     }
 
     /// Returns where the node is in its life.

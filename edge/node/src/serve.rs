@@ -24,6 +24,7 @@ use crate::{
     in_flight::GuardedBody,
     metrics::{Metrics, RouteMetrics},
     operation::Operation,
+    otlp::Span,
     paced_body::{Pace, PacedBody},
     request_head::{self, REQUEST_ID, Seen},
     shard::PerThread,
@@ -131,12 +132,14 @@ pub(crate) async fn serve<B: Content>(
     let request_id = request_head::request_id(request.headers());
     let client =
         client_address::client(peer.address, request.headers(), &node.rules.trusted_proxies);
-    let told = node.access_log.is_on().then(|| (request.method().clone(), request.uri().clone()));
     let is_trusted = client_address::is_trusted(peer.address.ip(), &node.rules.trusted_proxies);
     let seen = Seen { client, is_tls: peer.is_tls, is_trusted };
     let Assigned { held, is_split } = node.traffic.assign(client.ip());
     let deployment = &**held;
     let (protocol, trace) = (request.version(), node.operation.trace(request.headers()));
+    let exporter = node.operation.records(&trace);
+    let is_told = node.access_log.is_on() || exporter.is_some();
+    let told = is_told.then(|| (request.method().clone(), request.uri().clone()));
     let asked = Asked { seen, request_id: &request_id, trace: &trace, interim };
     let (place, result) = answer(node, deployment, asked, request).await;
     let mut response = match result {
@@ -161,7 +164,7 @@ pub(crate) async fn serve<B: Content>(
     let duration = arrived.elapsed();
     node.metrics.count(place, response.status(), response.word(), duration);
     if let Some((method, uri)) = told {
-        node.access_log.tell(&Line {
+        let line = Line {
             request_id: request_id.to_str().unwrap_or_default(),
             method: method.as_str(),
             path: uri.path(),
@@ -174,7 +177,11 @@ pub(crate) async fn serve<B: Content>(
             word: response.word(),
             content_length: response.content_length(),
             trace_id: Some(trace.trace_id),
-        });
+        };
+        node.access_log.tell(&line);
+        if let Some(exporter) = exporter {
+            exporter.tell(Span::new(&line, trace, peer.is_tls));
+        }
     }
     (response, held)
 }

@@ -133,17 +133,7 @@ async fn serve(options: Up, mut boot: Boot) -> Result<(), Failure> {
         }
         None => None,
     };
-    let source =
-        replica.clone().map(|replica| Arc::new(ReplicaFile(replica)) as Arc<dyn DatabaseSource>);
-    let resources = Resources {
-        state_dir: boot.surroundings.state_dir.clone(),
-        config: boot.surroundings.runtime_config.clone(),
-        output: boot.surroundings.output.clone(),
-        compiler: Some(program().map_err(Failure::Other)?),
-        replica: source,
-        limits: options.app.limit(options.limits.runtime()),
-        has_express: !options.standard_lane,
-    };
+    let resources = resources(&options, &boot, replica.clone()).map_err(Failure::Other)?;
     // Compiling blocks; there is nothing to serve before it is done.
     let loaded = tokio::task::block_in_place(|| {
         let runtime = Arc::new(Runtime::new(resources)?);
@@ -159,7 +149,9 @@ async fn serve(options: Up, mut boot: Boot) -> Result<(), Failure> {
     let access_log = access_log.context("start the access log").map_err(Failure::Other)?;
     let (watched, takes_versions) = (boot.watched.take(), boot.takes_versions);
     let body_bytes_max = options.limits.body_bytes_max;
-    let operation = Operation::new(&options.server.operation, boot.origins.cache());
+    let operation =
+        Operation::start(&options.server.operation, &options.node_id, boot.origins.cache());
+    let operation = operation.context("start to send spans").map_err(Failure::Other)?;
     let deployer = deployer(boot, options.app.clone(), body_bytes_max, runtime, application);
     let deployer = Arc::new(deployer);
     let node = node(&options, &deployer, replica.clone(), access_log, operation);
@@ -192,10 +184,29 @@ async fn serve(options: Up, mut boot: Boot) -> Result<(), Failure> {
     serving.stop().await;
     drop(operators);
     node.access_log.stop();
+    node.operation.stop();
     if let Some(replica) = replica {
         replica.stop().await;
     }
     Ok(())
+}
+
+/// What components are given.
+fn resources(
+    options: &Up,
+    boot: &Boot,
+    replica: Option<Arc<Replica>>,
+) -> anyhow::Result<Resources> {
+    let source = replica.map(|replica| Arc::new(ReplicaFile(replica)) as Arc<dyn DatabaseSource>);
+    Ok(Resources {
+        state_dir: boot.surroundings.state_dir.clone(),
+        config: boot.surroundings.runtime_config.clone(),
+        output: boot.surroundings.output.clone(),
+        compiler: Some(program()?),
+        replica: source,
+        limits: options.app.limit(options.limits.runtime()),
+        has_express: !options.standard_lane,
+    })
 }
 
 /// Gives the first version all requests, and makes ready for others.

@@ -5,6 +5,7 @@ use std::{net::SocketAddr, path::PathBuf};
 use clap::Args;
 
 use super::app_options;
+use crate::otlp::Endpoint;
 
 /// How operators see and steer a running node.
 #[derive(Debug, Clone, Args)]
@@ -20,4 +21,20 @@ pub(crate) struct OperationOptions {
     /// Do not serve `/metrics` to clients.
     #[arg(long)]
     pub(crate) no_metrics_on_site: bool,
+    /// Send spans of requests to this OpenTelemetry collector, as OTLP over HTTP in JSON: `http://host[:port]`, port 4318
+    /// by default.
+    #[arg(long, value_name = "URL")]
+    pub(crate) otlp_endpoint: Option<Endpoint>,
+    /// How many of the traces that begin here are recorded, from 0 to 1; of others those that their caller records.
+    #[arg(long, value_name = "RATIO", default_value_t = 0.1, value_parser = ratio)]
+    pub(crate) otlp_ratio: f64,
+    /// Spans that may wait for the collector; beyond it they are dropped and counted. Each takes some 500 bytes.
+    #[arg(long, value_name = "N", default_value_t = 4096,
+          value_parser = clap::builder::RangedU64ValueParser::<usize>::new().range(1..=1_000_000))]
+    pub(crate) otlp_queue_max: usize,
+}
+
+fn ratio(text: &str) -> Result<f64, &'static str> {
+    let ratio: f64 = text.parse().map_err(|_| "a ratio is a number from 0 to 1")?;
+    if (0.0..=1.0).contains(&ratio) { Ok(ratio) } else { Err("a ratio is from 0 to 1") }
 }

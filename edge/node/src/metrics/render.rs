@@ -11,6 +11,7 @@ use crate::{
     connections::{Connections, Protocol},
     deployment::Deployment,
     operation,
+    otlp::Exporter,
 };
 
 /// A metric's name, type, help, and where its value is.
@@ -100,6 +101,14 @@ pub(super) fn connections(text: &mut Text, connections: &Connections) {
     text.line(FAILED, &[], connections.handshakes_failed());
 }
 
+pub(super) fn spans(text: &mut Text, exporter: &Exporter) {
+    const SPANS: &str = "vitrine_edge_spans_total";
+    text.head(SPANS, "counter", "Spans of requests, by what became of them.");
+    for (result, count) in exporter.figures() {
+        text.line(SPANS, &[("result", result)], count);
+    }
+}
+
 pub(super) fn cache(text: &mut Text, cache: &Cache) {
     const REQUESTS: &str = "vitrine_cache_requests_total";
     text.head(REQUESTS, "counter", "Requests by what the cache had to do with them.");
@@ -137,11 +146,11 @@ pub(super) fn origins(text: &mut Text, loaded: &[Arc<Deployment>]) {
     for (version, upstream) in operation::upstreams(loaded) {
         let version = version.to_string();
         upstream.inspect(|pool, now| {
-            pools.push((
-                [("pool", upstream.name().to_owned()), ("version", version.clone())],
-                pool.counts(),
-                pool.waiting(),
-            ));
+            pools.push(PoolFigures {
+                labels: [("pool", upstream.name().to_owned()), ("version", version.clone())],
+                counts: pool.counts(),
+                waiting: pool.waiting(),
+            });
             origins.extend(pool.states(now).map(|state| Origin {
                 labels: [
                     ("pool", upstream.name().to_owned()),
@@ -163,7 +172,14 @@ pub(super) fn origins(text: &mut Text, loaded: &[Arc<Deployment>]) {
     }
 }
 
-fn pool_lines(text: &mut Text, pools: &[([(&'static str, String); 2], Counts, usize)]) {
+/// One pool's figures.
+struct PoolFigures {
+    labels: [(&'static str, String); 2],
+    counts: Counts,
+    waiting: usize,
+}
+
+fn pool_lines(text: &mut Text, pools: &[PoolFigures]) {
     let columns: [Column<Counts>; 7] = [
         ("requests_total", "counter", "Requests for an origin.", |counts| counts.requests),
         ("retries_total", "counter", "Attempts after a failure.", |counts| counts.retries),
@@ -176,13 +192,13 @@ fn pool_lines(text: &mut Text, pools: &[([(&'static str, String); 2], Counts, us
     for (name, kind, help, value) in columns {
         let name = format!("vitrine_pool_{name}");
         text.head(&name, kind, help);
-        for (labels, counts, _) in pools {
-            text.line(&name, &borrowed(labels), value(counts));
+        for pool in pools {
+            text.line(&name, &borrowed(&pool.labels), value(&pool.counts));
         }
     }
     text.head("vitrine_pool_waiting", "gauge", "Requests that wait for an origin.");
-    for (labels, _, waiting) in pools {
-        text.line("vitrine_pool_waiting", &borrowed(labels), waiting);
+    for pool in pools {
+        text.line("vitrine_pool_waiting", &borrowed(&pool.labels), pool.waiting);
     }
 }
 

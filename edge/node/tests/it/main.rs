@@ -8,6 +8,7 @@ mod boot;
 mod canary;
 mod capability;
 mod client;
+mod collector;
 mod connections;
 mod crowd;
 mod deploy;

@@ -57,10 +57,7 @@ fn tells_of_pools_and_cache_apart_from_clients() {
         "vitrine_edge_tls_handshakes_failed_total 0".to_owned(),
     ] {
         // A connection is counted a moment after its client has seen its end.
-        eventually(&line, || {
-            let metrics = node.operate("GET", "/metrics", &[], b"").text();
-            metrics.lines().any(|found| found == line)
-        });
+        node.until_metric(&line);
     }
     let metrics = node.operate("GET", "/metrics", &[], b"").text();
     assert!(metrics.contains(

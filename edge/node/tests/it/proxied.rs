@@ -125,6 +125,15 @@ impl Proxied {
         ask(self.address("operators"), method, path, headers, body)
     }
 
+    /// Waits until the metrics have this line.
+    #[track_caller]
+    pub(crate) fn until_metric(&self, line: &str) {
+        eventually(line, || {
+            let metrics = self.operate("GET", "/metrics", &[], b"").text();
+            metrics.lines().any(|found| found == line)
+        });
+    }
+
     /// Sends SIGTERM.
     pub(crate) fn stop(&self) {
         let pid = self.child.id().to_string();

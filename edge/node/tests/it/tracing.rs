@@ -2,7 +2,12 @@
 
 use std::fs::File;
 
-use crate::proxied::{Origin, Proxied};
+use serde_json::Value;
+
+use crate::{
+    collector::Collector,
+    proxied::{Origin, Proxied, eventually, refused},
+};
 
 const TRACE: &str = "0af7651916cd43dd8448eb211c80319c";
 
@@ -35,7 +40,7 @@ fn hands_a_trace_on_under_its_own_span_and_logs_it() {
     node.stop();
     assert_eq!(node.ended(), Some(0));
     let log = std::fs::read_to_string(log).expect("is there");
-    let lines: Vec<serde_json::Value> = log
+    let lines: Vec<Value> = log
         .lines()
         .filter(|line| line.contains("\"request\""))
         .map(|line| serde_json::from_str(line).expect("is JSON"))
@@ -55,4 +60,89 @@ fn hands_a_trace_on_under_its_own_span_and_logs_it() {
         seen["traceparent"].contains(lines[2]["trace_id"].as_str().expect("is a text")),
         "{log}"
     );
+}
+
+#[test]
+fn sends_spans_of_the_traces_that_are_recorded() {
+    let origin = Origin::start("", "hello");
+    let collector = Collector::start(200);
+    let endpoint = format!("http://{}", collector.address);
+    let node = Proxied::start(&origin, &["--otlp-endpoint", &endpoint, "--otlp-ratio", "0"]);
+    let ask = |flags: &str| {
+        let parent = format!("00-{TRACE}-b7ad6b7169203331-{flags}");
+        assert_eq!(node.get("/a?token=s3cret", &[("traceparent", &parent)]).status, 200);
+    };
+    assert_eq!(node.get("/a", &[]).status, 200);
+    assert!(origin.last()["traceparent"].ends_with("-02"));
+    ask("00");
+    ask("01");
+    node.until_metric("vitrine_edge_spans_total{result=\"exported\"} 1");
+    let (head, body) = collector.taken().pop().expect("has taken one");
+    assert!(head.starts_with("POST /v1/traces HTTP/1.1\r\n"), "{head}");
+    assert!(head.to_lowercase().contains("content-type: application/json\r\n"), "{head}");
+    let told: Value = serde_json::from_str(&body).expect("is JSON");
+    let spans = told["resourceSpans"][0]["scopeSpans"][0]["spans"].as_array().expect("is a list");
+    assert_eq!((spans.len(), &spans[0]["traceId"]), (1, &TRACE.into()));
+    assert_eq!((&spans[0]["name"], &spans[0]["kind"]), (&"GET /...".into(), &2.into()));
+    // The origin was asked by this very span.
+    let span_id = spans[0]["spanId"].as_str().expect("is a text");
+    assert!(origin.last()["traceparent"].contains(&format!("-{span_id}-01")));
+    assert!(!body.contains("s3cret"), "{body}");
+}
+
+#[test]
+fn records_traces_that_begin_here_by_the_ratio_and_sends_the_last_at_the_end() {
+    let origin = Origin::start("", "hello");
+    let collector = Collector::start(200);
+    let endpoint = format!("http://{}", collector.address);
+    let mut node = Proxied::start(&origin, &["--otlp-endpoint", &endpoint, "--otlp-ratio", "1"]);
+    assert_eq!(node.get("/a", &[]).status, 200);
+    assert!(origin.last()["traceparent"].ends_with("-03"));
+    // What an unsampled caller asks is not recorded, whatever the ratio.
+    let parent = format!("00-{TRACE}-b7ad6b7169203331-00");
+    assert_eq!(node.get("/b", &[("traceparent", &parent)]).status, 200);
+    node.stop();
+    assert_eq!(node.ended(), Some(0));
+    let taken = collector.taken();
+    let bodies: String = taken.iter().map(|(_, body)| body.as_str()).collect();
+    assert!(bodies.contains("\"/a\"") && !bodies.contains("\"/b\""), "{bodies}");
+}
+
+#[test]
+fn serves_on_and_counts_spans_that_the_collector_does_not_take() {
+    let origin = Origin::start("", "hello");
+    let collector = Collector::start(503);
+    let endpoint = format!("http://{}", collector.address);
+    let arguments = ["--otlp-endpoint", &endpoint, "--otlp-ratio", "1"];
+    let node = Proxied::start(&origin, &arguments);
+    assert_eq!(node.get("/a", &[]).status, 200);
+    node.until_metric("vitrine_edge_spans_total{result=\"dropped_by_collector\"} 1");
+
+    // It accepts and never answers, or is not there at all: requests do not wait for it.
+    let silent = std::net::TcpListener::bind("127.0.0.1:0").expect("listens");
+    let endpoint = format!("http://{}", silent.local_addr().expect("has an address"));
+    let arguments = ["--otlp-endpoint", &endpoint, "--otlp-ratio", "1", "--otlp-queue-max", "1"];
+    let node = Proxied::start(&origin, &arguments);
+    let crowded_out = || {
+        let metrics = node.operate("GET", "/metrics", &[], b"").text();
+        let name = "vitrine_edge_spans_total{result=\"dropped_queue_full\"} ";
+        let line = metrics.lines().find_map(|line| line.strip_prefix(name));
+        line.and_then(|count| count.parse::<u64>().ok()).expect("is there")
+    };
+    eventually("a full queue", || {
+        assert_eq!(node.get("/a", &[]).status, 200);
+        crowded_out() > 0
+    });
+}
+
+#[test]
+fn refuses_a_collector_that_it_cannot_reach_by_its_address_with_64() {
+    for arguments in [
+        ["--otlp-endpoint", "https://collector.example"],
+        ["--otlp-endpoint", "collector:4318"],
+        ["--otlp-ratio", "2"],
+        ["--otlp-queue-max", "0"],
+    ] {
+        assert_eq!(refused(&arguments).0, Some(64), "{arguments:?}");
+    }
 }
