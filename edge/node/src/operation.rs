@@ -4,6 +4,7 @@
 
 mod listener;
 mod purge;
+mod redirect;
 mod token;
 mod views;
 
@@ -16,10 +17,11 @@ use std::{
 };
 
 use cdn::Cache;
-use http::HeaderMap;
+use http::{HeaderMap, HeaderValue, header};
 
 pub(crate) use self::{
     listener::{Listener, start},
+    redirect::{Redirect, Redirecting},
     token::Guard,
     views::upstreams,
 };
@@ -40,6 +42,8 @@ pub(crate) struct Operation {
     pub(crate) connections: Connections,
     /// Absent where spans go nowhere.
     pub(crate) exporter: Option<Exporter>,
+    /// What is said over HTTPS of its future.
+    hsts: Option<HeaderValue>,
     phase: AtomicU8,
 }
 
@@ -87,8 +91,19 @@ impl Operation {
             cache: Arc::clone(cache),
             has_metrics_on_site: !options.no_metrics_on_site,
             connections: Connections::new(),
+            hsts: options
+                .hsts_max_age_s
+                .and_then(|seconds| HeaderValue::try_from(format!("max-age={seconds}")).ok()),
             phase: AtomicU8::new(0),
         })
+    }
+
+    /// Says to a client how to come back.
+    pub(crate) fn mark(&self, headers: &mut HeaderMap, is_tls: bool) {
+        // Over plain HTTP a browser must not believe it (RFC 6797, section 8.1).
+        if is_tls && let Some(hsts) = &self.hsts {
+            headers.insert(header::STRICT_TRANSPORT_SECURITY, hsts.clone());
+        }
     }
 
     /// Returns the place of a request in its trace.

@@ -155,6 +155,7 @@ pub(crate) async fn serve<B: Content>(
         }
     };
     mark(node, response.headers_mut(), &request_id);
+    node.operation.mark(response.headers_mut(), peer.is_tls);
     if !matches!(place, Place::Own) {
         deployment.count(response.status());
         if is_split {

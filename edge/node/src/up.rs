@@ -1,5 +1,7 @@
 //! Start to end: configuration, then components, then the port; on a signal the way back.
 
+mod beside;
+
 use std::{
     net::SocketAddr,
     sync::{Arc, Mutex},
@@ -12,6 +14,7 @@ use http::HeaderValue;
 use replica::Replica;
 use runtime::{Application, DatabaseSource, Resources, Runtime};
 
+use self::beside::{Beside, Operators};
 use crate::{
     accept::{self, Accepting, Server},
     access_log::AccessLog,
@@ -24,7 +27,7 @@ use crate::{
     first_version::FirstVersion,
     listen,
     metrics::Metrics,
-    operation::{self, Guard, Listener, Operation, Phase},
+    operation::{Operation, Phase},
     origins::{self, OriginSide},
     paced_body::Pace,
     replication::{self, ReplicaFile},
@@ -124,7 +127,7 @@ struct Boot {
 
 async fn serve(options: Up, mut boot: Boot) -> Result<(), Failure> {
     let tls = read_tls(&options).map_err(Failure::Configuration)?;
-    let guard = guard(&options).map_err(Failure::Configuration)?;
+    let operators = Operators::read(&options).map_err(Failure::Configuration)?;
     let mut stop = accept::stop_signal().context("listen for signals").map_err(Failure::Other)?;
     let replica = match boot.replica.clone() {
         Some(settings) => {
@@ -156,7 +159,7 @@ async fn serve(options: Up, mut boot: Boot) -> Result<(), Failure> {
     let deployer = Arc::new(deployer);
     let node = node(&options, &deployer, replica.clone(), access_log, operation);
     let node = Arc::new(node);
-    let operators = operators(guard, &node).await?;
+    let mut beside = Beside::bind(&options, operators, &node).await?;
     let listeners = listen::bind(options.listen, options.find_free_port, options.server.threads())
         .await
         .map_err(Failure::Other)?;
@@ -174,7 +177,8 @@ async fn serve(options: Up, mut boot: Boot) -> Result<(), Failure> {
         watch::start(watched, Arc::clone(&deployer));
     }
     node.operation.enter(Phase::Serving);
-    announce(address, tls.is_some(), operators.as_ref());
+    beside.start(&options, address);
+    announce(address, tls.is_some(), &beside);
     tokio::select! {
         () = stop.wait() => {}
         () = tls::reload_on_signal(tls) => {}
@@ -182,7 +186,7 @@ async fn serve(options: Up, mut boot: Boot) -> Result<(), Failure> {
     drop(admin);
     node.operation.enter(Phase::Draining);
     serving.stop().await;
-    drop(operators);
+    drop(beside);
     node.access_log.stop();
     node.operation.stop();
     if let Some(replica) = replica {
@@ -300,33 +304,12 @@ fn read_tls(options: &Up) -> anyhow::Result<Option<Arc<Tls>>> {
     Ok(Some(Arc::new(Tls::load(certificate.clone(), key.clone())?)))
 }
 
-/// Decides who may operate the node, if anybody may over TCP.
-fn guard(options: &Up) -> anyhow::Result<Option<(SocketAddr, Guard)>> {
-    let operation = &options.server.operation;
-    let Some(address) = operation.admin else { return Ok(None) };
-    let guard = Guard::new(address, operation.admin_token_file.as_deref())?;
-    Ok(Some((address, guard)))
-}
-
-/// Starts to answer operators. Before clients are: whoever watches sees the node begin.
-async fn operators(
-    guard: Option<(SocketAddr, Guard)>,
-    node: &Arc<Node>,
-) -> Result<Option<Listener>, Failure> {
-    let Some((address, guard)) = guard else { return Ok(None) };
-    let started = operation::start(address, guard, Arc::clone(node)).await;
-    let listener = started.with_context(|| format!("listen for operators on {address}"));
-    let listener = listener.map_err(Failure::Other)?;
-    tracing::info!(admin = %listener.address, "answering operators");
-    Ok(Some(listener))
-}
-
 /// The line that programs wait for, and behind it, in the same write, where else the node listens.
-fn announce(address: SocketAddr, is_tls: bool, operators: Option<&Listener>) {
+fn announce(address: SocketAddr, is_tls: bool, beside: &Beside) {
     use std::io::Write as _;
     let mut lines = format!("listening http{}://{address}\n", if is_tls { "s" } else { "" });
-    if let Some(operators) = operators {
-        lines.push_str(&format!("operators http://{}\n", operators.address));
+    for (word, address) in beside.addresses() {
+        lines.push_str(&format!("{word} http://{address}\n"));
     }
     let mut out = std::io::stdout().lock();
     // Nobody reads it if this fails.

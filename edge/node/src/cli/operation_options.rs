@@ -11,6 +11,10 @@ use crate::otlp::Endpoint;
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Operation")]
 pub(crate) struct OperationOptions {
+    /// Take settings from this TOML file too: a key for each option, at its top or in a table named for the command. The
+    /// command line wins over the environment (`VITRINE_<OPTION>`), and that over the file.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
     /// Answer operators here, apart from clients: metrics, health, pools, cache and purges. Port 0 takes a free one.
     #[arg(long, value_name = "ADDR", value_parser = app_options::listen_address)]
     pub(crate) admin: Option<SocketAddr>,
@@ -32,6 +36,16 @@ pub(crate) struct OperationOptions {
     #[arg(long, value_name = "N", default_value_t = 4096,
           value_parser = clap::builder::RangedU64ValueParser::<usize>::new().range(1..=1_000_000))]
     pub(crate) otlp_queue_max: usize,
+    /// Send who asks here over plain HTTP to the same address over HTTPS (308). Needs `--tls-cert`.
+    #[arg(long, value_name = "ADDR", value_parser = app_options::listen_address, requires = "tls_cert")]
+    pub(crate) redirect_http: Option<SocketAddr>,
+    /// The port under which clients reach `--listen`, for redirects and `Alt-Svc`; by default the port it has.
+    #[arg(long, value_name = "PORT", value_parser = clap::value_parser!(u16).range(1..))]
+    pub(crate) public_port: Option<u16>,
+    /// Tell browsers over HTTPS to use nothing else for this host, for so many seconds (`Strict-Transport-Security`); 0
+    /// takes it back, and without it nothing is said.
+    #[arg(long, value_name = "S", requires = "tls_cert")]
+    pub(crate) hsts_max_age_s: Option<u32>,
 }
 
 fn ratio(text: &str) -> Result<f64, &'static str> {

@@ -1,6 +1,6 @@
 //! Operators' listener: what it tells, what it does, whom it lets in.
 
-use std::io::Write as _;
+use std::io::{Read as _, Write as _};
 
 use serde_json::{Value, json};
 
@@ -159,12 +159,10 @@ fn is_ready_until_it_is_told_to_end() {
     assert_eq!(value(&ready), json!({"ready": true, "phase": "serving", "has_data": true}));
     assert_eq!(ready.header("cache-control"), Some("no-store"));
     // A request that is not over keeps the node from ending.
+    let held = origin.hold();
     let mut open = std::net::TcpStream::connect(node.address("listening")).expect("connects");
-    open.write_all(b"POST /a HTTP/1.1\r\nhost: a\r\ncontent-length: 1\r\n\r\n").expect("is sent");
-    eventually("request in flight", || {
-        let metrics = node.operate("GET", "/metrics", &[], b"").text();
-        metrics.contains("vitrine_edge_requests_in_flight 1\n")
-    });
+    open.write_all(b"GET /a HTTP/1.1\r\nhost: a\r\n\r\n").expect("is sent");
+    node.until_metric("vitrine_edge_requests_in_flight 1");
     node.stop();
     let operators = node.address("operators").to_owned();
     eventually("not ready", || {
@@ -172,8 +170,10 @@ fn is_ready_until_it_is_told_to_end() {
         ready.status == 503 && value(&ready)["phase"] == "draining"
     });
     assert_eq!(ask(&operators, "GET", "/healthz", &[], b"").status, 200);
-    open.write_all(b"x").expect("is sent");
-    drop(open);
+    drop(held);
+    let mut answer = String::new();
+    open.read_to_string(&mut answer).expect("reads to the end");
+    assert!(answer.starts_with("HTTP/1.1 200") && answer.ends_with("hello"), "{answer}");
     assert_eq!(node.ended(), Some(0));
 }
 

@@ -5,7 +5,7 @@ use std::{
     io::{BufRead as _, BufReader, Read as _, Write as _},
     net::{TcpListener, TcpStream},
     process::{Child, Command, Output, Stdio},
-    sync::{Arc, Mutex},
+    sync::{Arc, Mutex, MutexGuard},
     time::{Duration, Instant},
 };
 
@@ -20,7 +20,9 @@ pub(crate) type Heads = Arc<Mutex<Vec<String>>>;
 /// An origin that answers every request with the same head and body, and keeps what it was asked.
 pub(crate) struct Origin {
     pub(crate) address: String,
-    pub(crate) heads: Heads,
+    heads: Heads,
+    /// Whoever holds it keeps answers back.
+    gate: Arc<Mutex<()>>,
 }
 
 impl Origin {
@@ -31,14 +33,21 @@ impl Origin {
         let heads = Heads::default();
         let length = body.len();
         let answer = format!("HTTP/1.1 200 OK\r\ncontent-length: {length}\r\n{fields}\r\n{body}");
-        let seen = Arc::clone(&heads);
+        let gate = Arc::new(Mutex::new(()));
+        let (seen, kept) = (Arc::clone(&heads), Arc::clone(&gate));
         std::thread::spawn(move || {
             for stream in listener.incoming().flatten() {
-                let (seen, answer) = (Arc::clone(&seen), answer.clone());
-                std::thread::spawn(move || attend(stream, &seen, &answer));
+                let (seen, kept) = (Arc::clone(&seen), Arc::clone(&kept));
+                let answer = answer.clone();
+                std::thread::spawn(move || attend(stream, &seen, &kept, &answer));
             }
         });
-        Self { address, heads }
+        Self { address, heads, gate }
+    }
+
+    /// Keeps answers back until the guard is dropped.
+    pub(crate) fn hold(&self) -> MutexGuard<'_, ()> {
+        self.gate.lock().expect("is whole")
     }
 
     /// Returns the fields of the last request, by name in small letters.
@@ -51,7 +60,7 @@ impl Origin {
 }
 
 /// Answers requests without bodies until the connection ends.
-fn attend(stream: TcpStream, seen: &Heads, answer: &str) {
+fn attend(stream: TcpStream, seen: &Heads, gate: &Mutex<()>, answer: &str) {
     let mut writer = stream.try_clone().expect("is cloned");
     let mut reader = BufReader::new(stream);
     loop {
@@ -62,6 +71,7 @@ fn attend(stream: TcpStream, seen: &Heads, answer: &str) {
             }
         }
         seen.lock().expect("is whole").push(head);
+        drop(gate.lock());
         if writer.write_all(answer.as_bytes()).is_err() {
             return;
         }

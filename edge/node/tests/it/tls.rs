@@ -23,7 +23,7 @@ fn fixture(name: &str) -> PathBuf {
     package().join("tests/it/tls").join(name)
 }
 
-fn certificate(name: &str) -> CertificateDer<'static> {
+pub(crate) fn certificate(name: &str) -> CertificateDer<'static> {
     CertificateDer::from_pem_file(fixture(name)).expect("is a certificate")
 }
 
@@ -49,8 +49,14 @@ type Tls = StreamOwned<ClientConnection, std::net::TcpStream>;
 
 /// Asks for `path` over HTTP/1.1; returns the answer and the node's certificate.
 fn ask(node: &Node, path: &str) -> (Answer, CertificateDer<'static>) {
+    ask_at(node.address(), path)
+}
+
+/// The same of whoever listens on `address`.
+pub(crate) fn ask_at(address: &str, path: &str) -> (Answer, CertificateDer<'static>) {
     let client = ClientConnection::new(client(&["http/1.1"]), name()).expect("is set up");
-    let mut stream: Tls = StreamOwned::new(client, node.connect());
+    let stream = std::net::TcpStream::connect(address).expect("connects");
+    let mut stream: Tls = StreamOwned::new(client, stream);
     let request = format!("GET {path} HTTP/1.1\r\nhost: edge.test\r\nconnection: close\r\n\r\n");
     stream.write_all(request.as_bytes()).expect("is sent");
     let mut answer = Vec::new();
@@ -61,7 +67,7 @@ fn ask(node: &Node, path: &str) -> (Answer, CertificateDer<'static>) {
 }
 
 /// A folder with a copy of certificate and key `name`, and the arguments that name them.
-fn files(name: &str) -> (tempfile::TempDir, [String; 4]) {
+pub(crate) fn files(name: &str) -> (tempfile::TempDir, [String; 4]) {
     let dir = tempfile::tempdir().expect("makes a folder");
     put(dir.path(), name);
     let [certificate, key] = ["cert.pem", "key.pem"].map(|file| dir.path().join(file));
