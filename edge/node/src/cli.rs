@@ -7,7 +7,7 @@ mod proxy_options;
 mod refused;
 mod server_options;
 
-use std::{net::SocketAddr, path::PathBuf, time::Duration};
+use std::{ffi::OsString, net::SocketAddr, path::PathBuf, time::Duration};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
@@ -47,11 +47,26 @@ pub(crate) enum Command {
     Promote(Promote),
     /// List the versions of a running node.
     Versions(Versions),
+    /// Check the settings of `up` and `proxy`, or explain each: value, unit, where it comes from.
+    Config(Config),
     /// Fill a SQLite file that another host reads, such as Spin, from an origin's change feed.
     Replicate(Replicate),
     /// Compile the component on standard input, within bounds; `up` starts this for each component that is new to it.
     #[command(hide = true)]
     Compile(Compile),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Config {
+    /// Print every setting in the form of a configuration file; what may be a secret as `***`.
+    #[arg(long)]
+    pub(crate) explain: bool,
+    /// The file with settings.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
+    /// One command, `up` or `proxy`, and options as they would be given to it.
+    #[arg(last = true, value_name = "COMMAND")]
+    pub(crate) line: Vec<OsString>,
 }
 
 #[derive(Debug, Args)]

@@ -11,6 +11,7 @@ mod admin;
 mod application;
 mod cdn_loop;
 mod cli;
+mod config;
 mod connections;
 mod deploy;
 mod deploy_commands;
@@ -45,8 +46,6 @@ mod watch;
 
 use std::process::ExitCode;
 
-use clap::Parser as _;
-
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
@@ -54,16 +53,11 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 const EXIT_CONFIGURATION: u8 = 64;
 
 fn main() -> ExitCode {
-    let cli = match cli::Cli::try_parse() {
+    let line: Vec<_> = std::env::args_os().collect();
+    let environment = |name: &str| std::env::var_os(name);
+    let cli = match config::read(&line, &environment) {
         Ok(cli) => cli,
-        Err(error) => {
-            if let Some(sentence) = cli::explain(&error) {
-                return report(&up::Failure::Configuration(anyhow::Error::msg(sentence)));
-            }
-            // Nothing is left to do if the terminal is gone.
-            let _ = error.print();
-            return if error.use_stderr() { EXIT_CONFIGURATION.into() } else { ExitCode::SUCCESS };
-        }
+        Err(error) => return misread(error),
     };
     let ended = match cli.command {
         cli::Command::Up(options) => {
@@ -82,12 +76,30 @@ fn main() -> ExitCode {
         cli::Command::Rollback(options) => deploy_commands::rollback(&options),
         cli::Command::Promote(options) => deploy_commands::promote(&options),
         cli::Command::Versions(options) => deploy_commands::versions(&options),
+        cli::Command::Config(options) => match config::run(&options, &environment) {
+            Ok(()) => Ok(()),
+            Err(error) => return misread(error),
+        },
         cli::Command::Compile(options) => return compile(&options),
     };
     match ended {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => report(&failure),
     }
+}
+
+/// Tells what is wrong with the command line, or what was asked for instead of running: help, the version.
+fn misread(error: config::ConfigError) -> ExitCode {
+    let error = match error {
+        config::ConfigError::Line(error) => error,
+        error => return report(&up::Failure::Configuration(error.into())),
+    };
+    if let Some(sentence) = cli::explain(&error) {
+        return report(&up::Failure::Configuration(anyhow::Error::msg(sentence)));
+    }
+    // Nothing is left to do if the terminal is gone.
+    let _ = error.print();
+    if error.use_stderr() { EXIT_CONFIGURATION.into() } else { ExitCode::SUCCESS }
 }
 
 /// Compiles one component between standard input and output; the node that started this reads what goes wrong.
