@@ -5,7 +5,11 @@ mod serve;
 
 pub(crate) use self::serve::file_answer;
 
-use std::sync::{Arc, atomic::Ordering::Relaxed};
+use std::{
+    io::Write as _,
+    sync::{Arc, atomic::Ordering::Relaxed},
+    time::Duration,
+};
 
 use cache_core::{
     Asked, Key, Meta, Reuse, Rules,
@@ -38,12 +42,39 @@ pub struct Cache {
     rules: Rules,
     flights: Arc<Flights>,
     figures: Figures,
+    /// `Cache-Status` at a hit, but for the time that is left.
+    hit: String,
 }
 
 /// What is needed again of a request that was sent.
 struct Sent {
     headers: HeaderMap,
     requested_at: domain::Timestamp,
+}
+
+/// A stored answer that is fresh.
+#[derive(Debug)]
+pub struct Fresh<'a> {
+    /// The answer.
+    pub stored: Arc<Stored>,
+    age: Duration,
+    ttl: Duration,
+    /// What the cache says of itself at a hit, but for the time that is left.
+    hit: &'a str,
+}
+
+impl Fresh<'_> {
+    /// Writes the fields that the cache adds, each with its CRLF.
+    pub fn write_marks(&self, out: &mut Vec<u8>) {
+        // Writing to memory cannot fail.
+        let _ = write!(
+            out,
+            "age: {}\r\ncache-status: {}; ttl={}\r\nvitrine-cache: HIT\r\n",
+            self.age.as_secs(),
+            self.hit,
+            self.ttl.as_secs()
+        );
+    }
 }
 
 /// Why a request is answered without the store's help.
@@ -57,7 +88,12 @@ impl Cache {
     /// Makes an empty cache.
     #[must_use]
     pub fn new(store: Store, rules: Rules) -> Self {
-        Self { store, rules, flights: Arc::default(), figures: Figures::new() }
+        let entry = Entry { handling: Handling::Hit, ttl_s: None, key: None, detail: None };
+        let mut headers = HeaderMap::new();
+        cache_status::write(&mut headers, &rules.name, &entry);
+        let hit = headers.get(cache_status::CACHE_STATUS).and_then(|hit| hit.to_str().ok());
+        let hit = hit.unwrap_or_default().to_owned();
+        Self { store, rules, flights: Arc::default(), figures: Figures::new(), hit }
     }
 
     /// Purges by tag, by address, or everything.
@@ -75,6 +111,25 @@ impl Cache {
     #[must_use]
     pub const fn figures(&self) -> &Figures {
         &self.figures
+    }
+
+    /// Returns the one answer that is stored for an address, if it is a fresh 200 for every plain `GET`.
+    pub(crate) fn fresh(&self, key: &Key) -> Option<Fresh<'_>> {
+        let slot = self.store.get(key)?;
+        let [stored] = slot.variants() else { return None };
+        let is_for_all = stored.meta.vary.is_empty() && stored.meta.status == StatusCode::OK;
+        if !is_for_all || self.store.is_stale_by_purge(key, stored) {
+            return None;
+        }
+        let (headers, now) = (HeaderMap::new(), now());
+        let asked = request::classify(&Method::GET, &headers, &self.rules);
+        match reuse::decide(&asked, &headers, &stored.meta, now, &self.rules) {
+            Reuse::Fresh { age, ttl } => {
+                self.figures.count(Word::Hit);
+                Some(Fresh { stored: Arc::clone(stored), age, ttl, hit: &self.hit })
+            }
+            _ => None,
+        }
     }
 
     /// Answers from the store if a stored answer may be used as it is; cheap, and without waiting.

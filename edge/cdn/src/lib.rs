@@ -19,7 +19,7 @@ pub mod upstream;
 pub use self::{
     answer::{Answer, Content},
     backend::{Backend, BackendBody, BackendError, BackendRequest},
-    cache::{Cache, SharedError},
+    cache::{Cache, Fresh, SharedError},
     figures::Figures,
     filling::FillingBody,
     pieces::{Piece, Pieces},

@@ -19,7 +19,7 @@ use http1::{BodyError, Interim};
 use crate::{
     answer::{Answer, Content},
     backend::{Backend, BackendBody, BackendError, BackendRequest},
-    cache::Cache,
+    cache::{Cache, Fresh},
     upstream::{RequestContent, Upstream},
 };
 
@@ -68,6 +68,14 @@ impl Proxy {
     #[must_use]
     pub const fn upstream(&self) -> &Arc<Upstream> {
         &self.forwarder.upstream
+    }
+
+    /// Returns what is stored for everybody and fresh, for a plain `GET`: one that asks nothing of the cache and has no
+    /// credentials.
+    #[must_use]
+    pub fn fresh(&self, authority: &str, target: &str, is_tls: bool) -> Option<Fresh<'_>> {
+        let cache = self.cache.as_ref()?;
+        cache.fresh(&Key::of(if is_tls { "https" } else { "http" }, authority, target))
     }
 
     /// Answers from what is stored and may be used as it is; cheap, and without waiting. `None`: ask [`Proxy::answer`].

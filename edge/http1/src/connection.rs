@@ -31,6 +31,7 @@ use crate::{
     head::{self, Head, Limits, Scanner},
     interim::Interim,
     output::Output,
+    quick::{QuickBody, QuickHead},
     reply::{Reply, ReplyBody},
     transport::Transport,
 };
@@ -46,6 +47,12 @@ pub trait Service {
         request: Request<RequestBody>,
         interim: &Interim,
     ) -> impl Future<Output = Reply<Self::Body>> + Send;
+
+    /// Answers a plain request at once, if its answer lies ready: writes its fields, each with its CRLF, behind the
+    /// status line of a 200, and returns the content. `None`: it is answered by [`Service::call`].
+    fn quick(&self, _head: &QuickHead<'_>, _fields: &mut Vec<u8>) -> Option<QuickBody> {
+        None
+    }
 
     /// Answers what is no request.
     fn refuse(&self, refusal: Refusal) -> Reply<Self::Body>;
@@ -159,7 +166,18 @@ impl<T: Transport> Connection<T> {
         let mut wait = pin!(wait);
         loop {
             let head = match poll_fn(|cx| self.poll_next(cx, wait.as_mut())).await? {
-                Next::Head(head) => head::parse(&head, &self.limits),
+                Next::Head(head) => {
+                    if !is_set()
+                        && let Some(body) = self.output.quick(&head, service)
+                    {
+                        if !self.send_ready(body).await? {
+                            return Ok(Ended::Closed);
+                        }
+                        self.served();
+                        continue;
+                    }
+                    head::parse(&head, &self.limits)
+                }
                 Next::Refused(refused) => Err(refused),
                 Next::Http2 => {
                     let read = self.buffer.split().freeze();
@@ -175,11 +193,27 @@ impl<T: Transport> Connection<T> {
                 self.linger().await;
                 return Ok(Ended::Closed);
             }
-            self.has_served = true;
-            self.since = Instant::now();
+            self.served();
             if is_set() && self.buffer.is_empty() {
                 return Ok(Ended::Closed);
             }
+        }
+    }
+
+    fn served(&mut self) {
+        self.has_served = true;
+        self.since = Instant::now();
+    }
+
+    /// Sends content behind a head that is written already. Returns whether it was sent whole.
+    async fn send_ready(&mut self, body: QuickBody) -> io::Result<bool> {
+        match body {
+            QuickBody::Whole(bytes) => {
+                self.output.data(bytes);
+                self.flush().await?;
+                Ok(true)
+            }
+            QuickBody::File(part) => self.send_file(part).await,
         }
     }
 

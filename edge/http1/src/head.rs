@@ -236,7 +236,7 @@ fn check_host(uri: &Uri, version: Version, headers: &HeaderMap) -> Result<(), Re
 }
 
 /// What RFC 3986, section 3.2, lets a host and a port have; a user's name is none of them.
-const fn is_of_host(byte: u8) -> bool {
+pub(crate) const fn is_of_host(byte: u8) -> bool {
     byte.is_ascii_alphanumeric()
         || matches!(byte, b'-' | b'.' | b'_' | b'~' | b'%' | b':' | b'[' | b']')
         || matches!(byte, b'!' | b'$' | b'&' | b'\'' | b'(' | b')' | b'*' | b'+' | b';' | b'=')

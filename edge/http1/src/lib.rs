@@ -17,6 +17,7 @@ mod framing;
 mod head;
 mod interim;
 mod output;
+mod quick;
 mod reply;
 mod transport;
 
@@ -28,6 +29,7 @@ pub use self::{
     error::{Refusal, RefusalKind},
     head::Limits,
     interim::Interim,
+    quick::{QuickBody, QuickHead},
     reply::{FilePart, Reply, ReplyBody, Written},
     transport::Transport,
 };

@@ -14,7 +14,9 @@ use http::{HeaderMap, StatusCode, Version};
 use tokio::time::{Sleep, sleep};
 
 use crate::{
+    connection::Service,
     encode::{self, Delimited},
+    quick::{QuickBody, with_head},
     reply::Written,
     transport::Transport,
 };
@@ -56,6 +58,21 @@ impl Output {
 
     fn is_empty(&self) -> bool {
         self.sent == self.waiting.len() && self.tail.is_empty() && self.close.is_empty()
+    }
+
+    /// Writes a head for what `service` has ready; nothing stays written if it has nothing.
+    pub(crate) fn quick<S: Service>(&mut self, head: &[u8], service: &S) -> Option<QuickBody> {
+        with_head(head, |head| {
+            let out = self.buffer();
+            let start = out.len();
+            out.extend_from_slice(b"HTTP/1.1 200 OK\r\n");
+            let body = service.quick(head, out);
+            match body {
+                Some(_) => out.extend_from_slice(b"\r\n"),
+                None => out.truncate(start),
+            }
+            body
+        })
     }
 
     pub(crate) fn push_continue(&mut self) {

@@ -49,6 +49,12 @@ impl App {
         self.routes.get(found.index).map(|route| (route, found))
     }
 
+    /// Finds the number of the route of `path`, without what its wildcards caught.
+    #[must_use]
+    pub fn route_index(&self, path: &str) -> Option<usize> {
+        self.router.index(path)
+    }
+
     /// Returns the component `id`.
     #[must_use]
     pub fn component(&self, id: &str) -> Option<&Component> {

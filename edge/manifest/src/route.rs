@@ -66,6 +66,13 @@ impl Router {
         Ok(Self(patterns))
     }
 
+    /// Returns the number of the route of `path`, and nothing else.
+    #[must_use]
+    pub fn index(&self, path: &str) -> Option<usize> {
+        let mut matching = self.0.iter().filter(|(pattern, _)| pattern.matches(path).is_some());
+        matching.next().map(|(_, served)| served.index)
+    }
+
     /// Finds the route of `path`, which has no query.
     #[must_use]
     pub fn find(&self, path: &str) -> Option<RouteMatch> {

@@ -29,6 +29,7 @@ mod operation;
 mod origins;
 mod otlp;
 mod paced_body;
+mod quick;
 mod random;
 mod replicate;
 mod replication;

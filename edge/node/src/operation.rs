@@ -106,6 +106,15 @@ impl Operation {
         }
     }
 
+    /// The same for an answer that is written without a map of its fields.
+    pub(crate) fn write_marks(&self, out: &mut Vec<u8>, is_tls: bool) {
+        if is_tls && let Some(hsts) = &self.hsts {
+            out.extend_from_slice(b"strict-transport-security: ");
+            out.extend_from_slice(hsts.as_bytes());
+            out.extend_from_slice(b"\r\n");
+        }
+    }
+
     /// Returns the place of a request in its trace.
     pub(crate) fn trace(&self, headers: &HeaderMap) -> TraceContext {
         let random = [random::next(), random::next(), random::next()];

@@ -34,7 +34,7 @@ fn is_request_id(id: &[u8]) -> bool {
 }
 
 /// A new one for each request: random digits of this thread, then a count. It must be unique, not hard to guess.
-fn new_request_id() -> HeaderValue {
+pub(crate) fn new_request_id() -> HeaderValue {
     thread_local! {
         static NEXT: Cell<Option<(u64, u64)>> = const { Cell::new(None) };
     }

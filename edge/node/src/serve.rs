@@ -9,7 +9,7 @@ use std::{
 use api_types::client_address::{self, Cidr};
 use cdn::Proxy;
 use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode, Version, header};
-use http1::{Interim, Refusal, Reply, RequestBody};
+use http1::{Interim, QuickBody, QuickHead, Refusal, Reply, RequestBody};
 use manifest::{App, RouteMatch, StaticResponse, Target};
 use replica::{Position, Replica};
 use runtime::{Application, Body, Runtime};
@@ -26,6 +26,7 @@ use crate::{
     operation::Operation,
     otlp::Span,
     paced_body::{Pace, PacedBody},
+    quick,
     request_head::{self, REQUEST_ID, Seen},
     shard::PerThread,
     trace_context::TraceContext,
@@ -83,6 +84,10 @@ impl http1::Service for Visitor<'_> {
     ) -> Reply<GuardedBody<Option<Held>>> {
         let (given, held) = serve(self.node, self.peer, request, interim).await;
         given.into_reply(Some(held))
+    }
+
+    fn quick(&self, head: &QuickHead<'_>, fields: &mut Vec<u8>) -> Option<QuickBody> {
+        quick::quick(self.node, self.peer, head, fields)
     }
 
     fn refuse(&self, refusal: Refusal) -> Reply<GuardedBody<Option<Held>>> {

@@ -407,3 +407,43 @@ fn tables_of_pools_that_make_no_sense_are_refused_by_name() {
         );
     }
 }
+
+#[test]
+fn a_plain_request_gets_what_any_other_gets() {
+    let origin = Origin::start(|_| {
+        said(
+            "HTTP/1.1 200 OK\r\nCache-Control: max-age=60\r\nETag: \"a\"\r\nX-Own: 1\r\nContent-Type: text/plain",
+            "stored",
+        )
+    });
+    let node = one(&origin, &[]);
+    // `Node::get` says `connection: close`, which is the usual way.
+    let usual = || node.get("/a?b", &[]);
+    let plain = || {
+        let mut stream = node.connect();
+        stream
+            .write_all(b"GET /a?b HTTP/1.1\r\nhost: edge.test\r\nuser-agent: x\r\n\r\n")
+            .expect("is sent");
+        stream.shutdown(std::net::Shutdown::Write).expect("says no more");
+        let mut answer = Vec::new();
+        stream.read_to_end(&mut answer).expect("is answered");
+        crate::support::Answer::parse(&answer)
+    };
+    assert_eq!(plain().header("vitrine-cache"), Some("MISS"));
+    let [plain, usual] = [plain(), usual()];
+    assert_eq!((plain.status, plain.text()), (200, "stored".to_owned()));
+    let names = |answer: &crate::support::Answer| {
+        let told = answer.headers.iter().filter(|(name, _)| name != "connection");
+        let mut told: Vec<_> = told
+            .map(|(name, value)| match name.as_str() {
+                "x-request-id" => (name.clone(), value.len().to_string()),
+                "age" | "cache-status" => (name.clone(), String::new()),
+                _ => (name.clone(), value.clone()),
+            })
+            .collect();
+        told.sort();
+        told
+    };
+    assert_eq!(names(&plain), names(&usual));
+    assert_eq!(origin.asked().len(), 1);
+}

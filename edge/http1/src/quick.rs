@@ -1,0 +1,86 @@
+//! A way for answers that lie ready: the head is looked at where it was read, and nothing is made of it.
+//!
+//! Only for requests that are as plain as can be; any doubt leads to the usual way, which reads the head again.
+
+use std::mem::MaybeUninit;
+
+use bytes::Bytes;
+
+use crate::{head::is_of_host, reply::FilePart};
+
+/// The head of a plain `GET` without content, of HTTP/1.1, on a connection that goes on.
+#[derive(Debug)]
+pub struct QuickHead<'a> {
+    /// A path with its query.
+    pub target: &'a str,
+    /// `Host`.
+    pub host: &'a str,
+    fields: &'a [httparse::Header<'a>],
+}
+
+impl QuickHead<'_> {
+    /// Returns the names of all fields, as they came.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.fields.iter().map(|field| field.name)
+    }
+}
+
+/// The content of an answer that lies ready; its fields are written already, `Content-Length` and `Date` among them.
+#[derive(Debug)]
+pub enum QuickBody {
+    /// All of it.
+    Whole(Bytes),
+    /// It is in a file.
+    File(FilePart),
+}
+
+/// Fields of a request that has more goes the usual way.
+const FIELDS_MAX: usize = 32;
+
+/// Lets `look` see the head, if it is a plain one.
+pub(crate) fn with_head<R>(
+    head: &[u8],
+    look: impl FnOnce(&QuickHead<'_>) -> Option<R>,
+) -> Option<R> {
+    if !head.starts_with(b"GET /") {
+        return None;
+    }
+    let mut fields = [MaybeUninit::<httparse::Header<'_>>::uninit(); FIELDS_MAX];
+    let mut request = httparse::Request::new(&mut []);
+    let parsed = httparse::ParserConfig::default()
+        .parse_request_with_uninit_headers(&mut request, head, &mut fields)
+        .ok()?;
+    let target = request.path?;
+    let is_plain = |byte: &u8| (0x21..=0x7e).contains(byte) && *byte != b'#';
+    if parsed.is_partial() || request.version != Some(1) || !target.bytes().all(|b| is_plain(&b)) {
+        return None;
+    }
+    let fields = &*request.headers;
+    let mut host = None;
+    for field in fields {
+        if is(field.name, "host") {
+            if host.is_some() || !field.value.iter().all(|byte| is_of_host(*byte)) {
+                return None;
+            }
+            host = Some(std::str::from_utf8(field.value).ok()?);
+        } else if USUAL_WAY.iter().any(|name| is(field.name, name)) {
+            return None;
+        }
+    }
+    look(&QuickHead { target, host: host?, fields })
+}
+
+fn is(name: &str, known: &str) -> bool {
+    name.len() == known.len() && name.eq_ignore_ascii_case(known)
+}
+
+/// Fields about content, the connection and expectations.
+const USUAL_WAY: [&str; 7] = [
+    "connection",
+    "content-length",
+    "transfer-encoding",
+    "expect",
+    "upgrade",
+    "trailer",
+    "content-encoding",
+];
