@@ -1,5 +1,6 @@
 //! Connections of one serving thread: accepted up to a limit, HTTP/1.1 or HTTP/2, ended when idle, drained at the end.
 
+pub(crate) mod http3;
 mod streams;
 
 use std::{
@@ -49,6 +50,7 @@ pub(crate) struct Accepting {
     pub(crate) h2_streams_max: u32,
     pub(crate) h2_resets_max: usize,
     pub(crate) h2_error_resets_max: usize,
+    pub(crate) h3_streams_max: u32,
 }
 
 /// What all serving threads have in common.

@@ -11,13 +11,13 @@ mod views;
 use std::{
     io,
     sync::{
-        Arc,
+        Arc, OnceLock,
         atomic::{AtomicU8, Ordering::Relaxed},
     },
 };
 
 use cdn::Cache;
-use http::{HeaderMap, HeaderValue, header};
+use http::{HeaderMap, HeaderValue, Version, header};
 
 pub(crate) use self::{
     listener::{Listener, start},
@@ -44,6 +44,8 @@ pub(crate) struct Operation {
     pub(crate) exporter: Option<Exporter>,
     /// What is said over HTTPS of its future.
     hsts: Option<HeaderValue>,
+    /// `Alt-Svc`, where there is HTTP/3.
+    http3: OnceLock<HeaderValue>,
     phase: AtomicU8,
 }
 
@@ -94,12 +96,19 @@ impl Operation {
             hsts: options
                 .hsts_max_age_s
                 .and_then(|seconds| HeaderValue::try_from(format!("max-age={seconds}")).ok()),
+            http3: OnceLock::new(),
             phase: AtomicU8::new(0),
         })
     }
 
     /// Says to a client how to come back.
-    pub(crate) fn mark(&self, headers: &mut HeaderMap, is_tls: bool) {
+    pub(crate) fn mark(&self, headers: &mut HeaderMap, protocol: Version, is_tls: bool) {
+        if is_tls
+            && protocol < Version::HTTP_3
+            && let Some(service) = self.http3.get()
+        {
+            headers.insert(header::ALT_SVC, service.clone());
+        }
         // Over plain HTTP a browser must not believe it (RFC 6797, section 8.1).
         if is_tls && let Some(hsts) = &self.hsts {
             headers.insert(header::STRICT_TRANSPORT_SECURITY, hsts.clone());
@@ -108,10 +117,25 @@ impl Operation {
 
     /// The same for an answer that is written without a map of its fields.
     pub(crate) fn write_marks(&self, out: &mut Vec<u8>, is_tls: bool) {
-        if is_tls && let Some(hsts) = &self.hsts {
-            out.extend_from_slice(b"strict-transport-security: ");
-            out.extend_from_slice(hsts.as_bytes());
+        if !is_tls {
+            return;
+        }
+        for (name, value) in [
+            (&b"strict-transport-security: "[..], self.hsts.as_ref()),
+            (b"alt-svc: ", self.http3.get()),
+        ] {
+            let Some(value) = value else { continue };
+            out.extend_from_slice(name);
+            out.extend_from_slice(value.as_bytes());
             out.extend_from_slice(b"\r\n");
+        }
+    }
+
+    /// Says from now on that there is HTTP/3 on `port`, for as long as a day.
+    pub(crate) fn offer_http3(&self, port: u16) {
+        if let Ok(service) = HeaderValue::try_from(format!("h3=\":{port}\"; ma=86400")) {
+            // Said once; only the first counts.
+            let _ = self.http3.set(service);
         }
     }
 

@@ -160,7 +160,7 @@ pub(crate) async fn serve<B: Content>(
         }
     };
     mark(node, response.headers_mut(), &request_id);
-    node.operation.mark(response.headers_mut(), peer.is_tls);
+    node.operation.mark(response.headers_mut(), protocol, peer.is_tls);
     if !matches!(place, Place::Own) {
         deployment.count(response.status());
         if is_split {
@@ -235,7 +235,7 @@ async fn answer<'a, B: Content>(
 ) -> (Place<'a>, Result<Given, Failure>) {
     let (uri, headers, rules) = (request.uri(), request.headers(), &node.rules);
     // HTTP/1.1's heads are measured as they are read.
-    if request.version() == Version::HTTP_2
+    if request.version() >= Version::HTTP_2
         && let Err(error) =
             request_head::check_size(uri, headers, rules.head_bytes_max, rules.headers_max)
     {

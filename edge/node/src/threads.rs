@@ -1,7 +1,13 @@
 //! Serving threads: each has a listener, a scheduler and its connections to itself, so that cores share nothing while
 //! they serve. The kernel spreads new connections over the listeners (`SO_REUSEPORT`).
 
-use std::{io, net::SocketAddr, sync::Arc, thread::JoinHandle, time::Duration};
+use std::{
+    io,
+    net::{SocketAddr, UdpSocket},
+    sync::Arc,
+    thread::JoinHandle,
+    time::Duration,
+};
 
 use tokio::{
     net::{TcpListener, TcpSocket},
@@ -57,19 +63,34 @@ struct Signals {
     over: watch::Receiver<bool>,
 }
 
-/// Starts a thread for each listener.
-pub(crate) fn start(listeners: Vec<TcpListener>, server: &Arc<Server>) -> io::Result<Threads> {
+/// What a thread listens on.
+enum Socket {
+    Tcp(std::net::TcpListener),
+    Quic(UdpSocket),
+}
+
+/// Starts a thread for each listener, and one for HTTP/3 if there is a socket for it.
+pub(crate) fn start(
+    listeners: Vec<TcpListener>,
+    quic: Option<UdpSocket>,
+    server: &Arc<Server>,
+) -> io::Result<Threads> {
     let mut threads = Threads {
         threads: Vec::new(),
         stop: watch::Sender::new(false),
         busy: watch::Sender::new(()),
         over: watch::Sender::new(false),
     };
-    for (index, listener) in listeners.into_iter().enumerate() {
+    let mut sockets = Vec::new();
+    for listener in listeners {
+        sockets.push(Socket::Tcp(listener.into_std()?));
+    }
+    sockets.extend(quic.map(Socket::Quic));
+    for (index, socket) in sockets.into_iter().enumerate() {
         // Made here, where a failure can still be told.
         let tasks =
             Builder::new_current_thread().enable_all().thread_name("edge-blocking").build()?;
-        let (listener, server) = (listener.into_std()?, Arc::clone(server));
+        let server = Arc::clone(server);
         let signals = Signals {
             stop: threads.stop.subscribe(),
             busy: threads.busy.subscribe(),
@@ -77,25 +98,22 @@ pub(crate) fn start(listeners: Vec<TcpListener>, server: &Arc<Server>) -> io::Re
         };
         let thread = std::thread::Builder::new()
             .name(format!("edge-{index}"))
-            .spawn(move || serve(index, tasks, listener, &server, signals))?;
+            .spawn(move || serve(index, tasks, socket, &server, signals))?;
         threads.threads.push(thread);
     }
     Ok(threads)
 }
 
-fn serve(
-    index: usize,
-    tasks: Runtime,
-    listener: std::net::TcpListener,
-    server: &Arc<Server>,
-    signals: Signals,
-) {
+fn serve(index: usize, tasks: Runtime, socket: Socket, server: &Arc<Server>, signals: Signals) {
     shard::enter(index);
     let Signals { stop, busy, mut over } = signals;
     tasks.block_on(async {
-        match TcpListener::from_std(listener) {
-            Ok(listener) => accept::run(listener, server, stop).await,
-            Err(error) => tracing::error!("serving thread {index} cannot listen: {error}"),
+        match socket {
+            Socket::Tcp(listener) => match TcpListener::from_std(listener) {
+                Ok(listener) => accept::run(listener, server, stop).await,
+                Err(error) => tracing::error!("serving thread {index} cannot listen: {error}"),
+            },
+            Socket::Quic(socket) => accept::http3::run(socket, server, stop).await,
         }
         drop(busy);
         // An instance lives on the thread where it was first needed, and may still work for another thread.

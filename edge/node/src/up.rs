@@ -3,7 +3,7 @@
 mod beside;
 
 use std::{
-    net::SocketAddr,
+    net::{SocketAddr, UdpSocket},
     sync::{Arc, Mutex},
     time::Duration,
 };
@@ -33,7 +33,7 @@ use crate::{
     replication::{self, ReplicaFile},
     serve::{Node, Positions, Rules},
     shard, threads,
-    tls::{self, Tls},
+    tls::{self, Tls, Transports},
     traffic::Traffic,
     watch::{self, Watched},
 };
@@ -169,7 +169,8 @@ async fn serve(options: Up, mut boot: Boot) -> Result<(), Failure> {
         .and_then(|listener| listener.local_addr().context("read the address"));
     let address = address.map_err(Failure::Other)?;
     let server = Arc::new(Server::new(Arc::clone(&node), tls.clone(), accepting(&options)));
-    let serving = threads::start(listeners, &server).context("start to serve");
+    let quic = quic(&options, address).map_err(Failure::Other)?;
+    let serving = threads::start(listeners, quic, &server).context("start to serve");
     let serving = serving.map_err(Failure::Other)?;
     // Whoever only stands in front of origins has no versions.
     let admin = takes_versions.then(|| admin::start(&deployer));
@@ -177,7 +178,7 @@ async fn serve(options: Up, mut boot: Boot) -> Result<(), Failure> {
         watch::start(watched, Arc::clone(&deployer));
     }
     node.operation.enter(Phase::Serving);
-    beside.start(&options, address);
+    beside.start(&options, &node, address);
     announce(address, tls.is_some(), &beside);
     tokio::select! {
         () = stop.wait() => {}
@@ -294,6 +295,7 @@ fn accepting(options: &Up) -> Accepting {
         h2_streams_max: server.h2_streams_max,
         h2_resets_max: server.h2_resets_max,
         h2_error_resets_max: server.h2_error_resets_max,
+        h3_streams_max: server.operation.h3_streams_max,
     }
 }
 
@@ -301,7 +303,18 @@ fn read_tls(options: &Up) -> anyhow::Result<Option<Arc<Tls>>> {
     let (Some(certificate), Some(key)) = (&options.server.tls_cert, &options.server.tls_key) else {
         return Ok(None);
     };
-    Ok(Some(Arc::new(Tls::load(certificate.clone(), key.clone())?)))
+    let transports =
+        if options.server.operation.http3 { Transports::TcpAndQuic } else { Transports::Tcp };
+    Ok(Some(Arc::new(Tls::load(certificate.clone(), key.clone(), transports)?)))
+}
+
+/// Takes the port for HTTP/3, which is the same as for the others.
+fn quic(options: &Up, address: SocketAddr) -> anyhow::Result<Option<UdpSocket>> {
+    if !options.server.operation.http3 {
+        return Ok(None);
+    }
+    let bound = accept::http3::bind(address);
+    bound.map(Some).with_context(|| format!("listen for HTTP/3 on {address}"))
 }
 
 /// The line that programs wait for, and behind it, in the same write, where else the node listens.

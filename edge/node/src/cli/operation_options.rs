@@ -42,6 +42,12 @@ pub(crate) struct OperationOptions {
     /// The port under which clients reach `--listen`, for redirects and `Alt-Svc`; by default the port it has.
     #[arg(long, value_name = "PORT", value_parser = clap::value_parser!(u16).range(1..))]
     pub(crate) public_port: Option<u16>,
+    /// Serve HTTP/3 too, on the same address over UDP, and say so in `Alt-Svc`. Needs `--tls-cert`.
+    #[arg(long, requires = "tls_cert")]
+    pub(crate) http3: bool,
+    /// HTTP/3 requests at once on one connection; the client is told and waits with further ones.
+    #[arg(long, value_name = "N", default_value_t = 128, value_parser = clap::value_parser!(u32).range(1..=65_535))]
+    pub(crate) h3_streams_max: u32,
     /// Tell browsers over HTTPS to use nothing else for this host, for so many seconds (`Strict-Transport-Security`); 0
     /// takes it back, and without it nothing is said.
     #[arg(long, value_name = "S", requires = "tls_cert")]

@@ -57,9 +57,13 @@ impl Beside {
         Ok(Self { operators, redirect, redirecting: None })
     }
 
-    /// Starts the others, now that clients are served on `address`.
-    pub(super) fn start(&mut self, options: &Up, address: SocketAddr) {
-        let port = options.server.operation.public_port.unwrap_or_else(|| address.port());
+    /// Starts the others, now that clients are served on `address`, and says to clients what else there is.
+    pub(super) fn start(&mut self, options: &Up, node: &Node, address: SocketAddr) {
+        let operation = &options.server.operation;
+        let port = operation.public_port.unwrap_or_else(|| address.port());
+        if operation.http3 {
+            node.operation.offer_http3(port);
+        }
         self.redirecting = self.redirect.take().map(|redirect| redirect.start(port));
     }
 

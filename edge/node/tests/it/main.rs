@@ -18,6 +18,7 @@ mod express;
 mod faults;
 mod full_disk;
 mod http2;
+mod http3;
 mod inside;
 mod isolation;
 mod load;

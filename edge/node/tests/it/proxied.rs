@@ -59,7 +59,7 @@ impl Origin {
     }
 }
 
-/// Answers requests without bodies until the connection ends.
+/// Answers requests, whose bodies have a known length if any, until the connection ends.
 fn attend(stream: TcpStream, seen: &Heads, gate: &Mutex<()>, answer: &str) {
     let mut writer = stream.try_clone().expect("is cloned");
     let mut reader = BufReader::new(stream);
@@ -69,6 +69,12 @@ fn attend(stream: TcpStream, seen: &Heads, gate: &Mutex<()>, answer: &str) {
             if reader.read_line(&mut head).unwrap_or(0) == 0 {
                 return;
             }
+        }
+        let length =
+            head.lines().find_map(|line| line.strip_prefix("content-length: ")?.parse().ok());
+        let mut body = vec![0; length.unwrap_or(0)];
+        if reader.read_exact(&mut body).is_err() {
+            return;
         }
         seen.lock().expect("is whole").push(head);
         drop(gate.lock());
@@ -146,8 +152,13 @@ impl Proxied {
 
     /// Sends SIGTERM.
     pub(crate) fn stop(&self) {
+        self.signal("-TERM");
+    }
+
+    /// Sends a signal, for instance `-HUP`.
+    pub(crate) fn signal(&self, signal: &str) {
         let pid = self.child.id().to_string();
-        let sent = Command::new("kill").args(["-TERM", &pid]).status().expect("sends the signal");
+        let sent = Command::new("kill").args([signal, &pid]).status().expect("sends the signal");
         assert!(sent.success());
     }
 

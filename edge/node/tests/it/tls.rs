@@ -27,7 +27,7 @@ pub(crate) fn certificate(name: &str) -> CertificateDer<'static> {
     CertificateDer::from_pem_file(fixture(name)).expect("is a certificate")
 }
 
-fn client(protocols: &[&str]) -> Arc<ClientConfig> {
+pub(crate) fn client(protocols: &[&str]) -> Arc<ClientConfig> {
     let mut roots = RootCertStore::empty();
     for name in ["one.pem", "two.pem"] {
         roots.add(certificate(name)).expect("is a root");
@@ -76,7 +76,7 @@ pub(crate) fn files(name: &str) -> (tempfile::TempDir, [String; 4]) {
     (dir, arguments)
 }
 
-fn put(dir: &Path, name: &str) {
+pub(crate) fn put(dir: &Path, name: &str) {
     for (from, to) in [(format!("{name}.pem"), "cert.pem"), (format!("{name}.key.pem"), "key.pem")]
     {
         std::fs::copy(fixture(&from), dir.join(to)).expect("copies");
