@@ -25,6 +25,7 @@ mod histogram;
 mod in_flight;
 mod listen;
 mod metrics;
+mod notify;
 mod operation;
 mod origins;
 mod otlp;

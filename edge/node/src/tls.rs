@@ -19,6 +19,8 @@ use tokio::{
 };
 use tokio_rustls::TlsAcceptor;
 
+use crate::notify::{self, Step};
+
 /// Where certificate and key are, and what they were when last read.
 pub(crate) struct Tls {
     certificate: PathBuf,
@@ -79,10 +81,12 @@ pub(crate) async fn reload_on_signal(tls: Option<Arc<Tls>>) {
         return std::future::pending().await;
     };
     while asked.recv().await.is_some() {
+        notify::tell(Step::Reloading);
         match tls.reload() {
             Ok(()) => tracing::info!("certificate and key read anew"),
             Err(error) => tracing::error!("certificate and key stay as they were: {error:#}"),
         }
+        notify::tell(Step::Ready);
     }
 }
 

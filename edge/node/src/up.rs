@@ -27,6 +27,7 @@ use crate::{
     first_version::FirstVersion,
     listen,
     metrics::Metrics,
+    notify,
     operation::{Operation, Phase},
     origins::{self, OriginSide},
     paced_body::Pace,
@@ -178,6 +179,7 @@ async fn serve(options: Up, mut boot: Boot) -> Result<(), Failure> {
         watch::start(watched, Arc::clone(&deployer));
     }
     node.operation.enter(Phase::Serving);
+    notify::tell(notify::Step::Ready);
     beside.start(&options, &node, address);
     announce(address, tls.is_some(), &beside);
     tokio::select! {
@@ -186,6 +188,7 @@ async fn serve(options: Up, mut boot: Boot) -> Result<(), Failure> {
     }
     drop(admin);
     node.operation.enter(Phase::Draining);
+    notify::tell(notify::Step::Stopping);
     serving.stop().await;
     drop(beside);
     node.access_log.stop();

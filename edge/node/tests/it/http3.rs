@@ -91,7 +91,7 @@ fn serves_over_quic_what_it_serves_over_tcp() {
     let origin = Origin::start("cache-control: max-age=600\r\n", "hello");
     let (_files, node) = start(&origin, &["--public-port", "443"]);
     run(async {
-        let mut client = Client::connect(&node).await;
+        let client = Client::connect(&node).await;
         for word in ["MISS", "HIT"] {
             let (response, body) = client.get("/a").await;
             assert_eq!((response.status().as_u16(), body.as_slice()), (200, &b"hello"[..]));
@@ -181,7 +181,7 @@ fn ends_connections_over_quic_that_ask_no_more() {
     let origin = Origin::start("", "hello");
     let (_files, node) = start(&origin, &["--head-timeout-ms", "500"]);
     run(async {
-        let mut client = Client::connect(&node).await;
+        let client = Client::connect(&node).await;
         assert_eq!(client.get("/a").await.0.status(), 200);
         client.ended.await.expect("is driven");
         node.until_metric("vitrine_edge_connections{protocol=\"HTTP/3\"} 0");
@@ -217,7 +217,7 @@ fn takes_a_new_certificate_for_quic_on_sighup() {
             let chain = identity.downcast::<Vec<rustls::pki_types::CertificateDer<'static>>>();
             chain.expect("is a chain").first().cloned().expect("has one")
         };
-        let mut old = Client::connect(&node).await;
+        let old = Client::connect(&node).await;
         assert_eq!(shown(&old), tls::certificate("one.pem"));
         tls::put(files.path(), "two");
         node.signal("-HUP");

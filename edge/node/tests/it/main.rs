@@ -22,6 +22,7 @@ mod http3;
 mod inside;
 mod isolation;
 mod load;
+mod managed;
 mod operation;
 mod origin;
 mod proxied;

@@ -46,8 +46,8 @@ impl Origin {
     }
 
     /// Keeps answers back until the guard is dropped.
-    pub(crate) fn hold(&self) -> MutexGuard<'_, ()> {
-        self.gate.lock().expect("is whole")
+    pub(crate) fn hold(&self) -> Held<'_> {
+        Held { _gate: self.gate.lock().expect("is whole") }
     }
 
     /// Returns the fields of the last request, by name in small letters.
@@ -57,6 +57,11 @@ impl Origin {
             heads.last().expect("was asked").lines().filter_map(|line| line.split_once(": "));
         fields.map(|(name, value)| (name.to_lowercase(), value.to_owned())).collect()
     }
+}
+
+/// Keeps an origin's answers back; nobody but its threads waits for it.
+pub(crate) struct Held<'a> {
+    _gate: MutexGuard<'a, ()>,
 }
 
 /// Answers requests, whose bodies have a known length if any, until the connection ends.
@@ -99,13 +104,25 @@ impl Proxied {
 
     /// As [`Proxied::start`], with standard error going to `stderr`.
     pub(crate) fn start_telling(origin: &Origin, arguments: &[&str], stderr: Stdio) -> Self {
+        Self::start_with(origin, arguments, |command| {
+            command.stderr(stderr);
+        })
+    }
+
+    /// As [`Proxied::start`], after `prepare` has had its way.
+    pub(crate) fn start_with(
+        origin: &Origin,
+        arguments: &[&str],
+        prepare: impl FnOnce(&mut Command),
+    ) -> Self {
         let mut command = command(&["--admin", "127.0.0.1:0", "--listen", "127.0.0.1:0"]);
         command.arg("--origin").arg(format!("http://{}", origin.address)).args(arguments);
         // Requests would fill what the tests print.
         if !arguments.contains(&"--access-log") {
             command.args(["--access-log", "off"]);
         }
-        let mut child = command.stdout(Stdio::piped()).stderr(stderr).spawn().expect("starts");
+        prepare(&mut command);
+        let mut child = command.stdout(Stdio::piped()).spawn().expect("starts");
         let mut lines = BufReader::new(child.stdout.take().expect("is piped"));
         let mut addresses = HashMap::new();
         // Operators' line comes last, and in the same write as the others.
