@@ -201,8 +201,9 @@ impl Pool {
             .map(|member| member.id)
     }
 
-    /// Those of the field who were not tried; if there are none, the usable ones of other tiers; if there are none and
-    /// nobody is usable, everybody else.
+    /// Those of the field who were not tried; if there are none, the usable ones of other tiers; if there are none,
+    /// everybody else: a request that has met failures only is better sent to a doubtful origin than to none. One that
+    /// is dead may be the only one that counts as usable, since no more than a share of a tier is ejected.
     fn untried(&self, field: &Field, tried: &Tried) -> Slots {
         let untried = |slots: Slots| -> Slots {
             let is_new = |slot: &u8| self.at(*slot).is_some_and(|m| !tried.contains(m.id));
@@ -213,7 +214,7 @@ impl Pool {
             return first;
         }
         let usable = untried(self.slots(Member::is_usable));
-        if !usable.is_empty() || field.has_usable {
+        if !usable.is_empty() {
             return usable;
         }
         untried(self.slots(Member::is_enlisted))

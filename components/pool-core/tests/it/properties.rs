@@ -64,6 +64,22 @@ fn with_probes_a_dead_origin_costs_readers_no_trial() {
 }
 
 #[test]
+fn an_ejected_origin_that_is_well_again_takes_over_when_the_only_other_one_dies() {
+    for seed in 0..20 {
+        let mut sim = Sim::of(2, Settings::default(), Well(5), Rng::seeded(seed));
+        sim.script(1, 1_000, Garbage);
+        sim.script(1, 3_000, Well(5));
+        sim.script(0, 3_500, Dead);
+        sim.run(500, 3_500);
+        let before = failed(&sim);
+        sim.run(500, 20_000);
+        // Until two of them have shown that it is well; its ejection would have lasted for seconds.
+        assert!(failed(&sim) - before <= 10, "seed {seed}: {:?}", sim.stops);
+        assert!(sim.share(1, 4_000, 20_000) >= 90, "seed {seed}");
+    }
+}
+
+#[test]
 fn further_attempts_stay_within_the_budget_when_everything_fails() {
     for behaviour in [Dead, Garbage, Away(None), Flapping] {
         let mut sim = Sim::of(4, Settings::default(), behaviour, Rng::seeded(7));

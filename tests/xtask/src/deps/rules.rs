@@ -59,7 +59,9 @@ pub(crate) enum Import<'a> {
 }
 
 /// Adapters that import an adapter: the arrows that the drawing has sideways.
-const SIDEWAYS: [(&str, &str); 7] = [
+const SIDEWAYS: [(&str, &str); 8] = [
+    // Towards origins it is a client.
+    ("cdn", "http1"),
     // A port asks by a question where a request is served in the express lane.
     ("spin-ports", "express"),
     ("runtime", "replica"),
@@ -71,13 +73,19 @@ const SIDEWAYS: [(&str, &str); 7] = [
 ];
 
 /// Pure crates that more than a shell may import, with the reason.
-const SHARED_CORES: [(&str, &str); 3] = [
+const SHARED_CORES: [(&str, &str); 5] = [
+    // What may be cached and whom to ask is the same on every host (ADR 0026).
+    ("cdn", "cache-core"),
+    ("cdn", "pool-core"),
     // Both sides of the express lane speak one layout.
     ("runtime", "express-wire"),
     // The gateway signs who asks and the origin checks it: one crate, or they drift apart.
     ("gateway-core", "origin-client"),
     ("origin-http", "origin-client"),
 ];
+
+/// Pure crates whose settings the node's command line makes.
+const NODES_RULES: [&str; 2] = ["cache-core", "pool-core"];
 
 /// The edge application on workerd: a program of `edge/` over the pure crates of `components/`.
 const WORKER: &str = "edge-worker";
@@ -123,6 +131,12 @@ fn is_downwards(from: &Package, to: &Package) -> bool {
         (Layer::Shell, Layer::Adapter) => matches!(to.name.as_str(), "spin-ports" | "express"),
         // The Worker stands where the components' shells stand: no runtime of ours is below it.
         (Layer::Binary, Layer::Ports | Layer::Core) if from.name == WORKER => true,
+        // The node says by which rules its adapters decide.
+        (Layer::Binary, Layer::Core)
+            if from.name == "node" && NODES_RULES.contains(&to.name.as_str()) =>
+        {
+            true
+        }
         (Layer::Binary, _) => same_side && to.layer != Layer::Dev,
         (
             Layer::Words | Layer::Ports,
