@@ -70,11 +70,9 @@ fn an_ejected_origin_that_is_well_again_takes_over_when_the_only_other_one_dies(
         sim.script(1, 1_000, Garbage);
         sim.script(1, 3_000, Well(5));
         sim.script(0, 3_500, Dead);
-        sim.run(500, 3_500);
-        let before = failed(&sim);
         sim.run(500, 20_000);
-        // Until two of them have shown that it is well; its ejection would have lasted for seconds.
-        assert!(failed(&sim) - before <= 10, "seed {seed}: {:?}", sim.stops);
+        // Until two requests have shown that it is well; its ejection would have lasted for seconds.
+        assert!(failed(&sim) <= 10, "seed {seed}: {:?}", sim.stops);
         assert!(sim.share(1, 4_000, 20_000) >= 90, "seed {seed}");
     }
 }
