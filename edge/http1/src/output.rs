@@ -166,6 +166,27 @@ impl Output {
         Poll::Ready(Ok(()))
     }
 
+    /// Sends heads that bytes of a file follow at once.
+    pub(crate) fn poll_send_more<T: Transport>(
+        &mut self,
+        cx: &mut Context<'_>,
+        transport: &mut T,
+    ) -> Poll<io::Result<()>> {
+        while self.sent < self.waiting.len() && self.tail.is_empty() {
+            let head = self.waiting.get(self.sent..).unwrap_or_default();
+            match Pin::new(&mut *transport).poll_write_more(cx, head) {
+                Poll::Ready(Ok(0)) => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
+                Poll::Ready(Ok(written)) => {
+                    self.stalled = None;
+                    self.advance(written);
+                }
+                Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
+                Poll::Pending => return self.poll_stalled(cx),
+            }
+        }
+        self.poll_send(cx, transport)
+    }
+
     /// Waits for a reader, but not for ever.
     pub(crate) fn poll_stalled(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let limit = self.stall_max;

@@ -110,7 +110,12 @@ impl<T: Transport> Connection<T> {
 
     /// Sends bytes of a file, where the kernel can without reading them here.
     pub(super) async fn send_file(&mut self, part: FilePart) -> io::Result<bool> {
-        self.flush().await?;
+        // Nothing may wait in the kernel for bytes that do not come.
+        if part.length == 0 {
+            self.flush().await?;
+            return Ok(true);
+        }
+        poll_fn(|cx| self.output.poll_send_more(cx, &mut self.transport)).await?;
         let FilePart { file, mut offset, mut length } = part;
         while length > 0 {
             let wanted = usize::try_from(length).unwrap_or(usize::MAX);

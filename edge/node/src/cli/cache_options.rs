@@ -18,7 +18,7 @@ pub(crate) struct CacheOptions {
     pub(crate) cache_body_mib: u64,
     /// Where bodies above 64 KiB lie, in files; without it they lie in memory.
     #[arg(long, value_name = "DIR")]
-    pub(crate) cache_dir: Option<PathBuf>,
+    pub(crate) cache_body_dir: Option<PathBuf>,
     /// How long 404, 405, 410, 414 and 501 are stored when the origin does not say, in milliseconds; 0: not at all.
     #[arg(long, value_name = "MS", default_value_t = 0)]
     pub(crate) cache_negative_ms: u64,
@@ -54,7 +54,7 @@ impl CacheOptions {
         StoreLimits {
             bytes_max: self.cache_mib.saturating_mul(1 << 20),
             body_bytes_max: self.cache_body_mib.saturating_mul(1 << 20),
-            directory: self.cache_dir.clone(),
+            directory: self.cache_body_dir.clone(),
         }
     }
 
