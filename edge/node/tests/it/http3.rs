@@ -188,7 +188,6 @@ fn ends_connections_over_quic_that_ask_no_more() {
     });
 }
 
-#[expect(clippy::await_holding_lock, reason = "the origin's, which no task of this runtime takes")]
 #[test]
 fn allows_so_many_requests_at_once_over_quic() {
     let origin = Origin::start("", "hello");
