@@ -11,7 +11,7 @@ use std::{
     cell::Cell,
     collections::BTreeMap,
     future::{Future, poll_fn},
-    pin::Pin,
+    pin::{Pin, pin},
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU64, Ordering::Relaxed},
@@ -33,7 +33,7 @@ use tokio::{
 
 use self::{body::Place, idle::Idle};
 pub use self::{
-    body::{RequestContent, UpstreamBody},
+    body::{Flow, RequestContent, UpstreamBody},
     stream::OriginStream,
 };
 
@@ -301,8 +301,17 @@ impl Upstream {
             RequestHead { method: asking.method, target: asking.target, headers: asking.headers };
         let mut on_interim =
             |status: StatusCode, headers: HeaderMap| asking.interim.send(status, headers);
-        let sending = client.send(head, asking.content.clone(), &target.reuse, &mut on_interim);
-        match timeout(head_timeout, sending).await {
+        let content = asking.content.clone();
+        let mut sending = pin!(client.send(head, content, &target.reuse, &mut on_interim));
+        let sent = loop {
+            let before = asking.content.progress();
+            match timeout(head_timeout, sending.as_mut()).await {
+                // While the client's body comes, the origin cannot be expected to answer.
+                Err(_) if asking.content.progress() > before => {}
+                sent => break sent,
+            }
+        };
+        match sent {
             Ok(Ok(answer)) => Ok(answer),
             Ok(Err(failed)) => {
                 let outcome = match failed.error {

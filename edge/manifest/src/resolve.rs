@@ -67,15 +67,21 @@ impl Manifest {
         ))
     }
 
-    /// Returns the manifest of an application that is nothing but a pool of origins on every route.
+    /// Returns the manifest of an application that is nothing but a pool of origins on every route, each of which may
+    /// take `timeout_ms` milliseconds to begin an answer.
     ///
     /// # Errors
     /// Never for origins that can be written as strings.
-    pub fn of_origins(origins: &[String], is_cached: bool) -> Result<Self, ManifestError> {
+    pub fn of_origins(
+        origins: &[String],
+        is_cached: bool,
+        timeout_ms: u64,
+    ) -> Result<Self, ManifestError> {
         let origins = toml::Value::from(origins.to_vec());
         Self::parse(&format!(
             "spin_manifest_version = 2\n[application]\nname = \"proxy\"\n\
              [application.tool.vitrine.pools.origin]\norigins = {origins}\ncache = {is_cached}\n\
+             head_timeout_ms = {timeout_ms}\ntimeout_ms = {timeout_ms}\n\
              [[application.tool.vitrine.routes]]\nroute = \"/...\"\npool = \"origin\"\n",
         ))
     }

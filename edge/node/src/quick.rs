@@ -50,7 +50,8 @@ pub(crate) fn quick(
     }
     let arrived = Instant::now();
     let path = head.target.split('?').next().unwrap_or_default();
-    if matches!(path, "/healthz" | "/metrics") || path.starts_with(health::WELL_KNOWN) {
+    let is_own = matches!(path, "/healthz" | "/metrics") || path.starts_with(health::WELL_KNOWN);
+    if is_own && node.rules.has_own_paths {
         return None;
     }
     let Assigned { held, is_split: false } = node.traffic.assign(peer.address.ip()) else {

@@ -59,6 +59,8 @@ pub(crate) struct Rules {
     pub(crate) pace: Pace,
     pub(crate) trusted_proxies: Vec<Cidr>,
     pub(crate) loops: LoopGuard,
+    /// Whether `/healthz` and its like are the node's. An origin behind a proxy may have its own.
+    pub(crate) has_own_paths: bool,
 }
 
 /// Who is at the other end of a connection, and how.
@@ -249,6 +251,9 @@ async fn answer<'a, B: Content>(
 
 /// Answers what belongs to the node itself.
 fn own(node: &Node, path: &str) -> Option<Result<Response<bytes::Bytes>, Failure>> {
+    if !node.rules.has_own_paths {
+        return None;
+    }
     match path {
         "/healthz" => Some(Ok(health::healthz(node))),
         "/metrics" if node.operation.has_metrics_on_site => Some(Ok(health::metrics(node))),

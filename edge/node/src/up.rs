@@ -158,7 +158,7 @@ async fn serve(options: Up, mut boot: Boot) -> Result<(), Failure> {
     let operation = operation.context("start to send spans").map_err(Failure::Other)?;
     let deployer = deployer(boot, options.app.clone(), body_bytes_max, runtime, application);
     let deployer = Arc::new(deployer);
-    let node = node(&options, &deployer, replica.clone(), access_log, operation);
+    let node = node(&options, &deployer, replica.clone(), access_log, operation, takes_versions);
     let node = Arc::new(node);
     let mut beside = Beside::bind(&options, operators, &node).await?;
     let listeners = listen::bind(options.listen, options.find_free_port, options.server.threads())
@@ -258,6 +258,7 @@ fn node(
     replica: Option<Arc<Replica>>,
     access_log: AccessLog,
     operation: Operation,
+    has_own_paths: bool,
 ) -> Node {
     let (server, limits) = (&options.server, &options.limits);
     let cdn_id = server.cdn_id.clone().unwrap_or_else(|| CdnId::of_node(&options.node_id));
@@ -283,6 +284,8 @@ fn node(
             },
             trusted_proxies: server.trusted_proxies.clone(),
             loops: LoopGuard::new(cdn_id, server.cdn_loop_max),
+            // An origin behind a proxy may have such paths itself.
+            has_own_paths,
         },
     }
 }

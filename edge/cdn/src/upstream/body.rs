@@ -2,7 +2,10 @@
 
 use std::{
     pin::Pin,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
     task::{Context, Poll, ready},
     time::Duration,
 };
@@ -25,14 +28,36 @@ pub enum RequestContent {
     /// All of it; it can be sent as often as wanted.
     Whole(Bytes),
     /// It comes from the client, once.
-    Flow(Arc<Mutex<UnsyncBoxBody<Bytes, BodyError>>>),
+    Flow(Arc<Flow>),
+}
+
+/// A body that comes from a client.
+#[derive(Debug)]
+pub struct Flow {
+    body: Mutex<UnsyncBoxBody<Bytes, BodyError>>,
+    /// Frames that have come.
+    frames: AtomicU64,
+}
+
+impl Flow {
+    fn body(&self) -> MutexGuard<'_, UnsyncBoxBody<Bytes, BodyError>> {
+        self.body.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 impl RequestContent {
     /// Takes a body that comes from a client.
     #[must_use]
     pub fn flow(body: UnsyncBoxBody<Bytes, BodyError>) -> Self {
-        Self::Flow(Arc::new(Mutex::new(body)))
+        Self::Flow(Arc::new(Flow { body: Mutex::new(body), frames: AtomicU64::new(0) }))
+    }
+
+    /// Returns a number that grows while the body comes.
+    pub(super) fn progress(&self) -> u64 {
+        match self {
+            Self::Whole(_) => 0,
+            Self::Flow(flow) => flow.frames.load(Relaxed),
+        }
     }
 
     /// Whether it can be sent again after some of it was sent.
@@ -53,9 +78,12 @@ impl Body for RequestContent {
         match self.get_mut() {
             Self::Whole(bytes) if bytes.is_empty() => Poll::Ready(None),
             Self::Whole(bytes) => Poll::Ready(Some(Ok(Frame::data(std::mem::take(bytes))))),
-            Self::Flow(body) => {
-                let mut body = body.lock().unwrap_or_else(PoisonError::into_inner);
-                Pin::new(&mut *body).poll_frame(cx)
+            Self::Flow(flow) => {
+                let polled = Pin::new(&mut *flow.body()).poll_frame(cx);
+                if polled.is_ready() {
+                    flow.frames.fetch_add(1, Relaxed);
+                }
+                polled
             }
         }
     }
@@ -63,7 +91,7 @@ impl Body for RequestContent {
     fn is_end_stream(&self) -> bool {
         match self {
             Self::Whole(bytes) => bytes.is_empty(),
-            Self::Flow(body) => body.lock().unwrap_or_else(PoisonError::into_inner).is_end_stream(),
+            Self::Flow(flow) => flow.body().is_end_stream(),
         }
     }
 
@@ -72,7 +100,7 @@ impl Body for RequestContent {
             Self::Whole(bytes) => {
                 SizeHint::with_exact(u64::try_from(bytes.len()).unwrap_or(u64::MAX))
             }
-            Self::Flow(body) => body.lock().unwrap_or_else(PoisonError::into_inner).size_hint(),
+            Self::Flow(flow) => flow.body().size_hint(),
         }
     }
 }

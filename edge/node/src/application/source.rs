@@ -31,6 +31,8 @@ pub(crate) struct Origins {
     pub(crate) urls: Vec<String>,
     /// Whether answers are cached.
     pub(crate) is_cached: bool,
+    /// Longest wait for the head of an answer, in milliseconds.
+    pub(crate) timeout_ms: u64,
 }
 
 impl Source {
@@ -85,7 +87,9 @@ impl Source {
                 let name = file.file_stem().and_then(|stem| stem.to_str()).unwrap_or("component");
                 Ok(Manifest::of_component(name, path)?)
             }
-            Self::Origins(origins) => Ok(Manifest::of_origins(&origins.urls, origins.is_cached)?),
+            Self::Origins(origins) => {
+                Ok(Manifest::of_origins(&origins.urls, origins.is_cached, origins.timeout_ms)?)
+            }
         }
     }
 }

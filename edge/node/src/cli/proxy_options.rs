@@ -22,6 +22,10 @@ pub(crate) struct ProxyOptions {
     /// Store nothing: every request goes to an origin.
     #[arg(long)]
     pub(crate) no_cache: bool,
+    /// Longest wait for the head of an origin's answer, all attempts together, in milliseconds; it does not run while
+    /// the client's body comes. Beyond it the answer is 504.
+    #[arg(long, value_name = "MS", default_value_t = 60_000, value_parser = clap::value_parser!(u64).range(1..=86_400_000))]
+    pub(crate) origin_timeout_ms: u64,
     /// This node's name, in `Vitrine-Edge` and `Via`.
     #[arg(long, value_name = "NAME", default_value = "edge", value_parser = node_id)]
     pub(crate) node_id: String,
@@ -39,7 +43,11 @@ pub(crate) struct ProxyOptions {
 impl ProxyOptions {
     /// Returns the options that it has in common with `up`, and what it stands in front of.
     pub(crate) fn split(self) -> (Up, Origins) {
-        let origins = Origins { urls: self.origins, is_cached: !self.no_cache };
+        let origins = Origins {
+            urls: self.origins,
+            is_cached: !self.no_cache,
+            timeout_ms: self.origin_timeout_ms,
+        };
         let mut up = defaults();
         up.listen = self.listen;
         up.node_id = self.node_id;

@@ -110,6 +110,37 @@ fn what_an_origin_sends_ahead_is_handed_on() {
 }
 
 #[test]
+fn every_path_is_the_origins_and_a_long_upload_may_take_its_time() {
+    let origin = Origin::start(|asked| {
+        said("HTTP/1.1 200 OK", &format!("{} {}", asked.target, asked.body.len()))
+    });
+    let node = one(&origin, &["--origin-timeout-ms", "600"]);
+    for path in ["/healthz", "/metrics", "/.well-known/spin/info"] {
+        assert_eq!(node.get(path, &[]).text(), format!("{path} 0"));
+    }
+    let mut stream = node.connect();
+    let head = b"POST /up HTTP/1.1\r\nHost: a\r\nConnection: close\r\nContent-Length: 50\r\n\r\n";
+    stream.write_all(head).expect("is sent");
+    for _ in 0..10 {
+        // sleeps because it plays a slow client
+        std::thread::sleep(Duration::from_millis(200));
+        stream.write_all(b"12345").expect("is sent");
+    }
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).expect("is answered");
+    assert!(answer.ends_with("/up 50"), "{answer}");
+    let silent = Origin::start(|_| {
+        Said::Slowly(
+            vec![b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n".to_vec()],
+            Duration::from_secs(5),
+        )
+    });
+    one(&silent, &["--origin-timeout-ms", "600"])
+        .get("/a", &[])
+        .assert_problem(504, "origin-timeout");
+}
+
+#[test]
 fn trace_and_options_end_here_where_they_must() {
     let origin = Origin::start(|_| said("HTTP/1.1 200 OK", "x"));
     let node = one(&origin, &[]);
