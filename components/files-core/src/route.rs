@@ -130,7 +130,9 @@ fn asset(names: &[&str]) -> Option<File> {
     let freshness = if is_hashed(name) { Freshness::Immutable } else { Freshness::Revalidate };
     let file =
         File { mount: Mount::Storefront, path: format!("assets/{}", names.join("/")), freshness };
-    media_type::of(file.extension()).is_some().then_some(file)
+    // What is beside a file to be sent in its place has no address of its own.
+    let is_sibling = matches!(file.extension(), "br" | "gz" | "zst");
+    (media_type::of(file.extension()).is_some() && !is_sibling).then_some(file)
 }
 
 /// Tells a name that changes with its content: a hyphen, a hash of eight characters, a dot.

@@ -43,6 +43,18 @@ pub const DIFFERENCES: &[Difference] = &[
         What::Answer(431),
     ),
     differs("node-body", "node", "errors: a body over 1 MiB too", What::Answer(413)),
+    differs(
+        "node-wire",
+        "node",
+        "errors: a length given in two ways is refused",
+        What::Answer(400),
+    ),
+    differs(
+        "node-wire",
+        "node",
+        "gateway: a fragment in a target is refused or ignored, never read",
+        What::Answer(400),
+    ),
     differs("last-modified", "workerd", "*", What::Header("last-modified")),
     differs("dot-segments", "workerd", "gateway: dot segments are refused", What::Answer(200)),
     differs("dot-segments", "workerd", "gateway: single dots too", What::Answer(200)),

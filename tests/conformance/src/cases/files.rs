@@ -71,11 +71,11 @@ fn encodings() -> Vec<Case> {
     cases.extend([
         sent(script, "br", Some("br")),
         sent(script, "BR", Some("br")),
-        sent(script, "gzip;q=1.0, br;q=0.1", Some("br")),
+        sent(script, "gzip;q=1.0, br;q=0.1", Some("gzip")),
         sent(script, "br;q=0, gzip", Some("gzip")),
         sent(script, "br;q=0, gzip;q=0", None),
         sent(script, "deflate, zstd", None),
-        sent(script, "*", None),
+        sent(script, "*", Some("br")),
         sent(script, "brotli", None),
         sent(&FACTS.glb, "br, gzip", None),
         sent(&FACTS.font, "br, gzip", None),
