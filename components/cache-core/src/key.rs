@@ -1,6 +1,6 @@
 //! The name under which answers for an address are kept (RFC 9111, section 2), and addresses relative to it.
 
-use core::fmt;
+use core::{borrow::Borrow, fmt};
 
 /// A cache key: the target URI in one form.
 ///
@@ -16,14 +16,20 @@ impl Key {
     /// Makes the key of a request. `authority` is the `Host` or `:authority`; a fragment is dropped.
     #[must_use]
     pub fn of(scheme: &str, authority: &str, path_and_query: &str) -> Self {
-        let path_and_query = path_and_query.split('#').next().unwrap_or_default();
         let room =
             scheme.len().saturating_add(authority.len()).saturating_add(path_and_query.len());
         let mut key = String::with_capacity(room.saturating_add(4));
-        push_lower(&mut key, scheme);
+        Self::write(&mut key, scheme, authority, path_and_query);
+        Self(key)
+    }
+
+    /// Appends to `key` what [`Key::of`] would hold: keys are found by their text as well.
+    pub fn write(key: &mut String, scheme: &str, authority: &str, path_and_query: &str) {
+        let path_and_query = path_and_query.split('#').next().unwrap_or_default();
+        push_lower(key, scheme);
         key.push_str("://");
         let (host, port) = host_and_port(authority);
-        push_host(&mut key, host);
+        push_host(key, host);
         if let Some(port) = port.filter(|port| Some(*port) != default_port(scheme)) {
             key.push(':');
             key.push_str(port);
@@ -31,8 +37,7 @@ impl Key {
         if !path_and_query.starts_with('/') {
             key.push('/');
         }
-        push_with_upper_digits(&mut key, path_and_query);
-        Self(key)
+        push_with_upper_digits(key, path_and_query);
     }
 
     /// Returns the key as text: a URI.
@@ -98,6 +103,13 @@ impl Key {
     }
 }
 
+/// A key is equal to its text, and has its hash.
+impl Borrow<str> for Key {
+    fn borrow(&self) -> &str {
+        &self.0
+    }
+}
+
 impl fmt::Display for Key {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
@@ -129,11 +141,21 @@ fn host_and_port(authority: &str) -> (&str, Option<&str>) {
 }
 
 fn push_lower(key: &mut String, text: &str) {
+    if text.bytes().all(|byte| byte.is_ascii_lowercase()) {
+        key.push_str(text);
+        return;
+    }
     key.extend(text.chars().map(|letter| letter.to_ascii_lowercase()));
 }
 
 /// A host that holds what ends a host would be another host's key with a longer path: it must not get there.
 fn push_host(key: &mut String, host: &str) {
+    let is_usual =
+        |byte: u8| byte.is_ascii_lowercase() || matches!(byte, b'-'..=b'.' | b'0'..=b'9');
+    if host.bytes().all(is_usual) {
+        key.push_str(host);
+        return;
+    }
     for letter in host.chars() {
         match letter {
             '/' => key.push_str("%2f"),

@@ -113,6 +113,13 @@ pub fn decide(
     decide_matching(asked, meta, now, rules)
 }
 
+/// Returns age and remaining lifetime, if the stored answer may be used for any request that fits it and asks nothing of
+/// the cache: what [`decide`] says of such requests.
+#[must_use]
+pub fn fresh(meta: &Meta, now: Timestamp) -> Option<(Duration, Duration)> {
+    (!meta.no_cache && meta.is_fresh(now)).then(|| (meta.age(now), meta.ttl(now)))
+}
+
 fn decide_matching(asked: &Asked, meta: &Meta, now: Timestamp, rules: &Rules) -> Reuse {
     let why = match without_origin(asked, meta, now) {
         Ok(reuse) => return reuse,

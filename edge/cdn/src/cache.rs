@@ -6,7 +6,6 @@ mod serve;
 pub(crate) use self::serve::file_answer;
 
 use std::{
-    io::Write as _,
     sync::{Arc, atomic::Ordering::Relaxed},
     time::Duration,
 };
@@ -59,21 +58,20 @@ pub struct Fresh<'a> {
     pub stored: Arc<Stored>,
     age: Duration,
     ttl: Duration,
-    /// What the cache says of itself at a hit, but for the time that is left.
-    hit: &'a str,
+    cache: &'a Cache,
 }
 
 impl Fresh<'_> {
-    /// Writes the fields that the cache adds, each with its CRLF.
+    /// Writes the fields that the cache adds, each with its CRLF, and counts a hit.
     pub fn write_marks(&self, out: &mut Vec<u8>) {
-        // Writing to memory cannot fail.
-        let _ = write!(
-            out,
-            "age: {}\r\ncache-status: {}; ttl={}\r\nvitrine-cache: HIT\r\n",
-            self.age.as_secs(),
-            self.hit,
-            self.ttl.as_secs()
-        );
+        self.cache.figures.count(Word::Hit);
+        out.extend_from_slice(b"age: ");
+        http1::number(out, self.age.as_secs());
+        out.extend_from_slice(b"\r\ncache-status: ");
+        out.extend_from_slice(self.cache.hit.as_bytes());
+        out.extend_from_slice(b"; ttl=");
+        http1::number(out, self.ttl.as_secs());
+        out.extend_from_slice(b"\r\nvitrine-cache: HIT\r\n");
     }
 }
 
@@ -113,23 +111,14 @@ impl Cache {
         &self.figures
     }
 
-    /// Returns the one answer that is stored for an address, if it is a fresh 200 for every plain `GET`.
-    pub(crate) fn fresh(&self, key: &Key) -> Option<Fresh<'_>> {
-        let slot = self.store.get(key)?;
-        let [stored] = slot.variants() else { return None };
-        let is_for_all = stored.meta.vary.is_empty() && stored.meta.status == StatusCode::OK;
-        if !is_for_all || self.store.is_stale_by_purge(key, stored) {
+    /// Returns the one answer that is stored for the address of this text, if it is a fresh 200 for every plain `GET`.
+    pub(crate) fn fresh(&self, key: &str) -> Option<Fresh<'_>> {
+        let stored = self.store.only(key)?;
+        if !stored.meta.vary.is_empty() || stored.meta.status != StatusCode::OK {
             return None;
         }
-        let (headers, now) = (HeaderMap::new(), now());
-        let asked = request::classify(&Method::GET, &headers, &self.rules);
-        match reuse::decide(&asked, &headers, &stored.meta, now, &self.rules) {
-            Reuse::Fresh { age, ttl } => {
-                self.figures.count(Word::Hit);
-                Some(Fresh { stored: Arc::clone(stored), age, ttl, hit: &self.hit })
-            }
-            _ => None,
-        }
+        let (age, ttl) = reuse::fresh(&stored.meta, now())?;
+        Some(Fresh { stored, age, ttl, cache: self })
     }
 
     /// Answers from the store if a stored answer may be used as it is; cheap, and without waiting.

@@ -3,6 +3,7 @@
 mod forward;
 
 use std::{
+    cell::RefCell,
     net::IpAddr,
     pin::Pin,
     sync::Arc,
@@ -74,8 +75,15 @@ impl Proxy {
     /// credentials.
     #[must_use]
     pub fn fresh(&self, authority: &str, target: &str, is_tls: bool) -> Option<Fresh<'_>> {
+        thread_local! {
+            static KEY: RefCell<String> = const { RefCell::new(String::new()) };
+        }
         let cache = self.cache.as_ref()?;
-        cache.fresh(&Key::of(if is_tls { "https" } else { "http" }, authority, target))
+        KEY.with_borrow_mut(|key| {
+            key.clear();
+            Key::write(key, if is_tls { "https" } else { "http" }, authority, target);
+            cache.fresh(key)
+        })
     }
 
     /// Answers from what is stored and may be used as it is; cheap, and without waiting. `None`: ask [`Proxy::answer`].

@@ -14,7 +14,7 @@ use std::sync::{
 
 use bytes::Bytes;
 use cache_core::{Key, Meta};
-use http::{HeaderMap, header};
+use http::{HeaderMap, HeaderName, HeaderValue, header};
 use http1::FilePart;
 use quick_cache::{Weighter, sync::Cache};
 
@@ -56,12 +56,16 @@ pub struct Stored {
     pub meta: Meta,
     /// Fields as clients get them, but for `Age` and what the cache says of itself.
     pub headers: HeaderMap,
-    /// The same as they go over the wire, `Content-Length` among them.
+    /// The same as they go over the wire, `Content-Length` last.
     pub written: Bytes,
+    /// How many bytes of `written` are before `Content-Length`.
+    length_at: usize,
     /// The body.
     pub body: StoredBody,
-    /// When it was stored, as purges count.
+    /// When it was asked for, as purges count.
     sequence: u64,
+    /// The last purge that is known not to concern it, so that each is looked up once only.
+    unconcerned: AtomicU64,
     /// Whether somebody validates it already.
     pub(crate) is_being_validated: AtomicBool,
 }
@@ -168,9 +172,25 @@ impl Stored {
 
     fn new(meta: Meta, mut headers: HeaderMap, body: StoredBody, sequence: u64) -> Arc<Self> {
         headers.insert(header::CONTENT_LENGTH, body.length().into());
-        let written = written(&headers);
+        let (written, length_at) = written(&headers);
         let is_being_validated = AtomicBool::new(false);
-        Arc::new(Self { meta, headers, written, body, sequence, is_being_validated })
+        let unconcerned = AtomicU64::new(sequence);
+        Arc::new(Self {
+            meta,
+            headers,
+            written,
+            length_at,
+            body,
+            sequence,
+            unconcerned,
+            is_being_validated,
+        })
+    }
+
+    /// Returns the fields as they go over the wire, but for `Content-Length`.
+    #[must_use]
+    pub fn written_without_length(&self) -> &[u8] {
+        self.written.get(..self.length_at).unwrap_or_default()
     }
 
     fn weight(&self) -> u64 {
@@ -240,19 +260,23 @@ impl Store {
         self.body_bytes_max
     }
 
+    /// Returns the answer that is stored for the address of this text, if it is the only one and not purged.
+    pub(crate) fn only(&self, key: &str) -> Option<Arc<Stored>> {
+        let slot = self.slots.get(key)?;
+        let [stored] = slot.variants.as_slice() else { return None };
+        self.purged(key, stored).is_none().then(|| Arc::clone(stored))
+    }
+
     /// Returns what is stored for an address and has not been purged.
     #[must_use]
     pub fn get(&self, key: &Key) -> Option<Arc<Slot>> {
         let slot = self.slots.get(key)?;
-        // Nearly always nothing was purged since.
-        if slot.variants.iter().all(|one| !self.purges.concern(one.sequence)) {
+        let is_left = |one: &Arc<Stored>| self.purged(key.as_str(), one) != Some(PurgeKind::Hard);
+        if slot.variants.iter().all(is_left) {
             return Some(slot);
         }
-        let left = slot.variants.iter().filter(|one| !self.is_purged(key, one)).cloned();
+        let left = slot.variants.iter().filter(|one| is_left(one)).cloned();
         let left = Slot { variants: left.collect() };
-        if left.variants.len() == slot.variants.len() {
-            return Some(slot);
-        }
         if left.variants.is_empty() {
             self.slots.remove(key);
             return None;
@@ -262,15 +286,24 @@ impl Store {
         Some(left)
     }
 
-    fn is_purged(&self, key: &Key, one: &Stored) -> bool {
-        self.purges.judge(key, &one.meta.tags, one.sequence) == Some(PurgeKind::Hard)
+    /// Returns how an answer is purged, if it is.
+    fn purged(&self, key: &str, one: &Stored) -> Option<PurgeKind> {
+        let last = self.purges.sequence();
+        // Nearly always nothing was purged since.
+        if last <= one.unconcerned.load(Relaxed) {
+            return None;
+        }
+        let judged = self.purges.judge(key, &one.meta.tags, one.sequence);
+        if judged.is_none() {
+            one.unconcerned.fetch_max(last, Relaxed);
+        }
+        judged
     }
 
     /// Whether a soft purge has made this answer stale.
     #[must_use]
     pub fn is_stale_by_purge(&self, key: &Key, one: &Stored) -> bool {
-        self.purges.concern(one.sequence)
-            && self.purges.judge(key, &one.meta.tags, one.sequence).is_some()
+        self.purged(key.as_str(), one).is_some()
     }
 
     /// Returns where purges stand: an answer that was asked for before a purge is as old as what was purged.
@@ -339,13 +372,19 @@ impl Store {
     }
 }
 
-fn written(headers: &HeaderMap) -> Bytes {
+fn written(headers: &HeaderMap) -> (Bytes, usize) {
     let mut written = Vec::with_capacity(headers.len() * 48);
-    for (name, value) in headers {
+    let mut write = |name: &HeaderName, value: &HeaderValue| {
         written.extend_from_slice(name.as_str().as_bytes());
         written.extend_from_slice(b": ");
         written.extend_from_slice(value.as_bytes());
         written.extend_from_slice(b"\r\n");
+        written.len()
+    };
+    let others = headers.iter().filter(|(name, _)| *name != header::CONTENT_LENGTH);
+    let length_at = others.fold(0, |_, (name, value)| write(name, value));
+    if let Some(length) = headers.get(header::CONTENT_LENGTH) {
+        write(&header::CONTENT_LENGTH, length);
     }
-    written.into()
+    (written.into(), length_at)
 }

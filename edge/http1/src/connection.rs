@@ -10,7 +10,7 @@ use std::{
     future::{Future, poll_fn},
     io,
     pin::{Pin, pin},
-    task::{Context, Poll, ready},
+    task::{Context, Poll, Waker, ready},
     time::Duration,
 };
 
@@ -48,9 +48,9 @@ pub trait Service {
         interim: &Interim,
     ) -> impl Future<Output = Reply<Self::Body>> + Send;
 
-    /// Answers a plain request at once, if its answer lies ready: writes its fields, each with its CRLF, behind the
-    /// status line of a 200, and returns the content. `None`: it is answered by [`Service::call`].
-    fn quick(&self, _head: &QuickHead<'_>, _fields: &mut Vec<u8>) -> Option<QuickBody> {
+    /// Answers a plain request at once, if its answer lies ready: appends its head to `out`, and returns the content.
+    /// `None`: it is answered by [`Service::call`], whatever was appended.
+    fn quick(&self, _head: &QuickHead<'_>, _out: &mut Vec<u8>) -> Option<QuickBody> {
         None
     }
 
@@ -98,6 +98,10 @@ pub struct Connection<T> {
     timer: Option<Pin<Box<Sleep>>>,
     interim: Interim,
     has_served: bool,
+    /// Whether an answer was sent since this was last found idle.
+    has_just_served: bool,
+    /// Who is woken when the connection was idle for too long, or is to end.
+    waiting: Option<Waker>,
     /// The client will send no more.
     is_half_closed: bool,
 }
@@ -123,6 +127,8 @@ thread_local! {
 
 enum Next {
     Head(Bytes),
+    /// Answered already, but for its content.
+    Ready(QuickBody, Instant),
     Refused(Refusal),
     Http2,
     End,
@@ -149,6 +155,8 @@ impl<T: Transport> Connection<T> {
             timer: None,
             interim: Interim::default(),
             has_served: false,
+            has_just_served: false,
+            waiting: None,
             is_half_closed: false,
         }
     }
@@ -164,20 +172,19 @@ impl<T: Transport> Connection<T> {
     ) -> io::Result<Ended<T>> {
         let Stop { is_set, wait } = stop;
         let mut wait = pin!(wait);
+        let quick = |output: &mut Output, head: &[u8]| {
+            if is_set() { None } else { output.quick(head, service) }
+        };
         loop {
-            let head = match poll_fn(|cx| self.poll_next(cx, wait.as_mut())).await? {
-                Next::Head(head) => {
-                    if !is_set()
-                        && let Some(body) = self.output.quick(&head, service)
-                    {
-                        if !self.send_ready(body).await? {
-                            return Ok(Ended::Closed);
-                        }
-                        self.served();
-                        continue;
+            let head = match poll_fn(|cx| self.poll_next(cx, &quick, wait.as_mut())).await? {
+                Next::Ready(body, arrived) => {
+                    if !self.send_ready(body).await? {
+                        return Ok(Ended::Closed);
                     }
-                    head::parse(&head, &self.limits)
+                    self.served(arrived);
+                    continue;
                 }
+                Next::Head(head) => head::parse(&head, &self.limits),
                 Next::Refused(refused) => Err(refused),
                 Next::Http2 => {
                     let read = self.buffer.split().freeze();
@@ -193,16 +200,16 @@ impl<T: Transport> Connection<T> {
                 self.linger().await;
                 return Ok(Ended::Closed);
             }
-            self.served();
+            self.served(Instant::now());
             if is_set() && self.buffer.is_empty() {
                 return Ok(Ended::Closed);
             }
         }
     }
 
-    fn served(&mut self) {
-        self.has_served = true;
-        self.since = Instant::now();
+    fn served(&mut self, at: Instant) {
+        (self.has_served, self.has_just_served) = (true, true);
+        self.since = at;
     }
 
     /// Sends content behind a head that is written already. Returns whether it was sent whole.
@@ -221,38 +228,62 @@ impl<T: Transport> Connection<T> {
     fn poll_next(
         &mut self,
         cx: &mut Context<'_>,
+        quick: &impl Fn(&mut Output, &[u8]) -> Option<(QuickBody, Instant)>,
         stop: Pin<&mut impl Future<Output = ()>>,
     ) -> Poll<io::Result<Next>> {
         loop {
             if !self.buffer.is_empty()
-                && let Some(next) = self.next_in_buffer()
+                && let Some(next) = self.next_in_buffer(quick)
             {
                 return Poll::Ready(Ok(next));
             }
             if self.is_half_closed {
                 return Poll::Ready(Ok(Next::End));
             }
-            match self.poll_read(cx, usize::MAX) {
-                Poll::Ready(Ok(0)) => return Poll::Ready(Ok(Next::End)),
-                Poll::Ready(Ok(_)) => {}
+            let read = if self.buffer.is_empty() {
+                self.poll_first(cx, quick)
+            } else {
+                self.poll_read(cx, usize::MAX).map_ok(|_| None)
+            };
+            match read {
+                Poll::Ready(Ok(Some(next))) => return Poll::Ready(Ok(next)),
+                Poll::Ready(Ok(None)) => {}
                 Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
-                Poll::Pending => {
-                    let is_idle = self.buffer.is_empty() && self.has_served;
-                    if is_idle && stop.poll(cx).is_ready() {
-                        return Poll::Ready(Ok(Next::End));
-                    }
-                    ready!(self.poll_late(cx));
-                    let too_slow = refusal(RefusalKind::TooSlow, "the head takes too long");
-                    let is_silent = self.buffer.is_empty();
-                    let next = if is_silent { Next::End } else { Next::Refused(too_slow) };
-                    return Poll::Ready(Ok(next));
-                }
+                Poll::Pending => return self.poll_idle(cx, stop).map(Ok),
             }
         }
     }
 
+    /// Waits for what ends a connection on which nothing comes.
+    fn poll_idle(
+        &mut self,
+        cx: &mut Context<'_>,
+        stop: Pin<&mut impl Future<Output = ()>>,
+    ) -> Poll<Next> {
+        // Both wake this task already, and would do so again: what they told before the last answer was heeded with it.
+        let is_waiting = self.waiting.as_ref().is_some_and(|one| one.will_wake(cx.waker()))
+            && self.timer.as_ref().is_some_and(|timer| !timer.is_elapsed());
+        if std::mem::take(&mut self.has_just_served) && is_waiting {
+            return Poll::Pending;
+        }
+        let is_idle = self.buffer.is_empty() && self.has_served;
+        if is_idle && stop.poll(cx).is_ready() {
+            return Poll::Ready(Next::End);
+        }
+        self.waiting = is_idle.then(|| cx.waker().clone());
+        ready!(self.poll_late(cx));
+        if self.buffer.is_empty() {
+            return Poll::Ready(Next::End);
+        }
+        let too_slow = refusal(RefusalKind::TooSlow, "the head takes too long");
+        Poll::Ready(Next::Refused(too_slow))
+    }
+
     /// Looks at what has been read.
-    fn next_in_buffer(&mut self) -> Option<Next> {
+    fn next_in_buffer(
+        &mut self,
+        quick: &impl Fn(&mut Output, &[u8]) -> Option<(QuickBody, Instant)>,
+    ) -> Option<Next> {
         if !self.has_served && self.buffer.first() == Some(&b'P') {
             let known = PREFACE.len().min(self.buffer.len());
             if self.buffer.get(..known) == PREFACE.get(..known) {
@@ -268,12 +299,45 @@ impl<T: Transport> Connection<T> {
         match self.scanner.scan(&self.buffer, &self.limits) {
             Ok(Some(extent)) => {
                 self.scanner = Scanner::default();
-                let mut head = self.buffer.split_to(extent.end).freeze();
-                Some(Next::Head(head.split_off(extent.start)))
+                let head = self.buffer.split_to(extent.end);
+                let head = head.freeze().split_off(extent.start);
+                let ready = quick(&mut self.output, &head);
+                Some(ready.map_or(Next::Head(head), |(body, arrived)| Next::Ready(body, arrived)))
             }
             Ok(None) => None,
             Err(refused) => Some(Next::Refused(refused)),
         }
+    }
+
+    /// Reads what comes first of a request. A plain one, whose head comes at once, is looked at where it was read.
+    fn poll_first(
+        &mut self,
+        cx: &mut Context<'_>,
+        quick: &impl Fn(&mut Output, &[u8]) -> Option<(QuickBody, Instant)>,
+    ) -> Poll<io::Result<Option<Next>>> {
+        SCRATCH.with_borrow_mut(|scratch| {
+            let mut read = ReadBuf::new(scratch);
+            ready!(Pin::new(&mut self.transport).poll_read(cx, &mut read))?;
+            let read = read.filled();
+            if read.is_empty() {
+                self.is_half_closed = true;
+            }
+            let mut next = None;
+            let mut taken = 0;
+            if read.starts_with(b"GET ")
+                && let Ok(Some(extent)) = Scanner::default().scan(read, &self.limits)
+                && let Some(head) = read.get(extent.start..extent.end)
+            {
+                taken = extent.end;
+                let ready = quick(&mut self.output, head);
+                next = Some(match ready {
+                    Some((body, arrived)) => Next::Ready(body, arrived),
+                    None => Next::Head(Bytes::copy_from_slice(head)),
+                });
+            }
+            self.buffer.extend_from_slice(read.get(taken..).unwrap_or_default());
+            Poll::Ready(Ok(next))
+        })
     }
 
     /// Whether the time for a head is over. One timer lasts for many requests: it looks again when it fires.

@@ -160,7 +160,7 @@ fn field(out: &mut Vec<u8>, name: &[u8], value: &[u8]) {
 }
 
 /// Appends a number in decimal digits.
-pub(crate) fn number(out: &mut Vec<u8>, number: u64) {
+pub fn number(out: &mut Vec<u8>, number: u64) {
     // The longest has twenty.
     let mut digits = [0_u8; 20];
     let mut at = digits.len();

@@ -25,11 +25,11 @@ pub use self::{
     body::{BodyError, RequestBody},
     client::{Client, Failed, RequestHead, ResponseBody, Reuse, SendError},
     connection::{Connection, Ended, Service, Stop},
-    encode::DateClock,
+    encode::{DateClock, number},
     error::{Refusal, RefusalKind},
     head::Limits,
     interim::Interim,
-    quick::{QuickBody, QuickHead},
+    quick::{Names, QuickBody, QuickHead},
     reply::{FilePart, Reply, ReplyBody, Written},
     transport::Transport,
 };

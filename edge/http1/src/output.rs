@@ -11,7 +11,7 @@ use std::{
 
 use bytes::Bytes;
 use http::{HeaderMap, StatusCode, Version};
-use tokio::time::{Sleep, sleep};
+use tokio::time::{Instant, Sleep, sleep};
 
 use crate::{
     connection::Service,
@@ -60,18 +60,21 @@ impl Output {
         self.sent == self.waiting.len() && self.tail.is_empty() && self.close.is_empty()
     }
 
-    /// Writes a head for what `service` has ready; nothing stays written if it has nothing.
-    pub(crate) fn quick<S: Service>(&mut self, head: &[u8], service: &S) -> Option<QuickBody> {
+    /// Writes a head for what `service` has ready, and tells since when it was wanted; nothing stays written if it has
+    /// nothing.
+    pub(crate) fn quick<S: Service>(
+        &mut self,
+        head: &[u8],
+        service: &S,
+    ) -> Option<(QuickBody, Instant)> {
         with_head(head, |head| {
             let out = self.buffer();
             let start = out.len();
-            out.extend_from_slice(b"HTTP/1.1 200 OK\r\n");
             let body = service.quick(head, out);
-            match body {
-                Some(_) => out.extend_from_slice(b"\r\n"),
-                None => out.truncate(start),
+            if body.is_none() {
+                out.truncate(start);
             }
-            body
+            Some((body?, head.arrived.into()))
         })
     }
 

@@ -2,7 +2,7 @@
 //!
 //! Only for requests that are as plain as can be; any doubt leads to the usual way, which reads the head again.
 
-use std::mem::MaybeUninit;
+use std::{mem::MaybeUninit, time::Instant};
 
 use bytes::Bytes;
 
@@ -15,6 +15,10 @@ pub struct QuickHead<'a> {
     pub target: &'a str,
     /// `Host`.
     pub host: &'a str,
+    /// `Range`, of which there is one at most.
+    pub range: Option<&'a str>,
+    /// When it had been read.
+    pub arrived: Instant,
     fields: &'a [httparse::Header<'a>],
 }
 
@@ -25,7 +29,7 @@ impl QuickHead<'_> {
     }
 }
 
-/// The content of an answer that lies ready; its fields are written already, `Content-Length` and `Date` among them.
+/// The content of an answer that lies ready; its head is written already, `Content-Length` and `Date` among its fields.
 #[derive(Debug)]
 pub enum QuickBody {
     /// All of it.
@@ -56,26 +60,58 @@ pub(crate) fn with_head<R>(
         return None;
     }
     let fields = &*request.headers;
-    let mut host = None;
+    let (mut host, mut range) = (None, None);
     for field in fields {
         if is(field.name, "host") {
             if host.is_some() || !field.value.iter().all(|byte| is_of_host(*byte)) {
                 return None;
             }
             host = Some(std::str::from_utf8(field.value).ok()?);
-        } else if USUAL_WAY.iter().any(|name| is(field.name, name)) {
+        } else if is(field.name, "range") {
+            if range.is_some() {
+                return None;
+            }
+            range = Some(std::str::from_utf8(field.value).ok()?);
+        } else if USUAL_WAY.contains(field.name) {
             return None;
         }
     }
-    look(&QuickHead { target, host: host?, fields })
+    look(&QuickHead { target, host: host?, range, arrived: Instant::now(), fields })
 }
 
 fn is(name: &str, known: &str) -> bool {
     name.len() == known.len() && name.eq_ignore_ascii_case(known)
 }
 
+/// A few names of fields, each shorter than 64 bytes: most others are told from them by their length alone.
+#[derive(Debug)]
+pub struct Names {
+    names: &'static [&'static str],
+    lengths: u64,
+}
+
+impl Names {
+    /// Takes the names.
+    #[must_use]
+    pub const fn new(names: &'static [&'static str]) -> Self {
+        let (mut lengths, mut rest) = (0, names);
+        while let [first, others @ ..] = rest {
+            lengths |= 1 << (first.len() & 63);
+            rest = others;
+        }
+        Self { names, lengths }
+    }
+
+    /// Whether `name` is one of them, in whatever case.
+    #[must_use]
+    pub fn contains(&self, name: &str) -> bool {
+        let is_of_length = (self.lengths >> (name.len() & 63)) & 1 == 1;
+        is_of_length && self.names.iter().any(|one| is(name, one))
+    }
+}
+
 /// Fields about content, the connection and expectations.
-const USUAL_WAY: [&str; 7] = [
+static USUAL_WAY: Names = Names::new(&[
     "connection",
     "content-length",
     "transfer-encoding",
@@ -83,4 +119,4 @@ const USUAL_WAY: [&str; 7] = [
     "upgrade",
     "trailer",
     "content-encoding",
-];
+]);

@@ -33,30 +33,33 @@ fn is_request_id(id: &[u8]) -> bool {
         && id.iter().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(byte))
 }
 
-/// A new one for each request: random digits of this thread, then a count. It must be unique, not hard to guess.
 pub(crate) fn new_request_id() -> HeaderValue {
+    // Digits are text.
+    HeaderValue::from_bytes(&new_request_digits())
+        .unwrap_or(HeaderValue::from_static("unavailable"))
+}
+
+/// A new one for each request: random digits of this thread, then a count. It must be unique, not hard to guess; without
+/// a source of randomness it is the count alone.
+pub(crate) fn new_request_digits() -> [u8; 32] {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
     thread_local! {
         static NEXT: Cell<Option<(u64, u64)>> = const { Cell::new(None) };
     }
-    let next = NEXT.get().or_else(|| {
+    let (thread, count) = NEXT.get().unwrap_or_else(|| {
         let mut random = [0_u8; 16];
-        getrandom::fill(&mut random).ok()?;
-        let [thread, count] = [0, 8].map(|from| {
-            let bytes = random.get(from..from + 8).and_then(|bytes| bytes.try_into().ok());
-            u64::from_le_bytes(bytes.unwrap_or_default())
-        });
-        Some((thread, count))
+        // What stays zero then is still counted up.
+        let _ = getrandom::fill(&mut random);
+        let bits = u128::from_le_bytes(random);
+        ((bits >> 64) as u64, bits as u64)
     });
-    let Some((thread, count)) = next else { return HeaderValue::from_static("unavailable") };
     NEXT.set(Some((thread, count.wrapping_add(1))));
+    let bytes = (u128::from(thread) << 64 | u128::from(count)).to_be_bytes();
     let mut digits = [0_u8; 32];
-    let halves = [thread, count].into_iter().flat_map(u64::to_be_bytes);
-    for (pair, byte) in digits.chunks_exact_mut(2).zip(halves) {
-        for (digit, half) in pair.iter_mut().zip([byte >> 4, byte & 15]) {
-            *digit = if half < 10 { b'0' + half } else { b'a' - 10 + half };
-        }
+    for (pair, byte) in digits.chunks_exact_mut(2).zip(bytes) {
+        pair.copy_from_slice(&[DIGITS[usize::from(byte >> 4)], DIGITS[usize::from(byte & 15)]]);
     }
-    HeaderValue::from_bytes(&digits).unwrap_or(HeaderValue::from_static("unavailable"))
+    digits
 }
 
 /// Refuses heads of more than `headers_max` headers, or beyond `bytes_max`: the target and each header with its

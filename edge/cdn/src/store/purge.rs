@@ -81,11 +81,6 @@ impl Purges {
         self.last.load(Acquire)
     }
 
-    /// Whether there was any purge since `sequence`.
-    pub(super) fn concern(&self, sequence: u64) -> bool {
-        self.sequence() > sequence
-    }
-
     pub(super) fn add(&self, purge: &Purge) {
         let mut remembered = self.remembered.lock().unwrap_or_else(PoisonError::into_inner);
         let number = self.last.load(Acquire).saturating_add(1);
@@ -104,10 +99,10 @@ impl Purges {
         self.last.store(number, Release);
     }
 
-    pub(super) fn judge(&self, key: &Key, tags: &[Box<str>], sequence: u64) -> Option<PurgeKind> {
+    pub(super) fn judge(&self, key: &str, tags: &[Box<str>], sequence: u64) -> Option<PurgeKind> {
         let remembered = self.remembered.lock().unwrap_or_else(PoisonError::into_inner);
         let by_tag = tags.iter().filter_map(|tag| remembered.tags.get(&**tag));
-        let by_address = remembered.addresses.get(key.as_str());
+        let by_address = remembered.addresses.get(key);
         let all = by_tag.chain(by_address).chain([&remembered.all]);
         all.filter_map(|numbers| numbers.judge(sequence)).max()
     }
@@ -141,17 +136,17 @@ mod tests {
         use PurgeKind::{Hard, Soft};
         let purges = Purges::default();
         let tags: Vec<Box<str>> = vec!["sku-1".into(), "shop".into()];
-        let judge = |sequence| purges.judge(&key("/x"), &tags, sequence);
-        assert_eq!((judge(0), purges.concern(0)), (None, false));
+        let judge = |sequence| purges.judge(key("/x").as_str(), &tags, sequence);
+        assert_eq!((judge(0), purges.sequence()), (None, 0));
         purges.add(&Purge::Tag("other".into(), Hard));
-        assert_eq!((judge(0), purges.concern(0)), (None, true));
+        assert_eq!((judge(0), purges.sequence()), (None, 1));
         purges.add(&Purge::Tag("shop".into(), Soft));
         assert_eq!([0, 1, 2].map(judge), [Some(Soft), Some(Soft), None]);
         purges.add(&Purge::Address(key("/x"), Hard));
         assert_eq!([0, 2, 3].map(judge), [Some(Hard), Some(Hard), None]);
-        assert_eq!(purges.judge(&key("/y"), &[], 0), None);
+        assert_eq!(purges.judge(key("/y").as_str(), &[], 0), None);
         purges.add(&Purge::All(Soft));
-        assert_eq!((judge(3), purges.judge(&key("/y"), &[], 0)), (Some(Soft), Some(Soft)));
+        assert_eq!((judge(3), purges.judge(key("/y").as_str(), &[], 0)), (Some(Soft), Some(Soft)));
         assert_eq!(purges.sequence(), 4);
     }
 
@@ -162,7 +157,7 @@ mod tests {
             purges.add(&Purge::Tag(format!("t{number}"), PurgeKind::Soft));
         }
         let tags: Vec<Box<str>> = vec!["t0".into()];
-        assert_eq!(purges.judge(&key("/x"), &tags, 0), Some(PurgeKind::Hard));
-        assert_eq!(purges.judge(&key("/x"), &tags, purges.sequence()), None);
+        assert_eq!(purges.judge(key("/x").as_str(), &tags, 0), Some(PurgeKind::Hard));
+        assert_eq!(purges.judge(key("/x").as_str(), &tags, purges.sequence()), None);
     }
 }
