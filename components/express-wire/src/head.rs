@@ -1,6 +1,6 @@
 //! Heads: what is asked, and what the next component answered.
 
-use crate::{Malformed, Reader, Writer};
+use crate::{Gap, Malformed, Reader, Writer};
 
 /// A header field: name in lower case, value as it is on the wire. Whoever makes a field of it checks both.
 pub type Header<'a> = (&'a [u8], &'a [u8]);
@@ -107,6 +107,42 @@ impl<'a> Request<'a> {
         };
         reader.end()?;
         Ok(request)
+    }
+}
+
+/// A request's head in the making, for whoever has no list of its fields.
+#[derive(Debug)]
+pub struct RequestWriter {
+    out: Writer,
+    gap: Gap,
+    count: usize,
+}
+
+impl RequestWriter {
+    /// Begins with method, scheme, authority and target.
+    #[must_use]
+    pub fn new(words: [&str; 4]) -> Self {
+        let mut out = Writer::with_capacity(1024);
+        for text in words {
+            out.bytes(text);
+        }
+        let gap = out.gap();
+        Self { out, gap, count: 0 }
+    }
+
+    /// Adds a field; its name is written in lower case.
+    pub fn field(&mut self, name: &str, value: impl AsRef<[u8]>) {
+        self.out.lower_case(name);
+        self.out.bytes(value);
+        self.count = self.count.saturating_add(1);
+    }
+
+    /// Returns the message.
+    #[must_use]
+    pub fn finish(mut self, has_body: bool) -> Vec<u8> {
+        self.out.fill(&self.gap, self.count);
+        self.out.byte(u8::from(has_body));
+        self.out.finish()
     }
 }
 

@@ -27,7 +27,7 @@ mod verdict;
 mod writer;
 
 pub use edit::Edit;
-pub use head::{Fields, Header, Next, Request};
+pub use head::{Fields, Header, Next, Request, RequestWriter};
 pub use question::{Failure, Question, Results, ResultsWriter};
 pub use reader::{Malformed, Reader};
 pub use rows::{RowReader, RowWriter, Value};

@@ -67,6 +67,12 @@ impl Writer {
         self.0.extend_from_slice(value);
     }
 
+    /// Adds a text with its length, in lower case.
+    pub fn lower_case(&mut self, value: &str) {
+        self.length(value.len());
+        self.0.extend(value.bytes().map(|byte| byte.to_ascii_lowercase()));
+    }
+
     /// Adds bytes as they are.
     pub fn raw(&mut self, value: &[u8]) {
         self.0.extend_from_slice(value);

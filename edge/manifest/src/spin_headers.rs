@@ -39,11 +39,30 @@ impl RouteMatch {
         headers.insert(COMPONENT_ROUTE, HeaderValue::from_str(self.component_route())?);
         headers.insert(CLIENT_ADDR, client);
         for (name, captured) in &self.captures {
-            let name = format!("spin-path-match-{}", name.to_ascii_lowercase().replace('_', "-"));
-            headers.insert(HeaderName::try_from(name)?, HeaderValue::from_str(captured)?);
+            headers
+                .insert(HeaderName::try_from(captured_as(name))?, HeaderValue::from_str(captured)?);
         }
         Ok(())
     }
+
+    /// Tells the same to whoever writes a head and has no map: each field's name and value.
+    pub fn each_spin_header(&self, full_url: &str, client: &str, mut each: impl FnMut(&str, &str)) {
+        each(PATH_INFO.as_str(), &self.path_info);
+        each(FULL_URL.as_str(), full_url);
+        each(MATCHED_ROUTE.as_str(), &self.based_route);
+        each(BASE_PATH.as_str(), "/");
+        each(RAW_COMPONENT_ROUTE.as_str(), &self.raw_route);
+        each(COMPONENT_ROUTE.as_str(), self.component_route());
+        each(CLIENT_ADDR.as_str(), client);
+        for (name, captured) in &self.captures {
+            each(&captured_as(name), captured);
+        }
+    }
+}
+
+/// The name of the field that tells what `:name` stands for.
+fn captured_as(name: &str) -> String {
+    format!("spin-path-match-{}", name.to_ascii_lowercase().replace('_', "-"))
 }
 
 const PATH_INFO: HeaderName = HeaderName::from_static("spin-path-info");
@@ -68,7 +87,15 @@ mod tests {
             headers.iter().map(|(name, value)| (name.as_str(), value.as_bytes())).collect();
         let mut expected: Vec<_> =
             expected.iter().map(|(name, value)| (*name, value.as_bytes())).collect();
+        let mut told = Vec::new();
+        found.each_spin_header("http://localhost/a", "0.0.0.0:0", |name, value| {
+            told.push((name.to_owned(), value.to_owned()));
+        });
+        let mut told: Vec<_> =
+            told.iter().map(|(name, value)| (name.as_str(), value.as_bytes())).collect();
         set.sort_unstable();
+        told.sort_unstable();
+        assert_eq!(told, set);
         expected.sort_unstable();
         assert_eq!(set, expected);
     }

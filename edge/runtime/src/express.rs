@@ -4,10 +4,12 @@
 //! asked for: it runs a statement, reads the body, lets the request go on. A call that takes too long ends the instance
 //! and the request, nothing else; a component that answers "standard lane" is served there from the start.
 
+pub(crate) mod ahead;
 mod clock;
 mod instance;
 mod message;
 mod questions;
+mod written;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, atomic::Ordering::Relaxed};
 
@@ -17,7 +19,10 @@ use header_edits::Edit;
 use tokio::time::{Instant, timeout_at};
 use wasmtime::component::{ComponentExportIndex, InstancePre};
 
-use self::instance::Instance;
+use self::{
+    ahead::{Decided, Said},
+    instance::Instance,
+};
 use crate::{
     Body, InvokeError,
     host::{Host, Passage},
@@ -83,7 +88,7 @@ pub(crate) struct Express {
     /// The same place in the standard lane: its grants, its permits, its counts.
     pool: Arc<Pool>,
     exports: Exports,
-    next: Option<Step>,
+    pub(crate) next: Option<Step>,
     /// Instances without a request, the last used at the end: it is the warmest.
     idle: Mutex<Vec<Idle>>,
 }
@@ -138,21 +143,28 @@ impl Express {
 
     async fn serve(
         &self,
-        request: http::Request<Body>,
+        mut request: http::Request<Body>,
         passage: &Passage,
     ) -> Result<Served, InvokeError> {
-        let _permit = self.pool.permit(passage.deadline).await?;
-        let mut instance = self.instance(passage).await?;
+        let said = request.extensions_mut().remove::<Decided>().and_then(|one| one.of(self));
         // Not given back where this fails or is dropped on the way: what the instance was doing is not known.
-        let served = self.exchange(&mut instance, request, passage).await?;
+        let (_permit, mut instance, verdict) = match said {
+            Some(Said { verdict, instance, permit, .. }) => (permit, instance, Some(verdict?)),
+            None => {
+                let permit = self.pool.permit(passage.deadline).await?;
+                (permit, self.instance(passage).await?, None)
+            }
+        };
+        let served = self.exchange(&mut instance, verdict, request, passage).await?;
         self.give_back(instance);
         Ok(served)
     }
 
-    /// One request: calls, and between them what they ask for.
+    /// One request: calls, and between them what they ask for. The first may have been made already.
     async fn exchange(
         &self,
         instance: &mut Instance,
+        verdict: Option<Bytes>,
         request: http::Request<Body>,
         passage: &Passage,
     ) -> Result<Served, InvokeError> {
@@ -160,8 +172,13 @@ impl Express {
         let mut waiting = Some(body);
         let mut answered = None;
         let deadline = passage.deadline;
-        let message = message::request(&parts, waiting.as_ref());
-        let mut verdict = instance.first(self, message, deadline).await?;
+        let mut verdict = match verdict {
+            Some(verdict) => verdict,
+            None => {
+                let message = message::request(&parts, waiting.as_ref());
+                instance.first(self, message, deadline).await?
+            }
+        };
         for call in 0..CALLS_MAX {
             let resumed_by =
                 match Verdict::read(&verdict).map_err(|_| self.broken("a verdict that is none"))? {

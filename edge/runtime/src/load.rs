@@ -22,7 +22,10 @@ use crate::{
     compile::compile_apart,
     component_limits,
     engine::Ticking,
-    express::{Exports, Express, Link},
+    express::{
+        Exports, Express, Link,
+        ahead::{Ahead, Gate},
+    },
     guest::{Guest, next_import},
     host::{Capabilities, Host, Passage},
     imports,
@@ -260,6 +263,24 @@ impl Application {
         };
         let passage = Passage::until(Instant::now() + self.limits.request_timeout);
         link.handle(request, passage).await
+    }
+
+    /// Returns what stands before the cache on route number `route`, if that can be asked ahead: see [`Ahead`].
+    #[must_use]
+    pub fn ahead(&self, route: usize) -> Option<Ahead<'_>> {
+        match self.chains.get(route)?.as_ref()? {
+            Step::Fronted(..) => Some(Ahead::Nothing),
+            Step::Component(link) => {
+                let express = link.express.as_ref()?;
+                let limits = &*link.standard.blueprint.limits;
+                match express.next.as_ref()? {
+                    Step::Fronted(..) => Some(Ahead::Gate(Gate::new(express, limits))),
+                    Step::Outside(..) => Some(Ahead::GateOfEnd(Gate::new(express, limits))),
+                    Step::Component(_) => None,
+                }
+            }
+            Step::Outside(..) => None,
+        }
     }
 
     /// Makes an instance of every component, with its grants, and drops it: what cannot start is found before it is
