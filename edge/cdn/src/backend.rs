@@ -1,13 +1,13 @@
 //! Whom the cache stands in front of.
 
-use std::future::Future;
+use std::{future::Future, sync::Arc};
 
 use bytes::Bytes;
 use http::{HeaderMap, Method, Response};
 use http_body_util::combinators::UnsyncBoxBody;
 use http1::{BodyError, Interim};
 
-use crate::upstream::{Asking, FetchError, RequestContent, Upstream};
+use crate::upstream::{Asking, FetchError, Relay, RequestContent, Upstream};
 
 /// A request as the backend gets it.
 #[derive(Debug, Clone)]
@@ -53,19 +53,29 @@ pub trait Backend: Clone + Send + Sync + 'static {
     ) -> impl Future<Output = Result<Response<BackendBody>, BackendError>> + Send;
 }
 
-impl Backend for std::sync::Arc<Upstream> {
+impl Backend for Arc<Upstream> {
     async fn fetch(&self, request: BackendRequest) -> Result<Response<BackendBody>, BackendError> {
-        let asking = Asking {
-            method: &request.method,
-            target: &request.target,
-            headers: &request.headers,
-            content: request.content,
-            interim: &request.interim,
-        };
-        let fetched = Upstream::fetch(self, asking).await?;
-        Ok(fetched.response.map(|body| match body.whole() {
-            Some(whole) => BackendBody::Whole(whole.clone()),
-            None => BackendBody::Stream(UnsyncBoxBody::new(body)),
-        }))
+        fetch(self, request, None).await
     }
+}
+
+/// Asks a pool of origins, or goes on with what was done for the request `ahead`.
+pub(crate) async fn fetch(
+    upstream: &Arc<Upstream>,
+    request: BackendRequest,
+    ahead: Option<Relay>,
+) -> Result<Response<BackendBody>, BackendError> {
+    let asking = Asking {
+        method: &request.method,
+        target: &request.target,
+        headers: &request.headers,
+        content: request.content,
+        interim: &request.interim,
+        ahead,
+    };
+    let fetched = Upstream::fetch(upstream, asking).await?;
+    Ok(fetched.response.map(|body| match body.whole() {
+        Some(whole) => BackendBody::Whole(whole.clone()),
+        None => BackendBody::Stream(UnsyncBoxBody::new(body)),
+    }))
 }

@@ -6,6 +6,7 @@ mod serve;
 pub(crate) use self::serve::file_answer;
 
 use std::{
+    cell::RefCell,
     sync::{Arc, atomic::Ordering::Relaxed},
     time::Duration,
 };
@@ -62,9 +63,13 @@ pub struct Fresh<'a> {
 }
 
 impl Fresh<'_> {
-    /// Writes the fields that the cache adds, each with its CRLF, and counts a hit.
-    pub fn write_marks(&self, out: &mut Vec<u8>) {
+    /// Counts a hit: the answer is sent.
+    pub fn count(&self) {
         self.cache.figures.count(Word::Hit);
+    }
+
+    /// Writes the fields that the cache adds, each with its CRLF.
+    pub fn write_marks(&self, out: &mut Vec<u8>) {
         out.extend_from_slice(b"age: ");
         http1::number(out, self.age.as_secs());
         out.extend_from_slice(b"\r\ncache-status: ");
@@ -111,9 +116,18 @@ impl Cache {
         &self.figures
     }
 
-    /// Returns the one answer that is stored for the address of this text, if it is a fresh 200 for every plain `GET`.
-    pub(crate) fn fresh(&self, key: &str) -> Option<Fresh<'_>> {
-        let stored = self.store.only(key)?;
+    /// Returns the one answer that is stored for an address, if it is a fresh 200 for every plain `GET`: one that asks
+    /// nothing of the cache and has no credentials.
+    #[must_use]
+    pub fn fresh(&self, authority: &str, target: &str, is_tls: bool) -> Option<Fresh<'_>> {
+        thread_local! {
+            static KEY: RefCell<String> = const { RefCell::new(String::new()) };
+        }
+        let stored = KEY.with_borrow_mut(|key| {
+            key.clear();
+            Key::write(key, if is_tls { "https" } else { "http" }, authority, target);
+            self.store.only(key)
+        })?;
         if !stored.meta.vary.is_empty() || stored.meta.status != StatusCode::OK {
             return None;
         }

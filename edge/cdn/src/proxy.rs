@@ -3,7 +3,6 @@
 mod forward;
 
 use std::{
-    cell::RefCell,
     net::IpAddr,
     pin::Pin,
     sync::Arc,
@@ -15,13 +14,13 @@ use cache_core::Key;
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, header};
 use http_body::Body;
 use http_body_util::{BodyExt as _, combinators::UnsyncBoxBody};
-use http1::{BodyError, Interim};
+use http1::{BodyError, Interim, QuickHead};
 
 use crate::{
     answer::{Answer, Content},
-    backend::{Backend, BackendBody, BackendError, BackendRequest},
+    backend::{self, Backend, BackendBody, BackendError, BackendRequest},
     cache::{Cache, Fresh},
-    upstream::{RequestContent, Upstream},
+    upstream::{Ahead, Relay, RequestContent, Upstream},
 };
 
 /// Who asks, and how.
@@ -71,19 +70,42 @@ impl Proxy {
         &self.forwarder.upstream
     }
 
-    /// Returns what is stored for everybody and fresh, for a plain `GET`: one that asks nothing of the cache and has no
-    /// credentials.
+    /// Returns what is stored for everybody and fresh: see [`Cache::fresh`].
     #[must_use]
     pub fn fresh(&self, authority: &str, target: &str, is_tls: bool) -> Option<Fresh<'_>> {
-        thread_local! {
-            static KEY: RefCell<String> = const { RefCell::new(String::new()) };
+        self.cache.as_ref()?.fresh(authority, target, is_tls)
+    }
+
+    /// Whether a cache stands before its origins.
+    #[must_use]
+    pub const fn is_caching(&self) -> bool {
+        self.cache.is_some()
+    }
+
+    /// Begins a plain `GET` of a stranger past the cache, as it came; `own` writes what the node adds to its head. `None`:
+    /// it goes its usual way.
+    pub fn relay(
+        &self,
+        head: &QuickHead<'_>,
+        client: &Client,
+        own: impl FnOnce(&mut Vec<u8>),
+    ) -> Option<Relay> {
+        if client.is_trusted || !forward::is_plain(head) {
+            return None;
         }
-        let cache = self.cache.as_ref()?;
-        KEY.with_borrow_mut(|key| {
-            key.clear();
-            Key::write(key, if is_tls { "https" } else { "http" }, authority, target);
-            cache.fresh(key)
+        self.forwarder.upstream.relay(|out| {
+            forward::write(out, head, client);
+            self.write_via(out);
+            own(out);
+            out.extend_from_slice(b"\r\n");
         })
+    }
+
+    /// Writes what this proxy says of itself in `Via`, beside what others have said.
+    pub fn write_via(&self, out: &mut Vec<u8>) {
+        out.extend_from_slice(b"via: ");
+        out.extend_from_slice(self.forwarder.via.as_bytes());
+        out.extend_from_slice(b"\r\n");
     }
 
     /// Answers from what is stored and may be used as it is; cheap, and without waiting. `None`: ask [`Proxy::answer`].
@@ -131,14 +153,28 @@ impl Proxy {
         };
         match (&self.cache, key) {
             (Some(cache), Some(key)) => cache.answer(&self.forwarder, &key, request).await,
-            _ => self.forwarder.fetch(request).await.map(plain),
+            _ => {
+                let ahead = parts.extensions.remove::<Ahead>().and_then(|ahead| ahead.take());
+                self.forwarder.pass(request, ahead).await.map(plain)
+            }
         }
     }
 }
 
 impl Backend for Forwarder {
     async fn fetch(&self, request: BackendRequest) -> Result<Response<BackendBody>, BackendError> {
-        let mut response = Backend::fetch(&self.upstream, request).await?;
+        self.pass(request, None).await
+    }
+}
+
+impl Forwarder {
+    /// Asks an origin, or goes on with what was done for the request `ahead`.
+    async fn pass(
+        &self,
+        request: BackendRequest,
+        ahead: Option<Relay>,
+    ) -> Result<Response<BackendBody>, BackendError> {
+        let mut response = backend::fetch(&self.upstream, request, ahead).await?;
         forward::strip(response.headers_mut());
         forward::append(response.headers_mut(), header::VIA, &self.via);
         Ok(response)

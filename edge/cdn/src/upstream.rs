@@ -5,6 +5,7 @@
 mod body;
 mod idle;
 mod probe;
+mod relay;
 mod stream;
 
 use std::{
@@ -34,6 +35,7 @@ use tokio::{
 use self::{body::Place, idle::Idle};
 pub use self::{
     body::{Flow, RequestContent, UpstreamBody},
+    relay::{Ahead, Relay},
     stream::OriginStream,
 };
 
@@ -90,7 +92,7 @@ pub struct Upstream {
     name: String,
     started: Instant,
     state: Mutex<State>,
-    targets: BTreeMap<String, Target>,
+    targets: BTreeMap<String, Arc<Target>>,
     limits: http1::Limits,
 }
 
@@ -99,7 +101,6 @@ struct State {
     waiting: BTreeMap<WaitId, oneshot::Sender<()>>,
 }
 
-#[derive(Clone)]
 struct Target {
     address: OriginAddress,
     idle: idle::Address,
@@ -124,6 +125,8 @@ pub struct Asking<'a> {
     pub content: RequestContent,
     /// Where interim answers go.
     pub interim: &'a Interim,
+    /// What was done for it already.
+    pub ahead: Option<Relay>,
 }
 
 /// Why no origin answered.
@@ -170,7 +173,7 @@ impl Upstream {
         static NEXT: AtomicU64 = AtomicU64::new(0);
         let target = |address: OriginAddress| {
             let idle = NEXT.fetch_add(1, Relaxed);
-            Target { address, idle, reuse: Arc::new(Idle(idle)) }
+            Arc::new(Target { address, idle, reuse: Arc::new(Idle(idle)) })
         };
         let targets = origins
             .iter()
@@ -215,13 +218,17 @@ impl Upstream {
     ///
     /// # Errors
     /// See [`FetchError`].
-    pub async fn fetch(self: &Arc<Self>, asking: Asking<'_>) -> Result<Fetched, FetchError> {
+    pub async fn fetch(self: &Arc<Self>, mut asking: Asking<'_>) -> Result<Fetched, FetchError> {
         let facts = RequestFacts::of(asking.method, asking.headers, asking.content.is_replayable());
-        let mut attempts = Attempts {
-            upstream: self,
-            plan: Some(Plan::new(facts, &mut self.state().pool, self.now())),
-            last: None,
-            error: None,
+        let mut attempts = match asking.ahead.take() {
+            Some(relay) => {
+                let (mut attempts, begun, answered) = relay.go_on(&asking).await;
+                if let Some(fetched) = attempts.report(begun, answered) {
+                    return Ok(fetched);
+                }
+                attempts
+            }
+            None => Attempts::new(self, facts),
         };
         loop {
             let step = attempts.step();
@@ -274,7 +281,7 @@ impl Upstream {
         asking: &Asking<'_>,
         is_repeatable: bool,
     ) -> Result<Answer, (Outcome, Option<SendError>)> {
-        let (connect_timeout, head_timeout) = limits;
+        let (_, head_timeout) = limits;
         let idle = idle::take(target.idle, !is_repeatable);
         if let Some(client) = idle {
             match self.send(client, target, head_timeout, asking).await {
@@ -285,6 +292,16 @@ impl Upstream {
                 Ok(answer) => return Ok(answer),
             }
         }
+        self.attempt_anew(target, limits, asking).await
+    }
+
+    /// One attempt on a new connection.
+    async fn attempt_anew(
+        &self,
+        target: &Target,
+        (connect_timeout, head_timeout): (Duration, Duration),
+        asking: &Asking<'_>,
+    ) -> Result<Answer, (Outcome, Option<SendError>)> {
         let client = self.connect(target, connect_timeout).await.ok_or((Outcome::NotSent, None))?;
         let sent = self.send(client, target, head_timeout, asking).await;
         sent.map_err(|(outcome, failed)| (outcome, failed.map(|failed| failed.error)))
@@ -338,15 +355,20 @@ impl State {
 }
 
 /// The attempts of one request, and the best of what they gave so far.
-struct Attempts<'a> {
-    upstream: &'a Arc<Upstream>,
+struct Attempts {
+    upstream: Arc<Upstream>,
     /// Absent only while it is being dropped.
     plan: Option<Plan>,
     last: Option<Answer>,
     error: Option<FetchError>,
 }
 
-impl Attempts<'_> {
+impl Attempts {
+    fn new(upstream: &Arc<Upstream>, facts: RequestFacts) -> Self {
+        let plan = Some(Plan::new(facts, &mut upstream.state().pool, upstream.now()));
+        Self { upstream: Arc::clone(upstream), plan, last: None, error: None }
+    }
+
     fn step(&mut self) -> Step {
         let now = self.upstream.now();
         let mut state = self.upstream.state();
@@ -358,7 +380,7 @@ impl Attempts<'_> {
 
     /// Runs an attempt, and another beside it if that is configured and the first is slow.
     async fn run(&mut self, first: Attempt, asking: &Asking<'_>) -> Option<Fetched> {
-        let upstream = self.upstream;
+        let upstream = &Arc::clone(&self.upstream);
         let is_hedged = {
             let state = upstream.state();
             self.plan.as_ref().is_some_and(|plan| plan.hedge_at(&state.pool).is_some())
@@ -379,7 +401,7 @@ impl Attempts<'_> {
                     + 'a,
             >,
         >;
-        let upstream = self.upstream;
+        let upstream = &Arc::clone(&self.upstream);
         let run = |attempt: Attempt| -> Running<'_> {
             let begun = Begun::new(upstream, attempt);
             Box::pin(async move {
@@ -438,7 +460,7 @@ impl Attempts<'_> {
         mut attempt: Begun,
         answered: Result<Answer, (Outcome, Option<SendError>)>,
     ) -> Option<Fetched> {
-        let upstream = self.upstream;
+        let upstream = &self.upstream;
         let now = upstream.now();
         let outcome = match &answered {
             Ok(answer) => Outcome::Answered {
@@ -492,7 +514,7 @@ impl Attempts<'_> {
     }
 }
 
-impl Drop for Attempts<'_> {
+impl Drop for Attempts {
     /// The client may have gone while it waited in the queue.
     fn drop(&mut self) {
         if let Some(mut plan) = self.plan.take()
@@ -538,7 +560,7 @@ impl Drop for Begun {
 }
 
 impl Upstream {
-    fn target(&self, id: OriginId) -> Option<Target> {
+    fn target(&self, id: OriginId) -> Option<Arc<Target>> {
         let state = self.state();
         self.targets.get(&state.pool.origin(id)?.name).cloned()
     }

@@ -4,6 +4,8 @@
 //! an origin is chosen by the operator, and many still end lines in LF or fold them.
 
 mod outgoing;
+mod pass_on;
+mod patience;
 mod response;
 
 use std::{
@@ -21,10 +23,14 @@ use http::{HeaderMap, Method, Response, StatusCode};
 use http_body::Body;
 use tokio::io::ReadBuf;
 
-pub use self::response::ResponseBody;
 use self::{
     outgoing::Outgoing,
+    patience::Patience,
     response::{Parsed, parse},
+};
+pub use self::{
+    pass_on::{PassedOn, PlainAnswer},
+    response::ResponseBody,
 };
 use crate::{head::Limits, output::Output, transport::Transport};
 
@@ -80,6 +86,7 @@ pub struct Client<T> {
     output: Output,
     /// Whether it has carried a request before.
     is_used: bool,
+    patience: Patience,
 }
 
 /// Interim answers of one request beyond which the origin is not listened to any more: 32.
@@ -94,7 +101,7 @@ impl<T: Transport> Client<T> {
     /// Takes a stream that has just been connected. `stall_max` is the longest time in which the origin takes nothing.
     pub fn new(transport: T, limits: Limits, stall_max: Duration) -> Self {
         let (buffer, output) = (BytesMut::new(), Output::new(stall_max));
-        Self { transport, limits, buffer, output, is_used: false }
+        Self { transport, limits, buffer, output, is_used: false, patience: Patience::default() }
     }
 
     /// Whether it has carried a request before: then an end without an answer says nothing about the origin.
@@ -124,7 +131,17 @@ impl<T: Transport> Client<T> {
         on_interim: &mut (dyn FnMut(StatusCode, HeaderMap) + Send),
     ) -> Result<Response<ResponseBody<T, B>>, Failed> {
         let is_head = *head.method == Method::HEAD;
-        let mut outgoing = Outgoing::new(&head, body, &mut self.output);
+        let outgoing = Outgoing::new(&head, body, &mut self.output);
+        self.answer(outgoing, is_head, reuse, on_interim).await
+    }
+
+    async fn answer<B: Body<Data = Bytes> + Unpin>(
+        mut self,
+        mut outgoing: Outgoing<B>,
+        is_head: bool,
+        reuse: &Arc<dyn Reuse<T>>,
+        on_interim: &mut (dyn FnMut(StatusCode, HeaderMap) + Send),
+    ) -> Result<Response<ResponseBody<T, B>>, Failed> {
         let answered = poll_fn(|cx| self.poll_answer(cx, &mut outgoing, is_head, on_interim)).await;
         self.is_used = true;
         match answered {

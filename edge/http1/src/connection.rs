@@ -31,7 +31,7 @@ use crate::{
     head::{self, Head, Limits, Scanner},
     interim::Interim,
     output::Output,
-    quick::{QuickBody, QuickHead},
+    quick::{Quick, QuickBody, QuickHead},
     reply::{Reply, ReplyBody},
     transport::Transport,
 };
@@ -40,6 +40,8 @@ use crate::{
 pub trait Service {
     /// Bodies of answers that come by and by.
     type Body: Body<Data = Bytes> + Unpin;
+    /// A request that was passed on as it came; [`Infallible`](std::convert::Infallible) where none is.
+    type Relay: Send;
 
     /// Answers a request. Ahead of the answer, `interim` takes `103 Early Hints` and their like.
     fn call(
@@ -49,10 +51,14 @@ pub trait Service {
     ) -> impl Future<Output = Reply<Self::Body>> + Send;
 
     /// Answers a plain request at once, if its answer lies ready: appends its head to `out`, and returns the content.
-    /// `None`: it is answered by [`Service::call`], whatever was appended.
-    fn quick(&self, _head: &QuickHead<'_>, _out: &mut Vec<u8>) -> Option<QuickBody> {
+    /// Or has it passed on as it came. `None`: it is answered by [`Service::call`], whatever was appended.
+    fn quick(&self, _head: &QuickHead<'_>, _out: &mut Vec<u8>) -> Option<Quick<Self::Relay>> {
         None
     }
+
+    /// Waits for the answer of a request that was passed on as it came, and appends it to `out`, head and content.
+    /// `false`: it is answered by [`Service::call`], which is asked next, whatever was appended.
+    fn relay(&self, relay: Self::Relay, out: &mut Vec<u8>) -> impl Future<Output = bool> + Send;
 
     /// Answers what is no request.
     fn refuse(&self, refusal: Refusal) -> Reply<Self::Body>;
@@ -125,13 +131,26 @@ thread_local! {
     static SCRATCH: RefCell<Box<[u8]>> = RefCell::new(vec![0; READ_BYTES].into_boxed_slice());
 }
 
-enum Next {
+enum Next<R> {
     Head(Bytes),
     /// Answered already, but for its content.
     Ready(QuickBody, Instant),
+    /// Passed on already.
+    Relay(R, Instant, Bytes),
     Refused(Refusal),
     Http2,
     End,
+}
+
+impl<R> Next<R> {
+    /// `head` makes of the head what can be kept.
+    fn of(quick: Option<(Quick<R>, Instant)>, head: impl FnOnce() -> Bytes) -> Self {
+        match quick {
+            None => Self::Head(head()),
+            Some((Quick::Ready(body), arrived)) => Self::Ready(body, arrived),
+            Some((Quick::Relay(relay), arrived)) => Self::Relay(relay, arrived, head()),
+        }
+    }
 }
 
 impl<T: Transport> Connection<T> {
@@ -184,6 +203,14 @@ impl<T: Transport> Connection<T> {
                     self.served(arrived);
                     continue;
                 }
+                Next::Relay(relay, arrived, head) => {
+                    if self.pass_on(service, relay).await? {
+                        self.flush().await?;
+                        self.served(arrived);
+                        continue;
+                    }
+                    head::parse(&head, &self.limits)
+                }
                 Next::Head(head) => head::parse(&head, &self.limits),
                 Next::Refused(refused) => Err(refused),
                 Next::Http2 => {
@@ -193,7 +220,8 @@ impl<T: Transport> Connection<T> {
                 Next::End => return Ok(Ended::Closed),
             };
             let goes_on = match head {
-                Ok(head) => self.exchange(service, head, &is_set).await?,
+                // Apart, so that it takes no memory of a connection that is idle.
+                Ok(head) => Box::pin(self.exchange(service, head, &is_set)).await?,
                 Err(refused) => self.refuse(service.refuse(refused)).await?,
             };
             if !goes_on {
@@ -205,6 +233,46 @@ impl<T: Transport> Connection<T> {
                 return Ok(Ended::Closed);
             }
         }
+    }
+
+    /// Waits for the answer to what was passed on; returns whether it is written.
+    async fn pass_on<S: Service>(&mut self, service: &S, relay: S::Relay) -> io::Result<bool> {
+        let mut out = std::mem::take(self.output.buffer());
+        let start = out.len();
+        let is_written = {
+            let mut waiting = pin!(service.relay(relay, &mut out));
+            let mut gone: Option<Pin<Box<Sleep>>> = None;
+            poll_fn(|cx| {
+                if let Poll::Ready(is_written) = waiting.as_mut().poll(cx) {
+                    return Poll::Ready(Ok(is_written));
+                }
+                self.poll_gone(cx, &mut gone)
+            })
+            .await?
+        };
+        if !is_written {
+            out.truncate(start);
+        }
+        *self.output.buffer() = out;
+        Ok(is_written)
+    }
+
+    /// Reads what the client sends while it waits for an answer; ends when it has gone.
+    fn poll_gone(
+        &mut self,
+        cx: &mut Context<'_>,
+        gone: &mut Option<Pin<Box<Sleep>>>,
+    ) -> Poll<io::Result<bool>> {
+        while !self.is_half_closed && self.buffer.len() < AHEAD_BYTES_MAX {
+            if ready!(self.poll_read(cx, AHEAD_BYTES_MAX))? == 0 {
+                break;
+            }
+        }
+        if !self.is_half_closed {
+            return Poll::Pending;
+        }
+        let gone = gone.get_or_insert_with(|| Box::pin(sleep(GONE_AFTER)));
+        gone.as_mut().poll(cx).map(|()| Err(io::ErrorKind::ConnectionAborted.into()))
     }
 
     fn served(&mut self, at: Instant) {
@@ -225,12 +293,12 @@ impl<T: Transport> Connection<T> {
     }
 
     /// Reads until a head is whole.
-    fn poll_next(
+    fn poll_next<R>(
         &mut self,
         cx: &mut Context<'_>,
-        quick: &impl Fn(&mut Output, &[u8]) -> Option<(QuickBody, Instant)>,
+        quick: &impl Fn(&mut Output, &[u8]) -> Option<(Quick<R>, Instant)>,
         stop: Pin<&mut impl Future<Output = ()>>,
-    ) -> Poll<io::Result<Next>> {
+    ) -> Poll<io::Result<Next<R>>> {
         loop {
             if !self.buffer.is_empty()
                 && let Some(next) = self.next_in_buffer(quick)
@@ -255,11 +323,11 @@ impl<T: Transport> Connection<T> {
     }
 
     /// Waits for what ends a connection on which nothing comes.
-    fn poll_idle(
+    fn poll_idle<R>(
         &mut self,
         cx: &mut Context<'_>,
         stop: Pin<&mut impl Future<Output = ()>>,
-    ) -> Poll<Next> {
+    ) -> Poll<Next<R>> {
         // Both wake this task already, and would do so again: what they told before the last answer was heeded with it.
         let is_waiting = self.waiting.as_ref().is_some_and(|one| one.will_wake(cx.waker()))
             && self.timer.as_ref().is_some_and(|timer| !timer.is_elapsed());
@@ -280,10 +348,10 @@ impl<T: Transport> Connection<T> {
     }
 
     /// Looks at what has been read.
-    fn next_in_buffer(
+    fn next_in_buffer<R>(
         &mut self,
-        quick: &impl Fn(&mut Output, &[u8]) -> Option<(QuickBody, Instant)>,
-    ) -> Option<Next> {
+        quick: &impl Fn(&mut Output, &[u8]) -> Option<(Quick<R>, Instant)>,
+    ) -> Option<Next<R>> {
         if !self.has_served && self.buffer.first() == Some(&b'P') {
             let known = PREFACE.len().min(self.buffer.len());
             if self.buffer.get(..known) == PREFACE.get(..known) {
@@ -301,8 +369,7 @@ impl<T: Transport> Connection<T> {
                 self.scanner = Scanner::default();
                 let head = self.buffer.split_to(extent.end);
                 let head = head.freeze().split_off(extent.start);
-                let ready = quick(&mut self.output, &head);
-                Some(ready.map_or(Next::Head(head), |(body, arrived)| Next::Ready(body, arrived)))
+                Some(Next::of(quick(&mut self.output, &head), || head.clone()))
             }
             Ok(None) => None,
             Err(refused) => Some(Next::Refused(refused)),
@@ -310,11 +377,11 @@ impl<T: Transport> Connection<T> {
     }
 
     /// Reads what comes first of a request. A plain one, whose head comes at once, is looked at where it was read.
-    fn poll_first(
+    fn poll_first<R>(
         &mut self,
         cx: &mut Context<'_>,
-        quick: &impl Fn(&mut Output, &[u8]) -> Option<(QuickBody, Instant)>,
-    ) -> Poll<io::Result<Option<Next>>> {
+        quick: &impl Fn(&mut Output, &[u8]) -> Option<(Quick<R>, Instant)>,
+    ) -> Poll<io::Result<Option<Next<R>>>> {
         SCRATCH.with_borrow_mut(|scratch| {
             let mut read = ReadBuf::new(scratch);
             ready!(Pin::new(&mut self.transport).poll_read(cx, &mut read))?;
@@ -329,11 +396,8 @@ impl<T: Transport> Connection<T> {
                 && let Some(head) = read.get(extent.start..extent.end)
             {
                 taken = extent.end;
-                let ready = quick(&mut self.output, head);
-                next = Some(match ready {
-                    Some((body, arrived)) => Next::Ready(body, arrived),
-                    None => Next::Head(Bytes::copy_from_slice(head)),
-                });
+                let quick = quick(&mut self.output, head);
+                next = Some(Next::of(quick, || Bytes::copy_from_slice(head)));
             }
             self.buffer.extend_from_slice(read.get(taken..).unwrap_or_default());
             Poll::Ready(Ok(next))
@@ -411,7 +475,9 @@ impl<T: Transport> Connection<T> {
             && incoming.leaves_room(UNWANTED_BYTES_MAX);
         let is_head = method == Method::HEAD;
         let is_whole = self.send(reply, is_head, version, keeps_alive, &mut incoming).await?;
-        if !is_whole || !keeps_alive || self.is_half_closed {
+        // A client that says no more may have said more than this.
+        let is_last = self.is_half_closed && self.buffer.is_empty();
+        if !is_whole || !keeps_alive || is_last {
             return Ok(false);
         }
         self.discard(&mut incoming).await

@@ -140,7 +140,8 @@ fn is_of_connection(name: &http::HeaderName) -> bool {
     matches!(name.as_str(), "keep-alive" | "proxy-connection" | "upgrade")
 }
 
-fn status_line(out: &mut Vec<u8>, status: StatusCode) {
+/// Appends a status line.
+pub fn status_line(out: &mut Vec<u8>, status: StatusCode) {
     if status == StatusCode::OK {
         out.extend_from_slice(b"HTTP/1.1 200 OK\r\n");
         return;

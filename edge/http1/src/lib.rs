@@ -23,13 +23,13 @@ mod transport;
 
 pub use self::{
     body::{BodyError, RequestBody},
-    client::{Client, Failed, RequestHead, ResponseBody, Reuse, SendError},
+    client::{Client, Failed, PassedOn, PlainAnswer, RequestHead, ResponseBody, Reuse, SendError},
     connection::{Connection, Ended, Service, Stop},
-    encode::{DateClock, number},
+    encode::{DateClock, number, status_line},
     error::{Refusal, RefusalKind},
     head::Limits,
     interim::Interim,
-    quick::{Names, QuickBody, QuickHead},
+    quick::{Names, Quick, QuickBody, QuickHead},
     reply::{FilePart, Reply, ReplyBody, Written},
     transport::Transport,
 };

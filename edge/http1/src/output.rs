@@ -16,7 +16,7 @@ use tokio::time::{Instant, Sleep, sleep};
 use crate::{
     connection::Service,
     encode::{self, Delimited},
-    quick::{QuickBody, with_head},
+    quick::{Quick, with_head},
     reply::Written,
     transport::Transport,
 };
@@ -56,7 +56,8 @@ impl Output {
         &mut self.waiting
     }
 
-    fn is_empty(&self) -> bool {
+    /// Whether nothing waits.
+    pub(crate) fn is_empty(&self) -> bool {
         self.sent == self.waiting.len() && self.tail.is_empty() && self.close.is_empty()
     }
 
@@ -66,15 +67,15 @@ impl Output {
         &mut self,
         head: &[u8],
         service: &S,
-    ) -> Option<(QuickBody, Instant)> {
+    ) -> Option<(Quick<S::Relay>, Instant)> {
         with_head(head, |head| {
             let out = self.buffer();
             let start = out.len();
-            let body = service.quick(head, out);
-            if body.is_none() {
+            let quick = service.quick(head, out);
+            if !matches!(quick, Some(Quick::Ready(_))) {
                 out.truncate(start);
             }
-            Some((body?, head.arrived.into()))
+            Some((quick?, head.arrived.into()))
         })
     }
 
@@ -167,27 +168,6 @@ impl Output {
             }
         }
         Poll::Ready(Ok(()))
-    }
-
-    /// Sends heads that bytes of a file follow at once.
-    pub(crate) fn poll_send_more<T: Transport>(
-        &mut self,
-        cx: &mut Context<'_>,
-        transport: &mut T,
-    ) -> Poll<io::Result<()>> {
-        while self.sent < self.waiting.len() && self.tail.is_empty() {
-            let head = self.waiting.get(self.sent..).unwrap_or_default();
-            match Pin::new(&mut *transport).poll_write_more(cx, head) {
-                Poll::Ready(Ok(0)) => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
-                Poll::Ready(Ok(written)) => {
-                    self.stalled = None;
-                    self.advance(written);
-                }
-                Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
-                Poll::Pending => return self.poll_stalled(cx),
-            }
-        }
-        self.poll_send(cx, transport)
     }
 
     /// Waits for a reader, but not for ever.

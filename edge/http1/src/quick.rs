@@ -27,6 +27,11 @@ impl QuickHead<'_> {
     pub fn names(&self) -> impl Iterator<Item = &str> {
         self.fields.iter().map(|field| field.name)
     }
+
+    /// Returns all fields, names as they came.
+    pub fn fields(&self) -> impl Iterator<Item = (&str, &[u8])> {
+        self.fields.iter().map(|field| (field.name, field.value))
+    }
 }
 
 /// The content of an answer that lies ready; its head is written already, `Content-Length` and `Date` among its fields.
@@ -36,6 +41,15 @@ pub enum QuickBody {
     Whole(Bytes),
     /// It is in a file.
     File(FilePart),
+}
+
+/// What is done with a plain request at once.
+#[derive(Debug)]
+pub enum Quick<R> {
+    /// Its answer lay ready; the head is written.
+    Ready(QuickBody),
+    /// It was passed on as it came; `R` waits for its answer.
+    Relay(R),
 }
 
 /// Fields of a request that has more goes the usual way.
@@ -72,6 +86,8 @@ pub(crate) fn with_head<R>(
                 return None;
             }
             range = Some(std::str::from_utf8(field.value).ok()?);
+        } else if is(field.name, "connection") && field.value.eq_ignore_ascii_case(b"keep-alive") {
+            // As it would be without saying so.
         } else if USUAL_WAY.contains(field.name) {
             return None;
         }
@@ -79,7 +95,8 @@ pub(crate) fn with_head<R>(
     look(&QuickHead { target, host: host?, range, arrived: Instant::now(), fields })
 }
 
-fn is(name: &str, known: &str) -> bool {
+/// Whether a field's name is `known`, in whatever case.
+pub(crate) fn is(name: &str, known: &str) -> bool {
     name.len() == known.len() && name.eq_ignore_ascii_case(known)
 }
 

@@ -7,7 +7,6 @@ use std::{
     task::{Context, Poll, ready},
 };
 
-use rustix::net::SendFlags;
 use tokio::{
     io::{AsyncRead, AsyncWrite, Interest},
     net::TcpStream,
@@ -29,40 +28,9 @@ pub trait Transport: AsyncRead + AsyncWrite + Unpin {
     ) -> Poll<io::Result<Option<usize>>> {
         Poll::Ready(Ok(None))
     }
-
-    /// Writes as [`AsyncWrite::poll_write`] does, and says to the kernel that more follows at once: a head then goes in
-    /// one segment with the bytes of the file behind it.
-    ///
-    /// # Errors
-    /// As writing has them.
-    fn poll_write_more(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        bytes: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        self.poll_write(cx, bytes)
-    }
 }
 
 impl Transport for TcpStream {
-    fn poll_write_more(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        bytes: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        loop {
-            ready!(self.poll_write_ready(cx))?;
-            let written = self.try_io(Interest::WRITABLE, || {
-                let more = SendFlags::MORE | SendFlags::NOSIGNAL;
-                Ok(rustix::net::send(&*self, bytes, more)?)
-            });
-            match written {
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                written => return Poll::Ready(written),
-            }
-        }
-    }
-
     fn poll_send_file(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,

@@ -34,6 +34,7 @@ use self::streams::{Rewound, TlsTransport};
 use crate::{
     connections::Protocol,
     in_flight::InFlight,
+    quick::Left,
     serve::{Node, Peer, Visitor, serve},
     stall::{STALL_MAX, Stalling},
     tls::Tls,
@@ -228,7 +229,7 @@ async fn converse<S: Transport + Send + 'static>(
         http1::Limits { head_bytes_max: rules.head_bytes_max, fields_max: rules.headers_max };
     let connection = Connection::new(stream, heads, limits.head_timeout, STALL_MAX, DATES);
     let mut open = server.node.operation.connections.open(Protocol::Http1);
-    let visitor = Visitor { node: &server.node, peer };
+    let visitor = Visitor { node: &server.node, peer, left: Left::default() };
     let told = &mut draining;
     let stop = http1::Stop {
         is_set: || server.is_draining.load(Relaxed),

@@ -59,6 +59,11 @@ impl LoopGuard {
         Self { id, passages_max, first }
     }
 
+    /// Returns what a request says afterwards that has passed no other network.
+    pub(crate) const fn first(&self) -> &HeaderValue {
+        &self.first
+    }
+
     /// Refuses a request that was here too often; otherwise adds this node to what the request says.
     pub(crate) fn pass(&self, headers: &mut HeaderMap) -> Result<(), LoopError> {
         if !headers.contains_key(CDN_LOOP) {

@@ -36,7 +36,8 @@ impl Given {
     /// Returns what the cache had to do with it; `None` where there is none.
     pub(crate) fn word(&self) -> Option<Word> {
         match self {
-            Self::Response(_) => None,
+            // Behind middleware it is a response again.
+            Self::Response(response) => response.extensions().get::<Word>().copied(),
             Self::Answer(answer) => answer.word,
         }
     }
@@ -66,6 +67,9 @@ impl Given {
         let mut response = Response::new(body(answer.content));
         *response.status_mut() = answer.status;
         *response.headers_mut() = answer.headers;
+        if let Some(word) = answer.word {
+            response.extensions_mut().insert::<Word>(word);
+        }
         response
     }
 

@@ -115,20 +115,12 @@ impl Operation {
         }
     }
 
-    /// The same for an answer that is written without a map of its fields.
-    pub(crate) fn write_marks(&self, out: &mut Vec<u8>, is_tls: bool) {
-        if !is_tls {
-            return;
-        }
-        for (name, value) in [
-            (&b"strict-transport-security: "[..], self.hsts.as_ref()),
-            (b"alt-svc: ", self.http3.get()),
-        ] {
-            let Some(value) = value else { continue };
-            out.extend_from_slice(name);
-            out.extend_from_slice(value.as_bytes());
-            out.extend_from_slice(b"\r\n");
-        }
+    /// The same for an answer that is written without a map of its fields, over HTTP/1.1.
+    pub(crate) fn marks(&self, is_tls: bool) -> impl Iterator<Item = (&'static str, &HeaderValue)> {
+        let marks =
+            [("strict-transport-security", self.hsts.as_ref()), ("alt-svc", self.http3.get())];
+        let said = marks.into_iter().filter(move |_| is_tls);
+        said.filter_map(|(name, value)| Some((name, value?)))
     }
 
     /// Says from now on that there is HTTP/3 on `port`, for as long as a day.
@@ -147,6 +139,11 @@ impl Operation {
             exporter.sample(&mut context);
         }
         context
+    }
+
+    /// Returns a place in a new trace, which is not recorded.
+    pub(crate) fn new_trace() -> TraceContext {
+        TraceContext::of(&HeaderMap::new(), [random::next(), random::next(), random::next()])
     }
 
     /// Sends the spans that wait.

@@ -1,51 +1,91 @@
 //! A stored answer for a plain request, sent without making anything of the request.
 //!
-//! What this does not do, `serve.rs` does: it is the same answer, its fields in another order.
+//! A gateway before the cache is asked in one call; it too sees what is written, never a map. What this does not do,
+//! `serve.rs` does: it is the same answer, its fields in another order.
+
+mod gate;
+mod relay;
+
+pub(crate) use relay::Relay;
+use std::sync::{Mutex, PoisonError};
 
 use cache_core::cache_status::Word;
 use cdn::{Fresh, store::BodyPart};
-use http::{StatusCode, Version};
+use http::{HeaderValue, Request, StatusCode, Version};
 use http_semantics::range::{self, Part};
-use http1::{Names, QuickBody, QuickHead};
+use http1::{Names, Quick, QuickBody, QuickHead};
+use runtime::{Ahead, Decided};
 
 use crate::{
     access_log::Line,
-    health, request_head,
-    serve::{Node, Peer, Place},
+    deployment::Deployment,
+    health,
+    request_head::{self, REQUEST_ID},
+    serve::{Node, Peer, Place, Visitor, contact_marks},
     traffic::Assigned,
 };
 
-/// Fields that ask for something, of the cache, of the node, or of whoever answers.
-static USUAL_WAY: Names = Names::new(&[
+/// Fields that ask for something of the node.
+static OF_NODE: Names =
+    Names::new(&["cdn-loop", "traceparent", "vitrine-position", "x-request-id"]);
+
+/// Fields that ask for something of the cache, or of whoever answers.
+static OF_CACHE: Names = Names::new(&[
     "authorization",
     "cache-control",
-    "cdn-loop",
-    "forwarded",
     "if-match",
     "if-modified-since",
     "if-none-match",
     "if-range",
     "if-unmodified-since",
     "pragma",
-    "sec-fetch-mode",
-    "traceparent",
-    "vitrine-position",
-    "x-request-id",
 ]);
 
-/// Answers if what is stored is fresh and for everybody; writes the answer's head.
+/// A request that waits to go its usual way, and what was done for it already.
+#[derive(Debug, Default)]
+pub(crate) struct Left(Mutex<Option<(Done, [u8; 32])>>);
+
+/// What was done for a request.
+#[derive(Debug)]
+enum Done {
+    /// A gate was asked about it.
+    Decided(Decided),
+    /// An origin was asked.
+    Asked(cdn::upstream::Ahead),
+}
+
+impl Left {
+    fn put(&self, done: Done, request_id: [u8; 32]) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some((done, request_id));
+    }
+
+    /// Writes it into the request that is called next.
+    pub(crate) fn hand_on<B>(&self, request: &mut Request<B>) {
+        let left = self.0.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let Some((done, request_id)) = left else { return };
+        match done {
+            Done::Decided(decided) => request.extensions_mut().insert(decided).is_none(),
+            Done::Asked(ahead) => request.extensions_mut().insert(ahead).is_none(),
+        };
+        // Others were told so already: it must be the same request in every log.
+        if let Ok(request_id) = HeaderValue::from_bytes(&request_id) {
+            request.headers_mut().insert(REQUEST_ID, request_id);
+        }
+    }
+}
+
+/// Answers if what is stored is fresh and for everybody, and writes the answer's head; or has the request passed on.
 pub(crate) fn quick(
-    node: &Node,
-    peer: Peer,
+    visitor: &Visitor<'_>,
     head: &QuickHead<'_>,
     out: &mut Vec<u8>,
-) -> Option<QuickBody> {
-    let says_more = !node.rules.trusted_proxies.is_empty() || node.replica.is_some();
-    let is_usual = |name| USUAL_WAY.contains(name);
-    if says_more || node.operation.exporter.is_some() || head.names().any(is_usual) {
+) -> Option<Quick<Relay>> {
+    let (node, peer) = (visitor.node, visitor.peer);
+    let says_more = !node.rules.trusted_proxies.is_empty() || node.operation.exporter.is_some();
+    if says_more || head.names().any(|name| OF_NODE.contains(name)) {
         return None;
     }
-    let path = head.target.split('?').next().unwrap_or_default();
+    let path = path(head.target);
     let is_own = matches!(path, "/healthz" | "/metrics") || path.starts_with(health::WELL_KNOWN);
     if is_own && node.rules.has_own_paths {
         return None;
@@ -54,19 +94,56 @@ pub(crate) fn quick(
         return None;
     };
     let index = held.app.route_index(path)?;
-    let is_hinting = held.hints.get(index).is_some_and(|hints| !hints.is_empty());
-    let fresh = held.direct(index).filter(|_| !is_hinting)?;
-    let fresh = fresh.fresh(head.host, head.target, peer.is_tls)?;
-    let (status, body) = begin(&fresh, head.range, out)?;
-    fresh.write_marks(out);
+    if held.hints.get(index).is_some_and(|hints| !hints.is_empty()) {
+        return None;
+    }
+    if held.direct(index).is_some_and(|proxy| !proxy.is_caching()) {
+        return relay::begin(visitor, held, index, head);
+    }
+    stored(visitor, &held, index, head, out).map(Quick::Ready)
+}
+
+fn path(target: &str) -> &str {
+    target.split('?').next().unwrap_or_default()
+}
+
+/// Answers if what is stored is fresh and for everybody.
+fn stored(
+    visitor: &Visitor<'_>,
+    held: &Deployment,
+    index: usize,
+    head: &QuickHead<'_>,
+    out: &mut Vec<u8>,
+) -> Option<QuickBody> {
+    let (node, peer) = (visitor.node, visitor.peer);
+    if head.names().any(|name| OF_CACHE.contains(name)) {
+        return None;
+    }
+    let path = path(head.target);
+    let Ready { fresh, gate } = ready(node, held, index, head, peer)?;
+    let chosen = Chosen::of(&fresh, head.range)?;
     let request_id = request_head::new_request_digits();
-    out.extend_from_slice(b"x-request-id: ");
-    out.extend_from_slice(&request_id);
-    out.extend_from_slice(b"\r\nvitrine-edge: ");
-    out.extend_from_slice(node.edge.as_bytes());
+    match gate {
+        None => {
+            chosen.write_status(out);
+            chosen.write_fields(&fresh, out);
+            write_own(node, peer, &request_id, out);
+        }
+        Some(gate) => {
+            let asked = gate::Asked { node, held, path, head, peer, request_id };
+            if let Err(decided) = asked.ask(gate, &chosen, &fresh, out)? {
+                visitor.left.put(Done::Decided(decided), request_id);
+                return None;
+            }
+        }
+    }
     out.extend_from_slice(b"\r\n");
-    node.operation.write_marks(out, peer.is_tls);
-    out.extend_from_slice(b"\r\n");
+    fresh.count();
+    let Chosen { status, length, .. } = chosen;
+    let body = match fresh.stored.body.part(chosen.start, length) {
+        BodyPart::Memory(bytes) => QuickBody::Whole(bytes),
+        BodyPart::File(part) => QuickBody::File(part),
+    };
     held.count(status);
     let place = held.routes.get(index).map_or(Place::Nowhere, |one| Place::Route(one));
     let duration = head.arrived.elapsed();
@@ -83,55 +160,103 @@ pub(crate) fn quick(
             client: peer.address.ip(),
             protocol: Version::HTTP_11,
             word: Some(Word::Hit),
-            content_length: Some(length(&body)),
+            content_length: Some(length),
             trace_id: None,
         });
     }
     Some(body)
 }
 
-/// Writes what an answer begins with: all of what is stored, or the one part of it that is asked for.
-fn begin(
-    fresh: &Fresh<'_>,
-    range: Option<&str>,
-    out: &mut Vec<u8>,
-) -> Option<(StatusCode, QuickBody)> {
-    let stored = &fresh.stored;
-    let whole = stored.body.length();
-    let part = range.map_or(Part::Whole, |range| range::read(range, whole));
-    let (status, start, length) = match part {
-        Part::Whole => {
-            out.extend_from_slice(b"HTTP/1.1 200 OK\r\n");
-            out.extend_from_slice(&stored.written);
-            (StatusCode::OK, 0, whole)
+/// An answer that lies ready, and who has to be asked before it is sent.
+struct Ready<'a> {
+    fresh: Fresh<'a>,
+    gate: Option<runtime::Gate<'a>>,
+}
+
+/// Looks whether an answer lies ready, wherever the cache stands on this route.
+fn ready<'a>(
+    node: &'a Node,
+    held: &'a Deployment,
+    index: usize,
+    head: &QuickHead<'_>,
+    peer: Peer,
+) -> Option<Ready<'a>> {
+    let in_proxy = |proxy: &'a cdn::Proxy| proxy.fresh(head.host, head.target, peer.is_tls);
+    if let Some(proxy) = held.direct(index) {
+        return in_proxy(proxy).map(|fresh| Ready { fresh, gate: None });
+    }
+    let in_front = || node.operation.cache.fresh(head.host, head.target, peer.is_tls);
+    let (fresh, gate) = match held.application.ahead(index)? {
+        Ahead::Nothing => (in_front()?, None),
+        Ahead::Gate(gate) => (in_front()?, Some(gate)),
+        Ahead::GateOfEnd(gate) => (in_proxy(held.proxies.get(index)?.as_ref()?)?, Some(gate)),
+    };
+    Some(Ready { fresh, gate })
+}
+
+/// What is sent of a stored answer: all of it, or the one part that is asked for.
+struct Chosen {
+    status: StatusCode,
+    start: u64,
+    length: u64,
+    whole: u64,
+}
+
+impl Chosen {
+    fn of(fresh: &Fresh<'_>, range: Option<&str>) -> Option<Self> {
+        let whole = fresh.stored.body.length();
+        match range.map_or(Part::Whole, |range| range::read(range, whole)) {
+            Part::Whole => Some(Self { status: StatusCode::OK, start: 0, length: whole, whole }),
+            Part::Bytes { start, length } => {
+                Some(Self { status: StatusCode::PARTIAL_CONTENT, start, length, whole })
+            }
+            Part::Several(_) | Part::Unsatisfiable => None,
         }
-        Part::Bytes { start, length } => {
-            out.extend_from_slice(b"HTTP/1.1 206 Partial Content\r\n");
+    }
+
+    fn write_status(&self, out: &mut Vec<u8>) {
+        out.extend_from_slice(if self.status == StatusCode::OK {
+            b"HTTP/1.1 200 OK\r\n"
+        } else {
+            b"HTTP/1.1 206 Partial Content\r\n"
+        });
+    }
+
+    /// Writes the fields as they are stored, and what the cache says.
+    fn write_fields(&self, fresh: &Fresh<'_>, out: &mut Vec<u8>) {
+        let stored = &fresh.stored;
+        if self.status == StatusCode::OK {
+            out.extend_from_slice(&stored.written);
+        } else {
             out.extend_from_slice(stored.written_without_length());
             for (text, value) in [
-                (&b"content-range: bytes "[..], start),
-                (b"-", start.saturating_add(length).saturating_sub(1)),
-                (b"/", whole),
-                (b"\r\ncontent-length: ", length),
+                (&b"content-range: bytes "[..], self.start),
+                (b"-", self.start.saturating_add(self.length).saturating_sub(1)),
+                (b"/", self.whole),
+                (b"\r\ncontent-length: ", self.length),
             ] {
                 out.extend_from_slice(text);
                 http1::number(out, value);
             }
             out.extend_from_slice(b"\r\n");
-            (StatusCode::PARTIAL_CONTENT, start, length)
         }
-        Part::Several(_) | Part::Unsatisfiable => return None,
-    };
-    let body = match stored.body.part(start, length) {
-        BodyPart::Memory(bytes) => QuickBody::Whole(bytes),
-        BodyPart::File(part) => QuickBody::File(part),
-    };
-    Some((status, body))
+        fresh.write_marks(out);
+    }
 }
 
-fn length(body: &QuickBody) -> u64 {
-    match body {
-        QuickBody::Whole(bytes) => u64::try_from(bytes.len()).unwrap_or(u64::MAX),
-        QuickBody::File(part) => part.length,
+/// Writes what the node says itself.
+fn write_own(node: &Node, peer: Peer, request_id: &[u8; 32], out: &mut Vec<u8>) {
+    field(out, "x-request-id", request_id);
+    field(out, "vitrine-edge", node.edge.as_bytes());
+    for (name, value) in node.operation.marks(peer.is_tls) {
+        field(out, name, value.as_bytes());
     }
+    contact_marks(node, |name, value| field(out, name.as_str(), value.as_bytes()));
+}
+
+fn field(out: &mut Vec<u8>, name: &str, value: &[u8]) {
+    out.extend_from_slice(name.as_bytes());
+    out.extend_from_slice(b": ");
+    out.extend_from_slice(value);
+    out.extend_from_slice(b"\r\n");
 }

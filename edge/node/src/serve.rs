@@ -9,7 +9,7 @@ use std::{
 use api_types::client_address::{self, Cidr};
 use cdn::Proxy;
 use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode, Version, header};
-use http1::{Interim, QuickBody, QuickHead, Refusal, Reply, RequestBody};
+use http1::{Interim, Quick, QuickHead, Refusal, Reply, RequestBody};
 use manifest::{App, RouteMatch, StaticResponse, Target};
 use replica::{Position, Replica};
 use runtime::{Application, Body, Runtime};
@@ -74,22 +74,30 @@ pub(crate) struct Peer {
 pub(crate) struct Visitor<'a> {
     pub(crate) node: &'a Node,
     pub(crate) peer: Peer,
+    /// What a gate said about the request that is called next.
+    pub(crate) left: quick::Left,
 }
 
 impl http1::Service for Visitor<'_> {
     type Body = GuardedBody<Option<Held>>;
+    type Relay = quick::Relay;
+
+    async fn relay(&self, relay: quick::Relay, out: &mut Vec<u8>) -> bool {
+        relay.finish(self, out).await
+    }
 
     async fn call(
         &self,
-        request: Request<RequestBody>,
+        mut request: Request<RequestBody>,
         interim: &Interim,
     ) -> Reply<GuardedBody<Option<Held>>> {
+        self.left.hand_on(&mut request);
         let (given, held) = serve(self.node, self.peer, request, interim).await;
         given.into_reply(Some(held))
     }
 
-    fn quick(&self, head: &QuickHead<'_>, fields: &mut Vec<u8>) -> Option<QuickBody> {
-        quick::quick(self.node, self.peer, head, fields)
+    fn quick(&self, head: &QuickHead<'_>, out: &mut Vec<u8>) -> Option<Quick<quick::Relay>> {
+        quick::quick(self, head, out)
     }
 
     fn refuse(&self, refusal: Refusal) -> Reply<GuardedBody<Option<Held>>> {
@@ -455,14 +463,21 @@ fn mark(node: &Node, headers: &mut HeaderMap, request_id: &HeaderValue) {
     headers.insert(EDGE, node.edge.clone());
     // A component that closes the connection would end others' requests on it.
     headers.remove(header::CONNECTION);
+    contact_marks(node, |name, value| {
+        headers.insert(name, value);
+    });
+}
+
+/// Says how fresh this node's data are, where they are a copy.
+pub(crate) fn contact_marks(node: &Node, mut say: impl FnMut(HeaderName, HeaderValue)) {
     let Some(replica) = &node.replica else { return };
     if let Some(position) = replica.position().and_then(|now| node.positions.header(now)) {
-        headers.insert(POSITION, position);
+        say(POSITION, position);
     }
     if let Some(age) = node.metrics.contact_age(replica)
         && age > STALE_AFTER
     {
-        headers.insert(STALE, HeaderValue::from(age.as_secs()));
+        say(STALE, HeaderValue::from(age.as_secs()));
     }
 }
 

@@ -108,9 +108,8 @@ impl TraceContext {
         self.flags |= SAMPLED;
     }
 
-    /// Puts this node's span into a request that goes on. What tracing systems have added stays only with a trace that
-    /// stays.
-    pub(crate) fn hand_on(&self, headers: &mut HeaderMap) {
+    /// Returns what tells this node's span to whoever is asked next.
+    pub(crate) fn text(&self) -> [u8; LENGTH] {
         let mut text = *b"00-00000000000000000000000000000000-0000000000000000-00";
         let parts: [(usize, usize, &[u8]); 3] =
             [(3, 35, &self.trace_id.0), (36, 52, &self.span_id.0), (53, 55, &[self.flags])];
@@ -119,7 +118,13 @@ impl TraceContext {
                 write_hex(digits, bytes);
             }
         }
-        if let Ok(value) = HeaderValue::from_bytes(&text) {
+        text
+    }
+
+    /// Puts this node's span into a request that goes on. What tracing systems have added stays only with a trace that
+    /// stays.
+    pub(crate) fn hand_on(&self, headers: &mut HeaderMap) {
+        if let Ok(value) = HeaderValue::from_bytes(&self.text()) {
             headers.insert(TRACEPARENT, value);
         }
         if self.parent_id.is_none() {

@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 
 use http::{HeaderMap, HeaderName, HeaderValue, Uri, header};
+use http1::{Names, QuickHead};
 
 use super::Client;
 
@@ -94,6 +95,53 @@ pub(super) fn rewrite(headers: &mut HeaderMap, client: &Client, authority: &str)
     if let Some(element) = text(&forwarded(client, authority, scheme)) {
         append(headers, header::FORWARDED, &element);
     }
+}
+
+/// Fields that a stranger may not say, and those that [`write`] says itself.
+static OWN: Names = Names::new(&[
+    "connection",
+    "forwarded",
+    "tracestate",
+    "x-forwarded-for",
+    "x-forwarded-host",
+    "x-forwarded-proto",
+]);
+
+/// Fields that make a head one to be rewritten in a map.
+static OF_CONNECTION: Names = Names::new(&[
+    "http2-settings",
+    "keep-alive",
+    "proxy-authenticate",
+    "proxy-authorization",
+    "proxy-connection",
+    "te",
+]);
+
+/// Whether a plain `GET` can be written by [`write`].
+pub(super) fn is_plain(head: &QuickHead<'_>) -> bool {
+    !head.names().any(|name| OF_CONNECTION.contains(name))
+}
+
+/// Writes the head of a plain `GET` as [`rewrite`] makes it of a stranger's, but for its last line.
+pub(super) fn write(out: &mut Vec<u8>, head: &QuickHead<'_>, client: &Client) {
+    let authority = head.host;
+    out.extend_from_slice(b"GET ");
+    out.extend_from_slice(head.target.as_bytes());
+    out.extend_from_slice(b" HTTP/1.1\r\n");
+    let mut say = |name: &str, value: &[u8]| {
+        out.extend_from_slice(name.as_bytes());
+        out.extend_from_slice(b": ");
+        out.extend_from_slice(value);
+        out.extend_from_slice(b"\r\n");
+    };
+    for (name, value) in head.fields().filter(|(name, _)| !OWN.contains(name)) {
+        say(name, value);
+    }
+    let scheme = if client.is_tls { "https" } else { "http" };
+    say("x-forwarded-for", client.address.to_string().as_bytes());
+    say("x-forwarded-host", authority.as_bytes());
+    say("x-forwarded-proto", scheme.as_bytes());
+    say("forwarded", forwarded(client, authority, scheme).as_bytes());
 }
 
 /// One element of `Forwarded`: an address of version 6 and a host with a port have to be quoted (RFC 7239, section 6).

@@ -60,6 +60,12 @@ impl<B: Body<Data = Bytes> + Unpin> Outgoing<B> {
         }
     }
 
+    /// Of a request that has been written already, and has no content.
+    pub(super) const fn nothing() -> Self {
+        let delimited = Delimited::Nothing;
+        Self { body: None, delimited, left: None, waits: None, has_taken: false, is_broken: false }
+    }
+
     /// The origin wants the body.
     pub(super) fn go_on(&mut self) {
         self.waits = None;

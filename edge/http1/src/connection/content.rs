@@ -110,12 +110,9 @@ impl<T: Transport> Connection<T> {
 
     /// Sends bytes of a file, where the kernel can without reading them here.
     pub(super) async fn send_file(&mut self, part: FilePart) -> io::Result<bool> {
-        // Nothing may wait in the kernel for bytes that do not come.
-        if part.length == 0 {
-            self.flush().await?;
-            return Ok(true);
-        }
-        poll_fn(|cx| self.output.poll_send_more(cx, &mut self.transport)).await?;
+        // The head goes by itself: held back for the file's first bytes (MSG_MORE, `TCP_CORK`), the end of 64 KiB waits
+        // for the client's delayed acknowledgement.
+        poll_fn(|cx| self.output.poll_send(cx, &mut self.transport)).await?;
         let FilePart { file, mut offset, mut length } = part;
         while length > 0 {
             let wanted = usize::try_from(length).unwrap_or(usize::MAX);

@@ -17,6 +17,11 @@ struct Paths;
 
 impl Service for Paths {
     type Body = Content;
+    type Relay = Infallible;
+
+    async fn relay(&self, relay: Infallible, _out: &mut Vec<u8>) -> bool {
+        match relay {}
+    }
 
     async fn call(&self, request: Request<RequestBody>, interim: &Interim) -> Reply<Content> {
         let path = request.uri().path().to_owned();

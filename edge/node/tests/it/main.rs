@@ -27,6 +27,7 @@ mod operation;
 mod origin;
 mod proxied;
 mod proxy;
+mod quick;
 mod redirect;
 mod routing;
 mod spin_up;

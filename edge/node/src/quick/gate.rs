@@ -1,0 +1,122 @@
+//! A gateway before the cache, asked about a request of which nothing is made but the gateway's own message.
+
+use std::{cell::Cell, fmt::Write as _};
+
+use cdn::Fresh;
+use http::header;
+use http1::{Names, QuickHead};
+use runtime::{Decided, Gate, Passing, RequestWriter};
+
+use super::{Chosen, OF_CACHE, write_own};
+use crate::{
+    deployment::Deployment,
+    operation::Operation,
+    serve::{Node, Peer},
+};
+
+/// Fields about the connection, which components do not see.
+static CONNECTIONS: Names = Names::new(&["keep-alive", "proxy-connection", "te", "http2-settings"]);
+
+/// Fields of the request whose change by the gateway may change the answer.
+static OF_ANSWERS: Names = Names::new(&["host", "range", "content-length", "vitrine-position"]);
+
+/// A request that a gateway is asked about.
+pub(super) struct Asked<'a> {
+    pub(super) node: &'a Node,
+    pub(super) held: &'a Deployment,
+    pub(super) path: &'a str,
+    pub(super) head: &'a QuickHead<'a>,
+    pub(super) peer: Peer,
+    pub(super) request_id: [u8; 32],
+}
+
+impl Asked<'_> {
+    /// Asks the gateway; where it lets the request pass, the answer's head is written, but for its last line. `None`:
+    /// it could not be asked. An error is what it said instead.
+    pub(super) fn ask(
+        &self,
+        gate: Gate<'_>,
+        chosen: &Chosen,
+        fresh: &Fresh<'_>,
+        out: &mut Vec<u8>,
+    ) -> Option<Result<(), Decided>> {
+        gate.ask(self.message()?, |passing| self.write(passing, chosen, fresh, out))
+    }
+
+    /// Writes the request as a component sees it: as `request_head::rewrite` makes it, and what is added behind that.
+    fn message(&self) -> Option<Vec<u8>> {
+        let Self { node, head, peer, .. } = self;
+        let (_, found) = self.held.app.route(self.path)?;
+        let scheme = if peer.is_tls { "https" } else { "http" };
+        if head.host.is_empty() {
+            return None;
+        }
+        let mut message = RequestWriter::new(["GET", scheme, head.host, head.target]);
+        for (name, value) in head.fields() {
+            let is_spins = name.get(..5).is_some_and(|start| start.eq_ignore_ascii_case("spin-"));
+            if is_spins || CONNECTIONS.contains(name) {
+                return None;
+            }
+            // A connection that goes on says nothing else here; and no trace begins before this node.
+            if !name.eq_ignore_ascii_case("connection") && !name.eq_ignore_ascii_case("tracestate")
+            {
+                message.field(name, value);
+            }
+        }
+        let full_url = [scheme, "://", head.host, head.target].concat();
+        let mut client = String::with_capacity(48);
+        write!(client, "{}", peer.address).ok()?;
+        found.each_spin_header(&full_url, &client, |name, value| message.field(name, value));
+        message.field("cdn-loop", node.rules.loops.first());
+        message.field("x-request-id", self.request_id);
+        message.field("traceparent", Operation::new_trace().text());
+        Some(message.finish(false))
+    }
+
+    /// Writes the answer with the gateway's changes, unless they may concern more than its fields.
+    fn write(
+        &self,
+        passing: &Passing<'_>,
+        chosen: &Chosen,
+        fresh: &Fresh<'_>,
+        out: &mut Vec<u8>,
+    ) -> Option<()> {
+        let concerns = |name| OF_CACHE.contains(name) || OF_ANSWERS.contains(name);
+        if passing.changed().any(concerns) {
+            return None;
+        }
+        let Scratch { mut fields, mut own } = SCRATCH.take();
+        fields.clear();
+        own.clear();
+        chosen.write_fields(fresh, &mut fields);
+        write_own(self.node, self.peer, &self.request_id, &mut own);
+        let media_type = fresh.stored.headers.get(header::CONTENT_TYPE);
+        let media_type = media_type.map(http::HeaderValue::as_bytes);
+        chosen.write_status(out);
+        let written = {
+            let replaced: Vec<&str> = names(&own).collect();
+            passing.write(&fields, media_type, &replaced, out)
+        };
+        out.extend_from_slice(&own);
+        SCRATCH.set(Scratch { fields, own });
+        written
+    }
+}
+
+/// Memory of the thread, for an answer's fields before the gateway's changes, and for the node's own.
+#[derive(Default)]
+struct Scratch {
+    fields: Vec<u8>,
+    own: Vec<u8>,
+}
+
+thread_local! {
+    static SCRATCH: Cell<Scratch> = const { Cell::new(Scratch { fields: Vec::new(), own: Vec::new() }) };
+}
+
+/// The names of written fields.
+fn names(fields: &[u8]) -> impl Iterator<Item = &str> {
+    let lines = fields.split(|byte| *byte == b'\n');
+    let names = lines.filter_map(|line| line.split(|byte| *byte == b':').next());
+    names.filter_map(|name| std::str::from_utf8(name).ok()).filter(|name| !name.is_empty())
+}
