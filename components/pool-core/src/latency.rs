@@ -9,7 +9,8 @@ const ONE: u64 = 1 << 32;
 
 /// An estimate of latency that takes a peak at once and forgets it by halves (peak EWMA).
 ///
-/// It sinks while nothing is measured, so an origin that was slow is asked again some time.
+/// It sinks while nothing is measured, so an origin that was slow is asked again some time. What is measured after a whole
+/// half-life of silence replaces it: one answer of now says more than any number of then.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Estimate {
     /// In nanoseconds: whole microseconds would lose what many measurements in a short time change.
@@ -28,7 +29,8 @@ impl Estimate {
     pub fn note(&mut self, latency: Duration, half_life: Duration, now: Instant) {
         let kept = kept(now.since(self.at), half_life);
         let measured = nanos(latency);
-        self.nanos = if measured >= part(self.nanos, kept) {
+        let is_old = now.since(self.at) >= half_life;
+        self.nanos = if is_old || measured >= part(self.nanos, kept) {
             measured
         } else {
             // Between the two, the nearer to the old one the less time has passed. Not from the sunken estimate: that
@@ -186,10 +188,18 @@ mod tests {
         estimate.note(Duration::from_micros(900), HALF, at(0));
         assert_eq!(estimate.at(at(0), HALF), 900);
         assert_eq!(estimate.at(at(5), HALF), 450);
-        estimate.note(Duration::from_micros(100), HALF, at(5));
-        assert_eq!(estimate.at(at(5), HALF), 500);
+        let soon = Instant::new(Duration::from_millis(2_500));
+        estimate.note(Duration::from_micros(100), HALF, soon);
+        assert_eq!(estimate.at(soon, HALF), 662, "800 times 45 of 64, and the measurement");
         estimate.note(Duration::from_secs(9_999_999), HALF, at(5));
         assert_eq!(estimate.at(at(5), HALF), ONE - 1);
+    }
+
+    #[test]
+    fn a_measurement_after_a_half_life_of_silence_replaces_what_was_known() {
+        let mut estimate = Estimate::new(Duration::from_secs(3), at(0));
+        estimate.note(Duration::from_millis(10), HALF, at(5));
+        assert_eq!(estimate.at(at(5), HALF), 10_000);
     }
 
     #[test]

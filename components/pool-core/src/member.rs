@@ -19,6 +19,9 @@ pub(crate) struct Member {
     pub(crate) active: Active,
     pub(crate) latency: Estimate,
     pub(crate) in_flight: u32,
+    /// When it was asked last, and how many requests the pool had had by then.
+    pub(crate) asked_at: Instant,
+    pub(crate) asked_after: u64,
     /// When it came back or joined, for the slow start.
     pub(crate) returned_at: Option<Instant>,
     pub(crate) requests: u64,
@@ -36,6 +39,8 @@ impl Member {
             active: Active::new(now),
             latency: Estimate::new(balance.latency_initial, now),
             in_flight: 0,
+            asked_at: now,
+            asked_after: 0,
             returned_at: None,
             requests: 0,
             failures: 0,
@@ -75,14 +80,36 @@ impl Member {
         u64::from(self.origin.weight).saturating_mul(self.ramp(balance, now))
     }
 
+    /// Returns whether nobody has asked it for a half-life, so that its estimate is old.
+    pub(crate) fn is_forgotten(&self, balance: &Balance, now: Instant) -> bool {
+        self.in_flight == 0 && now.since(self.asked_at) >= balance.latency_half_life
+    }
+
+    /// Returns whether the pool has had so many requests without it that one to look at it costs little.
+    pub(crate) fn is_worth_a_look(
+        &self,
+        requests: u64,
+        mean_weight: u64,
+        balance: &Balance,
+        now: Instant,
+    ) -> bool {
+        let passed = requests.saturating_sub(self.asked_after);
+        let least = u64::from(balance.revisit_requests).max(1).saturating_mul(mean_weight);
+        passed.saturating_mul(self.weight(balance, now)) >= least
+    }
+
+    /// Returns its estimated latency as of now, in microseconds; differences below the floor are none.
+    pub(crate) fn latency(&self, balance: &Balance, now: Instant) -> u64 {
+        let latency = self.latency.at(now, balance.latency_half_life);
+        latency.max(micros(balance.latency_floor)).max(1)
+    }
+
     /// Returns what one more request would cost here: latency × (1 + requests in flight per share of the mean weight).
     /// In microseconds, 256 times.
     pub(crate) fn cost(&self, mean_weight: u64, balance: &Balance, now: Instant) -> u64 {
-        let latency = self.latency.at(now, balance.latency_half_life);
-        let latency = latency.max(micros(balance.latency_floor)).max(1);
         let load = u64::from(self.in_flight).saturating_mul(256).saturating_mul(mean_weight);
         let load = load.checked_div(self.weight(balance, now)).unwrap_or(u64::MAX);
-        latency.saturating_mul(load.saturating_add(256))
+        self.latency(balance, now).saturating_mul(load.saturating_add(256))
     }
 }
 
@@ -114,6 +141,26 @@ mod tests {
         }
         let at_once = Balance { slow_start: Duration::ZERO, ..balance };
         assert_eq!(member.ramp(&at_once, at(1_000)), WHOLE);
+    }
+
+    #[test]
+    fn an_origin_is_looked_at_after_a_half_life_and_fifty_requests_of_others() {
+        let balance = Balance::default();
+        let mut member = member();
+        for (ms, requests, weight, in_flight, expected) in [
+            (5_000, 50, 1, 0, true),
+            (4_999, 50, 1, 0, false),
+            (5_000, 49, 1, 0, false),
+            (5_000, 50, 1, 1, false),
+            (5_000, 25, 2, 0, true),
+            (5_000, 24, 2, 0, false),
+        ] {
+            member.in_flight = in_flight;
+            member.origin.weight = weight;
+            let is_due = member.is_forgotten(&balance, at(ms))
+                && member.is_worth_a_look(requests, WHOLE, &balance, at(ms));
+            assert_eq!(is_due, expected, "{ms} {requests} {weight} {in_flight}");
+        }
     }
 
     #[test]

@@ -39,6 +39,11 @@ pub struct Balance {
     /// What a failed request counts as at least; also at least twice the estimate, and what it took. Default 50 ms: an
     /// origin that refuses at once must not look quick, or it draws all load. One failure costs an origin a half-life.
     pub failure_latency: Duration,
+    /// Requests of the pool between two looks at an origin that its latency keeps from getting any, for an origin of mean
+    /// weight. Default 50: no more than one in so many meets the slow origin, and not before a half-life of
+    /// [`Self::latency_half_life`] has passed. Without looks one of 3 s among ones of 10 ms would be missing for eight
+    /// half-lives after it is well again.
+    pub revisit_requests: u32,
     /// How long an origin that comes back or joins gets less than its share. Default 10 s; zero gives it all at once.
     pub slow_start: Duration,
     /// The share it begins with, in percent (1 to 100). Default 10.
@@ -59,6 +64,7 @@ impl Default for Balance {
             latency_initial: Duration::from_millis(30),
             latency_floor: Duration::from_millis(1),
             failure_latency: Duration::from_millis(50),
+            revisit_requests: 50,
             slow_start: Duration::from_secs(10),
             slow_start_percent: 10,
             in_flight_max: 256,

@@ -89,7 +89,9 @@ impl Pool {
             *count = count.saturating_add(1);
         }
         let mut epoch = 0;
+        let requests = self.counts.requests;
         if let Some(member) = self.member_mut(pick.origin) {
+            (member.asked_at, member.asked_after) = (now, requests);
             member.in_flight = member.in_flight.saturating_add(1);
             member.requests = member.requests.saturating_add(1);
             epoch = member.breaker.epoch();

@@ -137,6 +137,9 @@ impl Pool {
         if let Some(origin) = self.trial(&field, request, tried, now) {
             return Ok(Pick { origin, kind: PickKind::Trial });
         }
+        if let Some(origin) = self.forgotten(&field, request, tried, now) {
+            return Ok(Pick { origin, kind: PickKind::Usual });
+        }
         let untried = self.untried(&field, tried);
         if untried.is_empty() {
             let is_first = tried.count() == 0;
@@ -201,6 +204,33 @@ impl Pool {
             .map(|member| member.id)
     }
 
+    /// An origin that gets no requests because it was slow, and should be looked at once: what is remembered of it is old.
+    /// A request that may be repeated is risked, which is slow at worst.
+    fn forgotten(
+        &self,
+        field: &Field,
+        request: &RequestFacts,
+        tried: &Tried,
+        now: Instant,
+    ) -> Option<OriginId> {
+        if field.is_panic || tried.count() > 0 || !request.is_repeatable() {
+            return None;
+        }
+        let balance = &self.settings.balance;
+        let members = || field.origins.iter().filter_map(|slot| self.at(slot));
+        // As a rule nobody is, and all that follows would be in vain.
+        if !members().any(|member| member.is_forgotten(balance, now)) {
+            return None;
+        }
+        let mean = self.mean_weight(field.origins, now);
+        let quickest = members().map(|member| member.latency(balance, now)).min()?;
+        members()
+            .filter(|member| member.is_forgotten(balance, now) && member.room(balance) > 0)
+            .filter(|member| member.is_worth_a_look(self.counts.requests, mean, balance, now))
+            .find(|member| member.latency(balance, now) / 2 > quickest)
+            .map(|member| member.id)
+    }
+
     /// Those of the field who were not tried; if there are none, the usable ones of other tiers; if there are none,
     /// everybody else: a request that has met failures only is better sent to a doubtful origin than to none. One that
     /// is dead may be the only one that counts as usable, since no more than a share of a tier is ejected.
@@ -231,8 +261,7 @@ impl Pool {
         if dice.below(WHOLE) >= self.at(second)?.ramp(balance, now) {
             return Some(first);
         }
-        let total = self.weights(slots, now);
-        let mean = total.checked_div(u64::from(slots.count())).unwrap_or(0);
+        let mean = self.mean_weight(slots, now);
         let cost = |slot| Some(self.at(slot)?.cost(mean, balance, now));
         let (one, two) = (cost(first)?, cost(second)?);
         // Less than a quarter apart is noise.
@@ -255,6 +284,10 @@ impl Pool {
     fn weights(&self, slots: Slots, now: Instant) -> u64 {
         let weight = |slot| self.at(slot).map_or(0, |m| m.weight(&self.settings.balance, now));
         slots.iter().map(weight).fold(0, u64::saturating_add)
+    }
+
+    fn mean_weight(&self, slots: Slots, now: Instant) -> u64 {
+        self.weights(slots, now).checked_div(u64::from(slots.count())).unwrap_or(0)
     }
 
     /// Returns how many requests may begin at once.

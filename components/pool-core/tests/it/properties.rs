@@ -133,6 +133,43 @@ fn nobody_starves_and_the_slow_get_less() {
 }
 
 #[test]
+fn an_origin_that_was_slow_has_its_share_again_within_two_half_lives() {
+    for (seed, per_second, behaviour) in [(19, 200, 3_000), (20, 20, 3_000), (21, 200, 9_000)] {
+        let run = |revisit_requests| {
+            let balance = Balance { revisit_requests, ..Balance::default() };
+            let settings = Settings { balance, ..Settings::default() };
+            let mut sim = Sim::of(2, settings, Well(10), Rng::seeded(seed));
+            sim.script(1, 10_000, Well(behaviour));
+            sim.script(1, 12_500, Well(10));
+            sim.run(per_second, 60_000);
+            assert_eq!(failed(&sim), 0);
+            // From the last slow answer on: that of a request of 12.5 s, a tenth late.
+            let recovered = 12_500 + behaviour * 11 / 10 + 10_000;
+            sim.share(1, recovered, recovered + 10_000)
+        };
+        let share = run(Balance::default().revisit_requests);
+        assert!((38..=62).contains(&share), "seed {seed}: {share} %");
+        let alone = run(u32::MAX);
+        assert!(alone <= 1, "seed {seed}: without looks it has {alone} %");
+    }
+}
+
+#[test]
+fn an_origin_that_is_still_slow_meets_a_request_in_fifty_at_most() {
+    for (seed, per_second) in [(22, 500), (23, 20), (24, 4)] {
+        let mut sim = Sim::of(2, Settings::default(), Well(10), Rng::seeded(seed));
+        sim.script(1, 10_000, Well(3_000));
+        sim.run(per_second, 120_000);
+        // Half of those that arrive until the first slow answer meet it; those are not meant.
+        let looks = sim.asked(1, 20_000, 120_000).count();
+        let requests = usize::try_from(per_second * 100).unwrap();
+        // A look takes 3 s, and the next comes a half-life after it began.
+        let most = (requests / 50).min(100 / 5) + 1;
+        assert!((1..=most).contains(&looks), "seed {seed}: {looks} of {requests}, not {most}");
+    }
+}
+
+#[test]
 fn a_returned_origin_starts_slowly_and_then_gets_its_share() {
     let mut sim = Sim::of(2, Settings::default(), Well(20), Rng::seeded(11));
     sim.script(0, 10_000, Dead);
