@@ -133,6 +133,8 @@ pub(crate) enum Ring {
     It,
     /// One table of cases on every host: natively, on our node, in workerd, on real Spin where it is.
     Conformance,
+    /// The node as a caching proxy, asked by the public suite behind cache-tests.fyi.
+    Cache,
     /// The whole shop, over HTTP and in a browser.
     E2e,
     /// The 3D models, with other people's validators.

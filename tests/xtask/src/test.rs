@@ -1,5 +1,6 @@
 //! `test`: runs every ring of tests and says at the end what ran.
 
+mod cache_suite;
 mod conformance;
 mod count;
 
@@ -59,7 +60,7 @@ pub(crate) fn run(context: &Context, args: &TestArgs) -> Result<()> {
         context,
         name: args.name.clone(),
         rows: Vec::new(),
-        hosts: Vec::new(),
+        said: Vec::new(),
         guests: None,
         express_guests: None,
         hello: None,
@@ -78,6 +79,9 @@ pub(crate) fn run(context: &Context, args: &TestArgs) -> Result<()> {
     }
     if args.name.is_none() && wants(Ring::Models) {
         run.models()?;
+    }
+    if args.name.is_none() && wants(Ring::Cache) {
+        run.cache_suite()?;
     }
     if wants(Ring::E2e) {
         run.whole_stack()?;
@@ -99,8 +103,8 @@ struct Run<'a> {
     context: &'a Context,
     name: Option<String>,
     rows: Vec<Row>,
-    /// What each host of the conformance table said about itself.
-    hosts: Vec<String>,
+    /// What rings said of themselves that counts alone do not tell.
+    said: Vec<String>,
     guests: Option<build::Guests>,
     express_guests: Option<PathBuf>,
     hello: Option<PathBuf>,
@@ -115,6 +119,9 @@ impl Run<'_> {
             return build::demo_shop(context, false);
         }
         build::require_tools()?;
+        if ring == Ring::Cache {
+            return build::node(context, false);
+        }
         if matches!(ring, Ring::Unit | Ring::It | Ring::All) {
             self.redis()?;
         }
@@ -128,7 +135,7 @@ impl Run<'_> {
         match ring {
             Ring::Conformance | Ring::All => worker::build_for_tests(context)?,
             Ring::E2e => worker::build(context)?,
-            Ring::Unit | Ring::It | Ring::Models => {}
+            Ring::Unit | Ring::It | Ring::Models | Ring::Cache => {}
         }
         // Programs and tests in one command: the same features, so nothing is compiled twice.
         let mut command = context.workspace.cargo();
@@ -174,7 +181,9 @@ impl Run<'_> {
                 command.args(["--test", "*"]);
                 "rust: service"
             }
-            Ring::Conformance | Ring::E2e | Ring::Models | Ring::All => "rust: unit and service",
+            Ring::Conformance | Ring::Cache | Ring::E2e | Ring::Models | Ring::All => {
+                "rust: unit and service"
+            }
         };
         self.add_name(&mut command);
         self.record(name, command)
@@ -184,7 +193,15 @@ impl Run<'_> {
     fn conformance(&mut self) -> Result<()> {
         let command = conformance::command(self.context, self.name.as_deref(), select)?;
         let lines = self.record_lines("conformance", command)?;
-        self.hosts = conformance::hosts(&lines);
+        self.said.extend(conformance::hosts(&lines));
+        Ok(())
+    }
+
+    /// Other people's questions to a cache.
+    fn cache_suite(&mut self) -> Result<()> {
+        let command = cache_suite::command(self.context)?;
+        let lines = self.record_lines("cache suite", command)?;
+        self.said.extend(cache_suite::summary(&lines));
         Ok(())
     }
 
@@ -370,8 +387,8 @@ impl Run<'_> {
                 row.took.as_secs_f64()
             ));
         }
-        for host in &self.hosts {
-            reporter.result(&format!("        conformance of {host}"));
+        for line in &self.said {
+            reporter.result(&format!("        {line}"));
         }
         if !has_nextest() {
             reporter.result("(cargo-nextest is not installed: `cargo test` ran the Rust tests)");

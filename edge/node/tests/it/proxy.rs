@@ -210,7 +210,11 @@ fn rfc5861_4_stale_answers_stand_in_for_a_failing_origin_where_they_may() {
     for (control, stands_in) in [
         ("max-age=0, stale-if-error=60", true),
         ("max-age=0", true),
+        // The public suite cannot see these four right: it wants a field of the origin that has hung up.
         ("max-age=0, must-revalidate", false),
+        ("max-age=0, proxy-revalidate", false),
+        ("s-maxage=0", false),
+        ("no-cache", false),
         ("max-age=0, stale-if-error=0", false),
     ] {
         for (failure, status) in [("", 502), ("HTTP/1.1 503 Service Unavailable", 503)] {

@@ -50,10 +50,13 @@ pub(super) fn command(
     Ok(command)
 }
 
-/// Picks what each host said about itself: `node: 885 passed, 0 failed, …`.
+/// Picks what each host said about itself: `conformance of node: 885 passed, 0 failed, …`.
 pub(super) fn hosts(lines: &[String]) -> Vec<String> {
-    let mut hosts: Vec<String> =
-        lines.iter().filter_map(|line| line.strip_prefix(MARK)).map(str::to_owned).collect();
+    let mut hosts: Vec<String> = lines
+        .iter()
+        .filter_map(|line| line.strip_prefix(MARK))
+        .map(|said| format!("conformance of {said}"))
+        .collect();
     hosts.sort();
     hosts
 }
@@ -73,6 +76,7 @@ mod tests {
         ];
         let hosts = hosts(&lines.map(str::to_owned));
         assert_eq!(hosts.len(), 2);
-        assert!(hosts[0].starts_with("native: 9") && hosts[1].starts_with("node: 9"));
+        assert!(hosts[0].starts_with("conformance of native: 9"), "{hosts:?}");
+        assert!(hosts[1].starts_with("conformance of node: 9"), "{hosts:?}");
     }
 }
