@@ -7,7 +7,8 @@ use http::{HeaderName, HeaderValue, Request, Response, header};
 use ports::{Clock, HttpClient, Timer, Variables};
 
 use crate::call::{CallError, call};
-use crate::origins::{Health, Origins};
+use crate::health::Health;
+use crate::origins::Origins;
 
 /// Largest answer of an origin: 10 MiB, what the strictest hosts pass on.
 pub const ANSWER_BYTES_MAX: usize = 10 * 1_024 * 1_024;

@@ -1,20 +1,12 @@
-//! The list of origins, and what this instance remembers of their health.
+//! The list of origins.
 
-use core::time::Duration;
+use core::fmt;
 
-use domain::Timestamp;
 use http::Uri;
 use http::uri::{Authority, Scheme};
 
 /// Most origins in a list: 8. Every one may be asked once per request before a client is turned away.
 pub const ORIGINS_MAX: usize = 8;
-
-/// Failures in a row after which an origin is passed over.
-const FAILURES_MAX: u8 = 2;
-
-/// How long a failing origin is passed over: 3 s. Longer than the 2 s that clients are told to wait, so that a
-/// returning client does not meet the same dead origin first.
-const REST: Duration = Duration::from_secs(3);
 
 /// One origin: scheme and authority.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -34,6 +26,12 @@ impl Origin {
             .authority(self.authority.clone())
             .path_and_query(path_and_query)
             .build()
+    }
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}://{}", self.scheme, self.authority)
     }
 }
 
@@ -84,6 +82,11 @@ impl Origins {
         self.0.get(index)
     }
 
+    /// Returns all of them, in order of preference.
+    pub fn iter(&self) -> impl Iterator<Item = &Origin> {
+        self.0.iter()
+    }
+
     /// Returns how many there are: at least 1.
     #[must_use]
     pub fn count(&self) -> usize {
@@ -98,56 +101,6 @@ fn parse_origin(entry: &str) -> Option<Origin> {
     let has_path = parts.path_and_query.is_some_and(|path| path.as_str() != "/");
     let has_user = authority.as_str().contains('@');
     (is_http && !has_path && !has_user).then_some(Origin { scheme, authority })
-}
-
-/// What one instance remembers of its origins. Losing it costs a slower first request, nothing else.
-#[derive(Debug, Clone, Default)]
-pub struct Health {
-    origins: Vec<Mark>,
-}
-
-#[derive(Debug, Clone, Copy, Default)]
-struct Mark {
-    failures: u8,
-    rests_until: Option<Timestamp>,
-}
-
-impl Health {
-    /// Remembers that the origin answered.
-    pub fn answered(&mut self, origin: usize) {
-        if let Some(mark) = self.mark(origin) {
-            *mark = Mark::default();
-        }
-    }
-
-    /// Remembers that the origin did not answer; after two in a row it rests for 3 s.
-    pub fn failed(&mut self, origin: usize, now: Timestamp) {
-        if let Some(mark) = self.mark(origin) {
-            mark.failures = mark.failures.saturating_add(1);
-            if mark.failures >= FAILURES_MAX {
-                mark.rests_until = Some(now.after(REST));
-            }
-        }
-    }
-
-    /// Returns the places of the list in the order to try them: those that rest come last, but they do come, since
-    /// a client is better served by a doubtful origin than by none.
-    #[must_use]
-    pub fn order(&self, count: usize, now: Timestamp) -> Vec<usize> {
-        let rests = |origin: &usize| {
-            let until = self.origins.get(*origin).and_then(|mark| mark.rests_until);
-            until.is_some_and(|until| now < until)
-        };
-        let (resting, ready): (Vec<usize>, Vec<usize>) = (0..count).partition(rests);
-        ready.into_iter().chain(resting).collect()
-    }
-
-    fn mark(&mut self, origin: usize) -> Option<&mut Mark> {
-        if origin >= self.origins.len() && origin < ORIGINS_MAX {
-            self.origins.resize(origin.saturating_add(1), Mark::default());
-        }
-        self.origins.get_mut(origin)
-    }
 }
 
 #[cfg(test)]
@@ -185,28 +138,5 @@ mod tests {
         let origins = Origins::parse("https://a:444").unwrap();
         let uri = origins.at(0).unwrap().uri("/v1/me?x=%20y").unwrap();
         assert_eq!(uri, "https://a:444/v1/me?x=%20y");
-    }
-
-    #[test]
-    fn two_failures_rest_an_origin_until_the_time_is_over_or_it_answers() {
-        let at = |ms| Timestamp::from_unix_ms(ms);
-        let mut health = Health::default();
-        assert_eq!(health.order(3, at(0)), [0, 1, 2]);
-        health.failed(0, at(0));
-        assert_eq!(health.order(3, at(0)), [0, 1, 2]);
-        health.failed(0, at(10));
-        assert_eq!(health.order(3, at(10)), [1, 2, 0]);
-        assert_eq!(health.order(3, at(3_009)), [1, 2, 0]);
-        assert_eq!(health.order(3, at(3_010)), [0, 1, 2]);
-        health.failed(0, at(3_020));
-        assert_eq!(health.order(3, at(3_021)), [1, 2, 0]);
-        health.answered(0);
-        assert_eq!(health.order(3, at(3_022)), [0, 1, 2]);
-        for origin in 0..3 {
-            health.failed(origin, at(4_000));
-            health.failed(origin, at(4_000));
-        }
-        assert_eq!(health.order(3, at(4_001)), [0, 1, 2], "with all resting, all are tried");
-        health.failed(ORIGINS_MAX, at(0));
     }
 }

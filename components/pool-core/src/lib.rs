@@ -1,7 +1,7 @@
 //! Decides which origin of a pool answers a request: health, balance, retries, hedges.
 //!
 //! Layer: core (L2). No sockets, no clock, no randomness: callers pass `now` and random numbers, and report outcomes.
-//! Not here: connections and probes (`edge/cdn`), the shop's own origins and their signatures (`origin-client`).
+//! Not here: connections and probes (`edge/cdn`), how the shop's own origins are called and signed for (`origin-client`).
 //!
 //! Start at [`Plan`], one per request: [`Plan::next`] → request → [`Plan::report`] → [`Plan::next`] … until it stops.
 //! It asks [`Pool`], one per list of origins, which weighs what it knows of each: a circuit breaker that failures open

@@ -10,7 +10,7 @@ use bytes::Bytes;
 use express::{ErrorCode, Inbound, IncomingRequest, OutgoingResponse, standard};
 use http::Response;
 use origin_client::forward::{self, BODY_BYTES_MAX};
-use origin_client::origins::Health;
+use origin_client::health::Health;
 use spin_ports::{SpinPorts, serve};
 
 thread_local! {

@@ -5,7 +5,7 @@
 use core::cell::RefCell;
 
 use gateway_core::admit::State;
-use origin_client::origins::Health;
+use origin_client::health::Health;
 
 use crate::cache::Answers;
 use crate::files::Files;

@@ -24,7 +24,7 @@ use harness::eventually;
 use http::request::Parts;
 use http::{Request, Response};
 use manifest::{App, Manifest, Target, VariableSources};
-use origin_client::origins::Health;
+use origin_client::health::Health;
 use replica::Replica;
 
 use database::Database;

@@ -4,9 +4,8 @@ use core::cell::Cell;
 use core::task::Poll;
 use std::collections::BTreeMap;
 
-use domain::Timestamp;
 use futures::executor::block_on;
-use futures::future;
+use futures::{FutureExt as _, future};
 use http::StatusCode;
 
 use super::*;
@@ -21,6 +20,8 @@ enum Behaviour {
     Unreachable,
     /// Answers nothing at all: time passes until the caller gives up.
     Stopped,
+    /// Answers its probe at once, and requests never.
+    Hangs,
     /// Answers its probe at once, and requests after 5 s.
     Busy,
 }
@@ -98,7 +99,8 @@ impl HttpClient for World {
                 Err(HttpError::Timeout)
             }
             Behaviour::Stopped => future::pending().await,
-            Behaviour::Busy if is_probe => answer(200),
+            Behaviour::Busy | Behaviour::Hangs if is_probe => answer(200),
+            Behaviour::Hangs => future::pending().await,
             Behaviour::Busy => {
                 let mut pending_left = 2_u8;
                 future::poll_fn(|cx| {
@@ -168,10 +170,24 @@ fn a_client_waits_at_most_two_seconds_when_nothing_lives() {
 }
 
 #[test]
+fn a_client_that_goes_away_leaves_no_place_taken_and_nothing_said() {
+    let world = World::of([("a", Behaviour::Hangs)]);
+    let mut request = Request::new(Bytes::new());
+    *request.uri_mut() = "/v1/carts?x=1".parse().unwrap();
+    let (origins, health) = (Origins::parse("http://a").unwrap(), RefCell::default());
+    let gone = call(&world, &origins, &health, &request, 1_000).now_or_never();
+    assert!(gone.is_none(), "it was still under way");
+    let mut health = health.borrow_mut();
+    let (pool, now) = health.as_of_last().unwrap();
+    let state = pool.states(now).next().unwrap();
+    assert_eq!((state.requests, state.in_flight, state.failures), (1, 0, 0));
+}
+
+#[test]
 fn failures_say_when_to_come_again_and_nothing_of_our_insides() {
     let response = CallError::Unavailable.problem().into_response();
     assert_eq!(response.status(), StatusCode::SERVICE_UNAVAILABLE);
-    assert_eq!(response.headers()[http::header::RETRY_AFTER], "2");
+    assert_eq!(response.headers()[header::RETRY_AFTER], "2");
     assert!(String::from_utf8_lossy(response.body()).contains("origin-unavailable"));
     assert_eq!(CallError::Slow.problem().status, 504);
     assert_eq!(CallError::TooLarge.problem().status, 502);

@@ -73,10 +73,12 @@ const SIDEWAYS: [(&str, &str); 8] = [
 ];
 
 /// Pure crates that more than a shell may import, with the reason.
-const SHARED_CORES: [(&str, &str); 5] = [
+const SHARED_CORES: [(&str, &str); 6] = [
     // What may be cached and whom to ask is the same on every host (ADR 0026).
     ("cdn", "cache-core"),
     ("cdn", "pool-core"),
+    // The shop's own origins too, from the component and from the Worker (ADR 0011).
+    ("origin-client", "pool-core"),
     // Both sides of the express lane speak one layout.
     ("runtime", "express-wire"),
     // The gateway signs who asks and the origin checks it: one crate, or they drift apart.
@@ -315,6 +317,8 @@ mod tests {
             (gateway, "components adapter spin-ports", true),
             (app, store, true),
             ("origin adapter origin-http", "components core origin-client", true),
+            ("components core origin-client", "components core pool-core", true),
+            ("components core gateway-core", "components core pool-core", false),
             (node, "edge adapter runtime", true),
             (node, domain, true),
             ("edge binary edge-worker", gateway_core, true),
