@@ -6,6 +6,7 @@ mod operation_options;
 mod proxy_options;
 mod refused;
 mod server_options;
+mod sign_options;
 
 use std::{ffi::OsString, net::SocketAddr, path::PathBuf, time::Duration};
 
@@ -24,6 +25,7 @@ pub(crate) use self::{
 };
 pub(crate) use deploy_options::{Deploy, Promote, Reach, Rollback, VersionOptions, Versions};
 pub(crate) use server_options::{AccessLogFormat, ServerOptions};
+pub(crate) use sign_options::{Expiry, Sign};
 
 /// Vitrine's edge node.
 #[derive(Debug, Parser)]
@@ -51,6 +53,8 @@ pub(crate) enum Command {
     Config(Config),
     /// Fill a SQLite file that another host reads, such as Spin, from an origin's change feed.
     Replicate(Replicate),
+    /// Print the address of a file behind a route that asks for signed ones (`signed_by`), good until a moment.
+    Sign(Sign),
     /// Compile the component on standard input, within bounds; `up` starts this for each component that is new to it.
     #[command(hide = true)]
     Compile(Compile),

@@ -37,6 +37,7 @@ mod replication;
 mod request_head;
 mod serve;
 mod shard;
+mod sign;
 mod stall;
 mod threads;
 mod tls;
@@ -82,6 +83,7 @@ fn main() -> ExitCode {
             Ok(()) => Ok(()),
             Err(error) => return misread(error),
         },
+        cli::Command::Sign(options) => sign::run(&options, &environment),
         cli::Command::Compile(options) => return compile(&options),
     };
     match ended {

@@ -30,6 +30,7 @@ mod proxy;
 mod quick;
 mod redirect;
 mod routing;
+mod sign;
 mod spin_up;
 mod stores;
 mod support;
