@@ -2,7 +2,7 @@
 
 use std::{
     sync::{
-        Arc,
+        Arc, Mutex, PoisonError,
         atomic::{AtomicBool, Ordering::Relaxed},
     },
     time::Duration,
@@ -12,14 +12,18 @@ use wasmtime::{Config, Enabled, Engine, PoolingAllocationConfig};
 
 use crate::{Limits, LoadError};
 
-/// The engine and the thread that ticks it; dropping it stops the thread.
+/// The engine and the thread that ticks it, once there is a component; dropping it stops the thread.
 pub(crate) struct Ticking {
     pub(crate) engine: Engine,
     stop: Arc<AtomicBool>,
+    every: Duration,
+    every_busy: Duration,
+    /// Whether the thread has been started.
+    has_begun: Mutex<bool>,
 }
 
 impl Ticking {
-    /// Makes the engine.
+    /// Makes the engine, which does not tick yet: see [`Self::begin`].
     ///
     /// With two `lanes` each place in a chain keeps instances in both, but no more of them run at once.
     ///
@@ -35,13 +39,30 @@ impl Ticking {
                 Engine::new(&self::config()).map_err(refused)?
             }
         };
-        let stop = Arc::new(AtomicBool::new(false));
-        let ticked = (engine.clone(), Arc::clone(&stop), limits.tick, limits.tick_busy);
+        Ok(Self {
+            engine,
+            stop: Arc::default(),
+            every: limits.tick,
+            every_busy: limits.tick_busy,
+            has_begun: Mutex::new(false),
+        })
+    }
+
+    /// Starts the thread, unless it runs already. To be called before the first instance is made: without ticks nothing
+    /// ends a loop. Whoever has no component, a proxy above all, need not wake up 200 times a second.
+    pub(crate) fn begin(&self) -> Result<(), LoadError> {
+        let mut has_begun = self.has_begun.lock().unwrap_or_else(PoisonError::into_inner);
+        if *has_begun {
+            return Ok(());
+        }
+        let (engine, stop) = (self.engine.clone(), Arc::clone(&self.stop));
+        let (every, every_busy) = (self.every, self.every_busy);
         std::thread::Builder::new()
             .name("engine-tick".to_owned())
-            .spawn(move || tick(&ticked.0, &ticked.1, ticked.2, ticked.3))
+            .spawn(move || tick(&engine, &stop, every, every_busy))
             .map_err(|error| LoadError::Engine { reason: format!("start the ticking: {error}") })?;
-        Ok(Self { engine, stop })
+        *has_begun = true;
+        Ok(())
     }
 }
 

@@ -512,6 +512,7 @@ impl Loader<'_> {
         }
         let id = || component.id.clone();
         let wasm = self.read(component)?;
+        self.runtime.ticking.begin()?;
         let started = std::time::Instant::now();
         let runtime = self.runtime;
         let compiled = runtime

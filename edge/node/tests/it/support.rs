@@ -125,6 +125,15 @@ impl Node {
         Self { child, address, dir }
     }
 
+    /// Returns the names of its threads.
+    pub(crate) fn threads(&self) -> Vec<String> {
+        let folder = format!("/proc/{}/task", self.child.id());
+        let tasks = std::fs::read_dir(folder).expect("it runs").flatten();
+        // One may end between the list and its name.
+        let names = tasks.filter_map(|task| std::fs::read_to_string(task.path().join("comm")).ok());
+        names.map(|name| name.trim_end().to_owned()).collect()
+    }
+
     /// Starts a proxy in front of `origins`.
     pub(crate) fn proxy(origins: &[&str], arguments: &[&str]) -> Self {
         let dir = Arc::new(tempfile::tempdir().expect("makes a folder"));

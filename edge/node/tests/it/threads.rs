@@ -6,7 +6,10 @@ use std::{
     net::TcpStream,
 };
 
-use crate::support::{Node, manifest, refused};
+use crate::{
+    origin::{Origin, said},
+    support::{Node, manifest, refused},
+};
 
 #[test]
 fn spreads_connections_over_its_threads_and_counts_them_together() {
@@ -25,6 +28,17 @@ fn spreads_connections_over_its_threads_and_counts_them_together() {
     let line = "vitrine_edge_requests_total{route=\"/...\",component=\"guest\",status=\"200\"} 64";
     assert!(metrics.contains(line), "{metrics}");
     assert!(metrics.contains("request_duration_seconds_count{route=\"/...\"} 64"), "{metrics}");
+}
+
+#[test]
+fn nothing_ticks_where_there_is_no_component() {
+    let origin = Origin::start(|_| said("HTTP/1.1 200 OK", "x"));
+    let proxy = Node::proxy(&[&origin.url()], &[]);
+    assert_eq!(proxy.get("/a", &[]).status, 200);
+    let ticks = |node: &Node| node.threads().iter().any(|name| name == "engine-tick");
+    assert!(!ticks(&proxy), "{:?}", proxy.threads());
+    let node = Node::start(&manifest(""), &[]);
+    assert!(ticks(&node), "{:?}", node.threads());
 }
 
 #[test]
