@@ -55,6 +55,7 @@ impl Relay {
     pub(crate) async fn finish(self, visitor: &Visitor<'_>, out: &mut Vec<u8>) -> bool {
         let Self { asked, held, route, request_id, trace, arrived, path } = self;
         let (node, peer) = (visitor.node, visitor.peer);
+        let _in_flight = node.metrics.enter();
         let answered = asked.answer(|answer| {
             let proxy = held.direct(route)?;
             let is_dated = answer.fields().any(|(name, _)| name.eq_ignore_ascii_case("date"));
