@@ -4,6 +4,7 @@
 //! Small bodies lie in memory. Large ones lie in files, from which the kernel sends them without their bytes passing
 //! through this process: in a directory where one is given, otherwise in memory that has no name.
 
+mod body;
 mod file;
 mod purge;
 
@@ -15,15 +16,14 @@ use std::sync::{
 use bytes::Bytes;
 use cache_core::{Key, Meta};
 use http::{HeaderMap, HeaderName, HeaderValue, header};
-use http1::FilePart;
 use quick_cache::{Weighter, sync::Cache};
 
-use self::{file::Bodies, purge::Purges};
 pub use self::{
+    body::{BodyPart, StoredBody},
     file::BodyFile,
     purge::{Purge, PurgeKind},
 };
-use crate::pieces::Piece;
+use self::{file::Bodies, purge::Purges};
 
 /// Variants of one address: 32. With more, the one that came first goes.
 const VARIANTS_MAX: usize = 32;
@@ -68,65 +68,6 @@ pub struct Stored {
     unconcerned: AtomicU64,
     /// Whether somebody validates it already.
     pub(crate) is_being_validated: AtomicBool,
-}
-
-/// A stored body.
-#[derive(Debug, Clone)]
-pub enum StoredBody {
-    /// In memory.
-    Memory(Bytes),
-    /// In a file, which goes with the last who needs it.
-    File(Arc<BodyFile>),
-}
-
-impl StoredBody {
-    /// Takes a file that belongs to somebody else.
-    pub(crate) fn of_file(file: std::fs::File, length: u64) -> Self {
-        Self::File(Arc::new(BodyFile::of(file, length)))
-    }
-
-    /// Returns its length in bytes.
-    #[must_use]
-    pub fn length(&self) -> u64 {
-        match self {
-            Self::Memory(bytes) => u64::try_from(bytes.len()).unwrap_or(u64::MAX),
-            Self::File(file) => file.length(),
-        }
-    }
-
-    /// Returns `length` bytes from `start`.
-    #[must_use]
-    pub fn part(&self, start: u64, length: u64) -> BodyPart {
-        match self {
-            Self::Memory(bytes) => {
-                let bound = |at: u64| usize::try_from(at).unwrap_or(usize::MAX).min(bytes.len());
-                BodyPart::Memory(bytes.slice(bound(start)..bound(start.saturating_add(length))))
-            }
-            Self::File(file) => {
-                BodyPart::File(FilePart { file: file.handle(), offset: start, length })
-            }
-        }
-    }
-}
-
-impl StoredBody {
-    /// Returns some bytes that are to be put between others: of a file they are read by and by.
-    #[must_use]
-    pub fn piece(&self, start: u64, length: u64) -> Piece {
-        match self.part(start, length) {
-            BodyPart::Memory(bytes) => Piece::Bytes(bytes),
-            BodyPart::File(part) => Piece::File(part),
-        }
-    }
-}
-
-/// Some bytes of a stored body.
-#[derive(Debug, Clone)]
-pub enum BodyPart {
-    /// In memory.
-    Memory(Bytes),
-    /// In a file.
-    File(FilePart),
 }
 
 /// All variants of one address.
