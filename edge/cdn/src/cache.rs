@@ -31,7 +31,7 @@ use crate::{
     backend::{Backend, BackendBody, BackendError, BackendRequest},
     figures::Figures,
     flight::{Boarding, Flights, Landed, landing},
-    store::{Purge, Store, StoreFigures, Stored},
+    store::{Purge, PurgeLost, Store, StoreFigures, Stored},
     upstream::RequestContent,
 };
 
@@ -99,9 +99,17 @@ impl Cache {
         Self { store, rules, flights: Arc::default(), figures: Figures::new(), hit }
     }
 
-    /// Purges by tag, by address, or everything.
-    pub fn purge(&self, purge: &Purge) {
-        self.store.purge(purge);
+    /// Purges by tag, by address, or everything. Where answers outlive the process it waits for the disk.
+    ///
+    /// # Errors
+    /// When it holds, but only until the process ends.
+    pub fn purge(&self, purges: &[Purge]) -> Result<(), PurgeLost> {
+        self.store.purge(purges)
+    }
+
+    /// Waits until what is stored is on the disk, if there is one, but no longer than `limit`.
+    pub fn settle(&self, limit: Duration) {
+        self.store.settle(limit);
     }
 
     /// Returns what the store holds.
@@ -170,7 +178,7 @@ impl Cache {
         if let Some(why) = Forward::of_lookup(asked.lookup) {
             return self.pass(backend, key, request, why).await;
         }
-        let slot = self.store.get(key);
+        let slot = self.store.find(key).await;
         let stored = slot.as_ref().and_then(|slot| slot.find(&request.headers)).cloned();
         let miss = if slot.is_some() { Forward::VaryMiss } else { Forward::UriMiss };
         let Some(stored) = stored else {
@@ -256,7 +264,7 @@ impl Cache {
         let response = backend.fetch(request).await?;
         let targets = invalidation::targets(&method, response.status(), key, response.headers());
         for target in &targets {
-            self.store.remove(target);
+            self.store.remove_at_once(target).await;
         }
         if method == Method::POST {
             return self.pass_post(backend, key, sent, response, why).await;

@@ -7,6 +7,7 @@
 mod answer;
 mod backend;
 mod cache;
+mod disk;
 mod figures;
 pub mod files;
 mod filling;

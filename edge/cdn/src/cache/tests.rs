@@ -1,6 +1,9 @@
 //! The cache before a backend that is scripted; what may be stored and used is `cache-core`'s to test.
 
-use std::{sync::Mutex, time::Duration};
+use std::{
+    sync::{Mutex, atomic::AtomicBool},
+    time::Duration,
+};
 
 use bytes::Bytes;
 use http::{HeaderValue, Method};
@@ -11,7 +14,7 @@ use tokio::sync::Semaphore;
 use super::*;
 use crate::{
     pieces::Pieces,
-    store::{PurgeKind, StoreLimits},
+    store::{DiskLimits, PurgeKind, StoreLimits},
 };
 
 type Script = dyn Fn(usize, &BackendRequest) -> Response<BackendBody> + Send + Sync;
@@ -228,16 +231,18 @@ async fn purges_by_tag_and_address_drop_or_make_stale() {
     };
     assert_eq!(words("MISS").await, "0");
     assert_eq!(words("HIT").await, "0");
-    cache.purge(&Purge::Tag("sku-2".into(), PurgeKind::Hard));
+    cache.purge(&[Purge::Tag("sku-2".into(), PurgeKind::Hard)]).expect("is purged");
     assert_eq!(words("HIT").await, "0");
-    cache.purge(&Purge::Tag("sku-1".into(), PurgeKind::Soft));
+    cache.purge(&[Purge::Tag("sku-1".into(), PurgeKind::Soft)]).expect("is purged");
     assert_eq!(words("REVALIDATED").await, "0");
     assert_eq!(words("HIT").await, "0");
-    cache.purge(&Purge::Tag("shop".into(), PurgeKind::Hard));
+    cache.purge(&[Purge::Tag("shop".into(), PurgeKind::Hard)]).expect("is purged");
     assert_eq!(words("MISS").await, "2");
-    cache.purge(&Purge::Address(Key::of("HTTP", "A:80", "/a"), PurgeKind::Hard));
+    cache
+        .purge(&[Purge::Address(Key::of("HTTP", "A:80", "/a"), PurgeKind::Hard)])
+        .expect("is purged");
     assert_eq!(words("MISS").await, "3");
-    cache.purge(&Purge::All(PurgeKind::Hard));
+    cache.purge(&[Purge::All(PurgeKind::Hard)]).expect("is purged");
     assert_eq!(words("MISS").await, "4");
 }
 
@@ -255,7 +260,7 @@ async fn an_answer_that_was_asked_for_before_a_purge_does_not_outlive_it() {
     while origin.count() == 0 {
         tokio::task::yield_now().await;
     }
-    cache.purge(&Purge::Tag("t".into(), PurgeKind::Hard));
+    cache.purge(&[Purge::Tag("t".into(), PurgeKind::Hard)]).expect("is purged");
     origin.gate.add_permits(100);
     assert_eq!(asking.await.expect("does not panic"), "0");
     assert_eq!(body(ask(&cache, &origin, "/a", &[]).await.content).await, "1");
@@ -282,7 +287,7 @@ async fn large_bodies_lie_in_files_and_go_with_them() {
     let held = ask(&cache, &origin, "/a", &[]).await;
     assert!(matches!(held.content, Content::File(_)));
     assert_eq!(files(), 1);
-    cache.purge(&Purge::All(PurgeKind::Hard));
+    cache.purge(&[Purge::All(PurgeKind::Hard)]).expect("is purged");
     assert_eq!(
         word(&ask(&cache, &origin, "/a", &[("cache-control", "only-if-cached")]).await),
         "MISS"
@@ -290,6 +295,72 @@ async fn large_bodies_lie_in_files_and_go_with_them() {
     assert_eq!(body(held.content).await.len(), 300_000, "whoever has it open reads on");
     drop(held.stored);
     assert_eq!(files(), 0);
+}
+
+#[tokio::test]
+async fn what_lies_on_the_disk_is_validated_and_stands_in_as_what_lies_in_memory() {
+    let folder = tempfile::tempdir().expect("makes a folder");
+    let disk = DiskLimits { directory: folder.path().to_owned(), bytes_max: 16 << 20 };
+    let limits = StoreLimits { disk: Some(disk), ..StoreLimits::default() };
+    // Each time as by a new process; tasks of the last one may still be about to end.
+    let cache = async || {
+        let deadline = std::time::Instant::now() + Duration::from_secs(10);
+        loop {
+            match Store::new(&limits) {
+                Ok(store) => return Arc::new(Cache::new(store, Rules::default())),
+                Err(error) => assert!(std::time::Instant::now() < deadline, "{error}"),
+            }
+            tokio::task::yield_now().await;
+        }
+    };
+    let is_down = Arc::new(AtomicBool::new(false));
+    let told = Arc::clone(&is_down);
+    let origin = Origin::new(move |number, request| {
+        let is_known = request.headers.get("if-none-match").is_some_and(|tag| tag == "\"e\"");
+        let control = match request.target.as_str() {
+            "/error" => "max-age=1, stale-if-error=600",
+            "/updating" => "max-age=1, stale-while-revalidate=600",
+            _ => "max-age=1",
+        };
+        let age = if is_known { "0" } else { "100" };
+        let mut response =
+            response(&[("cache-control", control), ("age", age), ("etag", "\"e\"")], "body");
+        let number = HeaderValue::from(number);
+        response.headers_mut().insert("x-number", number);
+        if told.load(Relaxed) {
+            *response.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
+        } else if is_known {
+            *response.status_mut() = StatusCode::NOT_MODIFIED;
+        }
+        response
+    });
+    let words = async |cache: &Arc<Cache>, path: &str| {
+        let answer = ask(cache, &origin, path, &[]).await;
+        cache.settle(Duration::from_secs(10));
+        (word(&answer).to_owned(), body(answer.content).await)
+    };
+    let first = cache().await;
+    for path in ["/error", "/updating", "/plain"] {
+        assert_eq!(words(&first, path).await.0, "MISS");
+    }
+    drop(first);
+    is_down.store(true, Relaxed);
+    let second = cache().await;
+    assert_eq!(words(&second, "/error").await, ("STALE".into(), "body".into()));
+    assert_eq!(words(&second, "/updating").await, ("UPDATING".into(), "body".into()));
+    drop(second);
+    is_down.store(false, Relaxed);
+    let third = cache().await;
+    let asked = origin.count();
+    assert_eq!(words(&third, "/plain").await, ("REVALIDATED".into(), "body".into()));
+    drop(third);
+    // What the validation has said is on the disk, too.
+    let fourth = cache().await;
+    let answer = ask(&fourth, &origin, "/plain", &[("cache-control", "max-stale")]).await;
+    assert_eq!(answer.headers.get("x-number"), Some(&HeaderValue::from(asked)));
+    assert_eq!(origin.count(), asked + 1);
+    let figures = fourth.store_figures().disk.expect("has a disk");
+    assert_eq!((figures.hits, figures.damaged), (1, 0));
 }
 
 #[tokio::test]

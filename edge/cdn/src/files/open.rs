@@ -83,7 +83,7 @@ impl Folder {
             (StoredBody::Memory(bytes.into()), etag)
         } else {
             let named = format!("{}\n{}\n{}{suffix}", facts.len(), changed.as_nanos(), look.name);
-            let body = StoredBody::of_file(file, facts.len());
+            let body = StoredBody::of_file(Arc::new(file), facts.len());
             (body, validator::entity_tag(named.as_bytes()))
         };
         let is_same = |before: &&Arc<Stored>| {

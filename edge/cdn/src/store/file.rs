@@ -23,8 +23,8 @@ pub struct BodyFile {
 
 impl BodyFile {
     /// Takes a file that stays where it is.
-    pub(super) fn of(file: File, length: u64) -> Self {
-        Self { file: Arc::new(file), length, path: None }
+    pub(super) const fn of(file: Arc<File>, length: u64) -> Self {
+        Self { file, length, path: None }
     }
 
     /// Returns its length in bytes.

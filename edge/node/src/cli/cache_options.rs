@@ -55,6 +55,7 @@ impl CacheOptions {
             bytes_max: self.cache_mib.saturating_mul(1 << 20),
             body_bytes_max: self.cache_body_mib.saturating_mul(1 << 20),
             directory: self.cache_body_dir.clone(),
+            disk: None,
         }
     }
 

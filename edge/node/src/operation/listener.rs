@@ -139,7 +139,7 @@ async fn answer(
         "/purge" => {
             is_json(&parts.headers)?;
             let body: PurgeBody = admin::read(body, BODY_BYTES_MAX).await?;
-            let purged = body.carry_out(&node.operation.cache)?;
+            let purged = body.carry_out(&node.operation.cache).await?;
             tracing::info!(?purged, "cache purged");
             admin::json(&purged)
         }

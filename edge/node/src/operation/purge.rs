@@ -1,5 +1,7 @@
 //! `POST /purge`: what is to be forgotten.
 
+use std::sync::Arc;
+
 use api_types::problem::Problem;
 use cache_core::Key;
 use cdn::{
@@ -44,14 +46,25 @@ struct Counts {
 }
 
 impl PurgeBody {
-    /// Purges all of it, or nothing if a part of it cannot be read.
-    pub(super) fn carry_out(self, cache: &Cache) -> Result<Purged, Box<Problem>> {
+    /// Purges all of it, or nothing if a part of it cannot be read. When it is answered, it holds over restarts, too.
+    pub(super) async fn carry_out(self, cache: &Arc<Cache>) -> Result<Purged, Box<Problem>> {
         let counts = Counts { tags: self.tags.len(), urls: self.urls.len(), all: self.all };
         let soft = self.soft;
-        for purge in self.purges()? {
-            cache.purge(&purge);
+        let (purges, cache) = (self.purges()?, Arc::clone(cache));
+        // It waits for a disk.
+        let purged = tokio::task::spawn_blocking(move || cache.purge(&purges)).await;
+        match purged {
+            Ok(Ok(())) => Ok(Purged { purged: counts, soft }),
+            Ok(Err(lost)) => {
+                tracing::error!("{:#}", anyhow::Error::from(lost));
+                let said = "it holds until this node is restarted, but could not be written down";
+                Err(Problem::of(ErrorKind::Internal).detail(said).into())
+            }
+            Err(error) => {
+                tracing::error!("cache not purged: {error}");
+                Err(Problem::of(ErrorKind::Internal).into())
+            }
         }
-        Ok(Purged { purged: counts, soft })
     }
 
     fn purges(self) -> Result<Vec<Purge>, Box<Problem>> {
