@@ -32,9 +32,14 @@ pub(crate) struct OriginSide {
 }
 
 impl OriginSide {
-    /// Makes an empty cache.
+    /// Makes a cache, with what an earlier process left on its disk.
     pub(crate) fn new(options: &Up) -> anyhow::Result<Self> {
-        let store = Store::new(&options.cache.limits()).context("make the cache")?;
+        let store = Store::new(&options.cache.limits()).with_context(|| {
+            let disk = options.cache.cache_disk_dir.iter();
+            let folders = disk.chain(&options.cache.cache_body_dir);
+            let folders: Vec<_> = folders.map(|folder| folder.display().to_string()).collect();
+            format!("make the cache in {}", folders.join(" and "))
+        })?;
         let cache = Arc::new(Cache::new(store, options.cache.rules()));
         Ok(Self { cache, name: format!("vitrine-{}", options.node_id) })
     }

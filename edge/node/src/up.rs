@@ -39,6 +39,9 @@ use crate::{
     watch::{self, Watched},
 };
 
+/// Longest time for what the cache has still to write at the end: 5 s. What is not written then is fetched again.
+const SETTLE_MAX: Duration = Duration::from_secs(5);
+
 /// Why the node does not run, and whose fault it is.
 pub(crate) enum Failure {
     /// The manifest, a variable or a component cannot be used.
@@ -193,6 +196,7 @@ async fn serve(options: Up, mut boot: Boot) -> Result<(), Failure> {
     drop(beside);
     node.access_log.stop();
     node.operation.stop();
+    tokio::task::block_in_place(|| node.operation.cache.settle(SETTLE_MAX));
     if let Some(replica) = replica {
         replica.stop().await;
     }

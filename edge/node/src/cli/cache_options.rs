@@ -3,7 +3,7 @@
 use std::{path::PathBuf, time::Duration};
 
 use cache_core::{Rules, rules::SetCookie};
-use cdn::store::StoreLimits;
+use cdn::store::{DiskLimits, StoreLimits};
 use clap::{Args, ValueEnum};
 
 /// How much is cached, where, and by which rules where the RFCs leave a choice.
@@ -19,6 +19,13 @@ pub(crate) struct CacheOptions {
     /// Where bodies above 64 KiB lie, in files; without it they lie in memory.
     #[arg(long, value_name = "DIR")]
     pub(crate) cache_body_dir: Option<PathBuf>,
+    /// Where stored answers lie on a disk too, so that they outlive the process; without it they do not. One process at a
+    /// time.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) cache_disk_dir: Option<PathBuf>,
+    /// Room on that disk, in MiB.
+    #[arg(long, value_name = "MIB", default_value_t = 10_240, value_parser = clap::value_parser!(u64).range(1..=1 << 26))]
+    pub(crate) cache_disk_mib: u64,
     /// How long 404, 405, 410, 414 and 501 are stored when the origin does not say, in milliseconds; 0: not at all.
     #[arg(long, value_name = "MS", default_value_t = 0)]
     pub(crate) cache_negative_ms: u64,
@@ -55,7 +62,10 @@ impl CacheOptions {
             bytes_max: self.cache_mib.saturating_mul(1 << 20),
             body_bytes_max: self.cache_body_mib.saturating_mul(1 << 20),
             directory: self.cache_body_dir.clone(),
-            disk: None,
+            disk: self.cache_disk_dir.clone().map(|directory| DiskLimits {
+                directory,
+                bytes_max: self.cache_disk_mib.saturating_mul(1 << 20),
+            }),
         }
     }
 

@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use cdn::Cache;
+use cdn::{Cache, store::DiskFigures};
 use pool_core::{Condition, Counts};
 use runtime::PoolStats;
 
@@ -126,6 +126,37 @@ pub(super) fn cache(text: &mut Text, cache: &Cache) {
         text.head(&name, kind, help);
         text.line(&name, &[], value);
     }
+    if let Some(disk) = figures.disk {
+        cache_disk(text, &disk);
+    }
+}
+
+fn cache_disk(text: &mut Text, disk: &DiskFigures) {
+    let columns: [Column<DiskFigures>; 8] = [
+        ("addresses", "gauge", "Addresses with answers on the disk.", |disk| disk.addresses),
+        ("bytes", "gauge", "Bytes of answers on the disk.", |disk| disk.bytes),
+        ("bytes_max", "gauge", "Most bytes of answers on the disk.", |disk| disk.bytes_max),
+        ("scanned", "gauge", "Whether the disk has been looked through.", |disk| {
+            u64::from(disk.is_scanned)
+        }),
+        ("hits_total", "counter", "Answers not in memory that were found there.", |disk| disk.hits),
+        ("written_total", "counter", "Answers written.", |disk| disk.written),
+        ("dropped_total", "counter", "Answers not written, for want of time or room.", |disk| {
+            disk.dropped
+        }),
+        ("damaged_total", "counter", "Files that were not what had been written.", |disk| {
+            disk.damaged
+        }),
+    ];
+    for (name, kind, help, value) in columns {
+        let name = format!("vitrine_cache_disk_{name}");
+        text.head(&name, kind, help);
+        text.line(&name, &[], value(disk));
+    }
+    const FAILURES: &str = "vitrine_cache_disk_failures_total";
+    text.head(FAILURES, "counter", "What the disk did not do.");
+    text.line(FAILURES, &[("of", "read")], disk.read_failures);
+    text.line(FAILURES, &[("of", "write")], disk.write_failures);
 }
 
 /// One origin's figures, taken while its pool was looked at.

@@ -94,7 +94,7 @@ pub(super) fn cache(cache: &Cache) -> Value {
     let words = cache.figures().all();
     let requests: Map<String, Value> =
         words.map(|(word, count)| (word.as_str().to_owned(), count.into())).collect();
-    json!({
+    let mut told = json!({
         "store": {
             "addresses": store.addresses,
             "bytes": store.bytes,
@@ -102,5 +102,20 @@ pub(super) fn cache(cache: &Cache) -> Value {
             "stored": store.stored,
         },
         "requests": requests,
-    })
+    });
+    if let Some(disk) = store.disk {
+        told["disk"] = json!({
+            "addresses": disk.addresses,
+            "bytes": disk.bytes,
+            "bytes_max": disk.bytes_max,
+            "is_scanned": disk.is_scanned,
+            "hits": disk.hits,
+            "written": disk.written,
+            "dropped": disk.dropped,
+            "damaged": disk.damaged,
+            "write_failures": disk.write_failures,
+            "read_failures": disk.read_failures,
+        });
+    }
+    told
 }

@@ -12,6 +12,7 @@ fn every_test_that_the_limits_name_exists() {
         "tests/it",
         "../cdn/src",
         "../cdn/src/cache",
+        "../cdn/src/disk",
         "../cdn/src/store",
         "../runtime/src",
         "../runtime/src/worker",

@@ -5,6 +5,7 @@
 
 mod access_log;
 mod boot;
+mod cache_disk;
 mod canary;
 mod capability;
 mod client;

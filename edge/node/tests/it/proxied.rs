@@ -50,6 +50,11 @@ impl Origin {
         Held { _gate: self.gate.lock().expect("is whole") }
     }
 
+    /// Returns how often it was asked.
+    pub(crate) fn count(&self) -> usize {
+        self.heads.lock().expect("is whole").len()
+    }
+
     /// Returns the fields of the last request, by name in small letters.
     pub(crate) fn last(&self) -> HashMap<String, String> {
         let heads = self.heads.lock().expect("is whole");
@@ -177,6 +182,12 @@ impl Proxied {
         let pid = self.child.id().to_string();
         let sent = Command::new("kill").args([signal, &pid]).status().expect("sends the signal");
         assert!(sent.success());
+    }
+
+    /// Kills it with SIGKILL: it can do nothing more.
+    pub(crate) fn kill(&mut self) {
+        self.child.kill().expect("is killed");
+        self.child.wait().expect("ends");
     }
 
     /// Waits for its end and returns the exit code.
