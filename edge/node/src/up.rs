@@ -194,13 +194,18 @@ async fn serve(options: Up, mut boot: Boot) -> Result<(), Failure> {
     notify::tell(notify::Step::Stopping);
     serving.stop().await;
     drop(beside);
+    finish(&node, replica).await;
+    Ok(())
+}
+
+/// Lets everything be written that still waits to be.
+async fn finish(node: &Node, replica: Option<Arc<Replica>>) {
     node.access_log.stop();
     node.operation.stop();
     tokio::task::block_in_place(|| node.operation.cache.settle(SETTLE_MAX));
     if let Some(replica) = replica {
         replica.stop().await;
     }
-    Ok(())
 }
 
 /// What components are given.

@@ -11,7 +11,7 @@ pub(crate) struct Sign {
     #[arg(long, value_name = "ID")]
     pub(crate) key_id: String,
     /// A file with the key; a line break at its end is not part of it. Without this option the key is taken from the
-    /// environment, VITRINE_SIGNING_KEY.
+    /// environment, `VITRINE_SIGNING_KEY`.
     #[arg(long, value_name = "FILE")]
     pub(crate) key_file: Option<PathBuf>,
     /// How long the path is good, such as `90s`, `30m`, `12h` or `7d`, or until when: `2026-12-24T18:00:00Z`.

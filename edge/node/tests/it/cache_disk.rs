@@ -180,9 +180,9 @@ fn the_disk_keeps_its_bound() {
             .sum();
         assert!(taken <= 1 << 20, "{taken} bytes");
     }
-    // Memory has room for less: a hit is one wherever it comes from.
-    assert_eq!((word(&node, "/80"), origin.count()), ("HIT".to_owned(), 100));
-    assert_eq!(word(&node, "/1"), "MISS");
+    // Which ones stay follows from which ones memory keeps; but the room is used: a head and a body for each.
+    let files = disk.files().len();
+    assert!((40..=64).contains(&files), "{files} files");
 }
 
 #[test]
@@ -197,7 +197,7 @@ fn what_is_for_one_client_alone_never_touches_the_disk() {
         assert_eq!(node.get("/a", &[]).text().len(), 100_000);
         node.stop();
         assert_eq!(node.ended(), Some(0));
-        assert_eq!(disk.files(), [PathBuf::new(); 0], "{fields}");
+        assert_eq!(disk.files(), Vec::<PathBuf>::new(), "{fields}");
     }
 }
 
@@ -231,5 +231,5 @@ fn goes_on_in_memory_when_the_disk_is_full_and_says_so_once() {
     let told = fs::read_to_string(told).expect("reads");
     let lines = told.lines().filter(|line| line.contains("going on in memory"));
     assert_eq!(lines.count(), 1, "{told}");
-    assert_eq!(disk.files(), [PathBuf::new(); 0]);
+    assert_eq!(disk.files(), Vec::<PathBuf>::new());
 }
