@@ -50,7 +50,7 @@ fn prepare(
         if what == BenchTarget::CdnSoak {
             return Ok(("cdn-soak", "keep two proxies under load and faults"));
         }
-        peers(context)?;
+        tools::peers(context)?;
         return Ok(("cdn", "measure the caching proxy"));
     }
     build::everything(context, true)?;
@@ -69,19 +69,6 @@ fn prepare(
             Ok(("soak", "keep a node under load"))
         }
     }
-}
-
-/// The yardstick of the caching proxy, and who asks over HTTP/2. The system's own nginx is never started.
-fn peers(context: &Context) -> Result<()> {
-    if tools::nginx().is_none() {
-        let why = "the yardstick of the proxy is nginx";
-        tools::apt_install_idle(context, &["nginx-light"], "nginx", why)?;
-    }
-    if tools::find("h2load").is_none() {
-        let why = "HTTP/2 is asked by h2load";
-        tools::apt_install(context, &["nghttp2-client"], why)?;
-    }
-    Ok(())
 }
 
 /// The commit that is measured; says so when the clone has changes beside it.

@@ -148,6 +148,10 @@ impl Run<'_> {
         if matches!(ring, Ring::It | Ring::All) {
             self.remote_stores()?;
         }
+        if matches!(ring, Ring::E2e | Ring::All) {
+            // The measurements run there, too.
+            tools::peers(context)?;
+        }
         Ok(())
     }
 

@@ -128,6 +128,19 @@ pub(crate) fn nginx() -> Option<PathBuf> {
     find("nginx").or_else(|| debian.is_file().then_some(debian))
 }
 
+/// The yardstick of the caching proxy, and who asks over HTTP/2. The system's own nginx is never started.
+pub(crate) fn peers(context: &Context) -> Result<()> {
+    if nginx().is_none() {
+        let why = "the yardstick of the proxy is nginx";
+        apt_install_idle(context, &["nginx-light"], "nginx", why)?;
+    }
+    if find("h2load").is_none() {
+        let why = "HTTP/2 is asked by h2load";
+        apt_install(context, &["nghttp2-client"], why)?;
+    }
+    Ok(())
+}
+
 /// A Chromium that playwright-core can drive.
 pub(crate) fn chromium() -> Option<PathBuf> {
     let chosen = std::env::var_os("VITRINE_CHROMIUM").map(PathBuf::from);

@@ -57,3 +57,33 @@ fn a_short_soak_fails_no_request_but_those_that_trap_or_loop() {
     let commands = report["commands"].as_object().unwrap();
     assert!(commands.contains_key("deploy") && commands.contains_key("rollback"), "{report}");
 }
+
+#[test]
+fn the_proxys_bench_has_a_figure_for_every_server_and_part() {
+    let report: Value = serde_json::from_slice(&load(&["cdn", "--quick"]).stdout).unwrap();
+    let list = |name: &str| report[name].as_array().unwrap().clone();
+    let groups = list("groups");
+    // nginx's files, the node, the node with a gateway, nginx's cache; the model has no gateway; origins have no files.
+    let servers: Vec<usize> =
+        groups.iter().map(|group| group["figures"].as_array().unwrap().len() / 2).collect();
+    assert_eq!(servers, [4, 3, 3, 2], "{report}");
+    for figure in groups.iter().flat_map(|group| group["figures"].as_array().unwrap()) {
+        assert!(figure["requests_per_second"].as_f64().unwrap() > 0.0, "{figure}");
+    }
+    let sections: Vec<&String> = report["sections"].as_object().unwrap().keys().collect();
+    assert_eq!(sections.len(), 3, "{sections:?}");
+    // What does not hang on the machine is asked here: an origin was asked once for a cold object.
+    let crowd =
+        list("goals").into_iter().find(|goal| goal["goal"].as_str().unwrap().starts_with("crowd"));
+    assert_eq!(crowd.unwrap()["is_met"], Value::Bool(true), "{report}");
+}
+
+#[test]
+fn a_short_soak_of_two_proxies_loses_no_request() {
+    let words = ["cdn-soak", "--minutes", "0.5", "--seed", "1"];
+    let report: Value = serde_json::from_slice(&load(&words).stdout).unwrap();
+    assert_eq!(report["lost"], Value::from(0), "{report}");
+    let right = report["right"].as_object().unwrap().values();
+    let counted: u64 = right.filter_map(|rule| rule["count"].as_u64()).sum();
+    assert!(counted > 100, "{report}");
+}
