@@ -133,6 +133,8 @@ struct State {
     /// Of addresses that were known, so never more than those.
     doomed: Vec<Doomed>,
     paused_until: Option<Instant>,
+    /// How long it is taken to have less room than it should.
+    full_until: Option<Instant>,
     /// Whether everything that is there is in the index.
     is_scanned: bool,
     /// What was removed before that, without having been found.
@@ -173,6 +175,7 @@ impl Disk {
                 queued_bytes: 0,
                 doomed: Vec::new(),
                 paused_until: None,
+                full_until: None,
                 is_scanned: false,
                 removed: HashSet::new(),
                 is_busy: false,

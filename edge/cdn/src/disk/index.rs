@@ -114,13 +114,15 @@ pub(super) struct Index {
     line: VecDeque<(Name, u64)>,
     bytes: u64,
     bytes_max: u64,
+    /// What there is room for just now, where the disk has less than it should.
+    room: u64,
     next: u64,
 }
 
 impl Index {
     pub(super) fn new(bytes_max: u64) -> Self {
         let (entries, line) = (HashMap::new(), VecDeque::new());
-        Self { entries, line, bytes: 0, bytes_max, next: 0 }
+        Self { entries, line, bytes: 0, bytes_max, room: bytes_max, next: 0 }
     }
 
     pub(super) const fn bytes(&self) -> u64 {
@@ -276,13 +278,23 @@ impl Index {
         names.into_iter().filter_map(|name| self.remove(name)).collect()
     }
 
+    /// Makes do with what is there now, less `bytes`: the disk is full, whoever fills it.
+    pub(super) fn lower(&mut self, bytes: u64) {
+        self.room = self.bytes.saturating_sub(bytes);
+    }
+
+    /// Takes all the room again that there should be.
+    pub(super) const fn raise(&mut self) {
+        self.room = self.bytes_max;
+    }
+
     /// Lets the oldest go until there is room for so many bytes.
     pub(super) fn make_room(&mut self, wanted: u64) -> Vec<Doomed> {
         let mut gone = Vec::new();
         let mut spared = 0;
         // Everything comes to its turn twice, or until nothing is spared any more.
         for _ in 0..self.line.len().saturating_mul(2).saturating_add(SPARED_MAX) {
-            if self.bytes.saturating_add(wanted) <= self.bytes_max {
+            if self.bytes.saturating_add(wanted) <= self.room {
                 break;
             }
             let Some((name, place)) = self.line.pop_front() else { break };
@@ -347,6 +359,15 @@ mod tests {
         assert_eq!(gone, [name(3), name(4)]);
         index.make_room(10 * 3 * 4096);
         assert_eq!((index.bytes(), index.len()), (0, 0));
+    }
+
+    #[test]
+    fn makes_do_with_less_while_the_disk_has_less() {
+        let mut index = index(10, 1 << 20);
+        index.lower(3 * 4096);
+        assert_eq!((index.make_room(0).len(), index.make_room(3 * 4096).len()), (1, 1));
+        index.raise();
+        assert_eq!((index.make_room(3 * 4096), index.bytes_max()), (vec![], 1 << 20));
     }
 
     #[test]

@@ -6,6 +6,7 @@ use std::{
     os::unix::fs::FileExt as _,
     path::PathBuf,
     sync::{Arc, PoisonError, atomic::Ordering::Relaxed},
+    time::{Duration, Instant},
 };
 
 use super::{
@@ -17,6 +18,8 @@ use crate::store::{Stored, StoredBody};
 
 /// What is copied at once: 128 KiB.
 pub(super) const COPY_BYTES: usize = 128 * 1024;
+/// How long a disk that was full is taken to have no more room than it had then: 60 s.
+const FULL: Duration = Duration::from_secs(60);
 /// What a head takes, roughly; of how much room is made for it.
 const HEAD_BYTES: u64 = 4096;
 
@@ -117,12 +120,12 @@ impl Shared {
                 self.write_failed("store", &error);
                 let mut state = self.state();
                 state.pause();
-                // If the disk is full, whoever fills it, the oldest give way to the newest.
                 if matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
                 {
-                    let bytes_max = state.index.bytes_max();
-                    let left = state.index.bytes().saturating_sub(wanted(job));
-                    let doomed = state.index.make_room(bytes_max.saturating_sub(left));
+                    // The oldest give way to the newest, and with less room it does not fail again at once.
+                    state.index.lower(wanted(job));
+                    state.full_until = Instant::now().checked_add(FULL);
+                    let doomed = state.index.make_room(0);
                     state.doomed.extend(doomed);
                 }
                 drop(state);
@@ -143,6 +146,10 @@ impl Shared {
         let Some(epoch) = self.purges.epoch() else { return Ok(Written::TooLate) };
         let doomed = {
             let mut state = self.state();
+            if state.full_until.is_some_and(|until| until <= Instant::now()) {
+                state.full_until = None;
+                state.index.raise();
+            }
             let wanted = wanted(job);
             if wanted > state.index.bytes_max() / 8 {
                 return Ok(Written::TooLarge);
