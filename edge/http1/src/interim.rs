@@ -39,6 +39,12 @@ impl Interim {
         Self(None)
     }
 
+    /// Returns one whose heads wait until they are [taken](Self::take), for who sends them by other means.
+    #[must_use]
+    pub fn waiting() -> Self {
+        Self(Some(Arc::default()))
+    }
+
     /// Sends a head before the answer; anything but a 1xx, and 101, is dropped.
     pub fn send(&self, status: StatusCode, headers: HeaderMap) {
         let Some(inner) = &self.0 else { return };
@@ -65,8 +71,8 @@ impl Interim {
         }
     }
 
-    /// Says who is to be woken.
-    pub(crate) fn listen(&self, connection: &Waker) {
+    /// Says who is to be woken when something waits.
+    pub fn listen(&self, connection: &Waker) {
         let Some(inner) = &self.0 else { return };
         let mut waiting = inner.waiting.lock().unwrap_or_else(PoisonError::into_inner);
         match &mut waiting.connection {
@@ -76,7 +82,8 @@ impl Interim {
     }
 
     /// Takes what waits.
-    pub(crate) fn take(&self) -> Vec<(StatusCode, HeaderMap)> {
+    #[must_use]
+    pub fn take(&self) -> Vec<(StatusCode, HeaderMap)> {
         let Some(inner) = &self.0 else { return Vec::new() };
         if !inner.has_some.swap(false, Acquire) {
             return Vec::new();

@@ -1,7 +1,7 @@
 //! HTTP/1.1 (RFC 9112), to the letter and without room for doubt.
 //!
 //! Layer: adapter (L3). Bytes in, requests out; answers in, bytes out; and the other way round towards origins.
-//! Not here: sockets and TLS (`edge/node`, `edge/cdn`), HTTP/2 (hyper), what is answered (the [`Service`]).
+//! Not here: sockets and TLS (`edge/node`, `edge/cdn`), HTTP/2 (`edge/node`, over `h2`), what is answered (the [`Service`]).
 //! Start at [`Connection::serve`] and [`Client::send`]; `head.rs`, `framing.rs` and `chunked.rs` are the rules, and do no I/O.
 //!
 //! Why not hyper for this: it takes lines that end in a bare LF, and a `Content-Length` beside `Transfer-Encoding`;

@@ -1,13 +1,13 @@
 //! Connections of one serving thread: accepted up to a limit, HTTP/1.1 or HTTP/2, ended when idle, drained at the end.
 
+mod fields;
+mod http2;
 pub(crate) mod http3;
 mod streams;
 
 use std::{
-    convert::Infallible,
     io,
     net::SocketAddr,
-    pin::pin,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering::Relaxed},
@@ -15,15 +15,8 @@ use std::{
     time::Duration,
 };
 
-use domain::Timestamp;
-use http1::{Connection, DateClock, Ended, Interim, Transport};
-use hyper::server::conn::http2;
-use hyper_util::{
-    rt::{TokioExecutor, TokioIo, TokioTimer},
-    server::graceful::GracefulConnection,
-};
+use http1::{Connection, DateClock, Ended, Transport};
 use tokio::{
-    io::{AsyncRead, AsyncWrite},
     net::{TcpListener, TcpStream},
     signal::unix::{Signal, SignalKind, signal},
     sync::{OwnedSemaphorePermit, Semaphore, watch},
@@ -33,10 +26,9 @@ use tokio::{
 use self::streams::{Rewound, TlsTransport};
 use crate::{
     connections::Protocol,
-    in_flight::InFlight,
     quick::Left,
-    serve::{Node, Peer, Visitor, serve},
-    stall::{STALL_MAX, Stalling},
+    serve::{Node, Peer, Visitor},
+    stall::STALL_MAX,
     tls::Tls,
 };
 
@@ -61,7 +53,7 @@ pub(crate) struct Server {
     tls: Option<Arc<Tls>>,
     limits: Accepting,
     permits: Arc<Semaphore>,
-    http2: http2::Builder<TokioExecutor>,
+    http2: h2::server::Builder,
     /// Whether connections are told to end after their present request.
     is_draining: AtomicBool,
 }
@@ -69,7 +61,7 @@ pub(crate) struct Server {
 impl Server {
     pub(crate) fn new(node: Arc<Node>, tls: Option<Arc<Tls>>, limits: Accepting) -> Self {
         let permits = Arc::new(Semaphore::new(limits.connections_max.min(Semaphore::MAX_PERMITS)));
-        let http2 = http2(&limits);
+        let http2 = http2::settings(&limits);
         Self { node, tls, permits, http2, limits, is_draining: AtomicBool::new(false) }
     }
 }
@@ -96,15 +88,11 @@ impl Stop {
     }
 }
 
-/// What hyper reads of an HTTP/2 head before it gives up by itself: beyond the limit that we answer for, so that most
+/// What is read of a head of HTTP/2 or HTTP/3 before it is given up: beyond the limit that we answer for, so that most
 /// clients get a problem body and only absurd heads a reset.
 const HEAD_SLACK: usize = 4;
 /// After this pause the next accept is tried, for instance when file descriptors ran out.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
-
-/// How long an idle connection that was told to end may take. 60 s: what hyper still holds of the last answer,
-/// some 400 KiB, to a phone at 56 kbit/s.
-const LINGER_MAX: Duration = Duration::from_secs(60);
 
 /// How long an idle connection is kept when the node is told to end: 300 ms, a client's next request on its way.
 const DRAIN_GRACE: Duration = Duration::from_millis(300);
@@ -179,20 +167,6 @@ fn attend(
     });
 }
 
-fn http2(limits: &Accepting) -> http2::Builder<TokioExecutor> {
-    let head_bytes = limits.head_bytes_max.saturating_mul(HEAD_SLACK);
-    let mut http2 = http2::Builder::new(TokioExecutor::new());
-    http2
-        .timer(TokioTimer::new())
-        .max_concurrent_streams(limits.h2_streams_max)
-        .max_pending_accept_reset_streams(limits.h2_resets_max)
-        .max_local_error_reset_streams(limits.h2_error_resets_max)
-        .max_header_list_size(u32::try_from(head_bytes).unwrap_or(u32::MAX))
-        .keep_alive_interval(Some(limits.head_timeout))
-        .keep_alive_timeout(limits.head_timeout);
-    http2
-}
-
 type Broken = Box<dyn std::error::Error + Send + Sync>;
 
 /// Shakes hands if that is asked for, and serves the connection to its end.
@@ -212,7 +186,7 @@ async fn connect(
     let peer = Peer { address, is_tls: true };
     if stream.get_ref().1.alpn_protocol() == Some(b"h2") {
         let _open = server.node.operation.connections.open(Protocol::Http2);
-        return converse_http2(server, stream, peer, draining).await;
+        return http2::converse(server, stream, peer, draining).await;
     }
     converse(server, TlsTransport(stream), peer, draining).await
 }
@@ -245,64 +219,12 @@ async fn converse<S: Transport + Send + 'static>(
         Ended::Http2 { transport, read } => {
             open.turn_into(Protocol::Http2);
             let stream = Rewound::new(read, transport);
-            converse_http2(server, stream, peer, draining).await
+            http2::converse(server, stream, peer, draining).await
         }
     }
-}
-
-async fn converse_http2<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
-    server: &Server,
-    stream: S,
-    peer: Peer,
-    draining: watch::Receiver<()>,
-) -> Result<(), Broken> {
-    let requests = InFlight::new();
-    let counted = Arc::clone(&requests);
-    // Counted anew for this connection: a count that all cores write to with every request would have them wait.
-    let node = Arc::new(Arc::clone(&server.node));
-    let service = hyper::service::service_fn(move |request| {
-        let (node, entered) = (Arc::clone(&node), counted.enter());
-        async move {
-            let (given, held) = serve(&node, peer, request, &Interim::nowhere()).await;
-            Ok::<_, Infallible>(given.into_response().map(|body| entered.keep_in(body, held)))
-        }
-    });
-    let stream = TokioIo::new(Stalling::new(stream, STALL_MAX));
-    let connection = server.http2.serve_connection(stream, service);
-    drive(connection, &requests, server.limits.head_timeout, draining).await?;
-    Ok(())
 }
 
 const DATES: DateClock = DateClock::new(|seconds| {
-    let ms = i64::try_from(seconds).unwrap_or(0).saturating_mul(1000);
-    let text = http_semantics::date::write(Timestamp::from_unix_ms(ms));
+    let text = fields::write_date(seconds);
     text.as_bytes().try_into().unwrap_or(*b"Thu, 01 Jan 1970 00:00:00 GMT")
 });
-
-/// Drives a connection to its end, which comes when it wants, when it is idle for long, or with the node's.
-///
-/// hyper's own limits leave a gap: on HTTP/2 whoever answers pings would stay for ever.
-async fn drive<C: GracefulConnection>(
-    connection: C,
-    requests: &InFlight,
-    idle_max: Duration,
-    mut draining: watch::Receiver<()>,
-) -> Result<(), C::Error> {
-    let mut connection = pin!(connection);
-    let is_idle = tokio::select! {
-        // The connection is what nearly every wake is for.
-        biased;
-        ended = connection.as_mut() => return ended,
-        () = requests.idle(idle_max) => true,
-        _ = draining.changed() => false,
-    };
-    if is_idle && !requests.has_begun() {
-        return Ok(());
-    }
-    connection.as_mut().graceful_shutdown();
-    if !is_idle {
-        // The node's drain limit is the limit.
-        return connection.await;
-    }
-    timeout(LINGER_MAX, connection).await.unwrap_or(Ok(()))
-}

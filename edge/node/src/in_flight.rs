@@ -1,6 +1,6 @@
 //! Requests in flight on one connection, so that one that carries none for long can be told from a slow one.
 //!
-//! A request is in flight until its answer's body has gone to hyper or was dropped. Nothing is woken per request:
+//! A request is in flight until its answer's body has gone to the connection or was dropped. Nothing is woken per request:
 //! whoever waits for idleness looks when it could have come at the earliest.
 
 use std::{
@@ -50,7 +50,12 @@ impl InFlight {
 
     /// Whether there ever was a request.
     pub(crate) fn has_begun(&self) -> bool {
-        self.begun.load(Relaxed) > 0
+        self.begun() > 0
+    }
+
+    /// How many requests there were so far.
+    pub(crate) fn begun(&self) -> u64 {
+        self.begun.load(Relaxed)
     }
 
     /// Ends when there has been no request for `limit`.
@@ -76,13 +81,6 @@ impl InFlight {
 /// Is there while its request is in flight.
 pub(crate) struct Entered(Arc<InFlight>);
 
-impl Entered {
-    /// Goes with `body` to its end, and what is `held` too.
-    pub(crate) const fn keep_in<T: Unpin>(self, body: Body, held: T) -> GuardedBody<(T, Self)> {
-        GuardedBody { body, _guard: (held, self) }
-    }
-}
-
 impl Drop for Entered {
     fn drop(&mut self) {
         let now = u64::try_from(self.0.opened.elapsed().as_millis()).unwrap_or(u64::MAX);
@@ -91,7 +89,7 @@ impl Drop for Entered {
     }
 }
 
-/// A body with what has to last until its end: its request's place in the count, the version that it comes from.
+/// A body with what has to last until its end: the version that it comes from.
 pub(crate) struct GuardedBody<G> {
     pub(crate) body: Body,
     pub(crate) _guard: G,
@@ -126,12 +124,12 @@ mod tests {
     const LIMIT: Duration = Duration::from_millis(50);
 
     #[tokio::test]
-    async fn a_connection_is_idle_only_when_no_body_has_been_open_for_the_whole_limit() {
+    async fn a_connection_is_idle_only_when_no_request_has_been_open_for_the_whole_limit() {
         let requests = InFlight::new();
-        let body = requests.enter().keep_in(runtime::full("slow"), ());
+        let entered = requests.enter();
         assert!(timeout(LIMIT * 4, requests.idle(LIMIT)).await.is_err());
         let ended = Instant::now();
-        drop(body);
+        drop(entered);
         requests.idle(LIMIT).await;
         // The end is kept in whole milliseconds.
         assert!(ended.elapsed() + Duration::from_millis(1) >= LIMIT);

@@ -8,8 +8,10 @@ use std::{
 
 use api_types::client_address::{self, Cidr};
 use cdn::Proxy;
-use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode, Version, header};
-use http1::{Interim, Quick, QuickHead, Refusal, Reply, RequestBody};
+use http::{
+    HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, Version, header,
+};
+use http1::{Interim, Quick, QuickHead, Refusal, RefusalKind, Reply, RequestBody};
 use manifest::{App, RouteMatch, StaticResponse, Target};
 use replica::{Position, Replica};
 use runtime::{Application, Body, Runtime};
@@ -244,12 +246,15 @@ async fn answer<'a, B: Content>(
     request: Request<B>,
 ) -> (Place<'a>, Result<Given, Failure>) {
     let (uri, headers, rules) = (request.uri(), request.headers(), &node.rules);
-    // HTTP/1.1's heads are measured as they are read.
-    if request.version() >= Version::HTTP_2
-        && let Err(error) =
-            request_head::check_size(uri, headers, rules.head_bytes_max, rules.headers_max)
-    {
-        return (Place::Nowhere, Err(Failure::Head(error)));
+    // HTTP/1.1's heads are judged as they are read.
+    if request.version() >= Version::HTTP_2 {
+        let size = request_head::check_size(uri, headers, rules.head_bytes_max, rules.headers_max);
+        if let Err(error) = size {
+            return (Place::Nowhere, Err(Failure::Head(error)));
+        }
+        if request.method() == Method::CONNECT {
+            return (Place::Nowhere, Err(Failure::Wire(RefusalKind::NotImplemented)));
+        }
     }
     if let Some(own) = own(node, uri.path()) {
         return (Place::Own, own.map(|own| Given::Response(own.map(runtime::full))));
@@ -318,7 +323,7 @@ fn hint<B>(deployment: &Deployment, route: usize, request: &Request<B>, interim:
     const MODE: HeaderName = HeaderName::from_static("sec-fetch-mode");
     let Some(hints) = deployment.hints.get(route).filter(|hints| !hints.is_empty()) else { return };
     let is_navigation = request.headers().get(MODE).is_some_and(|mode| mode == "navigate");
-    if is_navigation && request.method() == http::Method::GET {
+    if is_navigation && request.method() == Method::GET {
         interim.send(StatusCode::EARLY_HINTS, hints.clone());
     }
 }

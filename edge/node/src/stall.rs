@@ -1,4 +1,4 @@
-//! A connection that ends when its reader takes nothing for long: hyper waits for such a one for ever, and with it what
+//! A connection that ends when its reader takes nothing for long: `h2` waits for such a one for ever, and with it what
 //! waits in memory to be sent.
 
 use std::{

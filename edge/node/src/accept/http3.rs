@@ -23,7 +23,7 @@ use quinn::{
 use tokio::{sync::watch, task::JoinSet, time::timeout};
 
 use self::body::ReceivedBody;
-use super::{Accepting, Broken, HEAD_SLACK, Server};
+use super::{Accepting, Broken, HEAD_SLACK, Server, fields};
 use crate::{
     connections::Protocol,
     in_flight::{Entered, InFlight},
@@ -197,7 +197,7 @@ async fn request(
         Err(_) => return,
     };
     let (mut sending, mut receiving) = stream.split();
-    let Some(length) = body::declared_length(request.headers()) else {
+    let Some(length) = fields::declared_length(request.headers()) else {
         receiving.stop_sending(h3::error::Code::H3_MESSAGE_ERROR);
         return sending.stop_stream(h3::error::Code::H3_MESSAGE_ERROR);
     };

@@ -5,10 +5,10 @@ use std::{
     time::Duration,
 };
 
-use http_body_util::{BodyExt as _, Empty};
-use hyper_util::rt::{TokioExecutor, TokioIo};
-
-use crate::support::{Node, manifest, refused};
+use crate::{
+    h2_client::{self, Client},
+    support::{Node, manifest, refused},
+};
 
 #[test]
 fn refuses_a_broken_manifest_with_one_sentence_and_64() {
@@ -69,26 +69,14 @@ fn closes_connections_that_ask_no_more() {
     asked.read_to_string(&mut answer).expect("is closed in time");
     assert!(answer.starts_with("HTTP/1.1 200") && answer.contains("\r\nhello"), "{answer}");
 
-    // hyper's client answers pings as long as its connection is driven.
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    runtime.expect("starts").block_on(async {
-        let stream = tokio::net::TcpStream::connect(node.address()).await.expect("connects");
-        let (mut sender, connection) =
-            hyper::client::conn::http2::handshake(TokioExecutor::new(), TokioIo::new(stream))
-                .await
-                .expect("shakes hands");
-        let connection = tokio::spawn(connection);
+    // The client answers pings as long as its connection is driven.
+    h2_client::run(async {
+        let client = Client::connect(node.address()).await;
         // The first takes longer than the connection may be idle.
         for (path, status) in [("/sleep", 504), ("/hello", 200)] {
-            let request = http::Request::get(format!("http://{}{path}", node.address()));
-            let request = request.body(Empty::<bytes::Bytes>::new()).expect("is a request");
-            let answer = sender.send_request(request).await.expect("answers");
-            assert_eq!(answer.status(), status);
-            answer.into_body().collect().await.expect("is whole");
+            assert_eq!(client.get(path).await.status, status);
         }
-        let closed = tokio::time::timeout(Duration::from_secs(20), connection).await;
-        closed.expect("is closed in time").expect("is driven to its end").expect("ends well");
-        drop(sender);
+        client.ended.await.expect("is driven to its end").expect("ends well");
     });
 }
 

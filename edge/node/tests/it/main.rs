@@ -18,6 +18,7 @@ mod documented;
 mod express;
 mod faults;
 mod full_disk;
+mod h2_client;
 mod http2;
 mod http3;
 mod inside;

@@ -19,6 +19,8 @@ pub(crate) struct Asked {
     /// By lower-case name; lines of the same name are joined.
     pub(crate) headers: BTreeMap<String, String>,
     pub(crate) body: Vec<u8>,
+    /// By lower-case name.
+    pub(crate) trailers: BTreeMap<String, String>,
 }
 
 impl Asked {
@@ -132,7 +134,7 @@ fn read(reader: &mut BufReader<&TcpStream>, mut stream: &TcpStream) -> Option<As
     if headers.get("expect").is_some_and(|expected| expected == "100-continue") {
         stream.write_all(b"HTTP/1.1 100 Continue\r\n\r\n").ok()?;
     }
-    let mut body = Vec::new();
+    let (mut body, mut trailers) = (Vec::new(), BTreeMap::new());
     if let Some(length) = headers.get("content-length") {
         body.resize(length.parse().ok()?, 0);
         reader.read_exact(&mut body).ok()?;
@@ -143,13 +145,15 @@ fn read(reader: &mut BufReader<&TcpStream>, mut stream: &TcpStream) -> Option<As
             reader.read_exact(&mut chunk).ok()?;
             body.extend_from_slice(&chunk);
             if size == 0 {
-                while !self::line(reader)?.is_empty() {}
+                while let Some((name, value)) = self::line(reader)?.split_once(':') {
+                    trailers.insert(name.to_lowercase(), value.trim().to_owned());
+                }
                 break;
             }
             self::line(reader)?;
         }
     }
-    Some(Asked { method, target, headers, body })
+    Some(Asked { method, target, headers, body, trailers })
 }
 
 fn line(reader: &mut BufReader<&TcpStream>) -> Option<String> {

@@ -9,15 +9,16 @@ use std::{
     time::{Duration, Instant},
 };
 
-use http_body_util::{BodyExt as _, Empty};
-use hyper_util::rt::{TokioExecutor, TokioIo};
 use rustls::{
     ClientConfig, ClientConnection, RootCertStore, StreamOwned,
     crypto::ring,
     pki_types::{CertificateDer, ServerName, pem::PemObject as _},
 };
 
-use crate::support::{Answer, Node, manifest, package, refused};
+use crate::{
+    h2_client::{self, Client},
+    support::{Answer, Node, manifest, package, refused},
+};
 
 fn fixture(name: &str) -> PathBuf {
     package().join("tests/it/tls").join(name)
@@ -41,7 +42,7 @@ pub(crate) fn client(protocols: &[&str]) -> Arc<ClientConfig> {
     Arc::new(config)
 }
 
-fn name() -> ServerName<'static> {
+pub(crate) fn name() -> ServerName<'static> {
     ServerName::try_from("edge.test").expect("is a name")
 }
 
@@ -95,25 +96,14 @@ fn serves_http1_and_http2_over_tls_as_the_client_asks() {
     let (answer, _) = ask(&node, "/headers");
     assert!(answer.text().contains("spin-full-url: https://edge.test/headers\n"), "{answer:?}");
 
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    runtime.expect("starts").block_on(async {
-        let stream = tokio::net::TcpStream::connect(node.address()).await.expect("connects");
-        let connector = tokio_rustls::TlsConnector::from(client(&["h2", "http/1.1"]));
-        let stream = connector.connect(name(), stream).await.expect("shakes hands");
-        assert_eq!(stream.get_ref().1.alpn_protocol(), Some(&b"h2"[..]));
-        let (mut sender, connection) =
-            hyper::client::conn::http2::handshake(TokioExecutor::new(), TokioIo::new(stream))
-                .await
-                .expect("speaks HTTP/2");
-        let driving = tokio::spawn(connection);
+    h2_client::run(async {
+        let client = Client::connect_tls(node.address()).await;
         let request = http::Request::get("https://edge.test/headers");
-        let request = request.body(Empty::<bytes::Bytes>::new()).expect("is a request");
-        let answer = sender.send_request(request).await.expect("answers");
-        let body = answer.into_body().collect().await.expect("is whole").to_bytes();
-        let body = String::from_utf8_lossy(&body).into_owned();
-        assert!(body.contains("spin-full-url: https://edge.test/headers\n"), "{body}");
-        drop(sender);
-        driving.await.expect("is driven").expect("ends well");
+        let asking = client.begin(request.body(()).expect("is a request"), true).await;
+        let answer = asking.answered().await.expect("answers");
+        assert!(answer.text().contains("spin-full-url: https://edge.test/headers\n"), "{answer:?}");
+        drop(client.sender);
+        client.ended.await.expect("is driven").expect("ends well");
     });
 }
 

@@ -174,7 +174,7 @@ fn way_out(from: &Package, to: &Package) -> &'static str {
 const GUARDED: [(&[&str], Who, &str); 9] = [
     (&["wasmtime*"], Who::Named(&["runtime"]), "only `runtime` knows wasmtime"),
     (
-        &["hyper*", "rustls*"],
+        &["hyper*", "h2", "rustls*"],
         Who::Named(&["node", "cdn", "server", "replica", "runtime", "providers"]),
         "only the listeners, and the adapters that call out, speak raw HTTP",
     ),

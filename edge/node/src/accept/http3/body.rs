@@ -9,28 +9,9 @@ use std::{
 
 use bytes::{Buf as _, Bytes};
 use h3::server::RequestStream;
-use http::{HeaderMap, header};
 use http_body::{Frame, SizeHint};
 
 type Receiving = RequestStream<h3_quinn::RecvStream, Bytes>;
-
-/// What a head says of its body: nothing, or how long it is. `None` when it says what it must not (RFC 9114, section
-/// 4.1.2): whoever is asked next might read it otherwise than we do.
-pub(super) fn declared_length(headers: &HeaderMap) -> Option<Option<u64>> {
-    if headers.contains_key(header::TRANSFER_ENCODING) {
-        return None;
-    }
-    let mut lengths = headers.get_all(header::CONTENT_LENGTH).iter();
-    match (lengths.next(), lengths.next()) {
-        (None, _) => Some(None),
-        (Some(length), None) => {
-            let text = length.to_str().ok()?;
-            let is_number = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
-            is_number.then(|| text.parse().ok()).flatten().map(Some)
-        }
-        (Some(_), Some(_)) => None,
-    }
-}
 
 /// A body.
 pub(super) struct ReceivedBody {
@@ -137,34 +118,5 @@ impl http_body::Body for ReceivedBody {
             (Some(left), false) => SizeHint::with_exact(left),
             (None, false) => SizeHint::default(),
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use http::HeaderValue;
-
-    use super::*;
-
-    #[test]
-    fn believes_a_head_only_where_it_is_clear() {
-        let declared = |fields: &[(&'static str, &'static str)]| {
-            let fields = fields.iter().map(|(name, value)| {
-                (http::HeaderName::from_static(name), HeaderValue::from_static(value))
-            });
-            let mut headers = HeaderMap::new();
-            for (name, value) in fields {
-                headers.append(name, value);
-            }
-            declared_length(&headers)
-        };
-        assert_eq!(declared(&[]), Some(None));
-        assert_eq!(declared(&[("content-length", "0")]), Some(Some(0)));
-        assert_eq!(declared(&[("content-length", "12")]), Some(Some(12)));
-        for bad in ["", "+1", "-1", "1, 1", " 1", "99999999999999999999", "0x1"] {
-            assert_eq!(declared(&[("content-length", bad)]), None, "{bad}");
-        }
-        assert_eq!(declared(&[("content-length", "1"), ("content-length", "1")]), None);
-        assert_eq!(declared(&[("transfer-encoding", "chunked")]), None);
     }
 }
