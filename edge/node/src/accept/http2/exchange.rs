@@ -16,9 +16,12 @@ use crate::{
     traffic::Held,
 };
 
+/// The node, counted anew for each connection.
+pub(super) type Shared = Arc<Arc<Node>>;
+
 /// Answers one request, to the end of the answer's body.
 pub(super) async fn answer(
-    node: Arc<Arc<Node>>,
+    node: Shared,
     peer: Peer,
     request: Request<RecvStream>,
     mut respond: SendResponse<Bytes>,
