@@ -10,6 +10,8 @@ fn every_test_that_the_limits_name_exists() {
     let mut sources = String::new();
     for folder in [
         "tests/it",
+        "tests/it/http2_wire",
+        "src/accept/http2/send",
         "../cdn/src",
         "../cdn/src/cache",
         "../cdn/src/disk",
