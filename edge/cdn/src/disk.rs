@@ -2,7 +2,7 @@
 //!
 //! Whatever is stored goes into a bounded queue, and from there to the disk by one thread ([`writer`]). An index in memory
 //! knows what is there ([`index`]), so that nothing is read for an unknown address. For each address there is a file with
-//! the heads of all variants ([`format`]), and one for each body above 4 KiB, which is sent from there. After a start the
+//! the heads of all variants ([`mod@format`]), and one for each body above 4 KiB, which is sent from there. After a start the
 //! directory is looked through ([`scan`]); until that is done, whatever is asked for may be there.
 //!
 //! Everything here may fail without harm to requests: it is counted, told once, and the cache goes on in memory.

@@ -97,7 +97,7 @@ pub(super) fn rewrite(headers: &mut HeaderMap, client: &Client, authority: &str)
     }
 }
 
-/// Fields that a stranger may not say, and those that [`write`] says itself.
+/// Fields that a stranger may not say, and those that [`write()`] says itself.
 static OWN: Names = Names::new(&[
     "connection",
     "forwarded",
@@ -117,7 +117,7 @@ static OF_CONNECTION: Names = Names::new(&[
     "te",
 ]);
 
-/// Whether a plain `GET` can be written by [`write`].
+/// Whether a plain `GET` can be written by [`write()`].
 pub(super) fn is_plain(head: &QuickHead<'_>) -> bool {
     !head.names().any(|name| OF_CONNECTION.contains(name))
 }
