@@ -291,7 +291,8 @@ impl Index {
     /// Lets the oldest go until there is room for so many bytes.
     pub(super) fn make_room(&mut self, wanted: u64) -> Vec<Doomed> {
         let mut gone = Vec::new();
-        let mut spared = 0;
+        // Once round at most: where all are wanted, the oldest goes.
+        let (mut spared, spared_max) = (0, SPARED_MAX.min(self.entries.len()));
         // Everything comes to its turn twice, or until nothing is spared any more.
         for _ in 0..self.line.len().saturating_mul(2).saturating_add(SPARED_MAX) {
             if self.bytes.saturating_add(wanted) <= self.room {
@@ -305,7 +306,7 @@ impl Index {
             let is_weightless = entry.files.is_none();
             let is_visited = std::mem::take(&mut entry.is_visited);
             let is_wanted = is_visited || entry.memory.strong_count() > 0;
-            if is_weightless || (is_wanted && spared < SPARED_MAX) {
+            if is_weightless || (is_wanted && spared < spared_max) {
                 spared += usize::from(!is_weightless);
                 self.line.push_back((name, place));
                 continue;
@@ -359,6 +360,23 @@ mod tests {
         assert_eq!(gone, [name(3), name(4)]);
         index.make_room(10 * 3 * 4096);
         assert_eq!((index.bytes(), index.len()), (0, 0));
+    }
+
+    #[test]
+    fn lets_the_oldest_go_where_all_are_wanted() {
+        let mut index = index(10, 10 * 3 * 4096);
+        let slot = Arc::new(Slot::default());
+        let want = |index: &mut Index, number| {
+            let Known::Disk(ticket) = index.look(name(number), false) else { panic!("is there") };
+            assert!(index.take_in(name(number), ticket, None, &slot));
+        };
+        (0..10).for_each(|number| want(&mut index, number));
+        for number in 0..10 {
+            let gone: Vec<_> = index.make_room(3 * 4096).into_iter().map(|one| one.name).collect();
+            assert_eq!(gone, [name(number)]);
+            index.found(name(number + 10), files(1));
+            want(&mut index, number + 10);
+        }
     }
 
     #[test]

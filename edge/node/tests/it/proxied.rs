@@ -120,8 +120,17 @@ impl Proxied {
         arguments: &[&str],
         prepare: impl FnOnce(&mut Command),
     ) -> Self {
+        Self::start_before(&format!("http://{}", origin.address), arguments, prepare)
+    }
+
+    /// The same in front of whoever is at this URL.
+    pub(crate) fn start_before(
+        origin: &str,
+        arguments: &[&str],
+        prepare: impl FnOnce(&mut Command),
+    ) -> Self {
         let mut command = command(&["--admin", "127.0.0.1:0", "--listen", "127.0.0.1:0"]);
-        command.arg("--origin").arg(format!("http://{}", origin.address)).args(arguments);
+        command.args(["--origin", origin]).args(arguments);
         // Requests would fill what the tests print.
         if !arguments.contains(&"--access-log") {
             command.args(["--access-log", "off"]);
