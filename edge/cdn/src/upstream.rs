@@ -7,6 +7,7 @@ mod idle;
 mod probe;
 mod relay;
 mod stream;
+mod traced;
 
 use std::{
     cell::Cell,
@@ -37,6 +38,7 @@ pub use self::{
     body::{Flow, RequestContent, UpstreamBody},
     relay::{Ahead, Relay},
     stream::OriginStream,
+    traced::{Beginning, TracedAttempt, Tracer},
 };
 
 /// Where an origin is.
@@ -94,6 +96,7 @@ pub struct Upstream {
     state: Mutex<State>,
     targets: BTreeMap<String, Arc<Target>>,
     limits: http1::Limits,
+    tracer: Option<Arc<dyn Tracer>>,
 }
 
 struct State {
@@ -183,7 +186,14 @@ impl Upstream {
         let pool = Pool::new(settings, origins, pool_core::Instant::new(Duration::ZERO))?;
         let state = Mutex::new(State { pool, waiting: BTreeMap::new() });
         let name = name.into();
-        Ok(Self { name, started: Instant::now(), state, targets, limits: ANSWER_LIMITS })
+        let limits = ANSWER_LIMITS;
+        Ok(Self { name, started: Instant::now(), state, targets, limits, tracer: None })
+    }
+
+    /// Tells `tracer` of every attempt from now on.
+    #[must_use]
+    pub fn traced_by(self, tracer: Arc<dyn Tracer>) -> Self {
+        Self { tracer: Some(tracer), ..self }
     }
 
     /// Returns its name in configuration, logs and metrics.
@@ -386,7 +396,7 @@ impl Attempts {
             self.plan.as_ref().is_some_and(|plan| plan.hedge_at(&state.pool).is_some())
         };
         if !is_hedged {
-            let attempt = Begun::new(upstream, first);
+            let attempt = self.begin(first, asking);
             let answered = attempt.ask(asking).await;
             return self.report(attempt, answered);
         }
@@ -402,14 +412,13 @@ impl Attempts {
             >,
         >;
         let upstream = &Arc::clone(&self.upstream);
-        let run = |attempt: Attempt| -> Running<'_> {
-            let begun = Begun::new(upstream, attempt);
+        let run = |begun: Begun| -> Running<'_> {
             Box::pin(async move {
                 let answered = begun.ask(asking).await;
                 (begun, answered)
             })
         };
-        let mut running = vec![run(first)];
+        let mut running = vec![run(self.begin(first, asking))];
         loop {
             let hedge_at = {
                 let state = upstream.state();
@@ -448,10 +457,15 @@ impl Attempts {
                         .as_mut()
                         .and_then(|plan| plan.hedge(&mut state.pool, now, random()));
                     drop(state);
-                    running.extend(hedge.map(run));
+                    running.extend(hedge.map(|hedge| run(self.begin(hedge, asking))));
                 }
             }
         }
+    }
+
+    fn begin(&self, attempt: Attempt, asking: &Asking<'_>) -> Begun {
+        let begun = self.plan.as_ref().map_or(0, |plan| plan.tried().count());
+        Begun::new(&self.upstream, attempt, asking, begun.saturating_sub(1))
     }
 
     /// Notes how an attempt ended; returns the answer if it is the one to pass on.
@@ -471,6 +485,9 @@ impl Attempts {
             Err((outcome, _)) => *outcome,
         };
         let ended = attempt.attempt.take();
+        if let Some(traced) = attempt.traced.take() {
+            traced.end(outcome);
+        }
         let (Some(plan), Some(mut ended)) = (self.plan.as_mut(), ended) else { return None };
         let mut state = upstream.state();
         plan.report(&mut ended, outcome, &mut state.pool, now);
@@ -529,11 +546,29 @@ impl Drop for Attempts {
 struct Begun {
     upstream: Arc<Upstream>,
     attempt: Option<Attempt>,
+    target: Option<Arc<Target>>,
+    traced: Option<Box<dyn TracedAttempt>>,
 }
 
 impl Begun {
-    fn new(upstream: &Arc<Upstream>, attempt: Attempt) -> Self {
-        Self { upstream: Arc::clone(upstream), attempt: Some(attempt) }
+    fn new(
+        upstream: &Arc<Upstream>,
+        attempt: Attempt,
+        asking: &Asking<'_>,
+        earlier: usize,
+    ) -> Self {
+        let target = upstream.target(attempt.origin);
+        let traced = upstream.tracer.as_ref().zip(target.as_ref()).and_then(|(tracer, target)| {
+            tracer.begin(&Beginning {
+                pool: &upstream.name,
+                origin: &target.address,
+                method: asking.method,
+                headers: asking.headers,
+                earlier,
+                is_hedge: attempt.is_hedge,
+            })
+        });
+        Self { upstream: Arc::clone(upstream), attempt: Some(attempt), target, traced }
     }
 
     fn begun_at(&self) -> pool_core::Instant {
@@ -543,11 +578,23 @@ impl Begun {
 
     async fn ask(&self, asking: &Asking<'_>) -> Result<Answer, (Outcome, Option<SendError>)> {
         let Some(attempt) = &self.attempt else { return Err((Outcome::Refused, None)) };
-        let target = self.upstream.target(attempt.origin);
-        let target = target.ok_or((Outcome::NotSent, None))?;
+        let target = self.target.as_ref().ok_or((Outcome::NotSent, None))?;
+        let (headers, marked);
+        let asking = match &self.traced {
+            None => asking,
+            Some(traced) => {
+                headers = {
+                    let mut headers = asking.headers.clone();
+                    traced.hand_on(&mut headers);
+                    headers
+                };
+                marked = traced::with_headers(asking, &headers);
+                &marked
+            }
+        };
         let facts = RequestFacts::of(asking.method, asking.headers, asking.content.is_replayable());
         let limits = (attempt.connect_timeout, attempt.head_timeout);
-        self.upstream.attempt(&target, limits, asking, facts.is_repeatable()).await
+        self.upstream.attempt(target, limits, asking, facts.is_repeatable()).await
     }
 }
 
@@ -555,6 +602,9 @@ impl Drop for Begun {
     fn drop(&mut self) {
         if let Some(mut attempt) = self.attempt.take() {
             self.upstream.end(&mut attempt.ticket, Outcome::Cancelled);
+        }
+        if let Some(traced) = self.traced.take() {
+            traced.end(Outcome::Cancelled);
         }
     }
 }

@@ -41,7 +41,7 @@ pub(crate) struct Operation {
     pub(crate) has_metrics_on_site: bool,
     pub(crate) connections: Connections,
     /// Absent where spans go nowhere.
-    pub(crate) exporter: Option<Exporter>,
+    pub(crate) exporter: Option<Arc<Exporter>>,
     /// What is said over HTTPS of its future.
     hsts: Option<HeaderValue>,
     /// `Alt-Svc`, where there is HTTP/3.
@@ -89,7 +89,7 @@ impl Operation {
             })
         });
         Ok(Self {
-            exporter: exporter.transpose()?,
+            exporter: exporter.transpose()?.map(Arc::new),
             cache: Arc::clone(cache),
             has_metrics_on_site: !options.no_metrics_on_site,
             connections: Connections::new(),
@@ -155,7 +155,7 @@ impl Operation {
 
     /// Where the span of a request goes, if it is recorded.
     pub(crate) fn records(&self, context: &TraceContext) -> Option<&Exporter> {
-        self.exporter.as_ref().filter(|_| context.is_sampled())
+        self.exporter.as_deref().filter(|_| context.is_sampled())
     }
 
     /// Returns where the node is in its life.

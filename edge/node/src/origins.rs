@@ -12,7 +12,7 @@ use cdn::{
     Cache, Proxy,
     files::{Files, FilesSettings, SignedPaths, SigningKey},
     store::Store,
-    upstream::{OriginAddress, Upstream},
+    upstream::{OriginAddress, Tracer, Upstream},
 };
 use http::{HeaderMap, HeaderValue, header};
 use manifest::{App, FilesRoute, Pool, Target};
@@ -22,6 +22,7 @@ use runtime::{Outside, Outsides};
 use crate::{
     cli::Up,
     fronts::{CacheFront, FilesEnd, PoolEnd},
+    otlp::{Attempts, Exporter},
 };
 
 /// What all versions of an application have in common of it.
@@ -29,6 +30,8 @@ pub(crate) struct OriginSide {
     cache: Arc<Cache>,
     /// What the node calls itself in `Via`.
     name: String,
+    /// Who makes spans of attempts, where there is a collector.
+    attempts: Option<Arc<Attempts>>,
 }
 
 impl OriginSide {
@@ -41,7 +44,15 @@ impl OriginSide {
             format!("make the cache in {}", folders.join(" and "))
         })?;
         let cache = Arc::new(Cache::new(store, options.cache.rules()));
-        Ok(Self { cache, name: format!("vitrine-{}", options.node_id) })
+        let attempts = options.server.operation.otlp_endpoint.is_some().then(Arc::default);
+        Ok(Self { cache, name: format!("vitrine-{}", options.node_id), attempts })
+    }
+
+    /// Says where spans of attempts go.
+    pub(crate) fn tell_attempts(&self, exporter: Option<&Arc<Exporter>>) {
+        if let (Some(attempts), Some(exporter)) = (&self.attempts, exporter) {
+            attempts.tell(exporter);
+        }
     }
 
     /// Starts to probe the origins of pools that ask for it; it ends with them.
@@ -88,6 +99,10 @@ impl OriginSide {
         for (name, pool) in app.pools() {
             let upstream =
                 upstream(name, pool).with_context(|| format!("use the pool `{name}`"))?;
+            let upstream = match &self.attempts {
+                Some(attempts) => upstream.traced_by(Arc::clone(attempts) as Arc<dyn Tracer>),
+                None => upstream,
+            };
             let cache = pool.cache.unwrap_or(true).then(|| Arc::clone(&self.cache));
             made.push((name, Proxy::new(Arc::new(upstream), cache, &self.name)));
         }

@@ -2,15 +2,16 @@
 //!
 //! Why not the `opentelemetry-otlp` crates: their HTTP exporter comes with `reqwest` or asks for a client and an async
 //! runtime through traits of four crates (`opentelemetry`, `-sdk`, `-http`, `-proto` with `prost`), and their SDK keeps
-//! its own clock, sampler, batch thread and context beside ours. What this node tells is one flat span per request:
-//! sixty lines that write JSON, which every collector takes at `/v1/traces`, over the HTTP client that is here anyway.
+//! its own clock, sampler, batch thread and context beside ours. What this node tells is one flat span per request, and one
+//! below it for each attempt at an origin: a hundred lines that write JSON, which every collector takes at `/v1/traces`, over the HTTP client that is here anyway.
 //! Given up: metrics and logs over OTLP (Prometheus scrapes, the log is on standard error), gRPC, TLS to the collector.
-//! We would be wrong if collectors stopped taking JSON, or if spans inside the node (per attempt, per component) were
-//! wanted: then the crates would earn their place.
+//! We would be wrong if collectors stopped taking JSON, or if spans inside components were wanted: then the crates would
+//! earn their place.
 //!
 //! A request never waits: what finds a full queue is dropped and counted, and so is a batch that the collector does not
 //! take in time. Nothing is sent twice.
 
+mod attempt;
 mod collector;
 mod span;
 
@@ -23,7 +24,8 @@ use std::{
     time::{Duration, Instant},
 };
 
-pub(crate) use self::{collector::Endpoint, span::Span};
+use self::span::Told;
+pub(crate) use self::{attempt::Attempts, collector::Endpoint, span::Span};
 use crate::trace_context::TraceContext;
 
 /// Spans of one request to the collector: 512, some 400 KiB.
@@ -54,7 +56,7 @@ pub(crate) struct Exporter {
 }
 
 enum Message {
-    Span(Box<Span>),
+    Span(Box<Told>),
     Stop,
 }
 
@@ -105,8 +107,8 @@ impl Exporter {
     }
 
     /// Puts a span down, or counts it as dropped; never waits.
-    pub(crate) fn tell(&self, span: Span) {
-        let told = self.queue.try_send(Message::Span(Box::new(span)));
+    pub(crate) fn tell(&self, span: impl Into<Told>) {
+        let told = self.queue.try_send(Message::Span(Box::new(span.into())));
         if let Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) = told {
             self.counts.crowded_out.fetch_add(1, Relaxed);
         }
@@ -158,7 +160,7 @@ impl Worker {
     }
 
     /// Waits for spans and for some time after the first; `true` if these are the last.
-    fn gather(&self, batch: &mut Vec<Span>) -> bool {
+    fn gather(&self, batch: &mut Vec<Told>) -> bool {
         let mut until = None;
         while batch.len() < BATCH_MAX {
             let received = match until {
@@ -180,7 +182,7 @@ impl Worker {
         false
     }
 
-    fn send(&mut self, batch: &[Span]) {
+    fn send(&mut self, batch: &[Told]) {
         let body = span::write(batch, &self.node_id);
         let count = u64::try_from(batch.len()).unwrap_or(u64::MAX);
         match self.tasks.block_on(self.endpoint.post(body)) {

@@ -98,6 +98,13 @@ impl TraceContext {
         Self { trace_id: TraceId(trace_id.to_be_bytes()), span_id, parent_id: None, flags: RANDOM }
     }
 
+    /// Returns the place of an attempt at an origin, whose request has this node's span in it; `None` where there is no
+    /// trace, or nobody records it.
+    pub(crate) fn below(headers: &HeaderMap, random: u64) -> Option<Self> {
+        let context = Self::of(headers, [0, 0, random]);
+        (context.parent_id.is_some() && context.is_sampled()).then_some(context)
+    }
+
     /// Whether whoever asked may have recorded this trace.
     pub(crate) const fn is_sampled(&self) -> bool {
         self.flags & SAMPLED != 0
@@ -257,6 +264,20 @@ mod tests {
         let expected = "00-00000000000000000000000000000001-0000000000000001-03";
         assert_eq!(headers[TRACEPARENT], expected);
         assert_eq!(context.trace_id.draw(), 1);
+    }
+
+    #[test]
+    fn an_attempt_has_a_place_below_the_request_if_that_is_recorded() {
+        for (flags, is_recorded) in [("00", false), ("02", false), ("01", true), ("03", true)] {
+            let field = format!("00-{TRACE}-{PARENT}-{flags}");
+            let value = HeaderValue::from_str(&field).expect("is a value");
+            let headers = HeaderMap::from_iter([(TRACEPARENT, value)]);
+            let below = TraceContext::below(&headers, 9);
+            assert_eq!(below.is_some(), is_recorded, "{flags}");
+            let parent = below.and_then(|context| context.parent_id);
+            assert_eq!(parent.is_some_and(|id| id.to_hex().as_str() == PARENT), is_recorded);
+        }
+        assert_eq!(TraceContext::below(&HeaderMap::new(), 9), None);
     }
 
     proptest! {

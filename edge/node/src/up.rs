@@ -271,6 +271,7 @@ fn node(
 ) -> Node {
     let (server, limits) = (&options.server, &options.limits);
     let cdn_id = server.cdn_id.clone().unwrap_or_else(|| CdnId::of_node(&options.node_id));
+    deployer.origins.tell_attempts(operation.exporter.as_ref());
     Node {
         metrics: Arc::clone(&deployer.metrics),
         runtime: Arc::clone(&deployer.runtime),

@@ -41,7 +41,7 @@ const FACTS: RequestFacts =
 
 impl Upstream {
     /// Begins a plain `GET`: `write` writes its whole head. `None`, and nothing has been done, where no connection is
-    /// open to the origin whose turn it is, where reads are hedged, or where requests wait.
+    /// open to the origin whose turn it is, where reads are hedged or attempts traced, or where requests wait.
     pub(crate) fn relay(self: &Arc<Self>, write: impl FnOnce(&mut Vec<u8>)) -> Option<Relay> {
         let (plan, attempt, target) = self.turn()?;
         let Some(mut client) = idle::take(target.idle, false) else {
@@ -57,7 +57,10 @@ impl Upstream {
         };
         let attempts =
             Attempts { upstream: Arc::clone(self), plan: Some(plan), last: None, error: None };
-        Some(Relay { attempts, begun: Begun::new(self, attempt), target, sent })
+        // Nobody is told of it who would have to change its head.
+        let (upstream, attempt) = (Arc::clone(self), Some(attempt));
+        let begun = Begun { upstream, attempt, target: Some(Arc::clone(&target)), traced: None };
+        Some(Relay { attempts, begun, target, sent })
     }
 
     /// Takes the turn of a plain request, if it can be had at once.
@@ -65,7 +68,7 @@ impl Upstream {
         let now = self.now();
         let mut state = self.state();
         let pool = &mut state.pool;
-        if pool.settings().hedge.is_some() || pool.waiting() > 0 {
+        if self.tracer.is_some() || pool.settings().hedge.is_some() || pool.waiting() > 0 {
             return None;
         }
         let mut plan = Plan::new(FACTS, pool, now);

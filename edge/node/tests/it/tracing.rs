@@ -6,10 +6,31 @@ use serde_json::Value;
 
 use crate::{
     collector::Collector,
+    origin::{self, Said, said},
     proxied::{Origin, Proxied, eventually, refused},
+    support::Node,
 };
 
 const TRACE: &str = "0af7651916cd43dd8448eb211c80319c";
+
+/// All spans that were sent so far, in the order of their beginnings.
+fn spans(collector: &Collector) -> Vec<Value> {
+    let mut all = Vec::new();
+    for (_, body) in collector.taken() {
+        let told: Value = serde_json::from_str(&body).expect("is JSON");
+        let spans = &told["resourceSpans"][0]["scopeSpans"][0]["spans"];
+        all.extend(spans.as_array().expect("is a list").iter().cloned());
+    }
+    all.sort_by_key(|span| span["startTimeUnixNano"].as_str().map(str::to_owned));
+    all
+}
+
+/// What a span says under a name.
+fn attribute<'a>(span: &'a Value, key: &str) -> Option<&'a str> {
+    let all = span["attributes"].as_array()?;
+    let value = &all.iter().find(|one| one["key"] == key)?["value"];
+    value["stringValue"].as_str().or_else(|| value["intValue"].as_str())
+}
 
 #[test]
 fn hands_a_trace_on_under_its_own_span_and_logs_it() {
@@ -76,18 +97,58 @@ fn sends_spans_of_the_traces_that_are_recorded() {
     assert!(origin.last()["traceparent"].ends_with("-02"));
     ask("00");
     ask("01");
-    node.until_metric("vitrine_edge_spans_total{result=\"exported\"} 1");
+    node.until_metric("vitrine_edge_spans_total{result=\"exported\"} 2");
     let (head, body) = collector.taken().pop().expect("has taken one");
     assert!(head.starts_with("POST /v1/traces HTTP/1.1\r\n"), "{head}");
     assert!(head.to_lowercase().contains("content-type: application/json\r\n"), "{head}");
-    let told: Value = serde_json::from_str(&body).expect("is JSON");
-    let spans = told["resourceSpans"][0]["scopeSpans"][0]["spans"].as_array().expect("is a list");
-    assert_eq!((spans.len(), &spans[0]["traceId"]), (1, &TRACE.into()));
-    assert_eq!((&spans[0]["name"], &spans[0]["kind"]), (&"GET /...".into(), &2.into()));
+    let spans = spans(&collector);
+    let [request, attempt] = &spans[..] else { panic!("{spans:?}") };
+    for span in &spans {
+        assert_eq!(span["traceId"], TRACE);
+    }
+    assert_eq!((&request["name"], &request["kind"]), (&"GET /...".into(), &2.into()));
+    assert_eq!((&attempt["name"], &attempt["kind"]), (&"GET".into(), &3.into()));
+    assert_eq!(attempt["parentSpanId"], request["spanId"]);
     // The origin was asked by this very span.
-    let span_id = spans[0]["spanId"].as_str().expect("is a text");
+    let span_id = attempt["spanId"].as_str().expect("is a text");
     assert!(origin.last()["traceparent"].contains(&format!("-{span_id}-01")));
     assert!(!body.contains("s3cret"), "{body}");
+}
+
+#[test]
+fn every_attempt_at_an_origin_is_a_span_of_its_own_below_the_request() {
+    // It breaks off at the first request, so that there is a second attempt.
+    let is_first = std::sync::atomic::AtomicBool::new(true);
+    let origin = origin::Origin::start(move |_| {
+        match is_first.swap(false, std::sync::atomic::Ordering::SeqCst) {
+            true => Said::Last(Vec::new()),
+            false => said("HTTP/1.1 200 OK", "hello"),
+        }
+    });
+    let collector = Collector::start(200);
+    let endpoint = format!("http://{}", collector.address);
+    let arguments = ["--otlp-endpoint", &endpoint, "--otlp-ratio", "1"];
+    let node = Node::proxy(&[&origin.url()], &arguments);
+    assert_eq!(node.get("/a", &[]).text(), "hello");
+    eventually("three spans", || spans(&collector).len() == 3);
+    let spans = spans(&collector);
+    let [request, first, second] = &spans[..] else { panic!("{spans:?}") };
+    for (attempt, asked) in [first, second].into_iter().zip(origin.asked()) {
+        assert_eq!(attempt["parentSpanId"], request["spanId"]);
+        let span_id = attempt["spanId"].as_str().expect("is a text");
+        let handed = asked.header("traceparent").expect("has one");
+        assert!(handed.contains(&format!("-{span_id}-")), "{handed} {span_id}");
+    }
+    let of = |span| {
+        ["error.type", "http.response.status_code", "http.request.resend_count"]
+            .map(|key| attribute(span, key))
+    };
+    assert_eq!(of(first), [Some("broken"), None, None]);
+    assert_eq!(of(second), [None, Some("200"), Some("1")]);
+    assert_eq!(
+        (attribute(second, "vitrine.pool"), request["status"].as_object()),
+        (Some("origin"), None)
+    );
 }
 
 #[test]
@@ -116,7 +177,7 @@ fn serves_on_and_counts_spans_that_the_collector_does_not_take() {
     let arguments = ["--otlp-endpoint", &endpoint, "--otlp-ratio", "1"];
     let node = Proxied::start(&origin, &arguments);
     assert_eq!(node.get("/a", &[]).status, 200);
-    node.until_metric("vitrine_edge_spans_total{result=\"dropped_by_collector\"} 1");
+    node.until_metric("vitrine_edge_spans_total{result=\"dropped_by_collector\"} 2");
 
     // It accepts and never answers, or is not there at all: requests do not wait for it.
     let silent = std::net::TcpListener::bind("127.0.0.1:0").expect("listens");
