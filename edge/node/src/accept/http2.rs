@@ -19,6 +19,7 @@ use tokio::{
     time::{Instant, sleep, sleep_until, timeout},
 };
 
+use self::exchange::Sides;
 use super::{Accepting, Broken, HEAD_SLACK, Server};
 use crate::{
     in_flight::InFlight,
@@ -67,11 +68,10 @@ pub(super) async fn converse<S: AsyncRead + AsyncWrite + Unpin>(
     // Whoever does not begin has asked for nothing yet.
     let Ok(connection) = timeout(idle_max, handshake).await else { return Ok(()) };
     let requests = InFlight::new();
-    // Counted anew for this connection: a count that all cores write to with every request would have them wait.
-    let node = Arc::new(Arc::clone(&server.node));
+    let sides = Arc::new(Sides { node: Arc::clone(&server.node), peer });
     let attend = |request: Request<RecvStream>, respond| {
-        let (node, entered) = (Arc::clone(&node), requests.enter());
-        tokio::spawn(exchange::answer(node, peer, request, respond, entered));
+        let (sides, entered) = (Arc::clone(&sides), requests.enter());
+        tokio::spawn(exchange::answer(sides, request, respond, entered));
     };
     drive(connection?, attend, &requests, idle_max, draining).await
 }

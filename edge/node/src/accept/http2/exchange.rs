@@ -16,23 +16,27 @@ use crate::{
     traffic::Held,
 };
 
-/// The node, counted anew for each connection.
-pub(super) type Shared = Arc<Arc<Node>>;
+/// Who asks on a connection, and who answers. Counted anew for each connection: a count that all cores write to with
+/// every request would have them wait.
+pub(super) struct Sides {
+    pub(super) node: Arc<Node>,
+    pub(super) peer: Peer,
+}
 
 /// Answers one request, to the end of the answer's body.
 pub(super) async fn answer(
-    node: Shared,
-    peer: Peer,
+    sides: Arc<Sides>,
     request: Request<RecvStream>,
     mut respond: SendResponse<Bytes>,
     entered: Entered,
 ) {
+    let Sides { node, peer } = &*sides;
     let Some(length) = fields::declared_length(request.headers()) else {
         return respond.send_reset(Reason::PROTOCOL_ERROR);
     };
     let is_head = request.method() == Method::HEAD;
     let request = request.map(|stream| ReceivedBody::new(stream, length));
-    let Some((given, held)) = ask(&node, peer, request, &mut respond).await else {
+    let Some((given, held)) = ask(node, *peer, request, &mut respond).await else {
         return tracing::debug!(client = %peer.address, "the request is taken back");
     };
     if let Err(error) = send::send(respond, given.into_response(), is_head).await {
