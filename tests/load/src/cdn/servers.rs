@@ -55,7 +55,10 @@ impl Servers {
         let responder = Origin::bind(&content::whole("/small", 0, SMALL_BYTES))?;
         let starting = Starting { environment, cores, folder: place };
         let (certificate, key) = certificate(environment, "one");
-        let node = starting.proxy("cached", &["--origin", origin.url()]).await?;
+        // Where nginx has its files: what is sent of a file system's pages goes in larger pieces than nameless memory.
+        let bodies = place.join("bodies").display().to_string();
+        let words = ["--origin", origin.url(), "--cache-body-dir", &bodies];
+        let node = starting.proxy("cached", &words).await?;
         let tls = ["--origin", origin.url(), "--tls-cert", &certificate, "--tls-key", &key];
         let node_tls = starting.proxy("tls", &tls).await?;
         let url = format!("http://{}", responder.address);
