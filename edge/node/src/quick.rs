@@ -20,8 +20,10 @@ use crate::{
     access_log::Line,
     deployment::Deployment,
     health,
+    operation::Operation,
     request_head::{self, REQUEST_ID},
     serve::{Node, Peer, Place, Visitor, contact_marks},
+    trace_context::TraceContext,
     traffic::Assigned,
 };
 
@@ -43,7 +45,14 @@ static OF_CACHE: Names = Names::new(&[
 
 /// A request that waits to go its usual way, and what was done for it already.
 #[derive(Debug, Default)]
-pub(crate) struct Left(Mutex<Option<(Done, [u8; 32])>>);
+pub(crate) struct Left(Mutex<Option<(Done, Told)>>);
+
+/// What others were told already of a request: it must be the same one in every log.
+#[derive(Debug, Clone, Copy)]
+struct Told {
+    request_id: [u8; 32],
+    trace: TraceContext,
+}
 
 /// What was done for a request.
 #[derive(Debug)]
@@ -55,22 +64,24 @@ enum Done {
 }
 
 impl Left {
-    fn put(&self, done: Done, request_id: [u8; 32]) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some((done, request_id));
+    fn put(&self, done: Done, told: Told) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some((done, told));
     }
 
     /// Writes it into the request that is called next.
     pub(crate) fn hand_on<B>(&self, request: &mut Request<B>) {
         let left = self.0.lock().unwrap_or_else(PoisonError::into_inner).take();
-        let Some((done, request_id)) = left else { return };
+        let Some((done, told)) = left else { return };
         match done {
             Done::Decided(decided) => request.extensions_mut().insert(decided).is_none(),
             Done::Asked(ahead) => request.extensions_mut().insert(ahead).is_none(),
         };
-        // Others were told so already: it must be the same request in every log.
-        if let Ok(request_id) = HeaderValue::from_bytes(&request_id) {
-            request.headers_mut().insert(REQUEST_ID, request_id);
+        let headers = request.headers_mut();
+        if let Ok(request_id) = HeaderValue::from_bytes(&told.request_id) {
+            headers.insert(REQUEST_ID, request_id);
         }
+        // The trace began here, so nobody has added anything to it.
+        told.trace.hand_on(headers);
     }
 }
 
@@ -130,9 +141,10 @@ fn stored(
             write_own(node, peer, &request_id, out);
         }
         Some(gate) => {
-            let asked = gate::Asked { node, held, path, head, peer, request_id };
+            let told = Told { request_id, trace: Operation::new_trace() };
+            let asked = gate::Asked { node, held, path, head, peer, told };
             if let Err(decided) = asked.ask(gate, &chosen, &fresh, out)? {
-                visitor.left.put(Done::Decided(decided), request_id);
+                visitor.left.put(Done::Decided(decided), told);
                 return None;
             }
         }

@@ -7,10 +7,9 @@ use http::header;
 use http1::{Names, QuickHead};
 use runtime::{Decided, Gate, Passing, RequestWriter};
 
-use super::{Chosen, OF_CACHE, write_own};
+use super::{Chosen, OF_CACHE, Told, write_own};
 use crate::{
     deployment::Deployment,
-    operation::Operation,
     serve::{Node, Peer},
 };
 
@@ -27,7 +26,7 @@ pub(super) struct Asked<'a> {
     pub(super) path: &'a str,
     pub(super) head: &'a QuickHead<'a>,
     pub(super) peer: Peer,
-    pub(super) request_id: [u8; 32],
+    pub(super) told: Told,
 }
 
 impl Asked<'_> {
@@ -68,8 +67,8 @@ impl Asked<'_> {
         write!(client, "{}", peer.address).ok()?;
         found.each_spin_header(&full_url, &client, |name, value| message.field(name, value));
         message.field("cdn-loop", node.rules.loops.first());
-        message.field("x-request-id", self.request_id);
-        message.field("traceparent", Operation::new_trace().text());
+        message.field("x-request-id", self.told.request_id);
+        message.field("traceparent", self.told.trace.text());
         Some(message.finish(false))
     }
 
@@ -89,7 +88,7 @@ impl Asked<'_> {
         fields.clear();
         own.clear();
         chosen.write_fields(fresh, &mut fields);
-        write_own(self.node, self.peer, &self.request_id, &mut own);
+        write_own(self.node, self.peer, &self.told.request_id, &mut own);
         let media_type = fresh.stored.headers.get(header::CONTENT_TYPE);
         let media_type = media_type.map(http::HeaderValue::as_bytes);
         chosen.write_status(out);

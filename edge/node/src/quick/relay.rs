@@ -6,13 +6,12 @@ use cdn::{Client, upstream};
 use http::Version;
 use http1::{Quick, QuickHead};
 
-use super::{Done, field, write_own};
+use super::{Done, Told, field, write_own};
 use crate::{
     access_log::Line,
     operation::Operation,
     request_head,
     serve::{Place, Visitor},
-    trace_context::TraceContext,
     traffic::Held,
 };
 
@@ -21,8 +20,7 @@ pub(crate) struct Relay {
     asked: upstream::Relay,
     held: Held,
     route: usize,
-    request_id: [u8; 32],
-    trace: TraceContext,
+    told: Told,
     arrived: Instant,
     /// Where it is wanted for the log.
     path: Option<String>,
@@ -39,6 +37,7 @@ pub(super) fn begin(
     let proxy = held.direct(route).filter(|_| node.replica.is_none())?;
     let client = Client { address: peer.address.ip(), is_tls: peer.is_tls, is_trusted: false };
     let (request_id, trace) = (request_head::new_request_digits(), Operation::new_trace());
+    let told = Told { request_id, trace };
     let asked = proxy.relay(head, &client, |out| {
         field(out, "cdn-loop", node.rules.loops.first().as_bytes());
         field(out, "x-request-id", &request_id);
@@ -47,13 +46,14 @@ pub(super) fn begin(
     let is_told = node.access_log.is_on();
     let path = is_told.then(|| super::path(head.target).to_owned());
     let arrived = head.arrived;
-    Some(Quick::Relay(Relay { asked, held, route, request_id, trace, arrived, path }))
+    Some(Quick::Relay(Relay { asked, held, route, told, arrived, path }))
 }
 
 impl Relay {
     /// Waits for the answer and writes it. `false`: the request goes on its usual way.
     pub(crate) async fn finish(self, visitor: &Visitor<'_>, out: &mut Vec<u8>) -> bool {
-        let Self { asked, held, route, request_id, trace, arrived, path } = self;
+        let Self { asked, held, route, told, arrived, path } = self;
+        let Told { request_id, trace } = told;
         let (node, peer) = (visitor.node, visitor.peer);
         let _in_flight = node.metrics.enter();
         let answered = asked.answer(|answer| {
@@ -77,7 +77,7 @@ impl Relay {
         let (status, length) = match answered.await {
             Ok(answered) => answered,
             Err(left) => {
-                visitor.left.put(Done::Asked(left.left()), request_id);
+                visitor.left.put(Done::Asked(left.left()), told);
                 return false;
             }
         };
