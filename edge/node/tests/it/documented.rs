@@ -15,6 +15,7 @@ fn every_test_that_the_limits_name_exists() {
         "../cdn/src",
         "../cdn/src/cache",
         "../cdn/src/disk",
+        "../cdn/src/files",
         "../cdn/src/store",
         "../runtime/src",
         "../runtime/src/worker",

@@ -157,6 +157,7 @@ fn read(reader: &mut BufReader<&TcpStream>, mut stream: &TcpStream) -> Option<As
 }
 
 fn line(reader: &mut BufReader<&TcpStream>) -> Option<String> {
-    let mut line = String::new();
-    (reader.read_line(&mut line).ok()? > 0).then(|| line.trim_end().to_owned())
+    let mut line = Vec::new();
+    let read = reader.read_until(b'\n', &mut line).ok()?;
+    (read > 0).then(|| String::from_utf8_lossy(&line).trim_end().to_owned())
 }

@@ -157,6 +157,11 @@ fn paths_reach_an_origin_as_they_are_and_are_no_way_out_of_a_folder() {
     assert_eq!(answer.text(), "/x?y");
     let asked = origin.asked().pop().expect("was asked");
     assert_eq!(asked.header("host"), Some("b.example:81"));
+    // Bytes beyond ASCII are no text to anybody on the way (RFC 9110, section 5.5).
+    let wire = b"GET /bytes HTTP/1.1\r\nHost: a\r\nX: a\xffb\r\nConnection: close\r\n\r\n";
+    assert_eq!(node.raw(wire).text(), "/bytes");
+    let asked = origin.asked().pop().expect("was asked");
+    assert_eq!(asked.header("x"), Some("a\u{fffd}b"));
 }
 
 #[test]
