@@ -311,6 +311,16 @@ impl State {
         !is_paused && self.queue.len() < QUEUE_MAX && (fits || self.queue.is_empty())
     }
 
+    /// Notes what goes before the directory has been looked through: its heads may just be read, there or for a request,
+    /// and must not be taken for files that stay.
+    fn note_gone<'a>(&mut self, doomed: impl IntoIterator<Item = &'a Doomed>) {
+        if self.is_scanned {
+            return;
+        }
+        let room = REMOVED_MAX.saturating_sub(self.removed.len());
+        self.removed.extend(doomed.into_iter().map(|one| one.name).take(room));
+    }
+
     fn pause(&mut self) {
         self.paused_until = Instant::now().checked_add(PAUSE);
     }

@@ -86,7 +86,7 @@ pub(super) struct Doomed {
 struct Entry {
     /// Changes with everything that is stored for the address: who has an older one is too late.
     ticket: u64,
-    /// Its place in the line.
+    /// Its place in the line: what it was numbered with when it came.
     place: u64,
     is_visited: bool,
     /// None: they are still to be written, or nobody knows yet.
@@ -168,6 +168,8 @@ impl Index {
 
     /// Notes that `slot` will be written; returns the ticket for it.
     pub(super) fn expect(&mut self, name: Name, slot: &Arc<Slot>) -> u64 {
+        // It comes before its ticket: whoever has a ticket can tell whether it is still the same.
+        self.entry(name);
         let ticket = self.number();
         let entry = self.entry(name);
         entry.is_visited = entry.ticket != 0;
@@ -211,9 +213,12 @@ impl Index {
     }
 
     /// Notes that files were written in the place of others; returns the bodies that are of no use any more, or
-    /// `None` if the ticket is too old: then the new files are.
+    /// `None` if the address was forgotten since the ticket was given: then the new files are.
+    ///
+    /// They count although something newer may have been stored meanwhile: their heads are what lies there, and whether
+    /// the newer ones will ever be written is not known.
     pub(super) fn settle(&mut self, name: Name, ticket: u64, files: Files) -> Option<Doomed> {
-        let entry = self.entries.get_mut(&name).filter(|entry| entry.ticket == ticket)?;
+        let entry = self.entries.get_mut(&name).filter(|entry| entry.place < ticket)?;
         let is_left = |id: u64| files.bodies.iter().any(|(one, _)| *one == id);
         let old = entry.files.iter().flat_map(|old| old.bodies.iter().map(|(id, _)| *id));
         let bodies = old.filter(|id| !is_left(*id)).collect();
@@ -435,5 +440,24 @@ mod tests {
             index.remove(name(number));
         }
         assert!(index.line.len() <= 1026);
+    }
+
+    #[test]
+    fn what_was_written_counts_until_its_address_is_forgotten() {
+        let mut index = Index::new(1 << 20);
+        let slot = Arc::new(Slot::default());
+        let (first, second) = (index.expect(name(0), &slot), index.expect(name(0), &slot));
+        let one = 3 * 4096;
+        // The second waits still, and may never be written: the first is what lies there.
+        assert!(index.settle(name(0), first, files(1)).is_some_and(|old| old.bodies.is_empty()));
+        assert_eq!((index.bytes(), index.has_body(name(0), 1)), (one, true));
+        let old = index.settle(name(0), second, files(2)).expect("is there");
+        assert_eq!((old.bodies, index.bytes()), (vec![1], one));
+        // Forgotten and stored again, it is another: whoever began before writes for nobody.
+        let before = index.expect(name(0), &slot);
+        assert!(index.remove(name(0)).is_some());
+        let after = index.expect(name(0), &slot);
+        assert_eq!((index.settle(name(0), before, files(3)), index.bytes()), (None, 0));
+        assert!(index.settle(name(0), after, files(4)).is_some());
     }
 }

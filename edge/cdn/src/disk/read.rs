@@ -143,14 +143,16 @@ impl Found<'_> {
 
     /// Removes what was found: all of it is purged.
     pub(crate) fn remove(&self) {
-        self.disk.shared.remove_of(self.name, self.ticket);
+        self.disk.shared.remove_of(self.name, self.ticket, true);
     }
 }
 
 impl Shared {
-    fn remove_of(&self, name: Name, ticket: u64) {
+    /// Forgets an address that was read; `was_there` if it was found at all.
+    fn remove_of(&self, name: Name, ticket: u64, was_there: bool) {
         let mut state = self.state();
         let doomed = state.index.remove_of(name, ticket);
+        state.note_gone(doomed.iter().filter(|_| was_there));
         state.doomed.extend(doomed);
         self.changed.notify_all();
     }
@@ -166,12 +168,12 @@ impl Shared {
                 None
             }
             Err(ReadError::Gone) => {
-                self.remove_of(name, ticket);
+                self.remove_of(name, ticket, false);
                 None
             }
             Err(ReadError::Damaged) => {
                 self.counts.damaged.fetch_add(1, Relaxed);
-                self.remove_of(name, ticket);
+                self.remove_of(name, ticket, true);
                 None
             }
         }

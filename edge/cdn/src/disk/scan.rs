@@ -83,15 +83,16 @@ impl Shared {
         let doomed = match files {
             Some(files) if !is_removed => {
                 state.index.found(name, files);
-                state.index.make_room(0)
+                let doomed = state.index.make_room(0);
+                state.note_gone(&doomed);
+                doomed
             }
             // If a new one comes into its place meanwhile, that one stays. Bodies are looked at next.
             _ => vec![Doomed { name, has_head: true, bodies: Vec::new() }],
         };
-        if !doomed.is_empty() {
-            state.doomed.extend(doomed);
-            self.changed.notify_all();
-        }
+        drop(state);
+        // Here and now: at the end of the process nobody may be left to do it, and a head would stay without its bodies.
+        self.unlink(doomed);
         Ok(())
     }
 }

@@ -126,6 +126,7 @@ impl Shared {
                     state.index.lower(wanted(job));
                     state.full_until = Instant::now().checked_add(FULL);
                     let doomed = state.index.make_room(0);
+                    state.note_gone(&doomed);
                     state.doomed.extend(doomed);
                 }
                 drop(state);
@@ -138,6 +139,7 @@ impl Shared {
     fn give_up(&self, job: &Job) {
         let mut state = self.state();
         let doomed = state.index.remove_of(job.name, job.ticket);
+        state.note_gone(&doomed);
         state.doomed.extend(doomed);
     }
 
@@ -154,7 +156,9 @@ impl Shared {
             if wanted > state.index.bytes_max() / 8 {
                 return Ok(Written::TooLarge);
             }
-            state.index.make_room(wanted)
+            let doomed = state.index.make_room(wanted);
+            state.note_gone(&doomed);
+            doomed
         };
         self.unlink(doomed);
         let mut new = Unfinished { shared: self, paths: Vec::new() };
