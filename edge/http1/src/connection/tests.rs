@@ -7,7 +7,7 @@ use http_body::Frame;
 use http_body_util::{BodyExt as _, Full, combinators::UnsyncBoxBody};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream, duplex};
 
-use super::*;
+use super::{next::PREFACE, *};
 use crate::reply::FilePart;
 
 type Content = UnsyncBoxBody<Bytes, Infallible>;
