@@ -90,7 +90,7 @@ impl Proxy {
         client: &Client,
         own: impl FnOnce(&mut Vec<u8>),
     ) -> Option<Relay> {
-        if client.is_trusted || !forward::is_plain(head) {
+        if client.is_trusted {
             return None;
         }
         self.forwarder.upstream.relay(|out| {
@@ -103,9 +103,7 @@ impl Proxy {
 
     /// Writes what this proxy says of itself in `Via`, beside what others have said.
     pub fn write_via(&self, out: &mut Vec<u8>) {
-        out.extend_from_slice(b"via: ");
-        out.extend_from_slice(self.forwarder.via.as_bytes());
-        out.extend_from_slice(b"\r\n");
+        http1::field(out, "via", self.forwarder.via.as_bytes());
     }
 
     /// Answers from what is stored and may be used as it is; cheap, and without waiting. `None`: ask [`Proxy::answer`].

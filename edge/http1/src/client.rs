@@ -5,7 +5,6 @@
 
 mod outgoing;
 mod pass_on;
-mod patience;
 mod response;
 
 use std::{
@@ -25,14 +24,13 @@ use tokio::io::ReadBuf;
 
 use self::{
     outgoing::Outgoing,
-    patience::Patience,
     response::{Parsed, parse},
 };
 pub use self::{
     pass_on::{PassedOn, PlainAnswer},
     response::ResponseBody,
 };
-use crate::{head::Limits, output::Output, transport::Transport};
+use crate::{head::Limits, output::Output, patience::Patience, transport::Transport};
 
 /// What is asked.
 #[derive(Debug)]

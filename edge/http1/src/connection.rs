@@ -32,6 +32,7 @@ use crate::{
     head::{self, Head, Limits, Scanner},
     interim::Interim,
     output::Output,
+    patience::Patience,
     quick::{Quick, QuickBody, QuickHead},
     reply::{Reply, ReplyBody},
     transport::Transport,
@@ -102,7 +103,7 @@ pub struct Connection<T> {
     output: Output,
     /// Since when a head is waited for.
     since: Instant,
-    timer: Option<Pin<Box<Sleep>>>,
+    patience: Patience,
     interim: Interim,
     has_served: bool,
     /// Whether an answer was sent since this was last found idle.
@@ -148,7 +149,7 @@ impl<T: Transport> Connection<T> {
             scanner: Scanner::default(),
             output: Output::new(stall_max),
             since: Instant::now(),
-            timer: None,
+            patience: Patience::default(),
             interim: Interim::default(),
             has_served: false,
             has_just_served: false,
@@ -223,7 +224,8 @@ impl<T: Transport> Connection<T> {
                 if let Poll::Ready(is_written) = waiting.as_mut().poll(cx) {
                     return Poll::Ready(Ok(is_written));
                 }
-                self.poll_gone(cx, &mut gone)
+                self.read_ahead(cx)?;
+                self.poll_gone(cx, &mut gone).map(Err)
             })
             .await?
         };
@@ -234,22 +236,29 @@ impl<T: Transport> Connection<T> {
         Ok(is_written)
     }
 
-    /// Reads what the client sends while it waits for an answer; ends when it has gone.
+    /// Reads what the client sends while it waits for an answer. One that sends no more may still want it; one that is
+    /// gone breaks the stream.
+    fn read_ahead(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
+        while !self.is_half_closed && self.buffer.len() < AHEAD_BYTES_MAX {
+            match self.poll_read(cx, AHEAD_BYTES_MAX) {
+                Poll::Ready(read) => read?,
+                Poll::Pending => break,
+            };
+        }
+        Ok(())
+    }
+
+    /// Ends when a client has gone that says no more.
     fn poll_gone(
-        &mut self,
+        &self,
         cx: &mut Context<'_>,
         gone: &mut Option<Pin<Box<Sleep>>>,
-    ) -> Poll<io::Result<bool>> {
-        while !self.is_half_closed && self.buffer.len() < AHEAD_BYTES_MAX {
-            if ready!(self.poll_read(cx, AHEAD_BYTES_MAX))? == 0 {
-                break;
-            }
-        }
+    ) -> Poll<io::Error> {
         if !self.is_half_closed {
             return Poll::Pending;
         }
         let gone = gone.get_or_insert_with(|| Box::pin(sleep(GONE_AFTER)));
-        gone.as_mut().poll(cx).map(|()| Err(io::ErrorKind::ConnectionAborted.into()))
+        gone.as_mut().poll(cx).map(|()| io::ErrorKind::ConnectionAborted.into())
     }
 
     fn served(&mut self, at: Instant) {
@@ -305,14 +314,7 @@ impl<T: Transport> Connection<T> {
                 if let Err(error) = self.meanwhile(cx, &mut incoming, &interim) {
                     return Poll::Ready(Err(error));
                 }
-                if self.is_half_closed {
-                    let gone = gone.get_or_insert_with(|| Box::pin(sleep(GONE_AFTER)));
-                    return gone
-                        .as_mut()
-                        .poll(cx)
-                        .map(|()| Err(io::ErrorKind::ConnectionAborted.into()));
-                }
-                Poll::Pending
+                self.poll_gone(cx, &mut gone).map(Err)
             })
             .await?
         };
@@ -410,17 +412,7 @@ impl<T: Transport> Connection<T> {
                         Poll::Pending => return Ok(()),
                     }
                 }
-                incoming::Step::Ended => {
-                    if self.is_half_closed || self.buffer.len() >= AHEAD_BYTES_MAX {
-                        return Ok(());
-                    }
-                    // A client that sends no more may still want its answer; one that is gone breaks the stream.
-                    match self.poll_read(cx, AHEAD_BYTES_MAX) {
-                        Poll::Ready(Ok(0)) | Poll::Pending => return Ok(()),
-                        Poll::Ready(Ok(_)) => {}
-                        Poll::Ready(Err(error)) => return Err(error),
-                    }
-                }
+                incoming::Step::Ended => return self.read_ahead(cx),
             }
         }
     }

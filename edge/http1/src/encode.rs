@@ -82,7 +82,7 @@ pub(crate) fn head(out: &mut Vec<u8>, head: &Head<'_>) {
             }
         }
         has_date |= *name == header::DATE;
-        field(out, name.as_str().as_bytes(), value.as_bytes());
+        field(out, name.as_str(), value.as_bytes());
     }
     out.extend_from_slice(&head.written.fields);
     match head.delimited {
@@ -121,7 +121,7 @@ pub(crate) fn request_head(out: &mut Vec<u8>, head: &RequestHead<'_>, delimited:
             || *name == header::CONNECTION
             || is_of_connection(name);
         if !is_framing {
-            field(out, name.as_str().as_bytes(), value.as_bytes());
+            field(out, name.as_str(), value.as_bytes());
         }
     }
     match delimited {
@@ -153,8 +153,9 @@ pub fn status_line(out: &mut Vec<u8>, status: StatusCode) {
     out.extend_from_slice(b"\r\n");
 }
 
-fn field(out: &mut Vec<u8>, name: &[u8], value: &[u8]) {
-    out.extend_from_slice(name);
+/// Appends a field, which is one already: neither is looked at.
+pub fn field(out: &mut Vec<u8>, name: &str, value: &[u8]) {
+    out.extend_from_slice(name.as_bytes());
     out.extend_from_slice(b": ");
     out.extend_from_slice(value);
     out.extend_from_slice(b"\r\n");
@@ -195,7 +196,7 @@ pub(crate) fn last_chunk(out: &mut Vec<u8>, trailers: &HeaderMap) {
     out.extend_from_slice(b"0\r\n");
     for (name, value) in trailers {
         if crate::chunked::may_trail(name) {
-            field(out, name.as_str().as_bytes(), value.as_bytes());
+            field(out, name.as_str(), value.as_bytes());
         }
     }
     out.extend_from_slice(b"\r\n");

@@ -17,6 +17,7 @@ mod framing;
 mod head;
 mod interim;
 mod output;
+mod patience;
 mod quick;
 mod reply;
 mod transport;
@@ -25,7 +26,7 @@ pub use self::{
     body::{BodyError, RequestBody},
     client::{Client, Failed, PassedOn, PlainAnswer, RequestHead, ResponseBody, Reuse, SendError},
     connection::{Connection, Ended, Service, Stop},
-    encode::{DateClock, number, status_line},
+    encode::{DateClock, field, number, status_line},
     error::{Refusal, RefusalKind},
     head::Limits,
     interim::Interim,

@@ -88,7 +88,10 @@ pub(crate) fn with_head<R>(
             range = Some(std::str::from_utf8(field.value).ok()?);
         } else if is(field.name, "connection") && field.value.eq_ignore_ascii_case(b"keep-alive") {
             // As it would be without saying so.
-        } else if USUAL_WAY.contains(field.name) {
+        } else if is(field.name, "connection")
+            || OF_CONNECTION.contains(field.name)
+            || USUAL_WAY.contains(field.name)
+        {
             return None;
         }
     }
@@ -127,13 +130,18 @@ impl Names {
     }
 }
 
-/// Fields about content, the connection and expectations.
-static USUAL_WAY: Names = Names::new(&[
-    "connection",
-    "content-length",
-    "transfer-encoding",
-    "expect",
-    "upgrade",
+/// Fields of one connection, but for `Connection` itself: a head with any of them is not plain.
+pub(crate) static OF_CONNECTION: Names = Names::new(&[
+    "http2-settings",
+    "keep-alive",
+    "proxy-authenticate",
+    "proxy-authorization",
+    "proxy-connection",
+    "te",
     "trailer",
-    "content-encoding",
+    "transfer-encoding",
+    "upgrade",
 ]);
+
+/// Fields about content and expectations.
+static USUAL_WAY: Names = Names::new(&["content-encoding", "content-length", "expect"]);

@@ -7,13 +7,16 @@ mod gate;
 mod relay;
 
 pub(crate) use relay::Relay;
-use std::sync::{Mutex, PoisonError};
+use std::{
+    sync::{Mutex, PoisonError},
+    time::Instant,
+};
 
 use cache_core::cache_status::Word;
 use cdn::{Fresh, store::BodyPart};
 use http::{HeaderValue, Request, StatusCode, Version};
 use http_semantics::range::{self, Part};
-use http1::{Names, Quick, QuickBody, QuickHead};
+use http1::{Names, Quick, QuickBody, QuickHead, field};
 use runtime::{Ahead, Decided};
 
 use crate::{
@@ -23,7 +26,7 @@ use crate::{
     operation::Operation,
     request_head::{self, REQUEST_ID},
     serve::{Node, Peer, Place, Visitor, contact_marks},
-    trace_context::TraceContext,
+    trace_context::{TraceContext, TraceId},
     traffic::Assigned,
 };
 
@@ -156,27 +159,51 @@ fn stored(
         BodyPart::Memory(bytes) => QuickBody::Whole(bytes),
         BodyPart::File(part) => QuickBody::File(part),
     };
-    held.count(status);
-    let place = held.routes.get(index).map_or(Place::Nowhere, |one| Place::Route(one));
-    let duration = head.arrived.elapsed();
-    node.metrics.count(place, status, Some(Word::Hit), duration);
-    if node.access_log.is_on() {
+    let (word, trace_id) = (Some(Word::Hit), None);
+    let arrived = head.arrived;
+    let path = Some(path);
+    let sent = Sent { route: index, status, length, word, request_id, trace_id, arrived, path };
+    sent.note(visitor, held);
+    Some(body)
+}
+
+/// An answer that is sent, as counts and the log want it.
+struct Sent<'a> {
+    route: usize,
+    status: StatusCode,
+    length: u64,
+    word: Option<Word>,
+    request_id: [u8; 32],
+    trace_id: Option<TraceId>,
+    arrived: Instant,
+    /// Absent where nobody kept it for the log.
+    path: Option<&'a str>,
+}
+
+impl Sent<'_> {
+    /// Counts it, and writes its line in the log.
+    fn note(&self, visitor: &Visitor<'_>, held: &Deployment) {
+        let node = visitor.node;
+        held.count(self.status);
+        let place = held.routes.get(self.route).map_or(Place::Nowhere, |one| Place::Route(one));
+        let duration = self.arrived.elapsed();
+        node.metrics.count(place, self.status, self.word, duration);
+        let Some(path) = self.path.filter(|_| node.access_log.is_on()) else { return };
         node.access_log.tell(&Line {
-            request_id: std::str::from_utf8(&request_id).unwrap_or_default(),
+            request_id: std::str::from_utf8(&self.request_id).unwrap_or_default(),
             method: "GET",
             path,
             route: node.metrics.label(place),
             version: held.id,
-            status: status.as_u16(),
+            status: self.status.as_u16(),
             duration,
-            client: peer.address.ip(),
+            client: visitor.peer.address.ip(),
             protocol: Version::HTTP_11,
-            word: Some(Word::Hit),
-            content_length: Some(length),
-            trace_id: None,
+            word: self.word,
+            content_length: Some(self.length),
+            trace_id: self.trace_id,
         });
     }
-    Some(body)
 }
 
 /// An answer that lies ready, and who has to be asked before it is sent.
@@ -264,11 +291,4 @@ fn write_own(node: &Node, peer: Peer, request_id: &[u8; 32], out: &mut Vec<u8>) 
         field(out, name, value.as_bytes());
     }
     contact_marks(node, |name, value| field(out, name.as_str(), value.as_bytes()));
-}
-
-fn field(out: &mut Vec<u8>, name: &str, value: &[u8]) {
-    out.extend_from_slice(name.as_bytes());
-    out.extend_from_slice(b": ");
-    out.extend_from_slice(value);
-    out.extend_from_slice(b"\r\n");
 }

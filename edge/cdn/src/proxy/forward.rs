@@ -107,33 +107,13 @@ static OWN: Names = Names::new(&[
     "x-forwarded-proto",
 ]);
 
-/// Fields that make a head one to be rewritten in a map.
-static OF_CONNECTION: Names = Names::new(&[
-    "http2-settings",
-    "keep-alive",
-    "proxy-authenticate",
-    "proxy-authorization",
-    "proxy-connection",
-    "te",
-]);
-
-/// Whether a plain `GET` can be written by [`write()`].
-pub(super) fn is_plain(head: &QuickHead<'_>) -> bool {
-    !head.names().any(|name| OF_CONNECTION.contains(name))
-}
-
 /// Writes the head of a plain `GET` as [`rewrite`] makes it of a stranger's, but for its last line.
 pub(super) fn write(out: &mut Vec<u8>, head: &QuickHead<'_>, client: &Client) {
     let authority = head.host;
     out.extend_from_slice(b"GET ");
     out.extend_from_slice(head.target.as_bytes());
     out.extend_from_slice(b" HTTP/1.1\r\n");
-    let mut say = |name: &str, value: &[u8]| {
-        out.extend_from_slice(name.as_bytes());
-        out.extend_from_slice(b": ");
-        out.extend_from_slice(value);
-        out.extend_from_slice(b"\r\n");
-    };
+    let mut say = |name: &str, value: &[u8]| http1::field(out, name, value);
     for (name, value) in head.fields().filter(|(name, _)| !OWN.contains(name)) {
         say(name, value);
     }

@@ -19,7 +19,6 @@ use super::{Answer, Asking, Attempts, Begun, OriginStream, Target, Upstream, idl
 pub struct Relay {
     attempts: Attempts,
     begun: Begun,
-    target: Arc<Target>,
     sent: Sent,
 }
 
@@ -59,8 +58,8 @@ impl Upstream {
             Attempts { upstream: Arc::clone(self), plan: Some(plan), last: None, error: None };
         // Nobody is told of it who would have to change its head.
         let (upstream, attempt) = (Arc::clone(self), Some(attempt));
-        let begun = Begun { upstream, attempt, target: Some(Arc::clone(&target)), traced: None };
-        Some(Relay { attempts, begun, target, sent })
+        let begun = Begun { upstream, attempt, target: Some(target), traced: None };
+        Some(Relay { attempts, begun, sent })
     }
 
     /// Takes the turn of a plain request, if it can be had at once.
@@ -77,13 +76,12 @@ impl Upstream {
             return None;
         };
         let target = pool.origin(attempt.origin).and_then(|origin| self.targets.get(&origin.name));
-        let target = target.cloned();
-        if target.is_none() {
+        let Some(target) = target.cloned() else {
             drop(state);
             self.undo(plan, attempt);
             return None;
-        }
-        Some((plan, attempt, target?))
+        };
+        Some((plan, attempt, target))
     }
 
     fn undo(&self, mut plan: Plan, mut attempt: Attempt) {
@@ -105,12 +103,14 @@ impl Relay {
         look: impl FnOnce(&PlainAnswer<'_>) -> Option<R>,
     ) -> Result<R, Box<Self>> {
         let failed = Sent::Failed(Outcome::Broken, None);
-        let Sent::Under(client) = std::mem::replace(&mut self.sent, failed) else {
+        let (Some(target), Sent::Under(client)) =
+            (self.begun.target.clone(), std::mem::replace(&mut self.sent, failed))
+        else {
             return Err(Box::new(self));
         };
         let late = self.head_timeout();
         let mut status = None;
-        let reuse = &*self.target.reuse;
+        let reuse = &*target.reuse;
         let passed = client.pass_on(tokio::time::Instant::now() + late, reuse, |answer| {
             if answer.status.is_server_error() {
                 return None;
@@ -161,7 +161,10 @@ impl Relay {
         self,
         asking: &Asking<'_>,
     ) -> (Attempts, Begun, Result<Answer, (Outcome, Option<SendError>)>) {
-        let Self { attempts, begun, target, sent } = self;
+        let Self { attempts, begun, sent } = self;
+        let Some(target) = begun.target.clone() else {
+            return (attempts, begun, Err((Outcome::NotSent, None)));
+        };
         let upstream = Arc::clone(&attempts.upstream);
         let limits = begun.attempt.as_ref().map(|one| (one.connect_timeout, one.head_timeout));
         let limits = limits.unwrap_or_default();

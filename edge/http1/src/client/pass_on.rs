@@ -18,7 +18,7 @@ use tokio::{io::ReadBuf, time::Instant};
 
 use super::{Client, ResponseBody, Reuse, SCRATCH, SendError, outgoing::Outgoing};
 use crate::{
-    quick::{Names, is},
+    quick::{OF_CONNECTION, is},
     transport::Transport,
 };
 
@@ -151,19 +151,6 @@ enum Seen<R> {
     Late,
 }
 
-/// What makes an answer's head one that has to be read as a whole.
-static USUAL_WAY: Names = Names::new(&[
-    "transfer-encoding",
-    "upgrade",
-    "trailer",
-    "te",
-    "keep-alive",
-    "proxy-connection",
-    "proxy-authenticate",
-    "proxy-authorization",
-    "http2-settings",
-]);
-
 /// Lets `look` see an answer, if it is plain and whole, and whether its connection may be used again.
 fn with_plain<R>(
     bytes: &[u8],
@@ -190,7 +177,7 @@ fn with_plain<R>(
                 value if value.eq_ignore_ascii_case(b"close") => keeps_alive = false,
                 _ => return None,
             }
-        } else if USUAL_WAY.contains(field.name) {
+        } else if OF_CONNECTION.contains(field.name) {
             return None;
         }
     }

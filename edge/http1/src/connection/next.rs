@@ -8,10 +8,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use tokio::{
-    io::ReadBuf,
-    time::{Instant, sleep_until},
-};
+use tokio::{io::ReadBuf, time::Instant};
 
 use super::{Connection, SCRATCH};
 use crate::{
@@ -86,7 +83,7 @@ impl<T: Transport> Connection<T> {
     ) -> Poll<Next<R>> {
         // Both wake this task already, and would do so again: what they told before the last answer was heeded with it.
         let is_waiting = self.waiting.as_ref().is_some_and(|one| one.will_wake(cx.waker()))
-            && self.timer.as_ref().is_some_and(|timer| !timer.is_elapsed());
+            && self.patience.is_running();
         if std::mem::take(&mut self.has_just_served) && is_waiting {
             return Poll::Pending;
         }
@@ -95,7 +92,7 @@ impl<T: Transport> Connection<T> {
             return Poll::Ready(Next::End);
         }
         self.waiting = is_idle.then(|| cx.waker().clone());
-        ready!(self.poll_late(cx));
+        ready!(self.patience.poll(cx, self.since + self.head_timeout));
         if self.buffer.is_empty() {
             return Poll::Ready(Next::End);
         }
@@ -158,18 +155,5 @@ impl<T: Transport> Connection<T> {
             self.buffer.extend_from_slice(read.get(taken..).unwrap_or_default());
             Poll::Ready(Ok(next))
         })
-    }
-
-    /// Whether the time for a head is over. One timer lasts for many requests: it looks again when it fires.
-    fn poll_late(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        let late = self.since + self.head_timeout;
-        let timer = self.timer.get_or_insert_with(|| Box::pin(sleep_until(late)));
-        loop {
-            ready!(timer.as_mut().poll(cx));
-            if Instant::now() >= late {
-                return Poll::Ready(());
-            }
-            timer.as_mut().reset(late);
-        }
     }
 }

@@ -13,9 +13,6 @@ use crate::{
     serve::{Node, Peer},
 };
 
-/// Fields about the connection, which components do not see.
-static CONNECTIONS: Names = Names::new(&["keep-alive", "proxy-connection", "te", "http2-settings"]);
-
 /// Fields of the request whose change by the gateway may change the answer.
 static OF_ANSWERS: Names = Names::new(&["host", "range", "content-length", "vitrine-position"]);
 
@@ -53,7 +50,7 @@ impl Asked<'_> {
         let mut message = RequestWriter::new(["GET", scheme, head.host, head.target]);
         for (name, value) in head.fields() {
             let is_spins = name.get(..5).is_some_and(|start| start.eq_ignore_ascii_case("spin-"));
-            if is_spins || CONNECTIONS.contains(name) {
+            if is_spins {
                 return None;
             }
             // A connection that goes on says nothing else here; and no trace begins before this node.

@@ -3,17 +3,10 @@
 use std::time::Instant;
 
 use cdn::{Client, upstream};
-use http::Version;
-use http1::{Quick, QuickHead};
+use http1::{Quick, QuickHead, field};
 
-use super::{Done, Told, field, write_own};
-use crate::{
-    access_log::Line,
-    operation::Operation,
-    request_head,
-    serve::{Place, Visitor},
-    traffic::Held,
-};
+use super::{Done, Sent, Told, write_own};
+use crate::{operation::Operation, request_head, serve::Visitor, traffic::Held};
 
 /// A request on its way.
 pub(crate) struct Relay {
@@ -81,26 +74,11 @@ impl Relay {
                 return false;
             }
         };
-        held.count(status);
-        let place = held.routes.get(route).map_or(Place::Nowhere, |one| Place::Route(one));
-        let duration = arrived.elapsed();
-        node.metrics.count(place, status, None, duration);
-        if let Some(path) = path {
-            node.access_log.tell(&Line {
-                request_id: std::str::from_utf8(&request_id).unwrap_or_default(),
-                method: "GET",
-                path: &path,
-                route: node.metrics.label(place),
-                version: held.id,
-                status: status.as_u16(),
-                duration,
-                client: peer.address.ip(),
-                protocol: Version::HTTP_11,
-                word: None,
-                content_length: u64::try_from(length).ok(),
-                trace_id: Some(trace.trace_id),
-            });
-        }
+        let (word, trace_id) = (None, Some(trace.trace_id));
+        let length = u64::try_from(length).unwrap_or(u64::MAX);
+        let path = path.as_deref();
+        Sent { route, status, length, word, request_id, trace_id, arrived, path }
+            .note(visitor, &held);
         true
     }
 }
