@@ -13,7 +13,11 @@ use http1::{Client, PassedOn, PlainAnswer, SendError};
 use pool_core::{Attempt, Outcome, Plan, RequestFacts, Step};
 use tokio::time::timeout;
 
-use super::{Answer, Asking, Attempts, Begun, OriginStream, Target, Upstream, idle, random};
+use super::{
+    Answer, Asking, OriginStream, Target, Upstream,
+    attempts::{Attempts, Begun},
+    idle, random,
+};
 
 /// A request on its way to an origin.
 pub struct Relay {
