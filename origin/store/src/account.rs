@@ -5,7 +5,7 @@ use std::time::Duration;
 use domain::{Email, SessionId, Timestamp, UserId};
 use serde::{Deserialize, Serialize};
 
-use crate::{Claim, Once, Store, StoreError, sqlite};
+use crate::{Claim, Once, Store, StoreError, sql};
 
 /// Makes an account and opens its first session.
 #[derive(Debug, Clone)]
@@ -111,8 +111,8 @@ impl Store {
         claim: Option<Claim>,
     ) -> Result<Result<Once<SessionGrant>, EmailTaken>, StoreError> {
         self.write(move |connection| {
-            sqlite::idempotency::once(connection, claim.as_ref(), command.session.now, || {
-                sqlite::account::create(connection, &command)
+            sql::idempotency::once(connection, claim.as_ref(), command.session.now, || {
+                sql::account::create(connection, &command)
             })
         })
         .await
@@ -128,7 +128,7 @@ impl Store {
         email: Email,
         now: Timestamp,
     ) -> Result<LoginStart, StoreError> {
-        self.write(move |connection| sqlite::account::start_login(connection, &email, now)).await
+        self.write(move |connection| sql::account::start_login(connection, &email, now)).await
     }
 
     /// Ends a login whose password was right: forgets the failures and opens a session.
@@ -142,11 +142,10 @@ impl Store {
         claim: Option<Claim>,
     ) -> Result<Once<SessionGrant>, StoreError> {
         self.write(move |connection| {
-            let opened =
-                sqlite::idempotency::once(connection, claim.as_ref(), session.now, || {
-                    sqlite::account::open_session(connection, user, &session)
-                        .map(Ok::<_, std::convert::Infallible>)
-                })?;
+            let opened = sql::idempotency::once(connection, claim.as_ref(), session.now, || {
+                sql::account::open_session(connection, user, &session)
+                    .map(Ok::<_, std::convert::Infallible>)
+            })?;
             match opened {
                 Ok(once) => Ok(once),
                 Err(never) => match never {},
@@ -165,8 +164,8 @@ impl Store {
         claim: Option<Claim>,
     ) -> Result<Result<Once<SessionGrant>, RefreshRefused>, StoreError> {
         self.write(move |connection| {
-            sqlite::idempotency::once(connection, claim.as_ref(), command.now, || {
-                sqlite::account::rotate(connection, &command)
+            sql::idempotency::once(connection, claim.as_ref(), command.now, || {
+                sql::account::rotate(connection, &command)
             })
         })
         .await
@@ -183,7 +182,7 @@ impl Store {
         now: Timestamp,
     ) -> Result<(), StoreError> {
         self.write(move |connection| {
-            sqlite::account::revoke(connection, session, now.after(kept), now)
+            sql::account::revoke(connection, session, now.after(kept), now)
         })
         .await
     }
@@ -197,6 +196,6 @@ impl Store {
         user: UserId,
         session: SessionId,
     ) -> Result<Option<Account>, StoreError> {
-        self.read(move |connection| sqlite::account::find(connection, user, session)).await
+        self.read(move |connection| sql::account::find(connection, user, session)).await
     }
 }

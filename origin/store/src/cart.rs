@@ -3,7 +3,7 @@
 use api_types::cart::Cart;
 use domain::{CartId, Currency, LineId, Quantity, Sku, Timestamp, UserId};
 
-use crate::{Claim, Once, Store, StoreError, sqlite};
+use crate::{Claim, Once, Store, StoreError, sql};
 
 /// Opens an empty cart.
 #[derive(Debug, Clone)]
@@ -96,8 +96,8 @@ impl Store {
         claim: Option<Claim>,
     ) -> Result<Result<Once<Cart>, CartRefusal>, StoreError> {
         self.write(move |connection| {
-            sqlite::idempotency::once(connection, claim.as_ref(), command.now, || {
-                sqlite::cart::open(connection, &command)
+            sql::idempotency::once(connection, claim.as_ref(), command.now, || {
+                sql::cart::open(connection, &command)
             })
         })
         .await
@@ -113,8 +113,8 @@ impl Store {
         claim: Option<Claim>,
     ) -> Result<Result<Once<Cart>, CartRefusal>, StoreError> {
         self.write(move |connection| {
-            sqlite::idempotency::once(connection, claim.as_ref(), command.now, || {
-                sqlite::cart::change(connection, &command)
+            sql::idempotency::once(connection, claim.as_ref(), command.now, || {
+                sql::cart::change(connection, &command)
             })
         })
         .await
@@ -125,6 +125,6 @@ impl Store {
     /// # Errors
     /// As every read.
     pub async fn cart(&self, id: CartId) -> Result<Result<Cart, CartRefusal>, StoreError> {
-        self.read(move |connection| sqlite::cart::load(connection, id)).await
+        self.read(move |connection| sql::cart::load(connection, id)).await
     }
 }

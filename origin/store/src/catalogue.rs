@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use domain::{Currency, Handle, Money, Sku, Timestamp};
 
-use crate::{Store, StoreError, sqlite};
+use crate::{Store, StoreError, sql};
 
 /// Everything that is for sale, checked.
 #[derive(Debug, Clone)]
@@ -122,7 +122,7 @@ impl Store {
         catalogue: Catalogue,
         now: Timestamp,
     ) -> Result<(), StoreError> {
-        self.write(move |connection| sqlite::catalogue::upsert(connection, &catalogue, now)).await
+        self.write(move |connection| sql::catalogue::upsert(connection, &catalogue, now)).await
     }
 
     /// Reads the default currency and the currencies that the shop sells in.
@@ -130,6 +130,6 @@ impl Store {
     /// # Errors
     /// As every read.
     pub async fn currencies(&self) -> Result<(Currency, Vec<Currency>), StoreError> {
-        self.read(sqlite::catalogue::currencies).await
+        self.read(sql::catalogue::currencies).await
     }
 }

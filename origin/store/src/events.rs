@@ -3,7 +3,7 @@
 use api_types::events::{Day, EventBatch, EventCount, SubjectCount};
 use domain::Timestamp;
 
-use crate::{Store, StoreError, sqlite};
+use crate::{Store, StoreError, sql};
 
 /// Most counts that are told of one day: 1 000, the largest first.
 pub(crate) const COUNTS_TOLD_MAX: u32 = 1_000;
@@ -14,7 +14,7 @@ impl Store {
     /// # Errors
     /// As every write.
     pub async fn count_events(&self, counts: Vec<EventCount>) -> Result<(), StoreError> {
-        self.write(move |connection| sqlite::events::count(connection, &counts)).await
+        self.write(move |connection| sql::events::count(connection, &counts)).await
     }
 
     /// Adds the counts of a batch, once. Says whether it was new.
@@ -22,7 +22,7 @@ impl Store {
     /// # Errors
     /// As every write.
     pub async fn take_events(&self, batch: EventBatch, now: Timestamp) -> Result<bool, StoreError> {
-        self.write(move |connection| sqlite::events::take(connection, &batch, now)).await
+        self.write(move |connection| sql::events::take(connection, &batch, now)).await
     }
 
     /// Reads the counts of a day, the largest first, at most 1 000.
@@ -30,6 +30,6 @@ impl Store {
     /// # Errors
     /// As every read.
     pub async fn events_of(&self, day: Day) -> Result<Vec<SubjectCount>, StoreError> {
-        self.read(move |connection| sqlite::events::of_day(connection, day)).await
+        self.read(move |connection| sql::events::of_day(connection, day)).await
     }
 }

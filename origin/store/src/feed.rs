@@ -3,7 +3,7 @@
 use api_types::feed::{FeedTransaction, SnapshotLine};
 use tokio::sync::watch;
 
-use crate::{Store, StoreError, sqlite};
+use crate::{Store, StoreError, sql};
 
 /// Positions kept for edges that were away: 100 000. Behind them an edge starts again from a snapshot.
 pub const POSITIONS_KEPT: u64 = 100_000;
@@ -40,7 +40,7 @@ impl Store {
     /// # Errors
     /// As every read.
     pub async fn feed_state(&self) -> Result<FeedState, StoreError> {
-        self.read(sqlite::feed::state).await
+        self.read(sql::feed::state).await
     }
 
     /// Reads at most `limit` transactions after a position.
@@ -48,7 +48,7 @@ impl Store {
     /// # Errors
     /// As every read.
     pub async fn feed_changes(&self, after: u64, limit: usize) -> Result<ChangesPage, StoreError> {
-        self.read(move |connection| sqlite::feed::changes(connection, after, limit)).await
+        self.read(move |connection| sql::feed::changes(connection, after, limit)).await
     }
 
     /// Reads a whole copy at one position. `emit` gets each line and says whether to go on; it may block.
@@ -59,7 +59,7 @@ impl Store {
         &self,
         mut emit: impl FnMut(&SnapshotLine) -> bool + Send + 'static,
     ) -> Result<(), StoreError> {
-        self.snapshots.run(move |connection| sqlite::feed::snapshot(connection, &mut emit)).await
+        self.snapshots.run(move |connection| sql::feed::snapshot(connection, &mut emit)).await
     }
 
     /// Breaks the history: after a restore from a backup, edges must not continue from their positions.
@@ -67,7 +67,7 @@ impl Store {
     /// # Errors
     /// As every write.
     pub async fn new_epoch(&self, epoch: String) -> Result<(), StoreError> {
-        self.write(move |connection| sqlite::feed::new_epoch(connection, &epoch)).await
+        self.write(move |connection| sql::feed::new_epoch(connection, &epoch)).await
     }
 
     /// Forgets all but the newest `keep` positions.
@@ -75,6 +75,6 @@ impl Store {
     /// # Errors
     /// As every write.
     pub async fn prune_feed(&self, keep: u64) -> Result<(), StoreError> {
-        self.write(move |connection| sqlite::feed::prune(connection, keep)).await
+        self.write(move |connection| sql::feed::prune(connection, keep)).await
     }
 }

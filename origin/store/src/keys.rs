@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use domain::Timestamp;
 
-use crate::{Store, StoreError, sqlite};
+use crate::{Store, StoreError, sql};
 
 /// A fresh key that may be taken into use.
 #[derive(Clone)]
@@ -67,7 +67,7 @@ impl Store {
         now: Timestamp,
     ) -> Result<Vec<SigningKey>, StoreError> {
         self.write(move |connection| {
-            sqlite::keys::rotate(
+            sql::keys::rotate(
                 connection,
                 fresh,
                 now.before(active_age_max),
@@ -87,6 +87,6 @@ impl Store {
         name: &'static str,
         candidate: [u8; 32],
     ) -> Result<[u8; 32], StoreError> {
-        self.write(move |connection| sqlite::keys::shared_secret(connection, name, candidate)).await
+        self.write(move |connection| sql::keys::shared_secret(connection, name, candidate)).await
     }
 }

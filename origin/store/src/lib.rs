@@ -18,6 +18,7 @@ mod order;
 mod outbox;
 mod payment;
 pub mod payments_db;
+mod sql;
 mod sqlite;
 mod stock;
 mod upkeep;
@@ -100,11 +101,11 @@ impl Store {
     pub fn open(config: &StoreConfig, new_epoch: &str) -> Result<Self, StoreError> {
         prepare_file(&config.path)?;
         let connection = sqlite::open_writer(&config.path, sqlite::migrations::ORIGIN)?;
-        sqlite::feed::begin(&connection, new_epoch)?;
-        let (head, _) = watch::channel(sqlite::feed::state(&connection)?.position);
+        sql::feed::begin(&connection, new_epoch)?;
+        let (head, _) = watch::channel(sql::feed::state(&connection)?.position);
         let publish = head.clone();
         let after_commit = move |connection: &Connection| {
-            if let Ok(state) = sqlite::feed::state(connection) {
+            if let Ok(state) = sql::feed::state(connection) {
                 publish.send_if_modified(|head| {
                     std::mem::replace(head, state.position) != state.position
                 });

@@ -11,7 +11,7 @@ use domain::{
 };
 use serde::{Deserialize, Serialize};
 
-use crate::{CartRefusal, Claim, Store, StoreError, sqlite};
+use crate::{CartRefusal, Claim, Store, StoreError, sql};
 
 /// Makes an order of a cart: claims the key, holds the stock, writes order and payment. One commit.
 #[derive(Debug, Clone)]
@@ -182,7 +182,7 @@ impl Store {
     /// # Errors
     /// As every write.
     pub async fn place_order(&self, command: PlaceOrder) -> Result<Placed, StoreError> {
-        self.write(move |connection| sqlite::order::place(connection, &command)).await
+        self.write(move |connection| sql::order::place(connection, &command)).await
     }
 
     /// Reads an order.
@@ -190,7 +190,7 @@ impl Store {
     /// # Errors
     /// As every read.
     pub async fn order(&self, id: OrderId) -> Result<Option<OrderRecord>, StoreError> {
-        self.read(move |connection| sqlite::order::load(connection, id)).await
+        self.read(move |connection| sql::order::load(connection, id)).await
     }
 
     /// Reads an account's newest orders.
@@ -202,7 +202,7 @@ impl Store {
         user: UserId,
         limit: u32,
     ) -> Result<Vec<OrderRecord>, StoreError> {
-        self.read(move |connection| sqlite::order::of_user(connection, user, limit)).await
+        self.read(move |connection| sql::order::of_user(connection, user, limit)).await
     }
 
     /// Ends orders whose hold ran out and gives their stock back; at most `limit`. Returns how many.
@@ -210,6 +210,6 @@ impl Store {
     /// # Errors
     /// As every write.
     pub async fn release_expired(&self, now: Timestamp, limit: u32) -> Result<usize, StoreError> {
-        self.write(move |connection| sqlite::order::release_expired(connection, now, limit)).await
+        self.write(move |connection| sql::order::release_expired(connection, now, limit)).await
     }
 }

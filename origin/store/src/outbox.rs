@@ -2,7 +2,7 @@
 
 use domain::Timestamp;
 
-use crate::{Store, StoreError, sqlite};
+use crate::{Store, StoreError, sql};
 
 /// An event.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,7 +29,7 @@ impl Store {
     /// # Errors
     /// As every read.
     pub async fn waiting_events(&self, limit: u32) -> Result<Vec<OutboxEvent>, StoreError> {
-        self.read(move |connection| sqlite::outbox::waiting(connection, limit)).await
+        self.read(move |connection| sql::outbox::waiting(connection, limit)).await
     }
 
     /// Marks events as taken.
@@ -37,6 +37,6 @@ impl Store {
     /// # Errors
     /// As every write.
     pub async fn mark_delivered(&self, ids: Vec<i64>, now: Timestamp) -> Result<(), StoreError> {
-        self.write(move |connection| sqlite::outbox::mark_delivered(connection, &ids, now)).await
+        self.write(move |connection| sql::outbox::mark_delivered(connection, &ids, now)).await
     }
 }

@@ -3,7 +3,7 @@
 use domain::payment::PaymentEvent;
 use domain::{Money, PaymentId, Timestamp};
 
-use crate::{Claim, OrderRecord, Store, StoreError, sqlite};
+use crate::{Claim, OrderRecord, Store, StoreError, sql};
 
 /// Records a report about a payment and does what follows from it, in one commit.
 ///
@@ -46,7 +46,7 @@ impl Store {
     /// # Errors
     /// As every write.
     pub async fn settle_payment(&self, command: Settle) -> Result<Settled, StoreError> {
-        self.write(move |connection| sqlite::payment::settle(connection, &command)).await
+        self.write(move |connection| sql::payment::settle(connection, &command)).await
     }
 
     /// Takes payments that somebody must ask the provider about, and postpones their next check.
@@ -58,7 +58,7 @@ impl Store {
         now: Timestamp,
         limit: u32,
     ) -> Result<Vec<OrderRecord>, StoreError> {
-        self.write(move |connection| sqlite::payment::claim_to_check(connection, now, limit)).await
+        self.write(move |connection| sql::payment::claim_to_check(connection, now, limit)).await
     }
 
     /// Frees what a process that was killed left behind: its checkouts may be resumed at once. Call it once at start,
@@ -67,6 +67,6 @@ impl Store {
     /// # Errors
     /// As every write.
     pub async fn free_abandoned_checkouts(&self, now: Timestamp) -> Result<(), StoreError> {
-        self.write(move |connection| sqlite::payment::free_abandoned(connection, now)).await
+        self.write(move |connection| sql::payment::free_abandoned(connection, now)).await
     }
 }

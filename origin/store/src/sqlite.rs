@@ -1,21 +1,9 @@
-//! The SQLite dialect: one file, WAL, one writer, a few readers. All SQL of this dialect is below here.
+//! The SQLite dialect: one file, WAL, one writer, a few readers. The statements are in `sql/`.
 
-pub(crate) mod account;
-pub(crate) mod cart;
-pub(crate) mod catalogue;
-pub(crate) mod events;
-pub(crate) mod feed;
-pub(crate) mod idempotency;
-pub(crate) mod keys;
 pub(crate) mod migrations;
-pub(crate) mod order;
-pub(crate) mod outbox;
-pub(crate) mod payment;
 #[cfg(test)]
 mod plans;
 pub(crate) mod readers;
-pub(crate) mod stock;
-pub(crate) mod upkeep;
 pub(crate) mod writer;
 
 use std::path::Path;

@@ -3,7 +3,7 @@
 use domain::Sku;
 use domain::reservation::Stock;
 
-use crate::{Store, StoreError, sqlite};
+use crate::{Store, StoreError, sql};
 
 impl Store {
     /// Reads the counters of a SKU.
@@ -11,6 +11,6 @@ impl Store {
     /// # Errors
     /// As every read.
     pub async fn stock(&self, sku: Sku) -> Result<Option<Stock>, StoreError> {
-        self.read(move |connection| sqlite::stock::find(connection, &sku)).await
+        self.read(move |connection| sql::stock::find(connection, &sku)).await
     }
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use domain::Timestamp;
 
-use crate::{Store, StoreError, sqlite};
+use crate::{Store, StoreError, sql};
 
 /// How long things are kept, and how many go at once.
 #[derive(Debug, Clone, Copy)]
@@ -67,7 +67,7 @@ impl Store {
         limits: UpkeepLimits,
         now: Timestamp,
     ) -> Result<bool, StoreError> {
-        self.write(move |connection| sqlite::upkeep::forget_old(connection, &limits, now)).await
+        self.write(move |connection| sql::upkeep::forget_old(connection, &limits, now)).await
     }
 
     /// Adds up stock and ledger.
@@ -75,6 +75,6 @@ impl Store {
     /// # Errors
     /// As every read.
     pub async fn sums(&self) -> Result<StockSums, StoreError> {
-        self.read(sqlite::upkeep::sums).await
+        self.read(sql::upkeep::sums).await
     }
 }

@@ -11,7 +11,8 @@ use domain::{CartId, Currency, LineId, OrderId, PaymentId, SessionId, Timestamp,
 use rusqlite::Connection;
 use rusqlite::trace::{TraceEvent, TraceEventCodes};
 
-use super::{account, cart, events, feed, idempotency, migrations, order, outbox, payment, upkeep};
+use super::migrations;
+use crate::sql::{account, cart, events, feed, idempotency, order, outbox, payment, upkeep};
 use crate::{
     ChangeCart, Claim, CreateAccount, LineEdit, OpenCart, OpenSession, PlaceOrder, Rotate, Settle,
     UpkeepLimits,

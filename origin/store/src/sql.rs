@@ -1,0 +1,14 @@
+//! The statements, a file per noun. All SQL of commands and queries is below here.
+
+pub(crate) mod account;
+pub(crate) mod cart;
+pub(crate) mod catalogue;
+pub(crate) mod events;
+pub(crate) mod feed;
+pub(crate) mod idempotency;
+pub(crate) mod keys;
+pub(crate) mod order;
+pub(crate) mod outbox;
+pub(crate) mod payment;
+pub(crate) mod stock;
+pub(crate) mod upkeep;
