@@ -48,7 +48,7 @@ pub struct Refusal {
 impl Error {
     /// Returns the family.
     #[must_use]
-    pub const fn kind(&self) -> ErrorKind {
+    pub fn kind(&self) -> ErrorKind {
         match self {
             Self::Refused(refusal) => refusal.kind,
             Self::Store(error) => error.kind(),

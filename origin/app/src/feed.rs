@@ -5,6 +5,7 @@ use std::time::Duration;
 use api_types::feed::{Changes, SnapshotLine};
 use api_types::read_model::SCHEMA_VERSION;
 use domain::ErrorKind;
+use tokio::sync::mpsc::Sender;
 
 use crate::{App, Error, FeedState, Refusal};
 
@@ -46,15 +47,12 @@ impl App {
         *self.store.feed_head().borrow()
     }
 
-    /// Reads a whole copy at one position, line by line. `emit` says whether to go on; it may block.
+    /// Sends a whole copy at one position, line by line; stops early when nobody takes it any more.
     ///
     /// # Errors
-    /// As every read. Lines that were emitted before then stay without an end line.
-    pub async fn snapshot(
-        &self,
-        emit: impl FnMut(&SnapshotLine) -> bool + Send + 'static,
-    ) -> Result<(), Error> {
-        Ok(self.store.feed_snapshot(emit).await?)
+    /// As every read. Lines that were sent before then stay without an end line.
+    pub async fn snapshot(&self, lines: Sender<SnapshotLine>) -> Result<(), Error> {
+        Ok(self.store.feed_snapshot(lines).await?)
     }
 
     /// Returns what came after a position, waiting when nothing has.

@@ -130,7 +130,10 @@ impl App {
     /// When the store does not answer or the system gives no randomness.
     pub async fn start(parts: Parts) -> Result<Self, Error> {
         let Parts { store, payments, webhook_secret, settings, clock } = parts;
-        store.free_abandoned_checkouts(clock.now()).await?;
+        if !store.is_shared() {
+            // Nobody else serves this shop, so whatever is under way was left by a killed process.
+            store.free_abandoned_checkouts(clock.now()).await?;
+        }
         let secret = Secret(store.shared_secret("tokens", random()?).await?);
         let app = Self {
             store,

@@ -27,14 +27,49 @@ pub(crate) enum Command {
     Flag(Flag),
 }
 
+/// Which database holds the shop: the cluster that `DATABASE_URL` names, else the file in the folder `--data`.
+#[derive(Debug, Args)]
+pub(crate) struct Database {
+    /// Folder of the database `origin.db`, made when absent; for one origin on one machine.
+    #[arg(long, required_unless_present = "database_url")]
+    pub(crate) data: Option<PathBuf>,
+    /// Connection URL of a PostgreSQL cluster, for any number of origins; it may name several hosts. Better given as
+    /// the environment variable: arguments are seen by everybody on the machine.
+    #[arg(long, env = "DATABASE_URL", hide_env_values = true)]
+    pub(crate) database_url: Option<Secret>,
+    /// The same for reads whose answer may be some seconds old. By default they go to the primary too.
+    #[arg(long, env = "DATABASE_STANDBY_URL", hide_env_values = true, requires = "database_url")]
+    pub(crate) database_standby_url: Option<Secret>,
+    /// Connections that this process keeps to each of the two.
+    #[arg(long, default_value_t = 16, value_parser = clap::value_parser!(u16).range(1..=512))]
+    pub(crate) database_connections_max: u16,
+}
+
+/// A value that is not printed.
+#[derive(Clone)]
+pub(crate) struct Secret(pub(crate) String);
+
+impl std::fmt::Debug for Secret {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("***")
+    }
+}
+
+impl std::str::FromStr for Secret {
+    type Err = std::convert::Infallible;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        Ok(Self(text.to_owned()))
+    }
+}
+
 #[derive(Debug, Args)]
 pub(crate) struct Serve {
     /// Address to listen on; port 0 takes a free one.
     #[arg(long, default_value = "127.0.0.1:8081")]
     pub(crate) listen: SocketAddr,
-    /// Folder of the database `origin.db`; made when absent.
-    #[arg(long)]
-    pub(crate) data: PathBuf,
+    #[command(flatten)]
+    pub(crate) database: Database,
     /// File with the secret that the edges sign with.
     #[arg(long)]
     pub(crate) edge_secret_file: PathBuf,
@@ -61,9 +96,8 @@ pub(crate) struct Serve {
 
 #[derive(Debug, Args)]
 pub(crate) struct Seed {
-    /// Folder of the database `origin.db`; made when absent.
-    #[arg(long)]
-    pub(crate) data: PathBuf,
+    #[command(flatten)]
+    pub(crate) database: Database,
     /// The catalogue, as JSON.
     #[arg(long)]
     pub(crate) catalogue: PathBuf,
@@ -90,16 +124,14 @@ pub(crate) struct Payments {
 
 #[derive(Debug, Args)]
 pub(crate) struct NewEpoch {
-    /// Folder of the database `origin.db`.
-    #[arg(long)]
-    pub(crate) data: PathBuf,
+    #[command(flatten)]
+    pub(crate) database: Database,
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct Flag {
-    /// Folder of the database `origin.db`. The origin may be serving it.
-    #[arg(long)]
-    pub(crate) data: PathBuf,
+    #[command(flatten)]
+    pub(crate) database: Database,
     /// Name of the flag, without `flag/`.
     pub(crate) name: String,
     /// Its value, for instance JSON; empty switches it off.

@@ -1,5 +1,6 @@
 //! Accounts and their sessions.
 
+use std::convert::Infallible;
 use std::time::Duration;
 
 use domain::{Email, SessionId, Timestamp, UserId};
@@ -110,10 +111,9 @@ impl Store {
         command: CreateAccount,
         claim: Option<Claim>,
     ) -> Result<Result<Once<SessionGrant>, EmailTaken>, StoreError> {
-        self.write(move |connection| {
-            sql::idempotency::once(connection, claim.as_ref(), command.session.now, || {
-                sql::account::create(connection, &command)
-            })
+        self.write((command, claim), |tx, (command, claim)| {
+            let work = sql::account::create(tx, command);
+            Box::pin(sql::idempotency::once(tx, claim.as_ref(), command.session.now, work))
         })
         .await
     }
@@ -128,7 +128,10 @@ impl Store {
         email: Email,
         now: Timestamp,
     ) -> Result<LoginStart, StoreError> {
-        self.write(move |connection| sql::account::start_login(connection, &email, now)).await
+        self.write((email, now), |tx, (email, now)| {
+            Box::pin(sql::account::start_login(tx, email, *now))
+        })
+        .await
     }
 
     /// Ends a login whose password was right: forgets the failures and opens a session.
@@ -141,15 +144,17 @@ impl Store {
         session: OpenSession,
         claim: Option<Claim>,
     ) -> Result<Once<SessionGrant>, StoreError> {
-        self.write(move |connection| {
-            let opened = sql::idempotency::once(connection, claim.as_ref(), session.now, || {
-                sql::account::open_session(connection, user, &session)
-                    .map(Ok::<_, std::convert::Infallible>)
-            })?;
-            match opened {
-                Ok(once) => Ok(once),
-                Err(never) => match never {},
-            }
+        self.write((user, session, claim), |tx, (user, session, claim)| {
+            Box::pin(async move {
+                let work = async {
+                    let opened = sql::account::open_session(tx, *user, session).await?;
+                    Ok(Ok::<_, Infallible>(opened))
+                };
+                match sql::idempotency::once(tx, claim.as_ref(), session.now, work).await? {
+                    Ok(once) => Ok(once),
+                    Err(never) => match never {},
+                }
+            })
         })
         .await
     }
@@ -163,10 +168,9 @@ impl Store {
         command: Rotate,
         claim: Option<Claim>,
     ) -> Result<Result<Once<SessionGrant>, RefreshRefused>, StoreError> {
-        self.write(move |connection| {
-            sql::idempotency::once(connection, claim.as_ref(), command.now, || {
-                sql::account::rotate(connection, &command)
-            })
+        self.write((command, claim), |tx, (command, claim)| {
+            let work = sql::account::rotate(tx, command);
+            Box::pin(sql::idempotency::once(tx, claim.as_ref(), command.now, work))
         })
         .await
     }
@@ -181,8 +185,8 @@ impl Store {
         kept: Duration,
         now: Timestamp,
     ) -> Result<(), StoreError> {
-        self.write(move |connection| {
-            sql::account::revoke(connection, session, now.after(kept), now)
+        self.write((session, now.after(kept), now), |tx, (session, until, now)| {
+            Box::pin(sql::account::revoke(tx, *session, *until, *now))
         })
         .await
     }
@@ -196,6 +200,9 @@ impl Store {
         user: UserId,
         session: SessionId,
     ) -> Result<Option<Account>, StoreError> {
-        self.read(move |connection| sql::account::find(connection, user, session)).await
+        self.read((user, session), |tx, (user, session)| {
+            Box::pin(sql::account::find(tx, *user, *session))
+        })
+        .await
     }
 }

@@ -95,10 +95,9 @@ impl Store {
         command: OpenCart,
         claim: Option<Claim>,
     ) -> Result<Result<Once<Cart>, CartRefusal>, StoreError> {
-        self.write(move |connection| {
-            sql::idempotency::once(connection, claim.as_ref(), command.now, || {
-                sql::cart::open(connection, &command)
-            })
+        self.write((command, claim), |tx, (command, claim)| {
+            let work = sql::cart::open(tx, command);
+            Box::pin(sql::idempotency::once(tx, claim.as_ref(), command.now, work))
         })
         .await
     }
@@ -112,10 +111,9 @@ impl Store {
         command: ChangeCart,
         claim: Option<Claim>,
     ) -> Result<Result<Once<Cart>, CartRefusal>, StoreError> {
-        self.write(move |connection| {
-            sql::idempotency::once(connection, claim.as_ref(), command.now, || {
-                sql::cart::change(connection, &command)
-            })
+        self.write((command, claim), |tx, (command, claim)| {
+            let work = sql::cart::change(tx, command);
+            Box::pin(sql::idempotency::once(tx, claim.as_ref(), command.now, work))
         })
         .await
     }
@@ -125,6 +123,6 @@ impl Store {
     /// # Errors
     /// As every read.
     pub async fn cart(&self, id: CartId) -> Result<Result<Cart, CartRefusal>, StoreError> {
-        self.read(move |connection| sql::cart::load(connection, id)).await
+        self.read(id, |tx, id| Box::pin(sql::cart::load(tx, *id))).await
     }
 }

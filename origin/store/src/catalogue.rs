@@ -122,7 +122,10 @@ impl Store {
         catalogue: Catalogue,
         now: Timestamp,
     ) -> Result<(), StoreError> {
-        self.write(move |connection| sql::catalogue::upsert(connection, &catalogue, now)).await
+        self.write((catalogue, now), |tx, (catalogue, now)| {
+            Box::pin(sql::catalogue::upsert(tx, catalogue, *now))
+        })
+        .await
     }
 
     /// Reads the default currency and the currencies that the shop sells in.
@@ -130,6 +133,6 @@ impl Store {
     /// # Errors
     /// As every read.
     pub async fn currencies(&self) -> Result<(Currency, Vec<Currency>), StoreError> {
-        self.read(sql::catalogue::currencies).await
+        self.read((), |tx, ()| Box::pin(sql::catalogue::currencies(tx))).await
     }
 }

@@ -1,6 +1,7 @@
 //! Why the store did not answer.
 
 use domain::ErrorKind;
+use tokio_postgres::error::SqlState;
 
 /// A failure of the store itself. What a command refuses is part of its outcome, never an error.
 #[derive(Debug, thiserror::Error)]
@@ -8,9 +9,13 @@ pub enum StoreError {
     /// The write queue is full: more is asked than the disk takes.
     #[error("the write queue is full")]
     QueueFull,
-    /// The writer stopped, or the command panicked.
+    /// Not known whether it was done: the writer stopped, the command panicked, or the answer to a commit was lost.
     #[error("the writer gave no answer")]
     NoAnswer,
+    /// Nobody takes commands at this moment: the database is not reached, or no primary was found in time. Nothing was
+    /// done.
+    #[error("the database is not reached")]
+    Unreachable,
     /// The database refused a statement.
     #[error("database")]
     Database(#[from] DatabaseError),
@@ -33,14 +38,24 @@ pub enum StoreError {
 /// The engine's own error, opaque so that no caller depends on the engine.
 #[derive(Debug, thiserror::Error)]
 #[error(transparent)]
-pub struct DatabaseError(rusqlite::Error);
+pub struct DatabaseError(Engine);
+
+/// Its text is not a client's to see: PostgreSQL quotes values in it.
+#[derive(Debug, thiserror::Error)]
+enum Engine {
+    #[error("SQLite")]
+    Sqlite(#[source] rusqlite::Error),
+    #[error("PostgreSQL")]
+    Postgres(#[source] tokio_postgres::Error),
+}
 
 impl StoreError {
     /// Returns the family of the failure.
     #[must_use]
-    pub const fn kind(&self) -> ErrorKind {
+    pub fn kind(&self) -> ErrorKind {
         match self {
-            Self::QueueFull | Self::NoAnswer => ErrorKind::Unavailable,
+            Self::QueueFull | Self::NoAnswer | Self::Unreachable => ErrorKind::Unavailable,
+            Self::Database(error) if error.is_conflict() => ErrorKind::Unavailable,
             Self::Database(_) | Self::Corrupt(_) | Self::TooNew { .. } | Self::Place(_) => {
                 ErrorKind::Internal
             }
@@ -48,8 +63,75 @@ impl StoreError {
     }
 }
 
+impl StoreError {
+    /// Tells whether the engine undid a transaction because it met another: run again, it may go well.
+    pub(crate) fn is_conflict(&self) -> bool {
+        matches!(self, Self::Database(error) if error.is_conflict())
+    }
+
+    /// Tells whether the same may go well elsewhere or a moment later. Nothing was done.
+    pub(crate) fn is_worth_retrying(&self) -> bool {
+        match self {
+            Self::Unreachable => true,
+            Self::Database(error) => error.is_conflict() || error.is_lost(),
+            _ => false,
+        }
+    }
+
+    /// Tells whether the database itself said no, in a state that it goes on from.
+    pub(crate) fn is_said_by_database(&self) -> bool {
+        matches!(self, Self::Database(error) if !error.is_lost())
+    }
+}
+
+impl DatabaseError {
+    fn code(&self) -> Option<&SqlState> {
+        match &self.0 {
+            Engine::Sqlite(_) => None,
+            Engine::Postgres(error) => error.code(),
+        }
+    }
+
+    /// PostgreSQL's appendix A: what a serializable transaction must be ready for. Two that insert the same key meet in
+    /// a unique index, which is also told as that.
+    fn is_conflict(&self) -> bool {
+        self.code().is_some_and(|code| {
+            [
+                &SqlState::T_R_SERIALIZATION_FAILURE,
+                &SqlState::T_R_DEADLOCK_DETECTED,
+                &SqlState::LOCK_NOT_AVAILABLE,
+                &SqlState::UNIQUE_VIOLATION,
+            ]
+            .contains(&code)
+        })
+    }
+
+    /// Tells whether the connection is gone, or leads to a server that takes no writes (any more).
+    fn is_lost(&self) -> bool {
+        match &self.0 {
+            Engine::Sqlite(_) => false,
+            Engine::Postgres(error) => error.code().is_none_or(|code| {
+                [
+                    &SqlState::ADMIN_SHUTDOWN,
+                    &SqlState::CRASH_SHUTDOWN,
+                    &SqlState::CANNOT_CONNECT_NOW,
+                    &SqlState::READ_ONLY_SQL_TRANSACTION,
+                    &SqlState::TOO_MANY_CONNECTIONS,
+                ]
+                .contains(&code)
+            }),
+        }
+    }
+}
+
 impl From<rusqlite::Error> for StoreError {
     fn from(error: rusqlite::Error) -> Self {
-        Self::Database(DatabaseError(error))
+        Self::Database(DatabaseError(Engine::Sqlite(error)))
+    }
+}
+
+impl From<tokio_postgres::Error> for StoreError {
+    fn from(error: tokio_postgres::Error) -> Self {
+        Self::Database(DatabaseError(Engine::Postgres(error)))
     }
 }

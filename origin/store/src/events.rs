@@ -14,7 +14,7 @@ impl Store {
     /// # Errors
     /// As every write.
     pub async fn count_events(&self, counts: Vec<EventCount>) -> Result<(), StoreError> {
-        self.write(move |connection| sql::events::count(connection, &counts)).await
+        self.write(counts, |tx, counts| Box::pin(sql::events::count(tx, counts))).await
     }
 
     /// Adds the counts of a batch, once. Says whether it was new.
@@ -22,7 +22,8 @@ impl Store {
     /// # Errors
     /// As every write.
     pub async fn take_events(&self, batch: EventBatch, now: Timestamp) -> Result<bool, StoreError> {
-        self.write(move |connection| sql::events::take(connection, &batch, now)).await
+        self.write((batch, now), |tx, (batch, now)| Box::pin(sql::events::take(tx, batch, *now)))
+            .await
     }
 
     /// Reads the counts of a day, the largest first, at most 1 000.
@@ -30,6 +31,6 @@ impl Store {
     /// # Errors
     /// As every read.
     pub async fn events_of(&self, day: Day) -> Result<Vec<SubjectCount>, StoreError> {
-        self.read(move |connection| sql::events::of_day(connection, day)).await
+        self.read(day, |tx, day| Box::pin(sql::events::of_day(tx, *day))).await
     }
 }

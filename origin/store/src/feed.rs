@@ -1,6 +1,7 @@
 //! The feed to the edges: whole copies, changes after a position, and the epoch that both belong to.
 
 use api_types::feed::{FeedTransaction, SnapshotLine};
+use tokio::sync::mpsc::Sender;
 use tokio::sync::watch;
 
 use crate::{Store, StoreError, sql};
@@ -40,7 +41,7 @@ impl Store {
     /// # Errors
     /// As every read.
     pub async fn feed_state(&self) -> Result<FeedState, StoreError> {
-        self.read(sql::feed::state).await
+        self.read((), |tx, ()| Box::pin(sql::feed::state(tx))).await
     }
 
     /// Reads at most `limit` transactions after a position.
@@ -48,18 +49,18 @@ impl Store {
     /// # Errors
     /// As every read.
     pub async fn feed_changes(&self, after: u64, limit: usize) -> Result<ChangesPage, StoreError> {
-        self.read(move |connection| sql::feed::changes(connection, after, limit)).await
+        self.read((after, limit), |tx, (after, limit)| {
+            Box::pin(sql::feed::changes(tx, *after, *limit))
+        })
+        .await
     }
 
     /// Reads a whole copy at one position. `emit` gets each line and says whether to go on; it may block.
     ///
     /// # Errors
     /// As every read. Lines that were emitted before then stay without an end line.
-    pub async fn feed_snapshot(
-        &self,
-        mut emit: impl FnMut(&SnapshotLine) -> bool + Send + 'static,
-    ) -> Result<(), StoreError> {
-        self.snapshots.run(move |connection| sql::feed::snapshot(connection, &mut emit)).await
+    pub async fn feed_snapshot(&self, lines: Sender<SnapshotLine>) -> Result<(), StoreError> {
+        self.copy(lines, |tx, lines| Box::pin(sql::feed::snapshot(tx, lines))).await
     }
 
     /// Breaks the history: after a restore from a backup, edges must not continue from their positions.
@@ -67,7 +68,7 @@ impl Store {
     /// # Errors
     /// As every write.
     pub async fn new_epoch(&self, epoch: String) -> Result<(), StoreError> {
-        self.write(move |connection| sql::feed::new_epoch(connection, &epoch)).await
+        self.write(epoch, |tx, epoch| Box::pin(sql::feed::new_epoch(tx, epoch))).await
     }
 
     /// Forgets all but the newest `keep` positions.
@@ -75,6 +76,6 @@ impl Store {
     /// # Errors
     /// As every write.
     pub async fn prune_feed(&self, keep: u64) -> Result<(), StoreError> {
-        self.write(move |connection| sql::feed::prune(connection, keep)).await
+        self.write(keep, |tx, keep| Box::pin(sql::feed::prune(tx, *keep))).await
     }
 }

@@ -66,14 +66,9 @@ impl Store {
         retired_kept: Duration,
         now: Timestamp,
     ) -> Result<Vec<SigningKey>, StoreError> {
-        self.write(move |connection| {
-            sql::keys::rotate(
-                connection,
-                fresh,
-                now.before(active_age_max),
-                now.after(retired_kept),
-                now,
-            )
+        let moments = (now.before(active_age_max), now.after(retired_kept), now);
+        self.write((fresh, moments), |tx, (fresh, (active_since_min, retired_until, now))| {
+            Box::pin(sql::keys::rotate(tx, fresh, *active_since_min, *retired_until, *now))
         })
         .await
     }
@@ -87,6 +82,9 @@ impl Store {
         name: &'static str,
         candidate: [u8; 32],
     ) -> Result<[u8; 32], StoreError> {
-        self.write(move |connection| sql::keys::shared_secret(connection, name, candidate)).await
+        self.write((name, candidate), |tx, (name, candidate)| {
+            Box::pin(sql::keys::shared_secret(tx, name, candidate))
+        })
+        .await
     }
 }

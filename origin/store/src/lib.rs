@@ -1,8 +1,9 @@
 //! The origin's memory: everything that must not be lost, behind methods that say what happens in the shop.
 //!
-//! Layer: adapter (L3). The only SQL of the origin. One [`Store`] with room for two dialects: a file per noun here holds
-//! commands, outcomes and the `Store` methods; its twin below `sqlite/` holds the statements (a `postgres/` folder
-//! takes the same commands). Decisions are taken by `domain`; this crate only carries them out in one transaction.
+//! Layer: adapter (L3). The only SQL of the origin. One [`Store`] with two engines, SQLite and PostgreSQL: a file per
+//! noun here holds commands, outcomes and the `Store` methods; its twin below `sql/` holds the statements, which both
+//! engines run; what only one of them has is below `sqlite/` and `postgres/`. Decisions are taken by `domain`; this
+//! crate only carries them out in one transaction.
 //! Not here: HTTP, hashing, calls to anybody, and a clock: callers pass `now`.
 //! Start at [`Store::open`], then [`Store::place_order`] and [`Store::settle_payment`].
 
@@ -18,13 +19,18 @@ mod order;
 mod outbox;
 mod payment;
 pub mod payments_db;
+mod postgres;
 mod sql;
 mod sqlite;
 mod stock;
+mod tx;
 mod upkeep;
 
+use std::fmt;
 use std::path::PathBuf;
+use std::pin::pin;
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use rusqlite::Connection;
 use tokio::sync::watch;
@@ -46,12 +52,23 @@ pub use outbox::OutboxEvent;
 pub use payment::{Settle, Settled};
 pub use upkeep::{StockSums, UpkeepLimits};
 
+use postgres::cluster::Cluster;
 use sqlite::readers::Readers;
 use sqlite::writer::Writer;
+use tx::{Tx, Work, at_once};
 
-/// Where the database is and how much it may be asked at once.
+/// Which database holds the shop, and how much it may be asked at once.
 #[derive(Debug, Clone)]
-pub struct StoreConfig {
+pub enum StoreConfig {
+    /// One file on this machine, for one origin instance.
+    Sqlite(SqliteConfig),
+    /// A cluster, for any number of them.
+    Postgres(PostgresConfig),
+}
+
+/// Where the file is.
+#[derive(Debug, Clone)]
+pub struct SqliteConfig {
     /// The file. Made when absent, readable by its owner alone: it holds signing keys.
     pub path: PathBuf,
     /// Commands that may wait for the writer. Default 1 024, about a second of work; beyond it writes are refused.
@@ -60,11 +77,57 @@ pub struct StoreConfig {
     pub read_connections_max: usize,
 }
 
-impl StoreConfig {
-    /// Makes a configuration with defaults.
+/// Where the cluster is.
+#[derive(Debug, Clone)]
+pub struct PostgresConfig {
+    /// Connection URL of libpq's form; it may name several hosts, of which the one that takes writes is used.
+    pub url: ConnectionUrl,
+    /// The same for queries whose answer may be old; by default they go to the primary too.
+    pub standby_url: Option<ConnectionUrl>,
+    /// Connections of this instance to each of the two. Default 16.
+    pub connections_max: usize,
+    /// Commands that may wait for a connection. Default 1 024; beyond it they are refused.
+    pub waiting_max: usize,
+}
+
+/// A connection URL; it may hold a password, so it is never printed.
+#[derive(Clone)]
+pub struct ConnectionUrl(String);
+
+impl ConnectionUrl {
+    /// Takes a URL, or libpq's `key=value` form.
     #[must_use]
-    pub const fn new(path: PathBuf) -> Self {
-        Self { path, write_queue_max: 1_024, read_connections_max: 4 }
+    pub const fn new(url: String) -> Self {
+        Self(url)
+    }
+
+    pub(crate) fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for ConnectionUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("***")
+    }
+}
+
+impl StoreConfig {
+    /// Names a file, with defaults.
+    #[must_use]
+    pub const fn file(path: PathBuf) -> Self {
+        Self::Sqlite(SqliteConfig { path, write_queue_max: 1_024, read_connections_max: 4 })
+    }
+
+    /// Names a cluster, with defaults.
+    #[must_use]
+    pub const fn cluster(url: ConnectionUrl) -> Self {
+        Self::Postgres(PostgresConfig {
+            url,
+            standby_url: None,
+            connections_max: 16,
+            waiting_max: 1_024,
+        })
     }
 }
 
@@ -74,10 +137,22 @@ const SNAPSHOTS_MAX: usize = 2;
 /// The store. Share it behind an `Arc`; dropping it finishes what is queued.
 #[derive(Debug)]
 pub struct Store {
+    engine: Engine,
+    head: watch::Sender<u64>,
+}
+
+#[derive(Debug)]
+enum Engine {
+    Sqlite(File),
+    Postgres(Box<Cluster>),
+}
+
+/// The one file, with its one writer.
+#[derive(Debug)]
+struct File {
     writer: Writer,
     readers: Readers,
     snapshots: Readers,
-    head: watch::Sender<u64>,
 }
 
 /// What the writer has done since the start.
@@ -92,20 +167,33 @@ pub struct WriterReport {
 }
 
 impl Store {
-    /// Opens the database, makes or migrates it, frees what a killed process left claimed, and starts the writer.
+    /// Opens the database, makes or migrates it, and starts what writes to it.
     ///
     /// `new_epoch` names the feed's history if the database is new.
     ///
     /// # Errors
-    /// When the file cannot be opened, or belongs to a newer program.
-    pub fn open(config: &StoreConfig, new_epoch: &str) -> Result<Self, StoreError> {
+    /// When the database cannot be opened or reached, or belongs to a newer program.
+    pub async fn open(config: &StoreConfig, new_epoch: &str) -> Result<Self, StoreError> {
+        match config {
+            StoreConfig::Sqlite(config) => Self::open_file(config, new_epoch),
+            StoreConfig::Postgres(config) => Self::open_cluster(config, new_epoch).await,
+        }
+    }
+
+    fn open_file(config: &SqliteConfig, new_epoch: &str) -> Result<Self, StoreError> {
         prepare_file(&config.path)?;
         let connection = sqlite::open_writer(&config.path, sqlite::migrations::ORIGIN)?;
-        sql::feed::begin(&connection, new_epoch)?;
-        let (head, _) = watch::channel(sql::feed::state(&connection)?.position);
+        let connection = Mutex::new(connection);
+        let position = {
+            let tx = Tx::Sqlite(&connection);
+            at_once(pin!(sql::feed::begin(&tx, new_epoch)))?;
+            at_once(pin!(sql::feed::state(&tx)))?.position
+        };
+        let connection = connection.into_inner().unwrap_or_else(PoisonError::into_inner);
+        let (head, _) = watch::channel(position);
         let publish = head.clone();
-        let after_commit = move |connection: &Connection| {
-            if let Ok(state) = sql::feed::state(connection) {
+        let after_commit = move |connection: &Mutex<Connection>| {
+            if let Ok(state) = at_once(pin!(sql::feed::state(&Tx::Sqlite(connection)))) {
                 publish.send_if_modified(|head| {
                     std::mem::replace(head, state.position) != state.position
                 });
@@ -114,32 +202,93 @@ impl Store {
         let writer = Writer::start(connection, config.write_queue_max, after_commit)?;
         let readers = Readers::new(&config.path, config.read_connections_max);
         let snapshots = Readers::new(&config.path, SNAPSHOTS_MAX);
-        Ok(Self { writer, readers, snapshots, head })
+        Ok(Self { engine: Engine::Sqlite(File { writer, readers, snapshots }), head })
     }
 
-    /// Returns what the writer has done, for metrics.
+    async fn open_cluster(config: &PostgresConfig, new_epoch: &str) -> Result<Self, StoreError> {
+        let cluster = Cluster::new(config)?;
+        postgres::migrations::apply(&cluster).await?;
+        let epoch = new_epoch.to_owned();
+        cluster.write(&epoch, |tx, epoch| Box::pin(sql::feed::begin(tx, epoch))).await?;
+        let state = cluster.read(&(), |tx, ()| Box::pin(sql::feed::state(tx))).await?;
+        let (head, _) = watch::channel(state.position);
+        tokio::spawn(postgres::listener::run(Arc::clone(&cluster.primary), head.clone()));
+        Ok(Self { engine: Engine::Postgres(Box::new(cluster)), head })
+    }
+
+    /// Returns what was done since the start, for metrics.
     #[must_use]
     pub fn writer_report(&self) -> WriterReport {
-        let counts = self.writer.counts();
+        let (commands, commits, refused) = match &self.engine {
+            Engine::Sqlite(file) => {
+                let counts = file.writer.counts();
+                (&counts.commands, &counts.commits, &counts.refused)
+            }
+            Engine::Postgres(cluster) => {
+                let counts = &cluster.counts;
+                (&counts.commands, &counts.commits, &counts.refused)
+            }
+        };
         WriterReport {
-            commands: counts.commands.load(Ordering::Relaxed),
-            commits: counts.commits.load(Ordering::Relaxed),
-            refused: counts.refused.load(Ordering::Relaxed),
+            commands: commands.load(Ordering::Relaxed),
+            commits: commits.load(Ordering::Relaxed),
+            refused: refused.load(Ordering::Relaxed),
         }
     }
 
-    async fn write<T: Send + 'static>(
-        &self,
-        work: impl FnOnce(&Connection) -> Result<T, StoreError> + Send + 'static,
-    ) -> Result<T, StoreError> {
-        self.writer.run(work).await
+    /// Tells whether other processes may serve the same shop.
+    #[must_use]
+    pub const fn is_shared(&self) -> bool {
+        matches!(self.engine, Engine::Postgres(_))
     }
 
-    async fn read<T: Send + 'static>(
+    async fn write<C: Send + Sync + 'static, T: Send + 'static>(
         &self,
-        work: impl FnOnce(&Connection) -> Result<T, StoreError> + Send + 'static,
+        command: C,
+        work: for<'a> fn(&'a Tx<'a>, &'a C) -> Work<'a, T>,
     ) -> Result<T, StoreError> {
-        self.readers.run(work).await
+        match &self.engine {
+            Engine::Sqlite(file) => {
+                let run = move |connection: &Mutex<Connection>| {
+                    at_once(work(&Tx::Sqlite(connection), &command).as_mut())
+                };
+                file.writer.run_shared(run).await
+            }
+            Engine::Postgres(cluster) => cluster.write(&command, work).await,
+        }
+    }
+
+    async fn read<C: Send + Sync + 'static, T: Send + 'static>(
+        &self,
+        query: C,
+        work: for<'a> fn(&'a Tx<'a>, &'a C) -> Work<'a, T>,
+    ) -> Result<T, StoreError> {
+        match &self.engine {
+            Engine::Sqlite(file) => {
+                let run = move |connection: &Mutex<Connection>| {
+                    at_once(work(&Tx::Sqlite(connection), &query).as_mut())
+                };
+                file.readers.run(run).await
+            }
+            Engine::Postgres(cluster) => cluster.read(&query, work).await,
+        }
+    }
+
+    /// Runs a query that may take as long as its reader likes.
+    async fn copy<C: Send + Sync + 'static, T: Send + 'static>(
+        &self,
+        query: C,
+        work: for<'a> fn(&'a Tx<'a>, &'a C) -> Work<'a, T>,
+    ) -> Result<T, StoreError> {
+        match &self.engine {
+            Engine::Sqlite(file) => {
+                let run = move |connection: &Mutex<Connection>| {
+                    at_once(work(&Tx::Sqlite(connection), &query).as_mut())
+                };
+                file.snapshots.run(run).await
+            }
+            Engine::Postgres(cluster) => cluster.copy(&query, work).await,
+        }
     }
 }
 

@@ -182,7 +182,7 @@ impl Store {
     /// # Errors
     /// As every write.
     pub async fn place_order(&self, command: PlaceOrder) -> Result<Placed, StoreError> {
-        self.write(move |connection| sql::order::place(connection, &command)).await
+        self.write(command, |tx, command| Box::pin(sql::order::place(tx, command))).await
     }
 
     /// Reads an order.
@@ -190,7 +190,7 @@ impl Store {
     /// # Errors
     /// As every read.
     pub async fn order(&self, id: OrderId) -> Result<Option<OrderRecord>, StoreError> {
-        self.read(move |connection| sql::order::load(connection, id)).await
+        self.read(id, |tx, id| Box::pin(sql::order::load(tx, *id))).await
     }
 
     /// Reads an account's newest orders.
@@ -202,7 +202,10 @@ impl Store {
         user: UserId,
         limit: u32,
     ) -> Result<Vec<OrderRecord>, StoreError> {
-        self.read(move |connection| sql::order::of_user(connection, user, limit)).await
+        self.read((user, limit), |tx, (user, limit)| {
+            Box::pin(sql::order::of_user(tx, *user, *limit))
+        })
+        .await
     }
 
     /// Ends orders whose hold ran out and gives their stock back; at most `limit`. Returns how many.
@@ -210,6 +213,9 @@ impl Store {
     /// # Errors
     /// As every write.
     pub async fn release_expired(&self, now: Timestamp, limit: u32) -> Result<usize, StoreError> {
-        self.write(move |connection| sql::order::release_expired(connection, now, limit)).await
+        self.write((now, limit), |tx, (now, limit)| {
+            Box::pin(sql::order::release_expired(tx, *now, *limit))
+        })
+        .await
     }
 }

@@ -29,7 +29,7 @@ impl Store {
     /// # Errors
     /// As every read.
     pub async fn waiting_events(&self, limit: u32) -> Result<Vec<OutboxEvent>, StoreError> {
-        self.read(move |connection| sql::outbox::waiting(connection, limit)).await
+        self.read(limit, |tx, limit| Box::pin(sql::outbox::waiting(tx, *limit))).await
     }
 
     /// Marks events as taken.
@@ -37,6 +37,9 @@ impl Store {
     /// # Errors
     /// As every write.
     pub async fn mark_delivered(&self, ids: Vec<i64>, now: Timestamp) -> Result<(), StoreError> {
-        self.write(move |connection| sql::outbox::mark_delivered(connection, &ids, now)).await
+        self.write((ids, now), |tx, (ids, now)| {
+            Box::pin(sql::outbox::mark_delivered(tx, ids, *now))
+        })
+        .await
     }
 }

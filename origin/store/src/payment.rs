@@ -46,7 +46,7 @@ impl Store {
     /// # Errors
     /// As every write.
     pub async fn settle_payment(&self, command: Settle) -> Result<Settled, StoreError> {
-        self.write(move |connection| sql::payment::settle(connection, &command)).await
+        self.write(command, |tx, command| Box::pin(sql::payment::settle(tx, command))).await
     }
 
     /// Takes payments that somebody must ask the provider about, and postpones their next check.
@@ -58,7 +58,10 @@ impl Store {
         now: Timestamp,
         limit: u32,
     ) -> Result<Vec<OrderRecord>, StoreError> {
-        self.write(move |connection| sql::payment::claim_to_check(connection, now, limit)).await
+        self.write((now, limit), |tx, (now, limit)| {
+            Box::pin(sql::payment::claim_to_check(tx, *now, *limit))
+        })
+        .await
     }
 
     /// Frees what a process that was killed left behind: its checkouts may be resumed at once. Call it once at start,
@@ -67,6 +70,6 @@ impl Store {
     /// # Errors
     /// As every write.
     pub async fn free_abandoned_checkouts(&self, now: Timestamp) -> Result<(), StoreError> {
-        self.write(move |connection| sql::payment::free_abandoned(connection, now)).await
+        self.write(now, |tx, now| Box::pin(sql::payment::free_abandoned(tx, *now))).await
     }
 }

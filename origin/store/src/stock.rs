@@ -11,6 +11,6 @@ impl Store {
     /// # Errors
     /// As every read.
     pub async fn stock(&self, sku: Sku) -> Result<Option<Stock>, StoreError> {
-        self.read(move |connection| sql::stock::find(connection, &sku)).await
+        self.read(sku, |tx, sku| Box::pin(sql::stock::find(tx, sku))).await
     }
 }

@@ -67,7 +67,10 @@ impl Store {
         limits: UpkeepLimits,
         now: Timestamp,
     ) -> Result<bool, StoreError> {
-        self.write(move |connection| sql::upkeep::forget_old(connection, &limits, now)).await
+        self.write((limits, now), |tx, (limits, now)| {
+            Box::pin(sql::upkeep::forget_old(tx, limits, *now))
+        })
+        .await
     }
 
     /// Adds up stock and ledger.
@@ -75,6 +78,6 @@ impl Store {
     /// # Errors
     /// As every read.
     pub async fn sums(&self) -> Result<StockSums, StoreError> {
-        self.read(sql::upkeep::sums).await
+        self.read((), |tx, ()| Box::pin(sql::upkeep::sums(tx))).await
     }
 }

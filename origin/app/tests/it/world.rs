@@ -139,7 +139,9 @@ impl World {
     pub(crate) async fn with_stock(stock: u32) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let store = Arc::new(
-            Store::open(&StoreConfig::new(folder.path().join("origin.db")), "first").unwrap(),
+            Store::open(&StoreConfig::file(folder.path().join("origin.db")), "first")
+                .await
+                .unwrap(),
         );
         let (provider, clock) = (Arc::new(Provider::default()), Clock::default());
         let catalogue = app::parse_catalogue(catalogue(stock).to_string().as_bytes()).unwrap();

@@ -15,7 +15,6 @@ use domain::ErrorKind;
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 use http_body::Frame;
 use serde::Deserialize;
-use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 use tokio::sync::mpsc::error::SendTimeoutError;
 
@@ -28,6 +27,8 @@ use crate::problem::Failure;
 const CHUNK_BYTES: usize = 32 * 1024;
 /// Pieces that wait for a slow edge: 8, so one copy holds at most 256 KiB.
 const CHUNKS_MAX: usize = 8;
+/// Lines that wait to be packed: 256.
+const LINES_MAX: usize = 256;
 /// Transactions in one answer unless asked otherwise: 500.
 const LIMIT_DEFAULT: usize = 500;
 
@@ -72,7 +73,17 @@ pub(crate) async fn snapshot(State(context): State<Arc<Context>>, headers: Heade
         let _place = place;
         let stall_max = context.limits.snapshot_stall_max;
         let mut chunks = Chunks::new(sender.clone(), stall_max);
-        if let Err(error) = context.app.snapshot(move |line| chunks.push(line)).await {
+        let (lines, mut taken) = mpsc::channel(LINES_MAX);
+        let pack = async {
+            while let Some(line) = taken.recv().await {
+                if !chunks.push(&line).await {
+                    break;
+                }
+            }
+            // Nobody takes lines any more: the copy ends at its next one.
+            drop(taken);
+        };
+        if let (Err(error), ()) = tokio::join!(context.app.snapshot(lines), pack) {
             tracing::error!(error = %error, "could not finish a snapshot");
             // Breaks the body off: a copy without its end line must not look whole.
             let _ = sender.send(Err(std::io::Error::other("the snapshot broke off"))).await;
@@ -95,22 +106,21 @@ pub(super) fn authorize(context: &Context, headers: &HeaderMap) -> Result<(), Fa
     }
 }
 
-/// Collects lines into pieces; runs on the thread that reads the database.
+/// Collects lines into pieces.
 struct Chunks {
     sender: mpsc::Sender<Result<Bytes, std::io::Error>>,
     buffer: Vec<u8>,
     stall_max: Duration,
-    runtime: Handle,
 }
 
 impl Chunks {
     fn new(sender: mpsc::Sender<Result<Bytes, std::io::Error>>, stall_max: Duration) -> Self {
         let buffer = Vec::with_capacity(CHUNK_BYTES);
-        Self { sender, buffer, stall_max, runtime: Handle::current() }
+        Self { sender, buffer, stall_max }
     }
 
     /// Says whether to go on: not when the edge has gone, or has taken nothing for too long.
-    fn push(&mut self, line: &SnapshotLine) -> bool {
+    async fn push(&mut self, line: &SnapshotLine) -> bool {
         if serde_json::to_writer(&mut self.buffer, line).is_err() {
             return false;
         }
@@ -120,8 +130,7 @@ impl Chunks {
             return true;
         }
         let chunk = std::mem::replace(&mut self.buffer, Vec::with_capacity(CHUNK_BYTES));
-        let sending = self.sender.send_timeout(Ok(chunk.into()), self.stall_max);
-        let sent = self.runtime.block_on(sending);
+        let sent = self.sender.send_timeout(Ok(chunk.into()), self.stall_max).await;
         if let Err(SendTimeoutError::Timeout(_)) = sent {
             tracing::warn!("gave up a snapshot that nobody takes");
         }
@@ -157,9 +166,10 @@ mod tests {
             table: "stock".to_owned(),
             values: vec![FeedValue::Text("x".repeat(CHUNK_BYTES))],
         });
-        let pieces = tokio::task::spawn_blocking(move || {
-            (0..).take_while(|_| chunks.push(&line)).take(100).count()
-        });
-        assert_eq!(pieces.await.unwrap(), CHUNKS_MAX);
+        let mut pieces = 0;
+        while pieces < 100 && chunks.push(&line).await {
+            pieces += 1;
+        }
+        assert_eq!(pieces, CHUNKS_MAX);
     }
 }

@@ -23,7 +23,7 @@ pub(crate) async fn run(options: Flag) -> anyhow::Result<()> {
     // A setting like any other: the change feed carries it to every edge.
     let settings = [(name.clone(), options.value.clone())].into();
     let catalogue = Catalogue { settings, categories: Vec::new(), products: Vec::new() };
-    let store = open_store(&options.data)?;
+    let store = open_store(&options.database).await?;
     store.upsert_catalogue(catalogue, Clock::default().now()).await.context("write the flag")?;
     println!("{name} is {}", if options.value.is_empty() { "off" } else { "set" });
     Ok(())

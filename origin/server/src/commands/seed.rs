@@ -15,7 +15,7 @@ pub(crate) async fn run(options: Seed) -> anyhow::Result<()> {
         .with_context(|| format!("parse catalogue {}", path.display()))?;
     let (categories, products) = (catalogue.categories.len(), catalogue.products.len());
     let variants: usize = catalogue.products.iter().map(|product| product.variants.len()).sum();
-    let store = open_store(&options.data)?;
+    let store = open_store(&options.database).await?;
     store
         .upsert_catalogue(catalogue, Clock::default().now())
         .await

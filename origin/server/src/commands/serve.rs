@@ -24,7 +24,7 @@ pub(crate) async fn run(options: Serve) -> anyhow::Result<()> {
     let payments =
         HttpPaymentProvider::new(&options.payments_url, payments_secret.clone(), deadline);
     let parts = Parts {
-        store: Arc::new(open_store(&options.data)?),
+        store: Arc::new(open_store(&options.database).await?),
         payments: Arc::new(payments),
         webhook_secret: payments_secret.into_bytes(),
         settings: Settings {

@@ -79,7 +79,8 @@ pub(crate) struct Inside {
 impl Inside {
     pub(crate) async fn start(limits: Limits, settings: Settings) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let store = Store::open(&StoreConfig::new(folder.path().join("origin.db")), "first");
+        let config = StoreConfig::file(folder.path().join("origin.db"));
+        let store = Store::open(&config, "first").await;
         let (store, clock) = (Arc::new(store.unwrap()), Clock::default());
         let rows = app::parse_catalogue(catalogue(5).to_string().as_bytes()).unwrap();
         store.upsert_catalogue(rows, clock.now()).await.unwrap();

@@ -33,6 +33,7 @@ impl Process {
         let mut child = Command::new(PROGRAM)
             .args(arguments)
             .env("VITRINE_LOG", "warn")
+            .env_remove("DATABASE_URL")
             .stdout(Stdio::piped())
             .spawn()
             .unwrap();
@@ -82,6 +83,7 @@ impl Shop {
         std::fs::write(path("payments"), PAYMENTS_SECRET).unwrap();
         std::fs::write(path("catalogue.json"), catalogue(stock).to_string()).unwrap();
         let seeded = Command::new(PROGRAM)
+            .env_remove("DATABASE_URL")
             .args(["seed", "--data", &path("origin"), "--catalogue", &path("catalogue.json")])
             .output()
             .unwrap();
@@ -101,8 +103,8 @@ impl Shop {
 
     /// Reads the sums of a shop that was stopped.
     pub(crate) async fn books(&self) -> store::StockSums {
-        let config = store::StoreConfig::new(self.folder.path().join("origin").join("origin.db"));
-        store::Store::open(&config, "unused").unwrap().sums().await.unwrap()
+        let config = store::StoreConfig::file(self.folder.path().join("origin").join("origin.db"));
+        store::Store::open(&config, "unused").await.unwrap().sums().await.unwrap()
     }
 
     /// Kills the shop and starts it again at the same place.
@@ -123,7 +125,8 @@ impl Shop {
     pub(crate) fn refusal(&self, listen: &str, options: &[&str]) -> String {
         let mut arguments = origin_arguments(self.folder.path(), listen, &self.payments.url);
         arguments.extend(options.iter().map(|&option| option.to_owned()));
-        let output = Command::new(PROGRAM).args(arguments).output().unwrap();
+        let output =
+            Command::new(PROGRAM).env_remove("DATABASE_URL").args(arguments).output().unwrap();
         assert!(!output.status.success(), "it starts on {listen}");
         String::from_utf8_lossy(&output.stderr).into_owned()
     }

@@ -3,45 +3,47 @@
 use api_types::cart::{Cart, Line};
 use domain::cart::{CartStatus, LINES_MAX, totals};
 use domain::{CartId, LineId, Quantity, Sku, Timestamp};
-use rusqlite::{Connection, OptionalExtension, params};
 
 use super::catalogue;
 use crate::StoreError;
 use crate::cart::{CartRefusal, ChangeCart, LineEdit, OpenCart};
+use crate::tx::{Tx, values};
 
 type Outcome = Result<Result<Cart, CartRefusal>, StoreError>;
 
-pub(crate) fn open(connection: &Connection, command: &OpenCart) -> Outcome {
-    connection
-        .prepare_cached(
-            "INSERT INTO carts (id, user_id, currency, version, created_at_ms, updated_at_ms)
+pub(crate) async fn open(tx: &Tx<'_>, command: &OpenCart) -> Outcome {
+    tx.execute(
+        "INSERT INTO carts (id, user_id, currency, version, created_at_ms, updated_at_ms)
              VALUES (?1, ?2, ?3, 1, ?4, ?4)",
-        )?
-        .execute(params![
+        values![
             command.id.as_bytes(),
             command.user.as_ref().map(|user| user.as_bytes()),
             command.currency.code(),
             command.now.unix_ms()
-        ])?;
-    load(connection, command.id)
+        ],
+    )
+    .await?;
+    load(tx, command.id).await
 }
 
-pub(crate) fn load(connection: &Connection, id: CartId) -> Outcome {
+pub(crate) async fn load(tx: &Tx<'_>, id: CartId) -> Outcome {
     // By primary key.
-    let head = connection
-        .prepare_cached("SELECT currency, version, order_id IS NOT NULL FROM carts WHERE id = ?1")?
-        .query_row([id.as_bytes()], |row| {
-            Ok((row.get::<_, String>(0)?, row.get(1)?, row.get::<_, bool>(2)?))
-        })
-        .optional()?;
-    let Some((currency, version, is_checked_out)) = head else {
+    let head = tx
+        .query_opt(
+            "SELECT currency, version, order_id IS NOT NULL FROM carts WHERE id = ?1",
+            values![id.as_bytes()],
+        )
+        .await?;
+    let Some(head) = head else {
         return Ok(Err(CartRefusal::NotFound));
     };
+    let (currency, version, is_checked_out): (String, i64, bool) =
+        (head.get(0)?, head.get(1)?, head.get(2)?);
     let currency =
         currency.parse().map_err(|_unknown| StoreError::Corrupt("currency of a cart"))?;
     let mut lines = Vec::new();
-    for (line, sku, quantity) in stored_lines(connection, id)? {
-        let Some(row) = catalogue::priced(connection, &sku, currency)? else {
+    for (line, sku, quantity) in stored_lines(tx, id).await? {
+        let Some(row) = catalogue::priced(tx, &sku, currency).await? else {
             return Ok(Err(CartRefusal::UnknownSku(sku)));
         };
         let Some(unit_price) = row.price else {
@@ -62,7 +64,7 @@ pub(crate) fn load(connection: &Connection, id: CartId) -> Outcome {
             line_total,
         });
     }
-    let (shipping, tax) = catalogue::price_rules(connection, currency)?;
+    let (shipping, tax) = catalogue::price_rules(tx, currency).await?;
     let priced: Vec<_> = lines
         .iter()
         .filter_map(|line| Some((line.unit_price, Quantity::try_from(line.quantity).ok()?)))
@@ -74,17 +76,16 @@ pub(crate) fn load(connection: &Connection, id: CartId) -> Outcome {
     Ok(Ok(Cart { id, version, status, currency, lines, totals: totals.into() }))
 }
 
-fn stored_lines(
-    connection: &Connection,
-    id: CartId,
-) -> Result<Vec<(LineId, Sku, Quantity)>, StoreError> {
+async fn stored_lines(tx: &Tx<'_>, id: CartId) -> Result<Vec<(LineId, Sku, Quantity)>, StoreError> {
     // By primary key; line ids are UUIDv7, so their order is the order of adding.
-    let mut statement = connection.prepare_cached(
-        "SELECT id, sku, quantity FROM cart_lines WHERE cart_id = ?1 ORDER BY id",
-    )?;
-    let mut rows = statement.query([id.as_bytes()])?;
+    let rows = tx
+        .query(
+            "SELECT id, sku, quantity FROM cart_lines WHERE cart_id = ?1 ORDER BY id",
+            values![id.as_bytes()],
+        )
+        .await?;
     let mut lines = Vec::new();
-    while let Some(row) = rows.next()? {
+    for row in rows {
         let sku: String = row.get(1)?;
         let sku = sku.parse().map_err(|_invalid| StoreError::Corrupt("SKU of a line"))?;
         let quantity: u32 = row.get(2)?;
@@ -96,8 +97,8 @@ fn stored_lines(
 }
 
 /// Changes a cart. Refusals are found before anything is written.
-pub(crate) fn change(connection: &Connection, command: &ChangeCart) -> Outcome {
-    let cart = match load(connection, command.id)? {
+pub(crate) async fn change(tx: &Tx<'_>, command: &ChangeCart) -> Outcome {
+    let cart = match load(tx, command.id).await? {
         Ok(cart) => cart,
         Err(refusal) => return Ok(Err(refusal)),
     };
@@ -108,37 +109,41 @@ pub(crate) fn change(connection: &Connection, command: &ChangeCart) -> Outcome {
         return Ok(Err(CartRefusal::Stale { version: cart.version }));
     }
     let refusal = match &command.edit {
-        LineEdit::Add { line, sku, quantity } => add(connection, &cart, *line, sku, *quantity)?,
+        LineEdit::Add { line, sku, quantity } => add(tx, &cart, *line, sku, *quantity).await?,
         LineEdit::Set { line, quantity } => {
-            let changed = connection
-                .prepare_cached(
+            let changed = tx
+                .execute(
                     "UPDATE cart_lines SET quantity = ?3 WHERE cart_id = ?1 AND id = ?2",
-                )?
-                .execute(params![cart.id.as_bytes(), line.as_bytes(), quantity.get()])?;
+                    values![cart.id.as_bytes(), line.as_bytes(), quantity.get()],
+                )
+                .await?;
             (changed == 0).then_some(CartRefusal::LineNotFound)
         }
         LineEdit::Remove { line } => {
-            let removed = connection
-                .prepare_cached("DELETE FROM cart_lines WHERE cart_id = ?1 AND id = ?2")?
-                .execute(params![cart.id.as_bytes(), line.as_bytes()])?;
+            let removed = tx
+                .execute(
+                    "DELETE FROM cart_lines WHERE cart_id = ?1 AND id = ?2",
+                    values![cart.id.as_bytes(), line.as_bytes()],
+                )
+                .await?;
             (removed == 0).then_some(CartRefusal::LineNotFound)
         }
     };
     if let Some(refusal) = refusal {
         return Ok(Err(refusal));
     }
-    bump(connection, cart.id, command.now)?;
-    load(connection, command.id)
+    bump(tx, cart.id, command.now).await?;
+    load(tx, command.id).await
 }
 
-fn add(
-    connection: &Connection,
+async fn add(
+    tx: &Tx<'_>,
     cart: &Cart,
     line: LineId,
     sku: &Sku,
     quantity: Quantity,
 ) -> Result<Option<CartRefusal>, StoreError> {
-    match catalogue::priced(connection, sku, cart.currency)? {
+    match catalogue::priced(tx, sku, cart.currency).await? {
         None => return Ok(Some(CartRefusal::UnknownSku(sku.clone()))),
         Some(row) if row.price.is_none() => {
             return Ok(Some(CartRefusal::NotSoldIn(sku.clone(), cart.currency)));
@@ -151,25 +156,29 @@ fn add(
         else {
             return Ok(Some(CartRefusal::TooManyPieces));
         };
-        connection
-            .prepare_cached("UPDATE cart_lines SET quantity = ?3 WHERE cart_id = ?1 AND id = ?2")?
-            .execute(params![cart.id.as_bytes(), present.id.as_bytes(), quantity.get()])?;
+        tx.execute(
+            "UPDATE cart_lines SET quantity = ?3 WHERE cart_id = ?1 AND id = ?2",
+            values![cart.id.as_bytes(), present.id.as_bytes(), quantity.get()],
+        )
+        .await?;
         return Ok(None);
     }
     if cart.lines.len() >= LINES_MAX {
         return Ok(Some(CartRefusal::TooManyLines));
     }
-    connection
-        .prepare_cached(
-            "INSERT INTO cart_lines (cart_id, id, sku, quantity) VALUES (?1, ?2, ?3, ?4)",
-        )?
-        .execute(params![cart.id.as_bytes(), line.as_bytes(), sku.as_str(), quantity.get()])?;
+    tx.execute(
+        "INSERT INTO cart_lines (cart_id, id, sku, quantity) VALUES (?1, ?2, ?3, ?4)",
+        values![cart.id.as_bytes(), line.as_bytes(), sku.as_str(), quantity.get()],
+    )
+    .await?;
     Ok(None)
 }
 
-fn bump(connection: &Connection, id: CartId, now: Timestamp) -> Result<(), StoreError> {
-    connection
-        .prepare_cached("UPDATE carts SET version = version + 1, updated_at_ms = ?2 WHERE id = ?1")?
-        .execute(params![id.as_bytes(), now.unix_ms()])?;
+async fn bump(tx: &Tx<'_>, id: CartId, now: Timestamp) -> Result<(), StoreError> {
+    tx.execute(
+        "UPDATE carts SET version = version + 1, updated_at_ms = ?2 WHERE id = ?1",
+        values![id.as_bytes(), now.unix_ms()],
+    )
+    .await?;
     Ok(())
 }

@@ -2,41 +2,42 @@
 
 use domain::cart::ShippingRule;
 use domain::{Currency, Money, Sku, Timestamp};
-use rusqlite::{Connection, OptionalExtension, params};
 
 use super::feed;
 use crate::StoreError;
 use crate::catalogue::{Catalogue, PriceRow, ProductRow, VariantRow};
+use crate::tx::{Tx, values};
 
 /// Tax rate of a shop that has set none: 19 %.
 const TAX_BASIS_POINTS_DEFAULT: u32 = 1_900;
 
-pub(crate) fn setting(connection: &Connection, name: &str) -> Result<Option<String>, StoreError> {
-    let value = connection
-        .prepare_cached("SELECT value FROM settings WHERE name = ?1")?
-        .query_row([name], |row| row.get(0))
-        .optional()?;
+pub(crate) async fn setting(tx: &Tx<'_>, name: &str) -> Result<Option<String>, StoreError> {
+    let value = tx
+        .query_opt("SELECT value FROM settings WHERE name = ?1", values![name])
+        .await?
+        .map(|row| row.get(0))
+        .transpose()?;
     Ok(value)
 }
 
-pub(crate) fn currencies(connection: &Connection) -> Result<(Currency, Vec<Currency>), StoreError> {
+pub(crate) async fn currencies(tx: &Tx<'_>) -> Result<(Currency, Vec<Currency>), StoreError> {
     let corrupt = || StoreError::Corrupt("currencies");
-    let default = setting(connection, "default_currency")?.ok_or_else(corrupt)?;
-    let all = setting(connection, "currencies")?.ok_or_else(corrupt)?;
+    let default = setting(tx, "default_currency").await?.ok_or_else(corrupt)?;
+    let all = setting(tx, "currencies").await?.ok_or_else(corrupt)?;
     let all = serde_json::from_str(&all).map_err(|_unreadable| corrupt())?;
     Ok((default.parse().map_err(|_unknown| corrupt())?, all))
 }
 
 /// Reads how totals are made: tax rate, and the shipping rule of a currency (`shipping.EUR` = `490,10000`).
-pub(crate) fn price_rules(
-    connection: &Connection,
+pub(crate) async fn price_rules(
+    tx: &Tx<'_>,
     currency: Currency,
 ) -> Result<(ShippingRule, u32), StoreError> {
-    let tax = match setting(connection, "tax_rate_basis_points")? {
+    let tax = match setting(tx, "tax_rate_basis_points").await? {
         None => TAX_BASIS_POINTS_DEFAULT,
         Some(text) => text.parse().map_err(|_unreadable| StoreError::Corrupt("tax rate"))?,
     };
-    let shipping = match setting(connection, &format!("shipping.{currency}"))? {
+    let shipping = match setting(tx, &format!("shipping.{currency}")).await? {
         None => ShippingRule::standard(currency),
         Some(text) => {
             let (flat, free) = text.split_once(',').ok_or(StoreError::Corrupt("shipping rule"))?;
@@ -49,80 +50,75 @@ pub(crate) fn price_rules(
     Ok((shipping, tax))
 }
 
-pub(crate) fn priced(
-    connection: &Connection,
+pub(crate) async fn priced(
+    tx: &Tx<'_>,
     sku: &Sku,
     currency: Currency,
 ) -> Result<Option<PriceRow>, StoreError> {
     // By primary keys of variants, products, prices.
-    let row = connection
-        .prepare_cached(
+    let row = tx
+        .query_opt(
             "SELECT p.handle, p.title, v.title, v.image_url, r.minor
              FROM variants v JOIN products p ON p.id = v.product_id
              LEFT JOIN prices r ON r.sku = v.sku AND r.currency = ?2
              WHERE v.sku = ?1",
-        )?
-        .query_row(params![sku.as_str(), currency.code()], |row| {
-            let minor: Option<i64> = row.get(4)?;
-            Ok((row.get::<_, String>(0)?, row.get(1)?, row.get(2)?, row.get(3)?, minor))
-        })
-        .optional()?;
-    row.map(|(handle, title, variant_title, image_url, minor)| {
+            values![sku.as_str(), currency.code()],
+        )
+        .await?;
+    row.map(|row| {
+        let handle: String = row.get(0)?;
+        let minor: Option<i64> = row.get(4)?;
         Ok(PriceRow {
             sku: sku.clone(),
             handle: handle.parse().map_err(|_invalid| StoreError::Corrupt("handle"))?,
-            title,
-            variant_title,
-            image_url,
+            title: row.get(1)?,
+            variant_title: row.get(2)?,
+            image_url: row.get(3)?,
             price: minor.map(|minor| Money::new(minor, currency)),
         })
     })
     .transpose()
 }
 
-pub(crate) fn upsert(
-    connection: &Connection,
+pub(crate) async fn upsert(
+    tx: &Tx<'_>,
     catalogue: &Catalogue,
     now: Timestamp,
 ) -> Result<(), StoreError> {
     let mut touched = Vec::new();
     for (name, value) in &catalogue.settings {
-        connection
-            .prepare_cached(
-                "INSERT INTO settings (name, value, is_public) VALUES (?1, ?2, 1)
+        tx.execute(
+            "INSERT INTO settings (name, value, is_public) VALUES (?1, ?2, 1)
                  ON CONFLICT (name) DO UPDATE SET value = excluded.value, is_public = 1",
-            )?
-            .execute(params![name, value])?;
+            values![name, value],
+        )
+        .await?;
         touched.push(feed::row("settings", [name.as_str()]));
     }
     for category in &catalogue.categories {
-        connection
-            .prepare_cached(
-                "INSERT INTO categories (handle, title, description, position, image_url) VALUES (?1, ?2, ?3, ?4, ?5)
+        tx.execute("INSERT INTO categories (handle, title, description, position, image_url) VALUES (?1, ?2, ?3, ?4, ?5)
                  ON CONFLICT (handle) DO UPDATE SET title = excluded.title, description = excluded.description,
-                   position = excluded.position, image_url = excluded.image_url",
-            )?
-            .execute(params![
+                   position = excluded.position, image_url = excluded.image_url", values![
                 category.handle.as_str(),
                 category.title,
                 category.description,
                 category.position,
                 category.image_url
-            ])?;
+            ]).await?;
     }
     for product in &catalogue.products {
-        let id = upsert_product(connection, product)?;
+        let id = upsert_product(tx, product).await?;
         touched.push(feed::row("products", [id]));
         for (position, variant) in (0_i64..).zip(&product.variants) {
-            if let Some(old) = product_of(connection, &variant.sku)?.filter(|&old| old != id) {
+            if let Some(old) = product_of(tx, &variant.sku).await?.filter(|&old| old != id) {
                 // It leaves another product, whose own rows are made of its variants.
                 touched.push(feed::row("products", [old]));
-                touched.extend(price_rows(connection, &variant.sku, old)?);
+                touched.extend(price_rows(tx, &variant.sku, old).await?);
             }
-            upsert_variant(connection, id, position, variant, now)?;
+            upsert_variant(tx, id, position, variant, now).await?;
             touched.push(feed::row("variants", [variant.sku.as_str()]));
             touched.push(feed::row("stock", [variant.sku.as_str()]));
-            touched.extend(price_rows(connection, &variant.sku, id)?);
+            touched.extend(price_rows(tx, &variant.sku, id).await?);
         }
     }
     // After the products: a category's row holds their count.
@@ -132,27 +128,26 @@ pub(crate) fn upsert(
             .iter()
             .map(|category| feed::row("categories", [category.handle.as_str()])),
     );
-    feed::publish(connection, &touched, now)
+    feed::publish(tx, &touched, now).await
 }
 
-fn product_of(connection: &Connection, sku: &Sku) -> Result<Option<i64>, StoreError> {
-    let product = connection
-        .prepare_cached("SELECT product_id FROM variants WHERE sku = ?1")?
-        .query_row([sku.as_str()], |row| row.get(0))
-        .optional()?;
+async fn product_of(tx: &Tx<'_>, sku: &Sku) -> Result<Option<i64>, StoreError> {
+    let product = tx
+        .query_opt("SELECT product_id FROM variants WHERE sku = ?1", values![sku.as_str()])
+        .await?
+        .map(|row| row.get(0))
+        .transpose()?;
     Ok(product)
 }
 
 /// Names the rows that a variant's prices go into: its own, and the least of each currency of a product.
-fn price_rows(
-    connection: &Connection,
-    sku: &Sku,
-    product: i64,
-) -> Result<Vec<feed::RowKey>, StoreError> {
-    let currencies: Vec<String> = connection
-        .prepare_cached("SELECT currency FROM prices WHERE sku = ?1")?
-        .query_map([sku.as_str()], |row| row.get(0))?
-        .collect::<Result<_, _>>()?;
+async fn price_rows(tx: &Tx<'_>, sku: &Sku, product: i64) -> Result<Vec<feed::RowKey>, StoreError> {
+    let currencies: Vec<String> = tx
+        .query("SELECT currency FROM prices WHERE sku = ?1", values![sku.as_str()])
+        .await?
+        .iter()
+        .map(|row| row.get(0))
+        .collect::<Result<_, StoreError>>()?;
     let rows = currencies.into_iter().flat_map(|code| {
         let least: [api_types::feed::FeedValue; 2] = [code.clone().into(), product.into()];
         [
@@ -163,9 +158,9 @@ fn price_rows(
     Ok(rows.collect())
 }
 
-fn upsert_product(connection: &Connection, product: &ProductRow) -> Result<i64, StoreError> {
-    let id = connection
-        .prepare_cached(
+async fn upsert_product(tx: &Tx<'_>, product: &ProductRow) -> Result<i64, StoreError> {
+    let row = tx
+        .query_one(
             "INSERT INTO products (handle, title, subtitle, description, category, search_words, featured,
                created_at_ms, tags_json, images_json, options_json, model_json)
              VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)
@@ -176,9 +171,7 @@ fn upsert_product(connection: &Connection, product: &ProductRow) -> Result<i64, 
                images_json = excluded.images_json, options_json = excluded.options_json,
                model_json = excluded.model_json
              RETURNING id",
-        )?
-        .query_row(
-            params![
+            values![
                 product.handle.as_str(),
                 product.title,
                 product.subtitle,
@@ -192,22 +185,20 @@ fn upsert_product(connection: &Connection, product: &ProductRow) -> Result<i64, 
                 product.options_json,
                 product.model_json
             ],
-            |row| row.get(0),
-        )?;
-    Ok(id)
+        )
+        .await?;
+    row.get(0)
 }
 
-fn upsert_variant(
-    connection: &Connection,
+async fn upsert_variant(
+    tx: &Tx<'_>,
     product_id: i64,
     position: i64,
     variant: &VariantRow,
     now: Timestamp,
 ) -> Result<(), StoreError> {
     let [width_mm, height_mm, depth_mm] = variant.dimensions_mm;
-    connection
-        .prepare_cached(
-            "INSERT INTO variants (sku, product_id, position, title, options_json, image_url, image_alt,
+    tx.execute("INSERT INTO variants (sku, product_id, position, title, options_json, image_url, image_alt,
                material_variant, web_glb_url, plain_glb_url, usdz_url, poster_url, width_mm, height_mm, depth_mm)
              VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)
              ON CONFLICT (sku) DO UPDATE SET product_id = excluded.product_id, position = excluded.position,
@@ -215,9 +206,7 @@ fn upsert_variant(
                image_alt = excluded.image_alt, material_variant = excluded.material_variant,
                web_glb_url = excluded.web_glb_url, plain_glb_url = excluded.plain_glb_url,
                usdz_url = excluded.usdz_url, poster_url = excluded.poster_url, width_mm = excluded.width_mm,
-               height_mm = excluded.height_mm, depth_mm = excluded.depth_mm",
-        )?
-        .execute(params![
+               height_mm = excluded.height_mm, depth_mm = excluded.depth_mm", values![
             variant.sku.as_str(),
             product_id,
             position,
@@ -233,34 +222,32 @@ fn upsert_variant(
             width_mm,
             height_mm,
             depth_mm
-        ])?;
+        ]).await?;
     for price in &variant.prices {
-        connection
-            .prepare_cached(
-                "INSERT INTO prices (sku, currency, minor) VALUES (?1, ?2, ?3)
+        tx.execute(
+            "INSERT INTO prices (sku, currency, minor) VALUES (?1, ?2, ?3)
                  ON CONFLICT (sku, currency) DO UPDATE SET minor = excluded.minor",
-            )?
-            .execute(params![variant.sku.as_str(), price.currency.code(), price.minor])?;
+            values![variant.sku.as_str(), price.currency.code(), price.minor],
+        )
+        .await?;
     }
-    receive_if_new(connection, variant, now)
+    receive_if_new(tx, variant, now).await
 }
 
-fn receive_if_new(
-    connection: &Connection,
+async fn receive_if_new(
+    tx: &Tx<'_>,
     variant: &VariantRow,
     now: Timestamp,
 ) -> Result<(), StoreError> {
-    let is_new = connection
-        .prepare_cached("INSERT INTO stock (sku, on_hand, reserved) VALUES (?1, ?2, 0) ON CONFLICT (sku) DO NOTHING")?
-        .execute(params![variant.sku.as_str(), variant.initial_stock])?
+    let is_new = tx.execute("INSERT INTO stock (sku, on_hand, reserved) VALUES (?1, ?2, 0) ON CONFLICT (sku) DO NOTHING", values![variant.sku.as_str(), variant.initial_stock]).await?
         == 1;
     if is_new {
-        connection
-            .prepare_cached(
-                "INSERT INTO stock_movements (sku, kind, on_hand_delta, reserved_delta, at_ms)
+        tx.execute(
+            "INSERT INTO stock_movements (sku, kind, on_hand_delta, reserved_delta, at_ms)
                  VALUES (?1, 'received', ?2, 0, ?3)",
-            )?
-            .execute(params![variant.sku.as_str(), variant.initial_stock, now.unix_ms()])?;
+            values![variant.sku.as_str(), variant.initial_stock, now.unix_ms()],
+        )
+        .await?;
     }
     Ok(())
 }

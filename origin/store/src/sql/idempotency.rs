@@ -1,6 +1,5 @@
 //! Claims of idempotency keys.
 
-use rusqlite::{Connection, OptionalExtension, params};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -8,6 +7,7 @@ use domain::{OrderId, Timestamp};
 
 use crate::StoreError;
 use crate::idempotency::{Claim, Once};
+use crate::tx::{Tx, values};
 
 /// What is known about a key.
 #[derive(Debug)]
@@ -22,17 +22,25 @@ pub(crate) enum Found {
     },
 }
 
-pub(crate) fn find(connection: &Connection, claim: &Claim) -> Result<Found, StoreError> {
-    // By primary key.
-    let row = connection
-        .prepare_cached(
-            "SELECT fingerprint, answer, order_id, lease_until_ms FROM idempotency WHERE scope = ?1 AND key = ?2",
-        )?
-        .query_row(params![claim.scope, claim.key], |row| {
-            let order: Option<[u8; 16]> = row.get(2)?;
-            Ok((row.get::<_, [u8; 32]>(0)?, row.get::<_, Option<String>>(1)?, order, row.get::<_, i64>(3)?))
-        })
-        .optional()?;
+pub(crate) async fn find(tx: &Tx<'_>, claim: &Claim) -> Result<Found, StoreError> {
+    // By primary key. A statement that writes where there is something to be found: an answer that is given again must
+    // be as safe as it was the first time, and only what is written waits for the standbys (facts.md, part 4).
+    let row = tx
+        .query_opt(
+            "UPDATE idempotency SET created_at_ms = created_at_ms WHERE scope = ?1 AND key = ?2
+             RETURNING fingerprint, answer, order_id, lease_until_ms",
+            values![&claim.scope, &claim.key],
+        )
+        .await?;
+    let row = match row {
+        None => None,
+        Some(row) => Some((
+            row.get::<[u8; 32]>(0)?,
+            row.get::<Option<String>>(1)?,
+            row.get::<Option<[u8; 16]>>(2)?,
+            row.get::<i64>(3)?,
+        )),
+    };
     Ok(match row {
         None => Found::Nothing,
         Some((fingerprint, ..)) if fingerprint != claim.fingerprint => Found::OtherRequest,
@@ -46,46 +54,42 @@ pub(crate) fn find(connection: &Connection, claim: &Claim) -> Result<Found, Stor
 }
 
 /// Writes an answer for a key that is new, or that was claimed by this request.
-pub(crate) fn finish<T: Serialize>(
-    connection: &Connection,
+pub(crate) async fn finish<T: Serialize>(
+    tx: &Tx<'_>,
     claim: &Claim,
     answer: &T,
     now: Timestamp,
 ) -> Result<(), StoreError> {
     let answer =
         serde_json::to_string(answer).map_err(|_unwritable| StoreError::Corrupt("answer"))?;
-    connection
-        .prepare_cached(
-            "INSERT INTO idempotency (scope, key, fingerprint, answer, lease_until_ms, created_at_ms)
+    tx.execute("INSERT INTO idempotency (scope, key, fingerprint, answer, lease_until_ms, created_at_ms)
              VALUES (?1, ?2, ?3, ?4, 0, ?5)
-             ON CONFLICT (scope, key) DO UPDATE SET answer = excluded.answer WHERE answer IS NULL",
-        )?
-        .execute(params![claim.scope, claim.key, claim.fingerprint, answer, now.unix_ms()])?;
+             ON CONFLICT (scope, key) DO UPDATE SET answer = excluded.answer WHERE idempotency.answer IS NULL", values![&claim.scope, &claim.key, &claim.fingerprint, &answer, now.unix_ms()]).await?;
     Ok(())
 }
 
 /// Claims a key for a checkout until `lease_until`, or renews the claim.
-pub(crate) fn lease(
-    connection: &Connection,
+pub(crate) async fn lease(
+    tx: &Tx<'_>,
     claim: &Claim,
     order: OrderId,
     lease_until: Timestamp,
     now: Timestamp,
 ) -> Result<(), StoreError> {
-    connection
-        .prepare_cached(
-            "INSERT INTO idempotency (scope, key, fingerprint, order_id, lease_until_ms, created_at_ms)
+    tx.execute(
+        "INSERT INTO idempotency (scope, key, fingerprint, order_id, lease_until_ms, created_at_ms)
              VALUES (?1, ?2, ?3, ?4, ?5, ?6)
              ON CONFLICT (scope, key) DO UPDATE SET lease_until_ms = excluded.lease_until_ms",
-        )?
-        .execute(params![
-            claim.scope,
-            claim.key,
-            claim.fingerprint,
+        values![
+            &claim.scope,
+            &claim.key,
+            &claim.fingerprint,
             order.as_bytes(),
             lease_until.unix_ms(),
             now.unix_ms()
-        ])?;
+        ],
+    )
+    .await?;
     Ok(())
 }
 
@@ -95,26 +99,26 @@ pub(crate) fn read<T: DeserializeOwned>(answer: &str) -> Result<T, StoreError> {
 
 /// Does work at most once per key, within one transaction. Refusals change nothing and are not kept: the same request
 /// may succeed later.
-pub(crate) fn once<T: Serialize + DeserializeOwned, R>(
-    connection: &Connection,
+pub(crate) async fn once<T: Serialize + DeserializeOwned, R>(
+    tx: &Tx<'_>,
     claim: Option<&Claim>,
     now: Timestamp,
-    work: impl FnOnce() -> Result<Result<T, R>, StoreError>,
+    work: impl Future<Output = Result<Result<T, R>, StoreError>>,
 ) -> Result<Result<Once<T>, R>, StoreError> {
     if let Some(claim) = claim {
-        match find(connection, claim)? {
+        match find(tx, claim).await? {
             Found::Nothing => {}
             Found::OtherRequest => return Ok(Ok(Once::Reused)),
             Found::Answer(answer) => return Ok(Ok(Once::Replayed(read(&answer)?))),
             Found::Unfinished { .. } => return Ok(Ok(Once::InFlight)),
         }
     }
-    let value = match work()? {
+    let value = match work.await? {
         Ok(value) => value,
         Err(refusal) => return Ok(Err(refusal)),
     };
     if let Some(claim) = claim {
-        finish(connection, claim, &value, now)?;
+        finish(tx, claim, &value, now).await?;
     }
     Ok(Ok(Once::Fresh(value)))
 }

@@ -7,7 +7,6 @@ use domain::{
     CartId, Currency, LineId, Money, OrderId, OrderStatus, PaymentId, Quantity, Sku, Timestamp,
     UserId,
 };
-use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::idempotency::{self, Found};
 use super::stock::{self, Movement};
@@ -17,10 +16,11 @@ use crate::cart::CartRefusal;
 use crate::order::{
     CheckoutOutcome, OrderRecord, PaymentRecord, PlaceOrder, Placed, Shortage, line_id,
 };
+use crate::tx::{Row, Tx, values};
 
-pub(crate) fn place(connection: &Connection, command: &PlaceOrder) -> Result<Placed, StoreError> {
+pub(crate) async fn place(tx: &Tx<'_>, command: &PlaceOrder) -> Result<Placed, StoreError> {
     let lease_until = command.now.after(command.lease);
-    match idempotency::find(connection, &command.claim)? {
+    match idempotency::find(tx, &command.claim).await? {
         Found::Nothing => {}
         Found::OtherRequest => return Ok(Placed::Reused),
         Found::Answer(answer) => {
@@ -30,12 +30,12 @@ pub(crate) fn place(connection: &Connection, command: &PlaceOrder) -> Result<Pla
             return Ok(Placed::InFlight);
         }
         Found::Unfinished { order, .. } => {
-            idempotency::lease(connection, &command.claim, order, lease_until, command.now)?;
-            let order = load(connection, order)?.ok_or(StoreError::Corrupt("order of a claim"))?;
+            idempotency::lease(tx, &command.claim, order, lease_until, command.now).await?;
+            let order = load(tx, order).await?.ok_or(StoreError::Corrupt("order of a claim"))?;
             return Ok(Placed::Order(Box::new(order)));
         }
     }
-    let cart = match cart::load(connection, command.cart)? {
+    let cart = match cart::load(tx, command.cart).await? {
         Err(refusal) => return Ok(Placed::Refused(refusal)),
         Ok(cart) if cart.status == CartStatus::CheckedOut => {
             return Ok(Placed::Refused(CartRefusal::CheckedOut));
@@ -43,26 +43,25 @@ pub(crate) fn place(connection: &Connection, command: &PlaceOrder) -> Result<Pla
         Ok(cart) if cart.lines.is_empty() => return Ok(Placed::Refused(CartRefusal::Empty)),
         Ok(cart) => cart,
     };
-    let shortages = shortages(connection, &cart)?;
+    let shortages = shortages(tx, &cart).await?;
     if !shortages.is_empty() {
         let outcome = CheckoutOutcome::OutOfStock(shortages);
-        idempotency::finish(connection, &command.claim, &outcome, command.now)?;
+        idempotency::finish(tx, &command.claim, &outcome, command.now).await?;
         return Ok(Placed::Decided { outcome, is_replay: false });
     }
-    write_order(connection, command, &cart)?;
-    hold_stock(connection, command, &cart)?;
-    idempotency::lease(connection, &command.claim, command.order, lease_until, command.now)?;
-    outbox::append(connection, command.order, "order.placed", command.now)?;
-    let order =
-        load(connection, command.order)?.ok_or(StoreError::Corrupt("order just written"))?;
+    write_order(tx, command, &cart).await?;
+    hold_stock(tx, command, &cart).await?;
+    idempotency::lease(tx, &command.claim, command.order, lease_until, command.now).await?;
+    outbox::append(tx, command.order, "order.placed", command.now).await?;
+    let order = load(tx, command.order).await?.ok_or(StoreError::Corrupt("order just written"))?;
     Ok(Placed::Order(Box::new(order)))
 }
 
-fn shortages(connection: &Connection, cart: &Cart) -> Result<Vec<Shortage>, StoreError> {
+async fn shortages(tx: &Tx<'_>, cart: &Cart) -> Result<Vec<Shortage>, StoreError> {
     let mut shortages = Vec::new();
     for (place, line) in cart.lines.iter().enumerate() {
         let stock =
-            stock::find(connection, &line.sku)?.ok_or(StoreError::Corrupt("stock of a variant"))?;
+            stock::find(tx, &line.sku).await?.ok_or(StoreError::Corrupt("stock of a variant"))?;
         if let Err(short) = stock.hold(quantity(line)?) {
             shortages.push(Shortage {
                 line: place,
@@ -75,62 +74,48 @@ fn shortages(connection: &Connection, cart: &Cart) -> Result<Vec<Shortage>, Stor
     Ok(shortages)
 }
 
-fn hold_stock(
-    connection: &Connection,
-    command: &PlaceOrder,
-    cart: &Cart,
-) -> Result<(), StoreError> {
+async fn hold_stock(tx: &Tx<'_>, command: &PlaceOrder, cart: &Cart) -> Result<(), StoreError> {
     let expires_at_ms = command.now.after(command.hold).unix_ms();
     for line in &cart.lines {
         let quantity = quantity(line)?;
         let is_held = stock::move_pieces(
-            connection,
+            tx,
             &line.sku,
             quantity,
             Movement::Reserved,
             command.order,
             command.now,
-        )?;
+        )
+        .await?;
         if !is_held {
             // `shortages` looked in this very transaction.
             return Err(StoreError::Corrupt("stock counter"));
         }
-        connection
-            .prepare_cached(
-                "INSERT INTO reservations (order_id, sku, quantity, status, expires_at_ms)
+        tx.execute(
+            "INSERT INTO reservations (order_id, sku, quantity, status, expires_at_ms)
                  VALUES (?1, ?2, ?3, 'held', ?4)",
-            )?
-            .execute(params![
-                command.order.as_bytes(),
-                line.sku.as_str(),
-                quantity.get(),
-                expires_at_ms
-            ])?;
+            values![command.order.as_bytes(), line.sku.as_str(), quantity.get(), expires_at_ms],
+        )
+        .await?;
     }
-    stock::publish(connection, cart.lines.iter().map(|line| &line.sku), command.now)
+    stock::publish(tx, cart.lines.iter().map(|line| &line.sku), command.now).await
 }
 
-fn write_order(
-    connection: &Connection,
-    command: &PlaceOrder,
-    cart: &Cart,
-) -> Result<(), StoreError> {
-    let number: i64 = connection
-        .prepare_cached(
+async fn write_order(tx: &Tx<'_>, command: &PlaceOrder, cart: &Cart) -> Result<(), StoreError> {
+    let number: i64 = tx
+        .query_one(
             "UPDATE counters SET value = value + 1 WHERE name = 'order_number' RETURNING value",
-        )?
-        .query_row([], |row| row.get(0))?;
+            values![],
+        )
+        .await?
+        .get(0)?;
     let (order, now_ms) = (command.order.as_bytes(), command.now.unix_ms());
     let address = serde_json::to_string(&command.address)
         .map_err(|_unwritable| StoreError::Corrupt("address"))?;
-    connection
-        .prepare_cached(
-            "INSERT INTO orders (id, number, cart_id, cart_version, user_id, token_hash, email, address_json, status,
+    tx.execute("INSERT INTO orders (id, number, cart_id, cart_version, user_id, token_hash, email, address_json, status,
                currency, subtotal_minor, shipping_minor, tax_minor, total_minor, created_at_ms, updated_at_ms,
                expires_at_ms)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, 'pending_payment', ?9, ?10, ?11, ?12, ?13, ?14, ?14, ?15)",
-        )?
-        .execute(params![
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, 'pending_payment', ?9, ?10, ?11, ?12, ?13, ?14, ?14, ?15)", values![
             order,
             number,
             cart.id.as_bytes(),
@@ -146,17 +131,13 @@ fn write_order(
             cart.totals.total.minor,
             now_ms,
             command.now.after(command.hold).unix_ms()
-        ])?;
+        ]).await?;
     for (place, line) in cart.lines.iter().enumerate() {
-        write_line(connection, command, place, line)?;
+        write_line(tx, command, place, line).await?;
     }
-    connection
-        .prepare_cached(
-            "INSERT INTO payments (id, order_id, provider, method, status, currency, amount_minor, next_check_at_ms,
+    tx.execute("INSERT INTO payments (id, order_id, provider, method, status, currency, amount_minor, next_check_at_ms,
                created_at_ms, updated_at_ms)
-             VALUES (?1, ?2, 'test', ?3, 'created', ?4, ?5, ?6, ?7, ?7)",
-        )?
-        .execute(params![
+             VALUES (?1, ?2, 'test', ?3, 'created', ?4, ?5, ?6, ?7, ?7)", values![
             command.payment.as_bytes(),
             order,
             command.method.as_str(),
@@ -165,26 +146,24 @@ fn write_order(
             // The checkout itself goes on first; the reconciler steps in when its lease is over.
             command.now.after(command.lease).unix_ms(),
             now_ms
-        ])?;
-    connection
-        .prepare_cached("UPDATE carts SET order_id = ?2, updated_at_ms = ?3 WHERE id = ?1")?
-        .execute(params![cart.id.as_bytes(), order, now_ms])?;
+        ]).await?;
+    tx.execute(
+        "UPDATE carts SET order_id = ?2, updated_at_ms = ?3 WHERE id = ?1",
+        values![cart.id.as_bytes(), order, now_ms],
+    )
+    .await?;
     Ok(())
 }
 
-fn write_line(
-    connection: &Connection,
+async fn write_line(
+    tx: &Tx<'_>,
     command: &PlaceOrder,
     place: usize,
     line: &Line,
 ) -> Result<(), StoreError> {
-    connection
-        .prepare_cached(
-            "INSERT INTO order_lines (order_id, position, id, sku, handle, title, variant_title, image_url, quantity,
+    tx.execute("INSERT INTO order_lines (order_id, position, id, sku, handle, title, variant_title, image_url, quantity,
                unit_minor, total_minor)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
-        )?
-        .execute(params![
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)", values![
             command.order.as_bytes(),
             i64::try_from(place).unwrap_or(i64::MAX),
             line_id(command.now, command.line_seed, place).as_bytes(),
@@ -196,7 +175,7 @@ fn write_line(
             line.quantity,
             line.unit_price.minor,
             line.line_total.minor
-        ])?;
+        ]).await?;
     Ok(())
 }
 
@@ -208,32 +187,34 @@ const COLUMNS: &str = "o.id, o.number, o.cart_id, o.cart_version, o.user_id, o.t
   o.status, o.currency, o.subtotal_minor, o.shipping_minor, o.tax_minor, o.total_minor, o.created_at_ms,
   o.expires_at_ms, p.id, p.method, p.status, p.amount_minor, p.provider_ref";
 
-pub(crate) fn load(
-    connection: &Connection,
-    id: OrderId,
-) -> Result<Option<OrderRecord>, StoreError> {
+pub(crate) async fn load(tx: &Tx<'_>, id: OrderId) -> Result<Option<OrderRecord>, StoreError> {
     // By primary key, and payments by their unique order_id.
     let sql = format!(
         "SELECT {COLUMNS} FROM orders o JOIN payments p ON p.order_id = o.id WHERE o.id = ?1"
     );
-    let mut statement = connection.prepare_cached(&sql)?;
-    let mut rows = statement.query([id.as_bytes()])?;
-    rows.next()?.map(|row| read(connection, row)).transpose()
+    match tx.query_opt(&sql, values![id.as_bytes()]).await? {
+        Some(row) => read(tx, &row).await.map(Some),
+        None => Ok(None),
+    }
 }
 
-pub(crate) fn by_payment(
-    connection: &Connection,
+pub(crate) async fn by_payment(
+    tx: &Tx<'_>,
     id: PaymentId,
 ) -> Result<Option<OrderRecord>, StoreError> {
-    let order = connection
-        .prepare_cached("SELECT order_id FROM payments WHERE id = ?1")?
-        .query_row([id.as_bytes()], |row| row.get(0))
-        .optional()?;
-    order.map_or(Ok(None), |order| load(connection, OrderId::from_bytes(order)))
+    let order = tx
+        .query_opt("SELECT order_id FROM payments WHERE id = ?1", values![id.as_bytes()])
+        .await?
+        .map(|row| row.get(0))
+        .transpose()?;
+    match order {
+        Some(order) => load(tx, OrderId::from_bytes(order)).await,
+        None => Ok(None),
+    }
 }
 
-pub(crate) fn of_user(
-    connection: &Connection,
+pub(crate) async fn of_user(
+    tx: &Tx<'_>,
     user: UserId,
     limit: u32,
 ) -> Result<Vec<OrderRecord>, StoreError> {
@@ -242,18 +223,16 @@ pub(crate) fn of_user(
         "SELECT {COLUMNS} FROM orders o JOIN payments p ON p.order_id = o.id
          WHERE o.user_id = ?1 ORDER BY o.created_at_ms DESC LIMIT ?2"
     );
-    let mut statement = connection.prepare_cached(&sql)?;
-    let mut rows = statement.query(params![user.as_bytes(), limit])?;
     let mut orders = Vec::new();
-    while let Some(row) = rows.next()? {
-        orders.push(read(connection, row)?);
+    for row in tx.query(&sql, values![user.as_bytes(), limit]).await? {
+        orders.push(read(tx, &row).await?);
     }
     Ok(orders)
 }
 
-fn read(connection: &Connection, row: &Row<'_>) -> Result<OrderRecord, StoreError> {
+async fn read(tx: &Tx<'_>, row: &Row) -> Result<OrderRecord, StoreError> {
     let corrupt = StoreError::Corrupt;
-    let text = |index| row.get::<_, String>(index);
+    let text = |index| row.get::<String>(index);
     let currency: Currency =
         text(9)?.parse().map_err(|_unknown| corrupt("currency of an order"))?;
     let money = |index| row.get(index).map(|minor| Money::new(minor, currency));
@@ -263,12 +242,12 @@ fn read(connection: &Connection, row: &Row<'_>) -> Result<OrderRecord, StoreErro
         number: row.get(1)?,
         cart: CartId::from_bytes(row.get(2)?),
         cart_version: row.get(3)?,
-        user: row.get::<_, Option<[u8; 16]>>(4)?.map(UserId::from_bytes),
+        user: row.get::<Option<[u8; 16]>>(4)?.map(UserId::from_bytes),
         token_hash: row.get(5)?,
         email: text(6)?,
         address: serde_json::from_str(&text(7)?).map_err(|_unreadable| corrupt("address"))?,
         status: text(8)?.parse().map_err(|_unknown| corrupt("status of an order"))?,
-        lines: lines(connection, id, currency)?,
+        lines: lines(tx, id, currency).await?,
         totals: Totals {
             currency,
             subtotal: money(10)?,
@@ -288,19 +267,17 @@ fn read(connection: &Connection, row: &Row<'_>) -> Result<OrderRecord, StoreErro
     })
 }
 
-fn lines(
-    connection: &Connection,
-    order: OrderId,
-    currency: Currency,
-) -> Result<Vec<Line>, StoreError> {
+async fn lines(tx: &Tx<'_>, order: OrderId, currency: Currency) -> Result<Vec<Line>, StoreError> {
     // By primary key.
-    let mut statement = connection.prepare_cached(
-        "SELECT id, sku, handle, title, variant_title, image_url, quantity, unit_minor, total_minor
-         FROM order_lines WHERE order_id = ?1 ORDER BY position",
-    )?;
-    let mut rows = statement.query([order.as_bytes()])?;
+    let rows = tx
+        .query(
+            "SELECT id, sku, handle, title, variant_title, image_url, quantity, unit_minor, total_minor
+             FROM order_lines WHERE order_id = ?1 ORDER BY position",
+            values![order.as_bytes()],
+        )
+        .await?;
     let mut lines = Vec::new();
-    while let Some(row) = rows.next()? {
+    for row in rows {
         let (sku, handle): (String, String) = (row.get(1)?, row.get(2)?);
         lines.push(Line {
             id: LineId::from_bytes(row.get(0)?),
@@ -318,116 +295,98 @@ fn lines(
 }
 
 /// Moves an order to its next state if nobody moved it before, and writes the event.
-pub(crate) fn advance(
-    connection: &Connection,
+pub(crate) async fn advance(
+    tx: &Tx<'_>,
     order: &OrderRecord,
     next: OrderStatus,
     now: Timestamp,
 ) -> Result<bool, StoreError> {
-    let moved = connection
-        .prepare_cached(
+    let moved = tx
+        .execute(
             "UPDATE orders SET status = ?3, updated_at_ms = ?4 WHERE id = ?1 AND status = ?2",
-        )?
-        .execute(params![
-            order.id.as_bytes(),
-            order.status.as_str(),
-            next.as_str(),
-            now.unix_ms()
-        ])?;
+            values![order.id.as_bytes(), order.status.as_str(), next.as_str(), now.unix_ms()],
+        )
+        .await?;
     if moved == 1 {
-        outbox::append(connection, order.id, &format!("order.{next}"), now)?;
+        outbox::append(tx, order.id, &format!("order.{next}"), now).await?;
     }
     Ok(moved == 1)
 }
 
 /// Ends an order that came to nothing: gives its stock back and opens its cart again.
-pub(crate) fn end(
-    connection: &Connection,
+pub(crate) async fn end(
+    tx: &Tx<'_>,
     order: &OrderRecord,
     next: OrderStatus,
     now: Timestamp,
 ) -> Result<(), StoreError> {
-    if !advance(connection, order, next, now)? {
+    if !advance(tx, order, next, now).await? {
         return Ok(());
     }
-    finish_holds(connection, order, Movement::Released, now)?;
-    connection
-        .prepare_cached(
-            "UPDATE carts SET order_id = NULL, version = version + 1, updated_at_ms = ?3
+    finish_holds(tx, order, Movement::Released, now).await?;
+    tx.execute(
+        "UPDATE carts SET order_id = NULL, version = version + 1, updated_at_ms = ?3
              WHERE id = ?1 AND order_id = ?2",
-        )?
-        .execute(params![order.cart.as_bytes(), order.id.as_bytes(), now.unix_ms()])?;
+        values![order.cart.as_bytes(), order.id.as_bytes(), now.unix_ms()],
+    )
+    .await?;
     Ok(())
 }
 
 /// Ends the holds of an order: sold or given back.
-pub(crate) fn finish_holds(
-    connection: &Connection,
+pub(crate) async fn finish_holds(
+    tx: &Tx<'_>,
     order: &OrderRecord,
     movement: Movement,
     now: Timestamp,
 ) -> Result<(), StoreError> {
     let status = if movement == Movement::Sold { "consumed" } else { "released" };
-    connection
-        .prepare_cached(
-            "UPDATE reservations SET status = ?2 WHERE order_id = ?1 AND status = 'held'",
-        )?
-        .execute(params![order.id.as_bytes(), status])?;
+    tx.execute(
+        "UPDATE reservations SET status = ?2 WHERE order_id = ?1 AND status = 'held'",
+        values![order.id.as_bytes(), status],
+    )
+    .await?;
     for line in &order.lines {
-        if !stock::move_pieces(connection, &line.sku, quantity(line)?, movement, order.id, now)? {
+        if !stock::move_pieces(tx, &line.sku, quantity(line)?, movement, order.id, now).await? {
             return Err(StoreError::Corrupt("stock counter"));
         }
     }
-    stock::publish(connection, skus(order), now)
+    stock::publish(tx, skus(order), now).await
 }
 
 /// Takes the stock of an order that was paid after its hold had ended; all of it or none. Nothing is taken when
 /// another order was made of the cart meanwhile: the shopper bought these things once, not twice.
-pub(crate) fn retake(
-    connection: &Connection,
+pub(crate) async fn retake(
+    tx: &Tx<'_>,
     order: &OrderRecord,
     now: Timestamp,
 ) -> Result<bool, StoreError> {
-    let is_bought_again: bool = connection
-        .prepare_cached(
-            "SELECT EXISTS (SELECT 1 FROM carts WHERE id = ?1 AND order_id IS NOT NULL AND order_id <> ?2)
-               OR EXISTS (SELECT 1 FROM orders WHERE cart_id = ?1 AND id <> ?2 AND status = 'confirmed')",
-        )?
-        .query_row(params![order.cart.as_bytes(), order.id.as_bytes()], |row| row.get(0))?;
+    let is_bought_again: bool = tx.query_one("SELECT EXISTS (SELECT 1 FROM carts WHERE id = ?1 AND order_id IS NOT NULL AND order_id <> ?2)
+               OR EXISTS (SELECT 1 FROM orders WHERE cart_id = ?1 AND id <> ?2 AND status = 'confirmed')", values![order.cart.as_bytes(), order.id.as_bytes()]).await?.get(0)?;
     if is_bought_again {
         return Ok(false);
     }
     for line in &order.lines {
         let stock =
-            stock::find(connection, &line.sku)?.ok_or(StoreError::Corrupt("stock of a variant"))?;
+            stock::find(tx, &line.sku).await?.ok_or(StoreError::Corrupt("stock of a variant"))?;
         if stock.hold(quantity(line)?).is_err() {
             return Ok(false);
         }
     }
     for line in &order.lines {
-        if !stock::move_pieces(
-            connection,
-            &line.sku,
-            quantity(line)?,
-            Movement::Retaken,
-            order.id,
-            now,
-        )? {
+        let quantity = quantity(line)?;
+        if !stock::move_pieces(tx, &line.sku, quantity, Movement::Retaken, order.id, now).await? {
             return Err(StoreError::Corrupt("stock counter"));
         }
     }
-    stock::publish(connection, skus(order), now)?;
+    stock::publish(tx, skus(order), now).await?;
     // The cart it came from is bought now, unless the shopper went on with it: then it holds something else. Its
     // version does not tell, for every order that came to nothing has moved it.
-    connection
-        .prepare_cached(
-            "UPDATE carts SET order_id = ?2, updated_at_ms = ?3 WHERE id = ?1 AND order_id IS NULL
+    tx.execute("UPDATE carts SET order_id = ?2, updated_at_ms = ?3 WHERE id = ?1 AND order_id IS NULL
              AND (SELECT count(*) FROM cart_lines WHERE cart_id = ?1)
                = (SELECT count(*) FROM order_lines WHERE order_id = ?2)
              AND NOT EXISTS (SELECT 1 FROM cart_lines c WHERE c.cart_id = ?1 AND NOT EXISTS
-               (SELECT 1 FROM order_lines l WHERE l.order_id = ?2 AND l.sku = c.sku AND l.quantity = c.quantity))",
-        )?
-        .execute(params![order.cart.as_bytes(), order.id.as_bytes(), now.unix_ms()])?;
+               (SELECT 1 FROM order_lines l WHERE l.order_id = ?2 AND l.sku = c.sku AND l.quantity = c.quantity))", values![order.cart.as_bytes(), order.id.as_bytes(), now.unix_ms()]).await?;
     Ok(true)
 }
 
@@ -435,31 +394,33 @@ fn skus(order: &OrderRecord) -> impl Iterator<Item = &Sku> {
     order.lines.iter().map(|line| &line.sku)
 }
 
-pub(crate) fn release_expired(
-    connection: &Connection,
+pub(crate) async fn release_expired(
+    tx: &Tx<'_>,
     now: Timestamp,
     limit: u32,
 ) -> Result<usize, StoreError> {
     // By index orders_pending.
-    let ids: Vec<[u8; 16]> = connection
-        .prepare_cached(
+    let ids: Vec<[u8; 16]> = tx
+        .query(
             "SELECT id FROM orders WHERE status = 'pending_payment' AND expires_at_ms <= ?1
              ORDER BY expires_at_ms LIMIT ?2",
-        )?
-        .query_map(params![now.unix_ms(), limit], |row| row.get(0))?
-        .collect::<Result<_, _>>()?;
+            values![now.unix_ms(), limit],
+        )
+        .await?
+        .iter()
+        .map(|row| row.get(0))
+        .collect::<Result<_, StoreError>>()?;
     for &id in &ids {
-        let order =
-            load(connection, OrderId::from_bytes(id))?.ok_or(StoreError::Corrupt("order"))?;
+        let order = load(tx, OrderId::from_bytes(id)).await?.ok_or(StoreError::Corrupt("order"))?;
         if let Consequence::End(next) = order.status.on(OrderEvent::HoldExpired) {
-            end(connection, &order, next, now)?;
+            end(tx, &order, next, now).await?;
             // The provider may still hold the payment open: the reconciler tells it to stop.
-            connection
-                .prepare_cached(
-                    "UPDATE payments SET next_check_at_ms = ?2 WHERE id = ?1
+            tx.execute(
+                "UPDATE payments SET next_check_at_ms = ?2 WHERE id = ?1
                      AND status IN ('created', 'processing', 'requires_action', 'unknown')",
-                )?
-                .execute(params![order.payment.id.as_bytes(), now.unix_ms()])?;
+                values![order.payment.id.as_bytes(), now.unix_ms()],
+            )
+            .await?;
         }
     }
     Ok(ids.len())

@@ -5,13 +5,13 @@ use std::time::Duration;
 use domain::order::{Consequence, OrderEvent};
 use domain::payment::Move;
 use domain::{OrderId, OrderStatus, PaymentStatus, Timestamp};
-use rusqlite::{Connection, params};
 
 use super::stock::Movement;
 use super::{idempotency, order, outbox};
 use crate::StoreError;
 use crate::order::OrderRecord;
 use crate::payment::{Settle, Settled};
+use crate::tx::{Tx, values};
 
 /// How long a payment that ends by webhook is left alone before the provider is asked: 60 s.
 const WEBHOOK_PATIENCE: Duration = Duration::from_mins(1);
@@ -20,45 +20,39 @@ const UNKNOWN_PATIENCE: Duration = Duration::from_secs(1);
 /// Longest pause between two questions about one payment: 60 s.
 const CHECK_PAUSE_MAX: Duration = Duration::from_mins(1);
 
-pub(crate) fn settle(connection: &Connection, command: &Settle) -> Result<Settled, StoreError> {
-    let Some(found) = order::by_payment(connection, command.payment)? else {
+pub(crate) async fn settle(tx: &Tx<'_>, command: &Settle) -> Result<Settled, StoreError> {
+    let Some(found) = order::by_payment(tx, command.payment).await? else {
         return Ok(Settled::UnknownPayment);
     };
     let is_ours = command.amount.is_none_or(|amount| amount == found.payment.amount);
     if !is_ours {
         tracing::error!(payment.id = %found.payment.id, "refused a report about another amount");
     } else if let Some(provider_ref) = &command.provider_ref {
-        connection
-            .prepare_cached(
-                "UPDATE payments SET provider_ref = ?2 WHERE id = ?1 AND provider_ref IS NULL",
-            )?
-            .execute(params![command.payment.as_bytes(), provider_ref])?;
+        tx.execute(
+            "UPDATE payments SET provider_ref = ?2 WHERE id = ?1 AND provider_ref IS NULL",
+            values![command.payment.as_bytes(), provider_ref],
+        )
+        .await?;
     }
     let has_moved =
-        is_ours && is_first_delivery(connection, command)? && apply(connection, command, &found)?;
-    let order = order::load(connection, found.id)?.ok_or(StoreError::Corrupt("order"))?;
+        is_ours && is_first_delivery(tx, command).await? && apply(tx, command, &found).await?;
+    let order = order::load(tx, found.id).await?.ok_or(StoreError::Corrupt("order"))?;
     if let Some(claim) = &command.answer {
-        idempotency::finish(connection, claim, &order.outcome(), command.now)?;
+        idempotency::finish(tx, claim, &order.outcome(), command.now).await?;
     }
     Ok(Settled::Order { order: Box::new(order), has_moved })
 }
 
-fn is_first_delivery(connection: &Connection, command: &Settle) -> Result<bool, StoreError> {
+async fn is_first_delivery(tx: &Tx<'_>, command: &Settle) -> Result<bool, StoreError> {
     let Some(id) = &command.webhook else {
         return Ok(true);
     };
-    let inserted = connection
-        .prepare_cached("INSERT INTO webhook_events (id, received_at_ms) VALUES (?1, ?2) ON CONFLICT (id) DO NOTHING")?
-        .execute(params![id, command.now.unix_ms()])?;
+    let inserted = tx.execute("INSERT INTO webhook_events (id, received_at_ms) VALUES (?1, ?2) ON CONFLICT (id) DO NOTHING", values![id, command.now.unix_ms()]).await?;
     Ok(inserted == 1)
 }
 
 /// The one compare-and-set of a payment, with everything that follows from it.
-fn apply(
-    connection: &Connection,
-    command: &Settle,
-    found: &OrderRecord,
-) -> Result<bool, StoreError> {
+async fn apply(tx: &Tx<'_>, command: &Settle, found: &OrderRecord) -> Result<bool, StoreError> {
     let Some(event) = command.event else {
         return Ok(false);
     };
@@ -70,33 +64,34 @@ fn apply(
             return Ok(false);
         }
     };
-    let moved = connection
-        .prepare_cached(
+    let moved = tx
+        .execute(
             "UPDATE payments SET status = ?3, updated_at_ms = ?4 WHERE id = ?1 AND status = ?2",
-        )?
-        .execute(params![
-            found.payment.id.as_bytes(),
-            found.payment.status.as_str(),
-            next.as_str(),
-            command.now.unix_ms()
-        ])?;
+            values![
+                found.payment.id.as_bytes(),
+                found.payment.status.as_str(),
+                next.as_str(),
+                command.now.unix_ms()
+            ],
+        )
+        .await?;
     if moved == 0 {
         return Ok(false);
     }
-    outbox::append(connection, found.id, &format!("payment.{next}"), command.now)?;
+    outbox::append(tx, found.id, &format!("payment.{next}"), command.now).await?;
     match next {
-        PaymentStatus::Captured => write_capture(connection, found, Direction::In, command.now)?,
-        PaymentStatus::Refunded => write_capture(connection, found, Direction::Out, command.now)?,
+        PaymentStatus::Captured => write_capture(tx, found, Direction::In, command.now).await?,
+        PaymentStatus::Refunded => write_capture(tx, found, Direction::Out, command.now).await?,
         _ => {}
     }
-    let status = follow(connection, found, next, command.now)?;
-    schedule_check(connection, found, next, status, command.now)?;
+    let status = follow(tx, found, next, command.now).await?;
+    schedule_check(tx, found, next, status, command.now).await?;
     Ok(true)
 }
 
 /// Does to the order what its payment's move means; returns where the order stands then.
-fn follow(
-    connection: &Connection,
+async fn follow(
+    tx: &Tx<'_>,
     found: &OrderRecord,
     payment: PaymentStatus,
     now: Timestamp,
@@ -104,27 +99,27 @@ fn follow(
     match found.status.on(OrderEvent::Payment(payment)) {
         Consequence::Nothing => Ok(found.status),
         Consequence::Confirm => {
-            order::finish_holds(connection, found, Movement::Sold, now)?;
-            order::advance(connection, found, OrderStatus::Confirmed, now)?;
+            order::finish_holds(tx, found, Movement::Sold, now).await?;
+            order::advance(tx, found, OrderStatus::Confirmed, now).await?;
             Ok(OrderStatus::Confirmed)
         }
         Consequence::End(next) => {
-            order::end(connection, found, next, now)?;
+            order::end(tx, found, next, now).await?;
             Ok(next)
         }
         Consequence::RetakeOrRefund => {
-            if !order::retake(connection, found, now)? {
+            if !order::retake(tx, found, now).await? {
                 tracing::warn!(order.id = %found.id, "paid after its stock was gone or its cart was bought again: the money goes back");
                 return Ok(found.status);
             }
-            order::advance(connection, found, OrderStatus::Confirmed, now)?;
+            order::advance(tx, found, OrderStatus::Confirmed, now).await?;
             Ok(OrderStatus::Confirmed)
         }
     }
 }
 
-fn schedule_check(
-    connection: &Connection,
+async fn schedule_check(
+    tx: &Tx<'_>,
     found: &OrderRecord,
     payment: PaymentStatus,
     order: OrderStatus,
@@ -140,9 +135,11 @@ fn schedule_check(
         | PaymentStatus::Cancelled
         | PaymentStatus::Refunded => None,
     };
-    connection
-        .prepare_cached("UPDATE payments SET next_check_at_ms = ?2, checks = 0 WHERE id = ?1")?
-        .execute(params![found.payment.id.as_bytes(), next.map(Timestamp::unix_ms)])?;
+    tx.execute(
+        "UPDATE payments SET next_check_at_ms = ?2, checks = 0 WHERE id = ?1",
+        values![found.payment.id.as_bytes(), next.map(Timestamp::unix_ms)],
+    )
+    .await?;
     Ok(())
 }
 
@@ -153,8 +150,8 @@ enum Direction {
 }
 
 /// Writes the entries of a capture or of its refund: debits positive, credits negative, sum zero.
-fn write_capture(
-    connection: &Connection,
+async fn write_capture(
+    tx: &Tx<'_>,
     found: &OrderRecord,
     direction: Direction,
     now: Timestamp,
@@ -172,54 +169,53 @@ fn write_capture(
         ("tax_payable", -found.totals.tax.minor),
         ("revenue", -net.minor),
     ];
-    let mut insert = connection.prepare_cached(
-        "INSERT INTO ledger_entries (key, account, currency, minor, payment_id, at_ms)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
-    )?;
     for (account, minor) in entries {
-        let (currency, payment) = (total.currency.code(), found.payment.id);
-        insert.execute(params![
-            key,
-            account,
-            currency,
-            minor * sign,
-            payment.as_bytes(),
-            now.unix_ms()
-        ])?;
+        tx.execute(
+            "INSERT INTO ledger_entries (key, account, currency, minor, payment_id, at_ms)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+            values![
+                &key,
+                account,
+                total.currency.code(),
+                minor * sign,
+                found.payment.id.as_bytes(),
+                now.unix_ms()
+            ],
+        )
+        .await?;
     }
     Ok(())
 }
 
-pub(crate) fn claim_to_check(
-    connection: &Connection,
+pub(crate) async fn claim_to_check(
+    tx: &Tx<'_>,
     now: Timestamp,
     limit: u32,
 ) -> Result<Vec<OrderRecord>, StoreError> {
     // By index payments_to_check.
-    let due: Vec<([u8; 16], [u8; 16], u32)> = connection
-        .prepare_cached(
+    let due = tx
+        .query(
             "SELECT id, order_id, checks FROM payments WHERE next_check_at_ms <= ?1 ORDER BY next_check_at_ms LIMIT ?2",
-        )?
-        .query_map(params![now.unix_ms(), limit], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?
-        .collect::<Result<_, _>>()?;
+            values![now.unix_ms(), limit],
+        )
+        .await?;
     let mut orders = Vec::new();
-    for (payment, order, checks) in due {
+    for row in due {
+        let (payment, order, checks): ([u8; 16], [u8; 16], u32) =
+            (row.get(0)?, row.get(1)?, row.get(2)?);
         let pause = Duration::from_secs(1 << checks.min(6)).min(CHECK_PAUSE_MAX);
-        connection
-            .prepare_cached(
-                "UPDATE payments SET next_check_at_ms = ?2, checks = checks + 1 WHERE id = ?1",
-            )?
-            .execute(params![payment, now.after(pause).unix_ms()])?;
-        orders.extend(order::load(connection, OrderId::from_bytes(order))?);
+        tx.execute(
+            "UPDATE payments SET next_check_at_ms = ?2, checks = checks + 1 WHERE id = ?1",
+            values![&payment, now.after(pause).unix_ms()],
+        )
+        .await?;
+        orders.extend(order::load(tx, OrderId::from_bytes(order)).await?);
     }
     Ok(orders)
 }
 
-pub(crate) fn free_abandoned(connection: &Connection, now: Timestamp) -> Result<(), StoreError> {
-    connection.execute("UPDATE idempotency SET lease_until_ms = 0 WHERE answer IS NULL", [])?;
-    connection.execute(
-        "UPDATE payments SET next_check_at_ms = ?1 WHERE status IN ('created', 'unknown') AND next_check_at_ms > ?1",
-        [now.unix_ms()],
-    )?;
+pub(crate) async fn free_abandoned(tx: &Tx<'_>, now: Timestamp) -> Result<(), StoreError> {
+    tx.execute("UPDATE idempotency SET lease_until_ms = 0 WHERE answer IS NULL", values![]).await?;
+    tx.execute("UPDATE payments SET next_check_at_ms = ?1 WHERE status IN ('created', 'unknown') AND next_check_at_ms > ?1", values![now.unix_ms()]).await?;
     Ok(())
 }

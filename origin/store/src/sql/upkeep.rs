@@ -3,18 +3,18 @@
 use api_types::events::Day;
 use domain::Timestamp;
 use domain::account::LOGIN_WINDOW;
-use rusqlite::{Connection, params};
 
 use super::feed;
 use crate::StoreError;
+use crate::tx::{Tx, values};
 use crate::upkeep::{StockSums, UpkeepLimits};
 
-pub(crate) fn forget_old(
-    connection: &Connection,
+pub(crate) async fn forget_old(
+    tx: &Tx<'_>,
     limits: &UpkeepLimits,
     now: Timestamp,
 ) -> Result<bool, StoreError> {
-    let rows_max = usize::try_from(limits.rows_max).unwrap_or(usize::MAX);
+    let rows_max = u64::from(limits.rows_max);
     let mut is_full = false;
     // SQLite as bundled has no DELETE … LIMIT; each inner query goes by an index on the age.
     let statements = [
@@ -44,100 +44,112 @@ pub(crate) fn forget_old(
         ),
     ];
     for (sql, older_than) in statements {
-        let gone = connection
-            .prepare_cached(sql)?
-            .execute(params![older_than.unix_ms(), limits.rows_max])?;
+        let gone = tx.execute(sql, values![older_than.unix_ms(), limits.rows_max]).await?;
         is_full |= gone >= rows_max;
     }
-    is_full |= forget_event_counts(connection, limits, now)? >= rows_max;
-    is_full |= forget_sessions(connection, limits, now)? >= rows_max;
-    is_full |= forget_carts(connection, limits, now)? >= rows_max;
-    let ended: Vec<String> = connection
-        .prepare_cached(
-            "DELETE FROM revocations WHERE session_id IN
-               (SELECT session_id FROM revocations WHERE until_ms <= ?1 LIMIT ?2) RETURNING session_id",
-        )?
-        .query_map(params![now.unix_ms(), limits.rows_max], |row| row.get(0))?
-        .collect::<Result<_, _>>()?;
+    is_full |= forget_event_counts(tx, limits, now).await? >= rows_max;
+    is_full |= forget_sessions(tx, limits, now).await? >= rows_max;
+    is_full |= forget_carts(tx, limits, now).await? >= rows_max;
+    let ended: Vec<String> = tx.query("DELETE FROM revocations WHERE session_id IN
+               (SELECT session_id FROM revocations WHERE until_ms <= ?1 LIMIT ?2) RETURNING session_id", values![now.unix_ms(), limits.rows_max]).await?.iter().map(|row| row.get(0)).collect::<Result<_, StoreError>>()?;
     let rows: Vec<_> =
         ended.iter().map(|session| feed::row("revocations", [session.as_str()])).collect();
-    feed::publish(connection, &rows, now)?;
-    Ok(is_full || ended.len() >= rows_max)
+    feed::publish(tx, &rows, now).await?;
+    Ok(is_full || count(&ended) >= rows_max)
 }
 
 /// Forgets counts of days long past. Returns how many went.
-fn forget_event_counts(
-    connection: &Connection,
+async fn forget_event_counts(
+    tx: &Tx<'_>,
     limits: &UpkeepLimits,
     now: Timestamp,
-) -> Result<usize, StoreError> {
+) -> Result<u64, StoreError> {
     let before = Day::of(now.before(limits.event_counts_kept));
-    let gone = connection
-        .prepare_cached(
+    let gone = tx
+        .execute(
             "DELETE FROM event_counts WHERE (day, name, subject) IN
                (SELECT day, name, subject FROM event_counts WHERE day < ?1 LIMIT ?2)",
-        )?
-        .execute(params![before.number(), limits.rows_max])?;
+            values![before.number(), limits.rows_max],
+        )
+        .await?;
     Ok(gone)
 }
 
 /// Forgets refresh tokens that have ended, and with the last one its session. Returns how many tokens went.
-fn forget_sessions(
-    connection: &Connection,
+async fn forget_sessions(
+    tx: &Tx<'_>,
     limits: &UpkeepLimits,
     now: Timestamp,
-) -> Result<usize, StoreError> {
-    let sessions: Vec<[u8; 16]> = connection
-        .prepare_cached(
-            "DELETE FROM refresh_tokens WHERE hash IN
-               (SELECT hash FROM refresh_tokens WHERE expires_at_ms <= ?1 LIMIT ?2) RETURNING session_id",
-        )?
-        .query_map(params![now.unix_ms(), limits.rows_max], |row| row.get(0))?
-        .collect::<Result<_, _>>()?;
-    let mut forget = connection.prepare_cached(
-        "DELETE FROM sessions WHERE id = ?1
-         AND NOT EXISTS (SELECT 1 FROM refresh_tokens WHERE session_id = ?1)",
-    )?;
+) -> Result<u64, StoreError> {
+    let sessions: Vec<[u8; 16]> = tx.query("DELETE FROM refresh_tokens WHERE hash IN
+               (SELECT hash FROM refresh_tokens WHERE expires_at_ms <= ?1 LIMIT ?2) RETURNING session_id", values![now.unix_ms(), limits.rows_max]).await?.iter().map(|row| row.get(0)).collect::<Result<_, StoreError>>()?;
     for session in &sessions {
-        forget.execute([session])?;
+        tx.execute(
+            "DELETE FROM sessions WHERE id = ?1
+             AND NOT EXISTS (SELECT 1 FROM refresh_tokens WHERE session_id = ?1)",
+            values![session],
+        )
+        .await?;
     }
-    Ok(sessions.len())
+    Ok(count(&sessions))
 }
 
 /// Forgets carts that were left alone; a cart that an order was ever made of stays with it. Returns how many went.
-fn forget_carts(
-    connection: &Connection,
+async fn forget_carts(
+    tx: &Tx<'_>,
     limits: &UpkeepLimits,
     now: Timestamp,
-) -> Result<usize, StoreError> {
+) -> Result<u64, StoreError> {
     // By index carts_idle, and orders_cart for each cart.
-    let carts: Vec<[u8; 16]> = connection
-        .prepare_cached(
+    let carts: Vec<[u8; 16]> = tx
+        .query(
             "SELECT id FROM carts WHERE order_id IS NULL AND updated_at_ms <= ?1
              AND NOT EXISTS (SELECT 1 FROM orders WHERE cart_id = carts.id) LIMIT ?2",
-        )?
-        .query_map(params![now.before(limits.carts_kept).unix_ms(), limits.rows_max], |row| {
-            row.get(0)
-        })?
-        .collect::<Result<_, _>>()?;
+            values![now.before(limits.carts_kept).unix_ms(), limits.rows_max],
+        )
+        .await?
+        .iter()
+        .map(|row| row.get(0))
+        .collect::<Result<_, StoreError>>()?;
     for cart in &carts {
-        connection.prepare_cached("DELETE FROM cart_lines WHERE cart_id = ?1")?.execute([cart])?;
-        connection.prepare_cached("DELETE FROM carts WHERE id = ?1")?.execute([cart])?;
+        tx.execute("DELETE FROM cart_lines WHERE cart_id = ?1", values![cart]).await?;
+        tx.execute("DELETE FROM carts WHERE id = ?1", values![cart]).await?;
     }
-    Ok(carts.len())
+    Ok(count(&carts))
 }
 
-pub(crate) fn sums(connection: &Connection) -> Result<StockSums, StoreError> {
-    let sum = |sql: &str| connection.query_row(sql, [], |row| row.get::<_, i64>(0));
+pub(crate) async fn sums(tx: &Tx<'_>) -> Result<StockSums, StoreError> {
     Ok(StockSums {
-        on_hand: sum("SELECT coalesce(sum(on_hand), 0) FROM stock")?,
-        on_hand_moved: sum("SELECT coalesce(sum(on_hand_delta), 0) FROM stock_movements")?,
-        reserved: sum("SELECT coalesce(sum(reserved), 0) FROM stock")?,
-        reserved_moved: sum("SELECT coalesce(sum(reserved_delta), 0) FROM stock_movements")?,
+        on_hand: sum(tx, "SELECT CAST(coalesce(sum(on_hand), 0) AS BIGINT) FROM stock").await?,
+        on_hand_moved: sum(
+            tx,
+            "SELECT CAST(coalesce(sum(on_hand_delta), 0) AS BIGINT) FROM stock_movements",
+        )
+        .await?,
+        reserved: sum(tx, "SELECT CAST(coalesce(sum(reserved), 0) AS BIGINT) FROM stock").await?,
+        reserved_moved: sum(
+            tx,
+            "SELECT CAST(coalesce(sum(reserved_delta), 0) AS BIGINT) FROM stock_movements",
+        )
+        .await?,
         reserved_held: sum(
-            "SELECT coalesce(sum(quantity), 0) FROM reservations WHERE status = 'held'",
-        )?,
-        ledger_imbalance: sum("SELECT coalesce(sum(abs(off)), 0) FROM
-               (SELECT sum(minor) AS off FROM ledger_entries GROUP BY key, currency)")?,
+            tx,
+            "SELECT CAST(coalesce(sum(quantity), 0) AS BIGINT) FROM reservations WHERE status = 'held'",
+        )
+        .await?,
+        ledger_imbalance: sum(
+            tx,
+            "SELECT CAST(coalesce(sum(abs(o.off)), 0) AS BIGINT) FROM
+               (SELECT sum(minor) AS off FROM ledger_entries GROUP BY key, currency) o",
+        )
+        .await?,
     })
+}
+
+fn count<T>(gone: &[T]) -> u64 {
+    u64::try_from(gone.len()).unwrap_or(u64::MAX)
+}
+
+async fn sum(tx: &Tx<'_>, sql: &str) -> Result<i64, StoreError> {
+    tx.query_one(sql, &[]).await?.get(0)
 }

@@ -12,6 +12,14 @@ pub(crate) struct Migration {
     sql: &'static str,
 }
 
+#[cfg(test)]
+impl Migration {
+    /// Returns what its twin of the other engine must be called too.
+    pub(crate) const fn name(&self) -> (i64, &'static str) {
+        (self.number, self.name)
+    }
+}
+
 /// The shop's own database.
 pub(crate) const ORIGIN: &[Migration] = &[
     Migration {

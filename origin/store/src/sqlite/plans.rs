@@ -1,6 +1,7 @@
 //! Every statement that runs while somebody waits, or again and again, goes by a key or an index.
 
 use std::collections::BTreeSet;
+use std::pin::pin;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -13,6 +14,7 @@ use rusqlite::trace::{TraceEvent, TraceEventCodes};
 
 use super::migrations;
 use crate::sql::{account, cart, events, feed, idempotency, order, outbox, payment, upkeep};
+use crate::tx::{Tx, at_once, lock};
 use crate::{
     ChangeCart, Claim, CreateAccount, LineEdit, OpenCart, OpenSession, PlaceOrder, Rotate, Settle,
     UpkeepLimits,
@@ -22,11 +24,19 @@ const NOW: Timestamp = Timestamp::from_unix_ms(1_795_348_800_000);
 const CART: CartId = CartId::from_bytes([1; 16]);
 const LATER: Duration = Duration::from_hours(24 * 40);
 
-fn shop() -> Connection {
+/// Runs a step of the day, which on this engine never waits.
+macro_rules! now {
+    ($step:expr) => {
+        at_once(pin!($step)).unwrap()
+    };
+}
+
+fn shop() -> Mutex<Connection> {
     let mut connection = Connection::open_in_memory().unwrap();
     migrations::apply(&mut connection, migrations::ORIGIN).unwrap();
-    feed::begin(&connection, "first").unwrap();
-    connection
+    let connection = Mutex::new(connection);
+    now!(feed::begin(&Tx::Sqlite(&connection), "first"));
+    lock(&connection)
         .execute_batch(
             "INSERT INTO categories VALUES ('all', 'All', '', 1, '');
              INSERT INTO products VALUES (1, 'cup', 'Cup', '', '', 'all', '', 0, 0, '[]', '[]', '[]', NULL);
@@ -42,12 +52,12 @@ fn claim(key: &str) -> Claim {
     Claim { scope: "test".to_owned(), key: key.to_owned(), fingerprint: [0; 32] }
 }
 
-fn fill_cart(connection: &Connection) {
+fn fill_cart(tx: &Tx<'_>) {
     let open = OpenCart { id: CART, user: None, currency: Currency::Eur, now: NOW };
-    cart::open(connection, &open).unwrap().unwrap();
+    now!(cart::open(tx, &open)).unwrap();
     let change = |edit| {
         let command = ChangeCart { id: CART, version: None, edit, now: NOW };
-        cart::change(connection, &command).unwrap().unwrap();
+        now!(cart::change(tx, &command)).unwrap();
     };
     let (line, quantity) = (LineId::from_bytes([2; 16]), 2.try_into().unwrap());
     let sku = || "CUP".parse().unwrap();
@@ -58,7 +68,7 @@ fn fill_cart(connection: &Connection) {
     change(LineEdit::Add { line, sku: sku(), quantity });
 }
 
-fn place(connection: &Connection, number: u8, user: UserId) {
+fn place(tx: &Tx<'_>, number: u8, user: UserId) {
     let command = PlaceOrder {
         cart: CART,
         order: OrderId::from_bytes([number; 16]),
@@ -74,10 +84,10 @@ fn place(connection: &Connection, number: u8, user: UserId) {
         lease: Duration::from_secs(10),
         now: NOW,
     };
-    order::place(connection, &command).unwrap();
+    now!(order::place(tx, &command));
 }
 
-fn settle(connection: &Connection, number: u8, event: PaymentEvent, now: Timestamp) {
+fn settle(tx: &Tx<'_>, number: u8, event: PaymentEvent, now: Timestamp) {
     let command = Settle {
         payment: PaymentId::from_bytes([number; 16]),
         event: Some(event),
@@ -87,11 +97,11 @@ fn settle(connection: &Connection, number: u8, event: PaymentEvent, now: Timesta
         webhook: Some(format!("evt_{number}_{event:?}")),
         now,
     };
-    payment::settle(connection, &command).unwrap();
+    now!(payment::settle(tx, &command));
 }
 
 /// Signs somebody up, in, on and out.
-fn visit(connection: &Connection, user: UserId) {
+fn visit(tx: &Tx<'_>, user: UserId) {
     let session = |number: u8| OpenSession {
         id: SessionId::from_bytes([number; 16]),
         refresh_hash: [number; 32],
@@ -101,12 +111,11 @@ fn visit(connection: &Connection, user: UserId) {
     let email = || "ada@example.org".parse().unwrap();
     let create =
         CreateAccount { user, email: email(), password_hash: String::new(), session: session(1) };
-    let once = idempotency::once(connection, Some(&claim("r")), NOW, || {
-        account::create(connection, &create)
-    });
-    assert!(once.unwrap().is_ok());
-    account::start_login(connection, &email(), NOW).unwrap();
-    account::open_session(connection, user, &session(2)).unwrap();
+    let key = claim("r");
+    let once = now!(idempotency::once(tx, Some(&key), NOW, account::create(tx, &create)));
+    assert!(once.is_ok());
+    now!(account::start_login(tx, &email(), NOW));
+    now!(account::open_session(tx, user, &session(2)));
     let rotate = |hash| Rotate {
         session: SessionId::from_bytes([1; 16]),
         generation: 1,
@@ -116,31 +125,31 @@ fn visit(connection: &Connection, user: UserId) {
         revocation_kept: Duration::from_mins(16),
         now: NOW,
     };
-    assert!(account::rotate(connection, &rotate([1; 32])).unwrap().is_ok());
-    assert!(account::rotate(connection, &rotate([1; 32])).unwrap().is_err());
-    assert!(account::find(connection, user, SessionId::from_bytes([2; 16])).unwrap().is_some());
+    assert!(now!(account::rotate(tx, &rotate([1; 32]))).is_ok());
+    assert!(now!(account::rotate(tx, &rotate([1; 32]))).is_err());
+    assert!(now!(account::find(tx, user, SessionId::from_bytes([2; 16]))).is_some());
 }
 
 /// Runs a shop's day on a connection.
-fn live(connection: &Connection) {
+fn live(tx: &Tx<'_>) {
     let user = UserId::from_bytes([7; 16]);
-    visit(connection, user);
-    fill_cart(connection);
-    place(connection, 3, user);
-    settle(connection, 3, PaymentEvent::Declined, NOW);
-    place(connection, 4, user);
-    settle(connection, 4, PaymentEvent::TimedOut, NOW);
+    visit(tx, user);
+    fill_cart(tx);
+    place(tx, 3, user);
+    settle(tx, 3, PaymentEvent::Declined, NOW);
+    place(tx, 4, user);
+    settle(tx, 4, PaymentEvent::TimedOut, NOW);
     let after = NOW.after(Duration::from_mins(11));
-    assert_eq!(order::release_expired(connection, after, 10).unwrap(), 1);
-    assert_eq!(payment::claim_to_check(connection, after, 10).unwrap().len(), 1);
-    settle(connection, 4, PaymentEvent::Captured, after);
-    settle(connection, 4, PaymentEvent::Refunded, after);
-    assert_eq!(order::of_user(connection, user, 10).unwrap().len(), 2);
-    let events = outbox::waiting(connection, 100).unwrap();
+    assert_eq!(now!(order::release_expired(tx, after, 10)), 1);
+    assert_eq!(now!(payment::claim_to_check(tx, after, 10)).len(), 1);
+    settle(tx, 4, PaymentEvent::Captured, after);
+    settle(tx, 4, PaymentEvent::Refunded, after);
+    assert_eq!(now!(order::of_user(tx, user, 10)).len(), 2);
+    let events = now!(outbox::waiting(tx, 100));
     let ids: Vec<i64> = events.iter().map(|event| event.id).collect();
-    outbox::mark_delivered(connection, &ids, after).unwrap();
-    feed::changes(connection, 0, 10).unwrap();
-    feed::prune(connection, 1).unwrap();
+    now!(outbox::mark_delivered(tx, &ids, after));
+    now!(feed::changes(tx, 0, 10));
+    now!(feed::prune(tx, 1));
     let count = EventCount {
         day: Day::of(NOW),
         name: EventName::ProductView,
@@ -148,13 +157,13 @@ fn live(connection: &Connection) {
         count: 1,
     };
     let batch = EventBatch { id: "b".to_owned(), counts: vec![count] };
-    assert!(events::take(connection, &batch, NOW).unwrap());
-    upkeep::forget_old(connection, &UpkeepLimits::default(), NOW.after(LATER)).unwrap();
+    assert!(now!(events::take(tx, &batch, NOW)));
+    now!(upkeep::forget_old(tx, &UpkeepLimits::default(), NOW.after(LATER)));
 }
 
 #[test]
 fn no_statement_of_a_shops_day_reads_a_whole_table() {
-    let mut connection = shop();
+    let connection = shop();
     let seen = Arc::new(Mutex::new(BTreeSet::new()));
     let collect = Arc::clone(&seen);
     let trace = move |event: TraceEvent<'_>| {
@@ -162,12 +171,13 @@ fn no_statement_of_a_shops_day_reads_a_whole_table() {
             collect.lock().unwrap().insert(statement.sql().into_owned());
         }
     };
-    connection.trace_v2(TraceEventCodes::SQLITE_TRACE_STMT, Some(trace)).unwrap();
-    live(&connection);
-    connection.trace_v2(TraceEventCodes::empty(), None::<fn(TraceEvent<'_>)>).unwrap();
+    lock(&connection).trace_v2(TraceEventCodes::SQLITE_TRACE_STMT, Some(trace)).unwrap();
+    live(&Tx::Sqlite(&connection));
+    lock(&connection).trace_v2(TraceEventCodes::empty(), None::<fn(TraceEvent<'_>)>).unwrap();
     let statements = std::mem::take(&mut *seen.lock().unwrap());
     assert!(statements.len() > 60, "{}", statements.len());
     let mut scans = Vec::new();
+    let connection = lock(&connection);
     for sql in &statements {
         let mut explain = connection.prepare(&format!("EXPLAIN QUERY PLAN {sql}")).unwrap();
         let mut rows = explain.raw_query();

@@ -8,13 +8,14 @@ use tokio::sync::Semaphore;
 
 use super::open_reader;
 use crate::StoreError;
+use crate::tx::lock;
 
 /// The pool. A query waits for a free connection; how many wait is bounded by the server's in-flight limit.
 #[derive(Debug)]
 pub(crate) struct Readers {
     path: PathBuf,
     permits: Arc<Semaphore>,
-    idle: Arc<Mutex<Vec<Connection>>>,
+    idle: Arc<Mutex<Vec<Mutex<Connection>>>>,
 }
 
 impl Readers {
@@ -26,7 +27,7 @@ impl Readers {
     /// Runs a query in a read transaction: all its statements see one state.
     pub(crate) async fn run<T: Send + 'static>(
         &self,
-        work: impl FnOnce(&Connection) -> Result<T, StoreError> + Send + 'static,
+        work: impl FnOnce(&Mutex<Connection>) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, StoreError> {
         let permit = Arc::clone(&self.permits)
             .acquire_owned()
@@ -36,10 +37,10 @@ impl Readers {
         let query = move || {
             let _permit = permit;
             let kept = idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
-            let connection = kept.map_or_else(|| open_reader(&path), Ok)?;
-            let transaction = connection.unchecked_transaction()?;
-            let value = work(&transaction)?;
-            transaction.commit()?;
+            let connection = kept.map_or_else(|| open_reader(&path).map(Mutex::new), Ok)?;
+            lock(&connection).execute_batch("BEGIN")?;
+            let value = work(&connection)?;
+            lock(&connection).execute_batch("COMMIT")?;
             // A connection whose query failed is dropped, not reused.
             idle.lock().unwrap_or_else(PoisonError::into_inner).push(connection);
             Ok(value)

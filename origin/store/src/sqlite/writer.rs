@@ -5,15 +5,16 @@
 //! alone. Answers go out only after the commit, so whoever has an answer has it on disk.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
+use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 
 use rusqlite::Connection;
 use tokio::sync::oneshot;
 
 use crate::StoreError;
+use crate::tx::lock;
 
 /// Most commands in one transaction: 256. Beyond it the gain is small and the last one waits longer.
 const BATCH_MAX: usize = 256;
@@ -21,7 +22,7 @@ const BATCH_MAX: usize = 256;
 /// Says to a command's caller what became of it. Called once, after commit or rollback.
 type Answer = Box<dyn FnOnce(Commit) + Send>;
 /// A command: runs inside its savepoint, says whether to keep its effects.
-type Command = Box<dyn FnOnce(&Connection) -> (Effects, Answer) + Send>;
+type Command = Box<dyn FnOnce(&Mutex<Connection>) -> (Effects, Answer) + Send>;
 
 enum Effects {
     Keep,
@@ -55,21 +56,30 @@ impl Writer {
     pub(crate) fn start(
         connection: Connection,
         queue_max: usize,
-        after_commit: impl Fn(&Connection) + Send + 'static,
+        after_commit: impl Fn(&Mutex<Connection>) + Send + 'static,
     ) -> Result<Self, StoreError> {
         let (queue, commands) = sync_channel(queue_max);
         let counts = Arc::new(WriterCounts::default());
         let thread = std::thread::Builder::new().name("store-writer".to_owned()).spawn({
             let counts = Arc::clone(&counts);
+            let connection = Mutex::new(connection);
             move || run(&connection, &commands, &counts, after_commit)
         })?;
         Ok(Self { queue: Some(queue), thread: Some(thread), counts })
     }
 
-    /// Runs a command and returns its value once it is on disk.
+    /// Runs a command of this engine alone and returns its value once it is on disk.
     pub(crate) async fn run<T: Send + 'static>(
         &self,
         work: impl FnOnce(&Connection) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        self.run_shared(move |connection| work(&lock(connection))).await
+    }
+
+    /// Runs a command and returns its value once it is on disk.
+    pub(crate) async fn run_shared<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Mutex<Connection>) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, StoreError> {
         let (sender, receiver) = oneshot::channel();
         let command: Command = Box::new(move |connection| {
@@ -112,10 +122,10 @@ impl Drop for Writer {
 }
 
 fn run(
-    connection: &Connection,
+    connection: &Mutex<Connection>,
     commands: &Receiver<Command>,
     counts: &WriterCounts,
-    after_commit: impl Fn(&Connection),
+    after_commit: impl Fn(&Mutex<Connection>),
 ) {
     while let Ok(first) = commands.recv() {
         let batch = std::iter::once(first).chain(commands.try_iter().take(BATCH_MAX - 1));
@@ -132,11 +142,11 @@ fn run(
 }
 
 fn run_batch(
-    connection: &Connection,
+    connection: &Mutex<Connection>,
     batch: impl Iterator<Item = Command>,
 ) -> (Vec<Answer>, Commit) {
     // IMMEDIATE: a `seed` in another process may hold the lock; waiting for it here cannot deadlock.
-    if let Err(error) = connection.execute_batch("BEGIN IMMEDIATE") {
+    if let Err(error) = lock(connection).execute_batch("BEGIN IMMEDIATE") {
         tracing::error!(error = %error, "could not begin a transaction");
         // Dropping the commands drops their answers' senders: every caller reads `NoAnswer`.
         drop(batch.collect::<Vec<_>>());
@@ -148,20 +158,20 @@ fn run_batch(
         answers.extend(answer);
         // A full disk or an I/O error may make SQLite end the whole transaction. What came before is undone then, and
         // whatever ran next would be committed alone, unanswered: it stays in the queue for the next transaction.
-        if !is_intact || connection.is_autocommit() {
+        if !is_intact || lock(connection).is_autocommit() {
             tracing::error!("lost the transaction of a batch");
-            if !connection.is_autocommit() {
-                let _ = log_failure(connection.execute_batch("ROLLBACK"));
+            if !lock(connection).is_autocommit() {
+                let _ = log_failure(lock(connection).execute_batch("ROLLBACK"));
             }
             return (answers, Commit::Failed);
         }
     }
-    match connection.execute_batch("COMMIT") {
+    match lock(connection).execute_batch("COMMIT") {
         Ok(()) => (answers, Commit::Done),
         Err(error) => {
             tracing::error!(error = %error, "could not commit a batch");
-            if !connection.is_autocommit() {
-                let _ = log_failure(connection.execute_batch("ROLLBACK"));
+            if !lock(connection).is_autocommit() {
+                let _ = log_failure(lock(connection).execute_batch("ROLLBACK"));
             }
             (answers, Commit::Failed)
         }
@@ -169,8 +179,8 @@ fn run_batch(
 }
 
 /// Runs a command; `false` when its savepoint could not be ended as it should, so the transaction must not be kept.
-fn run_one(connection: &Connection, command: Command) -> (Option<Answer>, bool) {
-    if !log_failure(connection.execute_batch("SAVEPOINT command")) {
+fn run_one(connection: &Mutex<Connection>, command: Command) -> (Option<Answer>, bool) {
+    if !log_failure(lock(connection).execute_batch("SAVEPOINT command")) {
         return (None, false);
     }
     // A panic is a bug in one command; the others of the batch and the thread go on.
@@ -179,8 +189,8 @@ fn run_one(connection: &Connection, command: Command) -> (Option<Answer>, bool) 
         Err(_panic) => (Effects::Undo, None),
     };
     let is_intact = log_failure(match effects {
-        Effects::Keep => connection.execute_batch("RELEASE command"),
-        Effects::Undo => connection.execute_batch("ROLLBACK TO command; RELEASE command"),
+        Effects::Keep => lock(connection).execute_batch("RELEASE command"),
+        Effects::Undo => lock(connection).execute_batch("ROLLBACK TO command; RELEASE command"),
     });
     (answer, is_intact)
 }

@@ -15,8 +15,8 @@ use store::{
 
 const NOW: Timestamp = Timestamp::from_unix_ms(1_795_348_800_000);
 
-fn open(folder: &tempfile::TempDir) -> Store {
-    Store::open(&StoreConfig::new(folder.path().join("origin.db")), "first").unwrap()
+async fn open(folder: &tempfile::TempDir) -> Store {
+    Store::open(&StoreConfig::file(folder.path().join("origin.db")), "first").await.unwrap()
 }
 
 /// One product whose variants have 0, 1, 2, … pieces.
@@ -64,9 +64,17 @@ fn catalogue(variants: i64) -> Catalogue {
 }
 
 async fn rows(store: &Store) -> Vec<(String, Vec<FeedValue>)> {
-    let (sender, receiver) = std::sync::mpsc::channel();
-    store.feed_snapshot(move |line| sender.send(line.clone()).is_ok()).await.unwrap();
-    receiver
+    let (sender, mut receiver) = tokio::sync::mpsc::channel(8);
+    let collect = async {
+        let mut lines = Vec::new();
+        while let Some(line) = receiver.recv().await {
+            lines.push(line);
+        }
+        lines
+    };
+    let (copied, lines) = tokio::join!(store.feed_snapshot(sender), collect);
+    copied.unwrap();
+    lines
         .into_iter()
         .filter_map(|line| match line {
             SnapshotLine::Row(row) => Some((row.table, row.values)),
@@ -78,7 +86,7 @@ async fn rows(store: &Store) -> Vec<(String, Vec<FeedValue>)> {
 #[tokio::test]
 async fn the_levels_that_edges_read_are_those_of_the_domain() {
     let folder = tempfile::tempdir().unwrap();
-    let store = open(&folder);
+    let store = open(&folder).await;
     store.upsert_catalogue(catalogue(9), NOW).await.unwrap();
     for (table, values) in rows(&store).await {
         if table == "stock" {
@@ -99,7 +107,7 @@ async fn the_levels_that_edges_read_are_those_of_the_domain() {
 #[tokio::test]
 async fn seeding_twice_tells_the_edges_nothing_new_and_leaves_stock_alone() {
     let folder = tempfile::tempdir().unwrap();
-    let store = open(&folder);
+    let store = open(&folder).await;
     store.upsert_catalogue(catalogue(3), NOW).await.unwrap();
     let (before, position) = (rows(&store).await, store.feed_state().await.unwrap().position);
     assert_eq!(position, 1);
@@ -117,10 +125,11 @@ async fn seeding_twice_tells_the_edges_nothing_new_and_leaves_stock_alone() {
 #[tokio::test]
 async fn an_epoch_outlives_a_restart_and_a_new_one_forgets_the_changes() {
     let folder = tempfile::tempdir().unwrap();
-    let store = open(&folder);
+    let store = open(&folder).await;
     store.upsert_catalogue(catalogue(1), NOW).await.unwrap();
     drop(store);
-    let store = Store::open(&StoreConfig::new(folder.path().join("origin.db")), "second").unwrap();
+    let store =
+        Store::open(&StoreConfig::file(folder.path().join("origin.db")), "second").await.unwrap();
     assert_eq!(store.feed_state().await.unwrap().epoch, "first");
     store.new_epoch("third".to_owned()).await.unwrap();
     let page = store.feed_changes(0, 10).await.unwrap();
@@ -131,7 +140,7 @@ async fn an_epoch_outlives_a_restart_and_a_new_one_forgets_the_changes() {
 #[tokio::test]
 async fn only_the_newest_changes_are_kept() {
     let folder = tempfile::tempdir().unwrap();
-    let store = open(&folder);
+    let store = open(&folder).await;
     for variants in 1..=4 {
         store.upsert_catalogue(catalogue(variants), NOW).await.unwrap();
     }
@@ -149,7 +158,7 @@ async fn the_file_with_the_keys_is_readable_by_its_owner_alone() {
     use std::os::unix::fs::PermissionsExt;
 
     let folder = tempfile::tempdir().unwrap();
-    let _store = open(&folder);
+    let _store = open(&folder).await;
     for file in std::fs::read_dir(folder.path()).unwrap() {
         let mode = file.unwrap().metadata().unwrap().permissions().mode();
         assert_eq!(mode & 0o077, 0);
@@ -178,7 +187,7 @@ async fn followed_prices(store: &Store) -> BTreeMap<String, Vec<FeedValue>> {
 #[tokio::test]
 async fn a_variant_that_moves_to_another_product_is_told_about_both() {
     let folder = tempfile::tempdir().unwrap();
-    let store = open(&folder);
+    let store = open(&folder).await;
     let mut first = catalogue(3);
     first.products[0].variants[0].prices.push(Money::new(5, Currency::Usd));
     store.upsert_catalogue(first, NOW).await.unwrap();
@@ -199,7 +208,7 @@ async fn a_variant_that_moves_to_another_product_is_told_about_both() {
 #[tokio::test]
 async fn forgetting_says_when_there_may_be_more() {
     let folder = tempfile::tempdir().unwrap();
-    let store = open(&folder);
+    let store = open(&folder).await;
     for number in 0..3 {
         let id = CartId::from_bytes([number; 16]);
         let command = OpenCart { id, user: None, currency: Currency::Eur, now: NOW };
@@ -242,7 +251,7 @@ fn event(subject: &str, count: u32) -> EventCount {
 #[tokio::test]
 async fn a_batch_that_comes_again_is_counted_once() {
     let folder = tempfile::tempdir().unwrap();
-    let store = open(&folder);
+    let store = open(&folder).await;
     store.upsert_catalogue(catalogue(1), NOW).await.unwrap();
     let batch = EventBatch { id: "b".to_owned(), counts: vec![event("thing", 2)] };
     assert!(store.take_events(batch.clone(), NOW).await.unwrap());
@@ -260,7 +269,7 @@ async fn a_batch_that_comes_again_is_counted_once() {
 #[tokio::test]
 async fn a_product_that_the_shop_does_not_have_makes_no_row_of_its_own() {
     let folder = tempfile::tempdir().unwrap();
-    let store = open(&folder);
+    let store = open(&folder).await;
     store.upsert_catalogue(catalogue(1), NOW).await.unwrap();
     let strangers = (0..50).map(|number| event(&format!("stranger-{number}"), 1));
     store.count_events(strangers.chain([event("thing", 7)]).collect()).await.unwrap();
@@ -272,7 +281,7 @@ async fn a_product_that_the_shop_does_not_have_makes_no_row_of_its_own() {
 #[tokio::test]
 async fn events_are_told_for_four_hundred_days() {
     let folder = tempfile::tempdir().unwrap();
-    let store = open(&folder);
+    let store = open(&folder).await;
     store.count_events(vec![event("", 1)]).await.unwrap();
     for (days, rows) in [(400, 1), (401, 0)] {
         let later = NOW.after(Duration::from_hours(24 * days));

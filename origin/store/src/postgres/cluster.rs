@@ -1,0 +1,251 @@
+//! Commands and queries against the cluster: one transaction each, run again where it met another.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::connect::{Connector, Role};
+use super::pool::{Lease, Pool};
+use super::session::Session;
+use crate::tx::{Tx, Work};
+use crate::{PostgresConfig, StoreError};
+
+/// How long a command is tried again: 3 s from its start. A caller waits no longer than a server's own deadline.
+const RETRY_BUDGET: Duration = Duration::from_secs(3);
+/// Longest pause between two tries: 50 ms. The first is about 1 ms; they double.
+const PAUSE_MAX: Duration = Duration::from_millis(50);
+/// Longest a transaction may take up to its COMMIT: 10 s; the server's own limits end it before.
+const WORK_MAX: Duration = Duration::from_secs(10);
+/// Longest wait for the answer to a COMMIT: 10 s. Then its outcome is unknown. It is never cancelled: a cancelled
+/// wait for the standbys would be told as a success.
+const COMMIT_MAX: Duration = Duration::from_secs(10);
+
+/// What happened to a try.
+pub(crate) enum Tried<T> {
+    /// Committed, or read.
+    Done(T),
+    /// Rolled back, for good.
+    Failed(StoreError),
+    /// Nothing was kept, and the next try may go well.
+    Again(StoreError),
+    /// The COMMIT was sent and not answered.
+    Unknown,
+}
+
+/// The cluster as one instance sees it.
+#[derive(Debug)]
+pub(crate) struct Cluster {
+    pub(crate) primary: Arc<Connector>,
+    writers: Pool,
+    readers: Pool,
+    pub(crate) counts: Counts,
+}
+
+/// What was done since the start.
+#[derive(Debug, Default)]
+pub(crate) struct Counts {
+    pub(crate) commands: AtomicU64,
+    pub(crate) commits: AtomicU64,
+    pub(crate) refused: AtomicU64,
+    pub(crate) retried: AtomicU64,
+}
+
+impl Cluster {
+    /// Prepares to connect; connects to nobody yet.
+    pub(crate) fn new(config: &PostgresConfig) -> Result<Self, StoreError> {
+        let timeline = Arc::new(AtomicI64::new(0));
+        let primary =
+            Arc::new(Connector::new(config.url.expose(), Role::Primary, Arc::clone(&timeline))?);
+        let readers = match &config.standby_url {
+            Some(url) => Arc::new(Connector::new(url.expose(), Role::Standby, timeline)?),
+            None => Arc::clone(&primary),
+        };
+        let (connections, waiting) = (config.connections_max, config.waiting_max);
+        Ok(Self {
+            writers: Pool::new(Arc::clone(&primary), connections, waiting),
+            readers: Pool::new(readers, connections, waiting),
+            primary,
+            counts: Counts::default(),
+        })
+    }
+
+    /// Runs a command and returns its value once the cluster has it.
+    pub(crate) async fn write<C, T>(
+        &self,
+        command: &C,
+        work: for<'a> fn(&'a Tx<'a>, &'a C) -> Work<'a, T>,
+    ) -> Result<T, StoreError> {
+        self.counts.commands.fetch_add(1, Ordering::Relaxed);
+        let value = self
+            .retry(|| async {
+                let lease = match self.writers.take().await {
+                    Ok(lease) => lease,
+                    Err(error) => return self.no_lease(error),
+                };
+                let tried = run(&lease.session, "SERIALIZABLE", command, work).await;
+                self.end(&self.writers, lease, tried)
+            })
+            .await?;
+        self.counts.commits.fetch_add(1, Ordering::Relaxed);
+        Ok(value)
+    }
+
+    /// Runs a query at one moment of the primary.
+    pub(crate) async fn read<C, T>(
+        &self,
+        query: &C,
+        work: for<'a> fn(&'a Tx<'a>, &'a C) -> Work<'a, T>,
+    ) -> Result<T, StoreError> {
+        self.read_from(&self.writers, query, work).await
+    }
+
+    /// Runs a query at one moment of a standby, where there is one. What it says may be old.
+    pub(crate) async fn read_old<C, T>(
+        &self,
+        query: &C,
+        work: for<'a> fn(&'a Tx<'a>, &'a C) -> Work<'a, T>,
+    ) -> Result<T, StoreError> {
+        self.read_from(&self.readers, query, work).await
+    }
+
+    /// Runs a query that may take as long as its reader likes: its transaction is not timed. Not tried again, for what
+    /// was sent cannot be taken back.
+    pub(crate) async fn copy<C, T>(
+        &self,
+        query: &C,
+        work: for<'a> fn(&'a Tx<'a>, &'a C) -> Work<'a, T>,
+    ) -> Result<T, StoreError> {
+        // A connection of its own: the pool's are for those who are quick.
+        let session = self.primary.connect().await?;
+        session
+            .batch("SET statement_timeout = 0; SET idle_in_transaction_session_timeout = 0")
+            .await?;
+        session.batch("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY").await?;
+        work(&Tx::Postgres(&session), query).await
+    }
+
+    async fn read_from<C, T>(
+        &self,
+        pool: &Pool,
+        query: &C,
+        work: for<'a> fn(&'a Tx<'a>, &'a C) -> Work<'a, T>,
+    ) -> Result<T, StoreError> {
+        self.retry(|| async {
+            let lease = match pool.take().await {
+                Ok(lease) => lease,
+                Err(error) => return self.no_lease(error),
+            };
+            let level = "REPEATABLE READ READ ONLY";
+            let tried = run(&lease.session, level, query, work).await;
+            self.end(pool, lease, tried)
+        })
+        .await
+    }
+
+    /// Tries until it is decided, for as long as the budget lasts.
+    pub(crate) async fn retry<T, F: Future<Output = Tried<T>>>(
+        &self,
+        attempt: impl Fn() -> F,
+    ) -> Result<T, StoreError> {
+        let until = Instant::now() + RETRY_BUDGET;
+        let mut pause = Duration::from_millis(1);
+        loop {
+            let error = match attempt().await {
+                Tried::Done(value) => return Ok(value),
+                Tried::Failed(error) => return Err(error),
+                Tried::Unknown => return Err(StoreError::NoAnswer),
+                Tried::Again(error) => error,
+            };
+            let wait = pause.mul_f64(0.5 + f64::from(jitter()) / 255.0);
+            if Instant::now() + wait > until {
+                tracing::warn!(error = %error, "gave up a transaction that was tried again and again");
+                return Err(error);
+            }
+            self.counts.retried.fetch_add(1, Ordering::Relaxed);
+            tokio::time::sleep(wait).await;
+            pause = (pause * 2).min(PAUSE_MAX);
+        }
+    }
+
+    fn no_lease<T>(&self, error: StoreError) -> Tried<T> {
+        match error {
+            // Nobody is there, or nobody yet who takes writes: the next try may find the new primary.
+            error if error.is_worth_retrying() => Tried::Again(error),
+            error => {
+                self.counts.refused.fetch_add(1, Ordering::Relaxed);
+                Tried::Failed(error)
+            }
+        }
+    }
+
+    fn end<T>(&self, pool: &Pool, lease: Lease, tried: Tried<T>) -> Tried<T> {
+        match &tried {
+            Tried::Done(_) | Tried::Failed(_) => pool.give_back(lease),
+            Tried::Again(error) if error.is_conflict() => pool.give_back(lease),
+            // The server may have lost its place to another: what is idle leads to the same one.
+            Tried::Again(_) | Tried::Unknown => pool.forget_idle(),
+        }
+        tried
+    }
+}
+
+/// A byte to spread retries with. Its quality matters to nobody.
+fn jitter() -> u8 {
+    use std::hash::{BuildHasher, Hasher, RandomState};
+    RandomState::new().build_hasher().finish().to_le_bytes()[0]
+}
+
+/// Runs work in a transaction of a session.
+pub(crate) async fn run<C, T>(
+    session: &Session,
+    level: &str,
+    command: &C,
+    work: for<'a> fn(&'a Tx<'a>, &'a C) -> Work<'a, T>,
+) -> Tried<T> {
+    let tx = Tx::Postgres(session);
+    let before_commit = async {
+        session.batch(&format!("BEGIN ISOLATION LEVEL {level}")).await?;
+        work(&tx, command).await
+    };
+    let result = tokio::time::timeout(WORK_MAX, before_commit).await;
+    let value = match result {
+        Ok(Ok(value)) => value,
+        Ok(Err(error)) => return roll_back(session, error).await,
+        // The session is in the middle of something: the pool throws it away with this error.
+        Err(_elapsed) => return Tried::Again(StoreError::Unreachable),
+    };
+    commit(session, value).await
+}
+
+/// Ends a transaction whose work failed.
+pub(crate) async fn roll_back<T>(session: &Session, error: StoreError) -> Tried<T> {
+    // A session whose transaction cannot be ended must not be used again.
+    let is_ended =
+        matches!(tokio::time::timeout(WORK_MAX, session.batch("ROLLBACK")).await, Ok(Ok(())));
+    match error {
+        _ if !is_ended => Tried::Again(StoreError::Unreachable),
+        error if error.is_worth_retrying() => Tried::Again(error),
+        error => Tried::Failed(error),
+    }
+}
+
+/// Commits, and says what is known then.
+pub(crate) async fn commit<T>(session: &Session, value: T) -> Tried<T> {
+    match tokio::time::timeout(COMMIT_MAX, session.batch("COMMIT")).await {
+        Ok(Ok(())) if session.is_in_doubt() => Tried::Unknown,
+        Ok(Ok(())) => Tried::Done(value),
+        // The engine itself says that nothing was kept.
+        Ok(Err(error)) if error.is_conflict() => Tried::Again(error),
+        Ok(Err(error)) if error.is_said_by_database() => Tried::Failed(error),
+        Ok(Err(error)) => {
+            tracing::error!(error = %error, "lost the answer to a commit");
+            Tried::Unknown
+        }
+        Err(_elapsed) => {
+            tracing::error!("waited in vain for the answer to a commit");
+            Tried::Unknown
+        }
+    }
+}
