@@ -1,0 +1,135 @@
+//! Finds the programs, and a way to run them as somebody who is not root.
+
+use std::ffi::OsStr;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use anyhow::{Context as _, Result, bail};
+
+/// Where Debian keeps each version.
+const DEBIAN: &str = "/usr/lib/postgresql";
+
+/// The programs of one version.
+#[derive(Debug, Clone)]
+pub struct Programs {
+    folder: PathBuf,
+    launcher: Launcher,
+}
+
+/// The server refuses to run as root.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Launcher {
+    /// We are somebody else already.
+    Direct,
+    /// In a user namespace, where root has another number: its files stay ours, wherever they lie.
+    Namespace,
+}
+
+impl Programs {
+    /// Finds the newest version that has `initdb`, `postgres`, `pg_basebackup` and `psql`.
+    ///
+    /// # Errors
+    /// When there is none, or root cannot run it as somebody else.
+    pub fn find() -> Result<Self> {
+        let folder = folders()
+            .into_iter()
+            .find(|folder| is_complete(folder))
+            .context("find PostgreSQL's programs (Debian: `apt-get install postgresql`)")?;
+        let launcher = launcher()?;
+        Ok(Self { folder, launcher })
+    }
+
+    /// Returns the program and arguments that run one of the programs.
+    #[must_use]
+    pub fn argv(&self, name: &str) -> (PathBuf, Vec<String>) {
+        let program = self.folder.join(name);
+        match self.launcher {
+            Launcher::Direct => (program, Vec::new()),
+            Launcher::Namespace => {
+                let mut arguments: Vec<String> =
+                    namespace().map(ToOwned::to_owned).into_iter().collect();
+                arguments.push(program.display().to_string());
+                ("unshare".into(), arguments)
+            }
+        }
+    }
+
+    /// Returns a command that runs one of the programs.
+    #[must_use]
+    pub fn command(&self, name: &str) -> Command {
+        let (program, arguments) = self.argv(name);
+        let mut command = Command::new(program);
+        // Nobody's settings but ours: a password file, a service or a host in the environment would lead elsewhere.
+        for (name, _value) in std::env::vars_os() {
+            if name.as_encoded_bytes().starts_with(b"PG") {
+                command.env_remove(name);
+            }
+        }
+        command.args(arguments).env("LC_ALL", "C").stdin(Stdio::null());
+        command
+    }
+
+    /// Runs a program to its end; its output is in the error when it fails, and is returned when it does not.
+    ///
+    /// # Errors
+    /// When it cannot be run or fails.
+    pub fn run<S: AsRef<OsStr>>(&self, name: &str, arguments: &[S]) -> Result<String> {
+        let output =
+            self.command(name).args(arguments).output().with_context(|| format!("run {name}"))?;
+        if !output.status.success() {
+            bail!("{name} failed: {}", String::from_utf8_lossy(&output.stderr).trim());
+        }
+        Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+    }
+
+    /// Returns the folder of the programs.
+    #[must_use]
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+}
+
+fn folders() -> Vec<PathBuf> {
+    let mut versions: Vec<(u32, PathBuf)> = std::fs::read_dir(DEBIAN)
+        .into_iter()
+        .flatten()
+        .filter_map(|entry| entry.ok())
+        .filter_map(|entry| {
+            Some((entry.file_name().to_str()?.parse().ok()?, entry.path().join("bin")))
+        })
+        .collect();
+    versions.sort_by(|one, other| other.0.cmp(&one.0));
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let on_path = std::env::split_paths(&path).map(|folder| {
+        // Links lead to where the other programs are.
+        let server = folder.join("postgres");
+        std::fs::canonicalize(server).ok().and_then(|file| file.parent().map(Path::to_owned))
+    });
+    versions.into_iter().map(|(_, folder)| folder).chain(on_path.flatten()).collect()
+}
+
+fn is_complete(folder: &Path) -> bool {
+    ["initdb", "postgres", "pg_basebackup", "psql"].iter().all(|name| folder.join(name).is_file())
+}
+
+fn launcher() -> Result<Launcher> {
+    if !rustix::process::geteuid().is_root() {
+        return Ok(Launcher::Direct);
+    }
+    let is_possible = Command::new("unshare")
+        .args(namespace())
+        .arg("true")
+        .stderr(Stdio::null())
+        .status()
+        .is_ok_and(|status| status.success());
+    if !is_possible {
+        bail!(
+            "PostgreSQL does not run as root, and this machine allows no user namespaces: run this as another user"
+        );
+    }
+    Ok(Launcher::Namespace)
+}
+
+const fn namespace() -> [&'static str; 4] {
+    ["--user", "--map-user=1000", "--map-group=1000", "--"]
+}
