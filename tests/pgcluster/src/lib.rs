@@ -6,10 +6,12 @@
 //! Start at [`Programs::find`], then [`Server`] and [`Cluster`].
 
 mod cluster;
+mod database;
 mod programs;
 mod server;
 
 pub use cluster::Cluster;
+pub use database::{TEST_URL, TestDatabase};
 pub use programs::Programs;
 pub use server::{Durability, Place, Server};
 

@@ -3,11 +3,12 @@
 use std::time::Duration;
 
 use api_types::auth::{AccessClaims, Credentials, RefreshToken, Tokens};
-use base64::Engine;
+use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use ed25519_dalek::{Signature, Verifier, VerifyingKey};
 use serde_json::Value;
 
+use crate::engines::{Engine, on_every_engine};
 use crate::world::{GUEST, World};
 
 const DAY: Duration = Duration::from_hours(24);
@@ -46,9 +47,8 @@ async fn refresh(world: &World, tokens: &Tokens) -> Result<Tokens, String> {
     answer.map(|answer| answer.value).map_err(|error| error.to_string())
 }
 
-#[tokio::test]
-async fn a_session_lives_while_it_is_used_and_ends_thirty_days_after() {
-    let world = World::with_stock(1).await;
+async fn a_session_lives_while_it_is_used_and_ends_thirty_days_after(engine: Engine) {
+    let world = World::with_stock(engine, 1).await;
     let first = world.app.register(ada(), None).await.unwrap().value;
     world.clock.advance(30 * DAY - MINUTE);
     let second = refresh(&world, &first).await.unwrap();
@@ -66,9 +66,10 @@ async fn a_session_lives_while_it_is_used_and_ends_thirty_days_after() {
     assert_eq!(world.app.me(&caller).await.unwrap_err().to_string(), "unauthenticated");
 }
 
-#[tokio::test]
-async fn the_next_key_is_published_before_it_signs_and_the_last_until_its_tokens_have_ended() {
-    let world = World::with_stock(1).await;
+async fn the_next_key_is_published_before_it_signs_and_the_last_until_its_tokens_have_ended(
+    engine: Engine,
+) {
+    let world = World::with_stock(engine, 1).await;
     let mut tokens = world.app.register(ada(), None).await.unwrap().value;
     let mut signed_by = signer(&world, &tokens.access_token).unwrap();
     for month in 0..3 {
@@ -95,3 +96,8 @@ async fn the_next_key_is_published_before_it_signs_and_the_last_until_its_tokens
         signed_by = now_by;
     }
 }
+
+on_every_engine!(
+    a_session_lives_while_it_is_used_and_ends_thirty_days_after,
+    the_next_key_is_published_before_it_signs_and_the_last_until_its_tokens_have_ended
+);

@@ -6,13 +6,13 @@ use domain::{OrderStatus, PaymentStatus};
 use providers::local::Wish;
 use providers::payment::IntentStatus;
 
+use crate::engines::{Engine, on_every_engine};
 use crate::world::World;
 
 const AFTER_THE_HOLD: Duration = Duration::from_secs(601);
 
-#[tokio::test]
-async fn an_unpaid_order_gives_its_stock_and_its_cart_back() {
-    let world = World::with_stock(5).await;
+async fn an_unpaid_order_gives_its_stock_and_its_cart_back(engine: Engine) {
+    let world = World::with_stock(engine, 5).await;
     let cart = world.cart(3).await;
     let placed = world.checkout(cart, "requires_action", "k").await.unwrap().value;
     assert_eq!(world.available().await, 2);
@@ -33,9 +33,8 @@ async fn an_unpaid_order_gives_its_stock_and_its_cart_back() {
     world.check_sums().await;
 }
 
-#[tokio::test]
-async fn a_payment_after_the_hold_takes_the_stock_again() {
-    let world = World::with_stock(5).await;
+async fn a_payment_after_the_hold_takes_the_stock_again(engine: Engine) {
+    let world = World::with_stock(engine, 5).await;
     let placed = world.checkout(world.cart(3).await, "late", "k").await.unwrap().value;
     world.clock.advance(AFTER_THE_HOLD);
     world.app.release_expired().await.unwrap();
@@ -50,9 +49,8 @@ async fn a_payment_after_the_hold_takes_the_stock_again() {
     world.check_sums().await;
 }
 
-#[tokio::test]
-async fn a_payment_after_the_stock_was_sold_to_another_goes_back() {
-    let world = World::with_stock(3).await;
+async fn a_payment_after_the_stock_was_sold_to_another_goes_back(engine: Engine) {
+    let world = World::with_stock(engine, 3).await;
     let placed = world.checkout(world.cart(3).await, "requires_action", "k").await.unwrap().value;
     let payment = world.payment_of(placed.order_id).await;
     world.clock.advance(AFTER_THE_HOLD);
@@ -73,9 +71,8 @@ async fn a_payment_after_the_stock_was_sold_to_another_goes_back() {
     world.check_sums().await;
 }
 
-#[tokio::test]
-async fn a_cart_that_was_bought_again_meanwhile_is_paid_once() {
-    let world = World::with_stock(9).await;
+async fn a_cart_that_was_bought_again_meanwhile_is_paid_once(engine: Engine) {
+    let world = World::with_stock(engine, 9).await;
     let cart = world.cart(2).await;
     let first = world.checkout(cart, "requires_action", "k").await.unwrap().value;
     let payment = world.payment_of(first.order_id).await;
@@ -99,9 +96,8 @@ async fn a_cart_that_was_bought_again_meanwhile_is_paid_once() {
     world.check_sums().await;
 }
 
-#[tokio::test]
-async fn of_two_payments_that_come_after_their_holds_one_goes_back() {
-    let world = World::with_stock(9).await;
+async fn of_two_payments_that_come_after_their_holds_one_goes_back(engine: Engine) {
+    let world = World::with_stock(engine, 9).await;
     let cart = world.cart(2).await;
     let mut orders = Vec::new();
     for key in ["a", "b"] {
@@ -125,3 +121,11 @@ async fn of_two_payments_that_come_after_their_holds_one_goes_back() {
     assert_eq!(again.to_string(), "cart-checked-out");
     world.check_sums().await;
 }
+
+on_every_engine!(
+    an_unpaid_order_gives_its_stock_and_its_cart_back,
+    a_payment_after_the_hold_takes_the_stock_again,
+    a_payment_after_the_stock_was_sold_to_another_goes_back,
+    a_cart_that_was_bought_again_meanwhile_is_paid_once,
+    of_two_payments_that_come_after_their_holds_one_goes_back
+);

@@ -6,13 +6,13 @@ use api_types::cart::NewCart;
 use api_types::read_model::SCHEMA_VERSION;
 use app::ChangesQuery;
 
+use crate::engines::{Engine, on_every_engine};
 use crate::world::{GUEST, World};
 
 const DAY: Duration = Duration::from_hours(24);
 
-#[tokio::test]
-async fn a_key_that_nobody_came_back_for_is_forgotten_after_a_day() {
-    let world = World::with_stock(5).await;
+async fn a_key_that_nobody_came_back_for_is_forgotten_after_a_day(engine: Engine) {
+    let world = World::with_stock(engine, 5).await;
     let cart = world.cart(1).await;
     world.abandon_checkout(cart, "k").await;
     world.clock.advance(DAY + Duration::from_mins(1));
@@ -24,9 +24,10 @@ async fn a_key_that_nobody_came_back_for_is_forgotten_after_a_day() {
     world.check_sums().await;
 }
 
-#[tokio::test]
-async fn carts_are_forgotten_a_month_after_they_were_touched_unless_they_became_orders() {
-    let world = World::with_stock(5).await;
+async fn carts_are_forgotten_a_month_after_they_were_touched_unless_they_became_orders(
+    engine: Engine,
+) {
+    let world = World::with_stock(engine, 5).await;
     let idle = world.cart(1).await;
     let (bought, ended) = (world.cart(1).await, world.cart(1).await);
     world.checkout(bought, "success", "b").await.unwrap();
@@ -43,9 +44,8 @@ async fn carts_are_forgotten_a_month_after_they_were_touched_unless_they_became_
     }
 }
 
-#[tokio::test]
-async fn an_edge_that_waits_is_sent_home_when_the_process_stops() {
-    let world = World::with_stock(5).await;
+async fn an_edge_that_waits_is_sent_home_when_the_process_stops(engine: Engine) {
+    let world = World::with_stock(engine, 5).await;
     let feed = world.app.feed_state().await.unwrap();
     let query = ChangesQuery {
         epoch: feed.epoch,
@@ -60,3 +60,9 @@ async fn an_edge_that_waits_is_sent_home_when_the_process_stops() {
     let changes = tokio::time::timeout(Duration::from_secs(10), both).await.unwrap().unwrap();
     assert_eq!((changes.to, changes.transactions.len()), (feed.position, 0));
 }
+
+on_every_engine!(
+    a_key_that_nobody_came_back_for_is_forgotten_after_a_day,
+    carts_are_forgotten_a_month_after_they_were_touched_unless_they_became_orders,
+    an_edge_that_waits_is_sent_home_when_the_process_stops
+);

@@ -6,13 +6,13 @@ use std::time::Duration;
 use domain::{Currency, Money, OrderStatus, PaymentStatus};
 use providers::payment::{Intent, IntentStatus};
 
+use crate::engines::{Engine, on_every_engine};
 use crate::world::World;
 
 const A_WHILE: Duration = Duration::from_secs(5);
 
-#[tokio::test]
-async fn a_lost_answer_is_found_out_and_charged_once() {
-    let world = World::with_stock(5).await;
+async fn a_lost_answer_is_found_out_and_charged_once(engine: Engine) {
+    let world = World::with_stock(engine, 5).await;
     world.provider.is_silent.store(true, Ordering::Relaxed);
     let placed = world.checkout(world.cart(1).await, "success", "k").await.unwrap().value;
     assert_eq!(placed.payment_status, PaymentStatus::Unknown);
@@ -28,9 +28,8 @@ async fn a_lost_answer_is_found_out_and_charged_once() {
     world.check_sums().await;
 }
 
-#[tokio::test]
-async fn a_request_that_never_arrived_is_sent_again() {
-    let world = World::with_stock(5).await;
+async fn a_request_that_never_arrived_is_sent_again(engine: Engine) {
+    let world = World::with_stock(engine, 5).await;
     world.provider.is_gone.store(true, Ordering::Relaxed);
     let placed = world.checkout(world.cart(1).await, "success", "k").await.unwrap().value;
     world.clock.advance(A_WHILE);
@@ -43,9 +42,8 @@ async fn a_request_that_never_arrived_is_sent_again() {
     world.check_sums().await;
 }
 
-#[tokio::test]
-async fn a_webhook_that_comes_twice_or_out_of_order_changes_nothing_more() {
-    let world = World::with_stock(5).await;
+async fn a_webhook_that_comes_twice_or_out_of_order_changes_nothing_more(engine: Engine) {
+    let world = World::with_stock(engine, 5).await;
     let placed = world.checkout(world.cart(2).await, "late", "k").await.unwrap().value;
     let payment = world.payment_of(placed.order_id).await;
     for id in ["evt_1", "evt_1", "evt_2"] {
@@ -62,9 +60,8 @@ async fn a_webhook_that_comes_twice_or_out_of_order_changes_nothing_more() {
     world.check_sums().await;
 }
 
-#[tokio::test]
-async fn a_checkout_whose_process_died_before_the_answer_goes_on_after_the_restart() {
-    let mut world = World::with_stock(5).await;
+async fn a_checkout_whose_process_died_before_the_answer_goes_on_after_the_restart(engine: Engine) {
+    let mut world = World::with_stock(engine, 5).await;
     let cart = world.cart(1).await;
     // The future is dropped while the provider is asked: what a crash leaves behind.
     {
@@ -91,9 +88,8 @@ async fn a_checkout_whose_process_died_before_the_answer_goes_on_after_the_resta
     world.check_sums().await;
 }
 
-#[tokio::test]
-async fn a_key_that_is_in_use_waits_and_another_request_under_it_is_refused() {
-    let world = World::with_stock(5).await;
+async fn a_key_that_is_in_use_waits_and_another_request_under_it_is_refused(engine: Engine) {
+    let world = World::with_stock(engine, 5).await;
     let cart = world.cart(1).await;
     let (first, second) =
         tokio::join!(world.checkout(cart, "success", "k"), world.checkout(cart, "success", "k"));
@@ -107,9 +103,8 @@ async fn a_key_that_is_in_use_waits_and_another_request_under_it_is_refused() {
     assert_eq!(other.to_string(), "idempotency-key-reuse");
 }
 
-#[tokio::test]
-async fn a_key_left_behind_is_in_use_until_its_lease_ends_and_is_then_taken_up() {
-    let world = World::with_stock(5).await;
+async fn a_key_left_behind_is_in_use_until_its_lease_ends_and_is_then_taken_up(engine: Engine) {
+    let world = World::with_stock(engine, 5).await;
     let cart = world.cart(1).await;
     world.abandon_checkout(cart, "k").await;
     let early = world.checkout(cart, "success", "k").await.unwrap_err();
@@ -125,9 +120,10 @@ async fn a_key_left_behind_is_in_use_until_its_lease_ends_and_is_then_taken_up()
     world.check_sums().await;
 }
 
-#[tokio::test]
-async fn a_checkout_that_nobody_comes_back_for_is_ended_by_the_reconciler_and_its_key_answers() {
-    let world = World::with_stock(5).await;
+async fn a_checkout_that_nobody_comes_back_for_is_ended_by_the_reconciler_and_its_key_answers(
+    engine: Engine,
+) {
+    let world = World::with_stock(engine, 5).await;
     let cart = world.cart(1).await;
     world.abandon_checkout(cart, "k").await;
     assert_eq!(world.app.reconcile_payments().await.unwrap(), 0, "its lease is not over");
@@ -139,9 +135,8 @@ async fn a_checkout_that_nobody_comes_back_for_is_ended_by_the_reconciler_and_it
     world.check_sums().await;
 }
 
-#[tokio::test]
-async fn a_webhook_about_another_amount_confirms_nothing() {
-    let world = World::with_stock(5).await;
+async fn a_webhook_about_another_amount_confirms_nothing(engine: Engine) {
+    let world = World::with_stock(engine, 5).await;
     let placed = world.checkout(world.cart(1).await, "late", "k").await.unwrap().value;
     let payment = world.payment_of(placed.order_id).await;
     let right = Intent { status: IntentStatus::Captured, ..world.provider.intent_of(payment) };
@@ -152,3 +147,14 @@ async fn a_webhook_about_another_amount_confirms_nothing() {
     assert_eq!(world.order(&placed).await.status, OrderStatus::Confirmed);
     world.check_sums().await;
 }
+
+on_every_engine!(
+    a_lost_answer_is_found_out_and_charged_once,
+    a_request_that_never_arrived_is_sent_again,
+    a_webhook_that_comes_twice_or_out_of_order_changes_nothing_more,
+    a_checkout_whose_process_died_before_the_answer_goes_on_after_the_restart,
+    a_key_that_is_in_use_waits_and_another_request_under_it_is_refused,
+    a_key_left_behind_is_in_use_until_its_lease_ends_and_is_then_taken_up,
+    a_checkout_that_nobody_comes_back_for_is_ended_by_the_reconciler_and_its_key_answers,
+    a_webhook_about_another_amount_confirms_nothing
+);

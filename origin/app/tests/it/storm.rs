@@ -10,6 +10,7 @@ use providers::local::Wish;
 use providers::payment::{Decision, Intent, IntentStatus};
 use store::{OrderRecord, Settle, Settled};
 
+use crate::engines::{Engine, on_every_engine};
 use crate::world::{GUEST, World};
 
 /// Seed 11 paid for one cart twice while nothing forbade it, seed 12 while only carts in use did.
@@ -43,8 +44,8 @@ struct Storm {
 }
 
 impl Storm {
-    async fn start(seed: u64) -> Self {
-        let world = World::with_stock(STOCK).await;
+    async fn start(engine: Engine, seed: u64) -> Self {
+        let world = World::with_stock(engine, STOCK).await;
         let mut carts = Vec::new();
         for quantity in [1, 2] {
             carts.push(world.cart(quantity).await);
@@ -176,10 +177,9 @@ impl Storm {
     }
 }
 
-#[tokio::test]
-async fn no_order_of_events_charges_twice_or_loses_a_piece() {
+async fn no_order_of_events_charges_twice_or_loses_a_piece(engine: Engine) {
     for seed in SEEDS {
-        let mut storm = Storm::start(seed).await;
+        let mut storm = Storm::start(engine.another(), seed).await;
         for _ in 0..STEPS {
             storm.step().await;
             storm.world.check_sums().await;
@@ -189,3 +189,5 @@ async fn no_order_of_events_charges_twice_or_loses_a_piece() {
         storm.world.check_sums().await;
     }
 }
+
+on_every_engine!(no_order_of_events_charges_twice_or_loses_a_piece);

@@ -14,7 +14,9 @@ use providers::payment::{
     BoxFuture, Decision, Intent, IntentStatus, NewIntent, PaymentError, PaymentProvider,
 };
 use providers::webhook::{PaymentWebhook, sign};
-use store::{Store, StoreConfig};
+use store::Store;
+
+use crate::engines::Engine;
 
 const WEBHOOK_SECRET: &[u8] = b"a secret of sixteen bytes or more";
 
@@ -125,7 +127,7 @@ impl PaymentProvider for Provider {
 
 /// The shop and everything around it.
 pub(crate) struct World {
-    _folder: tempfile::TempDir,
+    _engine: Engine,
     pub(crate) app: App,
     pub(crate) store: Arc<Store>,
     pub(crate) provider: Arc<Provider>,
@@ -136,22 +138,21 @@ pub(crate) const GUEST: Caller =
     Caller { user: None, session: None, client: IpAddr::V4(Ipv4Addr::LOCALHOST) };
 
 impl World {
-    pub(crate) async fn with_stock(stock: u32) -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let store = Arc::new(
-            Store::open(&StoreConfig::file(folder.path().join("origin.db")), "first")
-                .await
-                .unwrap(),
-        );
+    pub(crate) async fn with_stock(engine: Engine, stock: u32) -> Self {
+        let store = Arc::new(engine.open("first").await);
         let (provider, clock) = (Arc::new(Provider::default()), Clock::default());
         let catalogue = app::parse_catalogue(catalogue(stock).to_string().as_bytes()).unwrap();
         store.upsert_catalogue(catalogue, clock.now()).await.unwrap();
         let app = start(&store, &provider, &clock).await;
-        Self { _folder: folder, app, store, provider, clock }
+        Self { _engine: engine, app, store, provider, clock }
     }
 
     /// Takes up the shop anew over the same store, as after a crash.
     pub(crate) async fn restart(&mut self) {
+        if self.store.is_shared() {
+            // Nobody may say that the others have ended: what they left is free when their lease is over.
+            self.clock.advance(Settings::default().lease);
+        }
         self.app = start(&self.store, &self.provider, &self.clock).await;
     }
 

@@ -1,5 +1,7 @@
-//! The store over a real file.
+//! The store over a real file, and over a real PostgreSQL.
 #![expect(clippy::unwrap_used, reason = "what fails in a helper fails its test")]
+
+mod engines;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -13,11 +15,9 @@ use store::{
     Catalogue, CategoryRow, OpenCart, ProductRow, Store, StoreConfig, UpkeepLimits, VariantRow,
 };
 
-const NOW: Timestamp = Timestamp::from_unix_ms(1_795_348_800_000);
+use engines::{Engine, on_every_engine};
 
-async fn open(folder: &tempfile::TempDir) -> Store {
-    Store::open(&StoreConfig::file(folder.path().join("origin.db")), "first").await.unwrap()
-}
+const NOW: Timestamp = Timestamp::from_unix_ms(1_795_348_800_000);
 
 /// One product whose variants have 0, 1, 2, … pieces.
 fn catalogue(variants: i64) -> Catalogue {
@@ -83,10 +83,8 @@ async fn rows(store: &Store) -> Vec<(String, Vec<FeedValue>)> {
         .collect()
 }
 
-#[tokio::test]
-async fn the_levels_that_edges_read_are_those_of_the_domain() {
-    let folder = tempfile::tempdir().unwrap();
-    let store = open(&folder).await;
+async fn the_levels_that_edges_read_are_those_of_the_domain(engine: Engine) {
+    let store = engine.open("first").await;
     store.upsert_catalogue(catalogue(9), NOW).await.unwrap();
     for (table, values) in rows(&store).await {
         if table == "stock" {
@@ -104,10 +102,8 @@ async fn the_levels_that_edges_read_are_those_of_the_domain() {
     }
 }
 
-#[tokio::test]
-async fn seeding_twice_tells_the_edges_nothing_new_and_leaves_stock_alone() {
-    let folder = tempfile::tempdir().unwrap();
-    let store = open(&folder).await;
+async fn seeding_twice_tells_the_edges_nothing_new_and_leaves_stock_alone(engine: Engine) {
+    let store = engine.open("first").await;
     store.upsert_catalogue(catalogue(3), NOW).await.unwrap();
     let (before, position) = (rows(&store).await, store.feed_state().await.unwrap().position);
     assert_eq!(position, 1);
@@ -122,14 +118,11 @@ async fn seeding_twice_tells_the_edges_nothing_new_and_leaves_stock_alone() {
     );
 }
 
-#[tokio::test]
-async fn an_epoch_outlives_a_restart_and_a_new_one_forgets_the_changes() {
-    let folder = tempfile::tempdir().unwrap();
-    let store = open(&folder).await;
+async fn an_epoch_outlives_a_restart_and_a_new_one_forgets_the_changes(engine: Engine) {
+    let store = engine.open("first").await;
     store.upsert_catalogue(catalogue(1), NOW).await.unwrap();
     drop(store);
-    let store =
-        Store::open(&StoreConfig::file(folder.path().join("origin.db")), "second").await.unwrap();
+    let store = engine.open("second").await;
     assert_eq!(store.feed_state().await.unwrap().epoch, "first");
     store.new_epoch("third".to_owned()).await.unwrap();
     let page = store.feed_changes(0, 10).await.unwrap();
@@ -137,10 +130,8 @@ async fn an_epoch_outlives_a_restart_and_a_new_one_forgets_the_changes() {
     assert!(page.transactions.is_empty());
 }
 
-#[tokio::test]
-async fn only_the_newest_changes_are_kept() {
-    let folder = tempfile::tempdir().unwrap();
-    let store = open(&folder).await;
+async fn only_the_newest_changes_are_kept(engine: Engine) {
+    let store = engine.open("first").await;
     for variants in 1..=4 {
         store.upsert_catalogue(catalogue(variants), NOW).await.unwrap();
     }
@@ -158,7 +149,8 @@ async fn the_file_with_the_keys_is_readable_by_its_owner_alone() {
     use std::os::unix::fs::PermissionsExt;
 
     let folder = tempfile::tempdir().unwrap();
-    let _store = open(&folder).await;
+    let path = folder.path().join("origin.db");
+    let _store = Store::open(&StoreConfig::file(path), "first").await.unwrap();
     for file in std::fs::read_dir(folder.path()).unwrap() {
         let mode = file.unwrap().metadata().unwrap().permissions().mode();
         assert_eq!(mode & 0o077, 0);
@@ -184,10 +176,8 @@ async fn followed_prices(store: &Store) -> BTreeMap<String, Vec<FeedValue>> {
     rows
 }
 
-#[tokio::test]
-async fn a_variant_that_moves_to_another_product_is_told_about_both() {
-    let folder = tempfile::tempdir().unwrap();
-    let store = open(&folder).await;
+async fn a_variant_that_moves_to_another_product_is_told_about_both(engine: Engine) {
+    let store = engine.open("first").await;
     let mut first = catalogue(3);
     first.products[0].variants[0].prices.push(Money::new(5, Currency::Usd));
     store.upsert_catalogue(first, NOW).await.unwrap();
@@ -205,10 +195,8 @@ async fn a_variant_that_moves_to_another_product_is_told_about_both() {
     assert_eq!(followed, fresh);
 }
 
-#[tokio::test]
-async fn forgetting_says_when_there_may_be_more() {
-    let folder = tempfile::tempdir().unwrap();
-    let store = open(&folder).await;
+async fn forgetting_says_when_there_may_be_more(engine: Engine) {
+    let store = engine.open("first").await;
     for number in 0..3 {
         let id = CartId::from_bytes([number; 16]);
         let command = OpenCart { id, user: None, currency: Currency::Eur, now: NOW };
@@ -248,10 +236,8 @@ fn event(subject: &str, count: u32) -> EventCount {
     EventCount { day, name: EventName::ProductView, subject, count }
 }
 
-#[tokio::test]
-async fn a_batch_that_comes_again_is_counted_once() {
-    let folder = tempfile::tempdir().unwrap();
-    let store = open(&folder).await;
+async fn a_batch_that_comes_again_is_counted_once(engine: Engine) {
+    let store = engine.open("first").await;
     store.upsert_catalogue(catalogue(1), NOW).await.unwrap();
     let batch = EventBatch { id: "b".to_owned(), counts: vec![event("thing", 2)] };
     assert!(store.take_events(batch.clone(), NOW).await.unwrap());
@@ -266,10 +252,8 @@ async fn a_batch_that_comes_again_is_counted_once() {
     assert!(store.take_events(batch, later).await.unwrap());
 }
 
-#[tokio::test]
-async fn a_product_that_the_shop_does_not_have_makes_no_row_of_its_own() {
-    let folder = tempfile::tempdir().unwrap();
-    let store = open(&folder).await;
+async fn a_product_that_the_shop_does_not_have_makes_no_row_of_its_own(engine: Engine) {
+    let store = engine.open("first").await;
     store.upsert_catalogue(catalogue(1), NOW).await.unwrap();
     let strangers = (0..50).map(|number| event(&format!("stranger-{number}"), 1));
     store.count_events(strangers.chain([event("thing", 7)]).collect()).await.unwrap();
@@ -278,10 +262,8 @@ async fn a_product_that_the_shop_does_not_have_makes_no_row_of_its_own() {
     assert_eq!(counts, [("", 50), ("thing", 7)]);
 }
 
-#[tokio::test]
-async fn events_are_told_for_four_hundred_days() {
-    let folder = tempfile::tempdir().unwrap();
-    let store = open(&folder).await;
+async fn events_are_told_for_four_hundred_days(engine: Engine) {
+    let store = engine.open("first").await;
     store.count_events(vec![event("", 1)]).await.unwrap();
     for (days, rows) in [(400, 1), (401, 0)] {
         let later = NOW.after(Duration::from_hours(24 * days));
@@ -289,3 +271,15 @@ async fn events_are_told_for_four_hundred_days() {
         assert_eq!(store.events_of(Day::of(NOW)).await.unwrap().len(), rows, "{days}");
     }
 }
+
+on_every_engine!(
+    the_levels_that_edges_read_are_those_of_the_domain,
+    seeding_twice_tells_the_edges_nothing_new_and_leaves_stock_alone,
+    an_epoch_outlives_a_restart_and_a_new_one_forgets_the_changes,
+    only_the_newest_changes_are_kept,
+    a_variant_that_moves_to_another_product_is_told_about_both,
+    forgetting_says_when_there_may_be_more,
+    a_batch_that_comes_again_is_counted_once,
+    a_product_that_the_shop_does_not_have_makes_no_row_of_its_own,
+    events_are_told_for_four_hundred_days,
+);
