@@ -64,6 +64,18 @@ impl StoreError {
 }
 
 impl StoreError {
+    /// Says the same to another who waited for it too.
+    pub(crate) fn again(&self) -> Self {
+        match self {
+            Self::QueueFull => Self::QueueFull,
+            Self::NoAnswer => Self::NoAnswer,
+            Self::Unreachable | Self::Database(_) => Self::Unreachable,
+            Self::Corrupt(what) => Self::Corrupt(what),
+            Self::TooNew { found, known } => Self::TooNew { found: *found, known: *known },
+            Self::Place(error) => Self::Place(error.kind().into()),
+        }
+    }
+
     /// Tells whether the engine undid a transaction because it met another: run again, it may go well.
     pub(crate) fn is_conflict(&self) -> bool {
         matches!(self, Self::Database(error) if error.is_conflict())

@@ -11,7 +11,7 @@ use domain::{
 };
 use serde::{Deserialize, Serialize};
 
-use crate::{CartRefusal, Claim, Store, StoreError, sql};
+use crate::{CartRefusal, Claim, Engine, Store, StoreError, sql};
 
 /// Makes an order of a cart: claims the key, holds the stock, writes order and payment. One commit.
 #[derive(Debug, Clone)]
@@ -182,7 +182,12 @@ impl Store {
     /// # Errors
     /// As every write.
     pub async fn place_order(&self, command: PlaceOrder) -> Result<Placed, StoreError> {
-        self.write(command, |tx, command| Box::pin(sql::order::place(tx, command))).await
+        match &self.engine {
+            Engine::Sqlite(_) => {
+                self.write(command, |tx, command| Box::pin(sql::order::place(tx, command))).await
+            }
+            Engine::Postgres(cluster) => cluster.place(command).await,
+        }
     }
 
     /// Reads an order.

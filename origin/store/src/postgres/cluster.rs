@@ -7,10 +7,13 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::connect::{Connector, Role};
+use super::lanes::{Lanes, Outcome};
+use super::place::Placing;
 use super::pool::{Lease, Pool};
 use super::session::Session;
+use crate::sql::order;
 use crate::tx::{Tx, Work};
-use crate::{PostgresConfig, StoreError};
+use crate::{PlaceOrder, Placed, PostgresConfig, StoreError};
 
 /// How long a command is tried again: 3 s from its start. A caller waits no longer than a server's own deadline.
 const RETRY_BUDGET: Duration = Duration::from_secs(3);
@@ -21,6 +24,9 @@ const WORK_MAX: Duration = Duration::from_secs(10);
 /// Longest wait for the answer to a COMMIT: 10 s. Then its outcome is unknown. It is never cancelled: a cancelled
 /// wait for the standbys would be told as a success.
 const COMMIT_MAX: Duration = Duration::from_secs(10);
+
+/// Lanes for checkouts: 2. While one waits for its commit, the other reads and decides.
+const LANES: usize = 2;
 
 /// What happened to a try.
 pub(crate) enum Tried<T> {
@@ -40,6 +46,7 @@ pub(crate) struct Cluster {
     pub(crate) primary: Arc<Connector>,
     writers: Pool,
     readers: Pool,
+    placing: Lanes<Placing>,
     pub(crate) counts: Counts,
 }
 
@@ -66,9 +73,25 @@ impl Cluster {
         Ok(Self {
             writers: Pool::new(Arc::clone(&primary), connections, waiting),
             readers: Pool::new(readers, connections, waiting),
+            placing: Lanes::start(&primary, LANES),
             primary,
             counts: Counts::default(),
         })
+    }
+
+    /// Places an order together with those that wait beside it.
+    pub(crate) async fn place(&self, command: PlaceOrder) -> Result<Placed, StoreError> {
+        // Two checkouts of one cart come one after the other.
+        let lane = command.cart.as_bytes().iter().map(|byte| usize::from(*byte)).sum();
+        match self.placing.settle(lane, command.clone()).await? {
+            Outcome::Done(placed) => {
+                self.counts.commands.fetch_add(1, Ordering::Relaxed);
+                Ok(placed)
+            }
+            Outcome::Alone => {
+                self.write(&command, |tx, command| Box::pin(order::place(tx, command))).await
+            }
+        }
     }
 
     /// Runs a command and returns its value once the cluster has it.

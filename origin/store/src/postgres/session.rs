@@ -91,13 +91,21 @@ impl Session {
     }
 
     /// Runs a statement in PostgreSQL's own words, whose parameters are arrays.
-    pub(crate) async fn bulk(
+    pub(crate) async fn bulk<const N: usize>(
         &self,
         sql: &str,
-        parameters: &[&(dyn ToSql + Sync)],
+        parameters: [&(dyn ToSql + Sync); N],
     ) -> Result<Vec<tokio_postgres::Row>, StoreError> {
         let statement = self.prepare(sql).await?;
-        Ok(self.client.query(&statement, parameters).await?)
+        Ok(self.client.query(&statement, &parameters).await?)
+    }
+
+    /// Prepares statements, so that they can be sent one behind the other without waiting.
+    pub(crate) async fn prepare_all(&self, statements: &[&str]) -> Result<(), StoreError> {
+        for sql in statements {
+            self.prepare(sql).await?;
+        }
+        Ok(())
     }
 
     /// Prepares a statement once per connection. `?1` is written `$1` here.

@@ -1,12 +1,13 @@
 //! Statements of carts.
 
-use api_types::cart::{Cart, Line};
-use domain::cart::{CartStatus, LINES_MAX, totals};
-use domain::{CartId, LineId, Quantity, Sku, Timestamp};
+use api_types::cart::{Cart, Line, Totals};
+use domain::cart::{CartStatus, LINES_MAX, ShippingRule, totals};
+use domain::{CartId, Currency, LineId, MoneyError, Quantity, Sku, Timestamp};
 
 use super::catalogue;
 use crate::StoreError;
 use crate::cart::{CartRefusal, ChangeCart, LineEdit, OpenCart};
+use crate::catalogue::PriceRow;
 use crate::tx::{Tx, values};
 
 type Outcome = Result<Result<Cart, CartRefusal>, StoreError>;
@@ -46,34 +47,56 @@ pub(crate) async fn load(tx: &Tx<'_>, id: CartId) -> Outcome {
         let Some(row) = catalogue::priced(tx, &sku, currency).await? else {
             return Ok(Err(CartRefusal::UnknownSku(sku)));
         };
-        let Some(unit_price) = row.price else {
-            return Ok(Err(CartRefusal::NotSoldIn(sku, currency)));
-        };
-        let Ok(line_total) = unit_price.checked_mul(quantity.get()) else {
-            return Ok(Err(CartRefusal::TooExpensive));
-        };
-        lines.push(Line {
-            id: line,
-            sku,
-            handle: row.handle,
-            title: row.title,
-            variant_title: row.variant_title,
-            image_url: row.image_url,
-            quantity: quantity.get(),
-            unit_price,
-            line_total,
-        });
+        match line_of(line, sku, quantity, row, currency) {
+            Ok(line) => lines.push(line),
+            Err(refusal) => return Ok(Err(refusal)),
+        }
     }
-    let (shipping, tax) = catalogue::price_rules(tx, currency).await?;
+    let rules = catalogue::price_rules(tx, currency).await?;
+    let status = if is_checked_out { CartStatus::CheckedOut } else { CartStatus::Open };
+    let Ok(totals) = total(currency, &lines, rules) else {
+        return Ok(Err(CartRefusal::TooExpensive));
+    };
+    Ok(Ok(Cart { id, version, status, currency, lines, totals }))
+}
+
+/// Makes a line of what is stored and what it costs now.
+pub(crate) fn line_of(
+    id: LineId,
+    sku: Sku,
+    quantity: Quantity,
+    row: PriceRow,
+    currency: Currency,
+) -> Result<Line, CartRefusal> {
+    let Some(unit_price) = row.price else {
+        return Err(CartRefusal::NotSoldIn(sku, currency));
+    };
+    let line_total =
+        unit_price.checked_mul(quantity.get()).map_err(|_out| CartRefusal::TooExpensive)?;
+    Ok(Line {
+        id,
+        sku,
+        handle: row.handle,
+        title: row.title,
+        variant_title: row.variant_title,
+        image_url: row.image_url,
+        quantity: quantity.get(),
+        unit_price,
+        line_total,
+    })
+}
+
+/// Adds up lines.
+pub(crate) fn total(
+    currency: Currency,
+    lines: &[Line],
+    (shipping, tax): (ShippingRule, u32),
+) -> Result<Totals, MoneyError> {
     let priced: Vec<_> = lines
         .iter()
         .filter_map(|line| Some((line.unit_price, Quantity::try_from(line.quantity).ok()?)))
         .collect();
-    let Ok(totals) = totals(currency, &priced, shipping, tax) else {
-        return Ok(Err(CartRefusal::TooExpensive));
-    };
-    let status = if is_checked_out { CartStatus::CheckedOut } else { CartStatus::Open };
-    Ok(Ok(Cart { id, version, status, currency, lines, totals: totals.into() }))
+    totals(currency, &priced, shipping, tax).map(Into::into)
 }
 
 async fn stored_lines(tx: &Tx<'_>, id: CartId) -> Result<Vec<(LineId, Sku, Quantity)>, StoreError> {

@@ -28,16 +28,35 @@ pub(crate) async fn currencies(tx: &Tx<'_>) -> Result<(Currency, Vec<Currency>),
     Ok((default.parse().map_err(|_unknown| corrupt())?, all))
 }
 
-/// Reads how totals are made: tax rate, and the shipping rule of a currency (`shipping.EUR` = `490,10000`).
+/// Reads how totals are made.
 pub(crate) async fn price_rules(
     tx: &Tx<'_>,
     currency: Currency,
 ) -> Result<(ShippingRule, u32), StoreError> {
-    let tax = match setting(tx, "tax_rate_basis_points").await? {
+    let tax = setting(tx, TAX_RATE).await?;
+    let shipping = setting(tx, &shipping_setting(currency)).await?;
+    rules_of(tax.as_deref(), shipping.as_deref(), currency)
+}
+
+/// Name of the setting with the tax rate in basis points.
+pub(crate) const TAX_RATE: &str = "tax_rate_basis_points";
+
+/// Returns the name of a currency's shipping rule: `shipping.EUR` is for instance `490,10000`.
+pub(crate) fn shipping_setting(currency: Currency) -> String {
+    format!("shipping.{currency}")
+}
+
+/// Reads the settings of how totals are made.
+pub(crate) fn rules_of(
+    tax: Option<&str>,
+    shipping: Option<&str>,
+    currency: Currency,
+) -> Result<(ShippingRule, u32), StoreError> {
+    let tax = match tax {
         None => TAX_BASIS_POINTS_DEFAULT,
         Some(text) => text.parse().map_err(|_unreadable| StoreError::Corrupt("tax rate"))?,
     };
-    let shipping = match setting(tx, &format!("shipping.{currency}")).await? {
+    let shipping = match shipping {
         None => ShippingRule::standard(currency),
         Some(text) => {
             let (flat, free) = text.split_once(',').ok_or(StoreError::Corrupt("shipping rule"))?;

@@ -60,8 +60,7 @@ pub(crate) async fn finish<T: Serialize>(
     answer: &T,
     now: Timestamp,
 ) -> Result<(), StoreError> {
-    let answer =
-        serde_json::to_string(answer).map_err(|_unwritable| StoreError::Corrupt("answer"))?;
+    let answer = write(answer)?;
     tx.execute("INSERT INTO idempotency (scope, key, fingerprint, answer, lease_until_ms, created_at_ms)
              VALUES (?1, ?2, ?3, ?4, 0, ?5)
              ON CONFLICT (scope, key) DO UPDATE SET answer = excluded.answer WHERE idempotency.answer IS NULL", values![&claim.scope, &claim.key, &claim.fingerprint, &answer, now.unix_ms()]).await?;
@@ -91,6 +90,11 @@ pub(crate) async fn lease(
     )
     .await?;
     Ok(())
+}
+
+/// Writes an answer as it is stored.
+pub(crate) fn write<T: Serialize>(answer: &T) -> Result<String, StoreError> {
+    serde_json::to_string(answer).map_err(|_unwritable| StoreError::Corrupt("answer"))
 }
 
 pub(crate) fn read<T: DeserializeOwned>(answer: &str) -> Result<T, StoreError> {

@@ -1,8 +1,11 @@
 //! Statements of checkouts and orders.
 
+use std::collections::BTreeMap;
+
 use api_types::cart::{Cart, Line, Totals};
 use domain::cart::CartStatus;
 use domain::order::{Consequence, OrderEvent};
+use domain::reservation::Stock;
 use domain::{
     CartId, Currency, LineId, Money, OrderId, OrderStatus, PaymentId, Quantity, Sku, Timestamp,
     UserId,
@@ -43,7 +46,7 @@ pub(crate) async fn place(tx: &Tx<'_>, command: &PlaceOrder) -> Result<Placed, S
         Ok(cart) if cart.lines.is_empty() => return Ok(Placed::Refused(CartRefusal::Empty)),
         Ok(cart) => cart,
     };
-    let shortages = shortages(tx, &cart).await?;
+    let shortages = shortages_of(tx, &cart).await?;
     if !shortages.is_empty() {
         let outcome = CheckoutOutcome::OutOfStock(shortages);
         idempotency::finish(tx, &command.claim, &outcome, command.now).await?;
@@ -57,11 +60,24 @@ pub(crate) async fn place(tx: &Tx<'_>, command: &PlaceOrder) -> Result<Placed, S
     Ok(Placed::Order(Box::new(order)))
 }
 
-async fn shortages(tx: &Tx<'_>, cart: &Cart) -> Result<Vec<Shortage>, StoreError> {
+async fn shortages_of(tx: &Tx<'_>, cart: &Cart) -> Result<Vec<Shortage>, StoreError> {
+    let mut counters = BTreeMap::new();
+    for line in &cart.lines {
+        if let Some(stock) = stock::find(tx, &line.sku).await? {
+            counters.insert(&line.sku, stock);
+        }
+    }
+    shortages(cart, |sku| counters.get(sku).copied())
+}
+
+/// Finds the lines that ask for more than there is.
+pub(crate) fn shortages(
+    cart: &Cart,
+    stock: impl Fn(&Sku) -> Option<Stock>,
+) -> Result<Vec<Shortage>, StoreError> {
     let mut shortages = Vec::new();
     for (place, line) in cart.lines.iter().enumerate() {
-        let stock =
-            stock::find(tx, &line.sku).await?.ok_or(StoreError::Corrupt("stock of a variant"))?;
+        let stock = stock(&line.sku).ok_or(StoreError::Corrupt("stock of a variant"))?;
         if let Err(short) = stock.hold(quantity(line)?) {
             shortages.push(Shortage {
                 line: place,
@@ -102,16 +118,9 @@ async fn hold_stock(tx: &Tx<'_>, command: &PlaceOrder, cart: &Cart) -> Result<()
 }
 
 async fn write_order(tx: &Tx<'_>, command: &PlaceOrder, cart: &Cart) -> Result<(), StoreError> {
-    let number: i64 = tx
-        .query_one(
-            "UPDATE counters SET value = value + 1 WHERE name = 'order_number' RETURNING value",
-            values![],
-        )
-        .await?
-        .get(0)?;
+    let number = next_number(tx).await?;
     let (order, now_ms) = (command.order.as_bytes(), command.now.unix_ms());
-    let address = serde_json::to_string(&command.address)
-        .map_err(|_unwritable| StoreError::Corrupt("address"))?;
+    let address = address_json(command)?;
     tx.execute("INSERT INTO orders (id, number, cart_id, cart_version, user_id, token_hash, email, address_json, status,
                currency, subtotal_minor, shipping_minor, tax_minor, total_minor, created_at_ms, updated_at_ms,
                expires_at_ms)
@@ -155,6 +164,18 @@ async fn write_order(tx: &Tx<'_>, command: &PlaceOrder, cart: &Cart) -> Result<(
     Ok(())
 }
 
+/// Takes the next order number. With several instances it comes from a sequence, which leaves gaps where a checkout
+/// comes to nothing, but makes nobody wait for anybody.
+async fn next_number(tx: &Tx<'_>) -> Result<i64, StoreError> {
+    let sql = match tx {
+        Tx::Sqlite(_) => {
+            "UPDATE counters SET value = value + 1 WHERE name = 'order_number' RETURNING value"
+        }
+        Tx::Postgres(_) => "SELECT nextval('orders.order_numbers')",
+    };
+    tx.query_one(sql, &[]).await?.get(0)
+}
+
 async fn write_line(
     tx: &Tx<'_>,
     command: &PlaceOrder,
@@ -179,7 +200,12 @@ async fn write_line(
     Ok(())
 }
 
-fn quantity(line: &Line) -> Result<Quantity, StoreError> {
+/// Writes the address as it is stored.
+pub(crate) fn address_json(command: &PlaceOrder) -> Result<String, StoreError> {
+    serde_json::to_string(&command.address).map_err(|_unwritable| StoreError::Corrupt("address"))
+}
+
+pub(crate) fn quantity(line: &Line) -> Result<Quantity, StoreError> {
     Quantity::try_from(line.quantity).map_err(|_invalid| StoreError::Corrupt("quantity of a line"))
 }
 

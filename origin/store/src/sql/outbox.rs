@@ -13,12 +13,17 @@ pub(crate) async fn append(
     kind: &str,
     now: Timestamp,
 ) -> Result<(), StoreError> {
-    let payload = serde_json::json!({ "order_id": order, "type": kind, "at": now }).to_string();
+    let payload = payload(order, kind, now);
     tx.execute("INSERT INTO outbox (aggregate, aggregate_id, sequence, kind, payload_json, created_at_ms)
              SELECT 'order', CAST(?1 AS TEXT), coalesce(max(sequence), 0) + 1, CAST(?2 AS TEXT), CAST(?3 AS TEXT),
                CAST(?4 AS BIGINT)
              FROM outbox WHERE aggregate = 'order' AND aggregate_id = ?1", values![&order.to_string(), kind, &payload, now.unix_ms()]).await?;
     Ok(())
+}
+
+/// Writes the words of an event.
+pub(crate) fn payload(order: OrderId, kind: &str, now: Timestamp) -> String {
+    serde_json::json!({ "order_id": order, "type": kind, "at": now }).to_string()
 }
 
 pub(crate) async fn waiting(tx: &Tx<'_>, limit: u32) -> Result<Vec<OutboxEvent>, StoreError> {
