@@ -3,7 +3,7 @@
 use domain::payment::PaymentEvent;
 use domain::{Money, PaymentId, Timestamp};
 
-use crate::{Claim, OrderRecord, Store, StoreError, sql};
+use crate::{Claim, Engine, OrderRecord, Store, StoreError, sql};
 
 /// Records a report about a payment and does what follows from it, in one commit.
 ///
@@ -46,7 +46,12 @@ impl Store {
     /// # Errors
     /// As every write.
     pub async fn settle_payment(&self, command: Settle) -> Result<Settled, StoreError> {
-        self.write(command, |tx, command| Box::pin(sql::payment::settle(tx, command))).await
+        match &self.engine {
+            Engine::Sqlite(_) => {
+                self.write(command, |tx, command| Box::pin(sql::payment::settle(tx, command))).await
+            }
+            Engine::Postgres(cluster) => cluster.settle(command).await,
+        }
     }
 
     /// Takes payments that somebody must ask the provider about, and postpones their next check.

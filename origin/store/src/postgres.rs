@@ -13,3 +13,4 @@ pub(crate) mod migrations;
 pub(crate) mod place;
 pub(crate) mod pool;
 pub(crate) mod session;
+pub(crate) mod settle;

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::time::Duration;
 
+use domain::payment::PaymentEvent;
 use tokio::time::Instant;
 
 use super::connect::{Connector, Role};
@@ -11,9 +12,10 @@ use super::lanes::{Lanes, Outcome};
 use super::place::Placing;
 use super::pool::{Lease, Pool};
 use super::session::Session;
-use crate::sql::order;
+use super::settle::Settling;
+use crate::sql::{order, payment};
 use crate::tx::{Tx, Work};
-use crate::{PlaceOrder, Placed, PostgresConfig, StoreError};
+use crate::{PlaceOrder, Placed, PostgresConfig, Settle, Settled, StoreError};
 
 /// How long a command is tried again: 3 s from its start. A caller waits no longer than a server's own deadline.
 const RETRY_BUDGET: Duration = Duration::from_secs(3);
@@ -25,7 +27,7 @@ const WORK_MAX: Duration = Duration::from_secs(10);
 /// wait for the standbys would be told as a success.
 const COMMIT_MAX: Duration = Duration::from_secs(10);
 
-/// Lanes for checkouts: 2. While one waits for its commit, the other reads and decides.
+/// Lanes for checkouts, and for payments: 2 each. While one waits for its commit, the other reads and decides.
 const LANES: usize = 2;
 
 /// What happened to a try.
@@ -47,6 +49,7 @@ pub(crate) struct Cluster {
     writers: Pool,
     readers: Pool,
     placing: Lanes<Placing>,
+    settling: Lanes<Settling>,
     pub(crate) counts: Counts,
 }
 
@@ -74,6 +77,7 @@ impl Cluster {
             writers: Pool::new(Arc::clone(&primary), connections, waiting),
             readers: Pool::new(readers, connections, waiting),
             placing: Lanes::start(&primary, LANES),
+            settling: Lanes::start(&primary, LANES),
             primary,
             counts: Counts::default(),
         })
@@ -82,8 +86,7 @@ impl Cluster {
     /// Places an order together with those that wait beside it.
     pub(crate) async fn place(&self, command: PlaceOrder) -> Result<Placed, StoreError> {
         // Two checkouts of one cart come one after the other.
-        let lane = command.cart.as_bytes().iter().map(|byte| usize::from(*byte)).sum();
-        match self.placing.settle(lane, command.clone()).await? {
+        match self.placing.settle(lane_of(command.cart.as_bytes()), command.clone()).await? {
             Outcome::Done(placed) => {
                 self.counts.commands.fetch_add(1, Ordering::Relaxed);
                 Ok(placed)
@@ -92,6 +95,18 @@ impl Cluster {
                 self.write(&command, |tx, command| Box::pin(order::place(tx, command))).await
             }
         }
+    }
+
+    /// Settles a payment together with those that wait beside it.
+    pub(crate) async fn settle(&self, command: Settle) -> Result<Settled, StoreError> {
+        if command.event == Some(PaymentEvent::Captured) {
+            let lane = lane_of(command.payment.as_bytes());
+            if let Outcome::Done(settled) = self.settling.settle(lane, command.clone()).await? {
+                self.counts.commands.fetch_add(1, Ordering::Relaxed);
+                return Ok(settled);
+            }
+        }
+        self.write(&command, |tx, command| Box::pin(payment::settle(tx, command))).await
     }
 
     /// Runs a command and returns its value once the cluster has it.
@@ -212,6 +227,11 @@ impl Cluster {
         }
         tried
     }
+}
+
+/// Chooses a lane by a name.
+fn lane_of(name: &[u8; 16]) -> usize {
+    name.iter().map(|byte| usize::from(*byte)).sum()
 }
 
 /// A byte to spread retries with. Its quality matters to nobody.

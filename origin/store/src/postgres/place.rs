@@ -13,7 +13,6 @@ use domain::{
     CartId, Currency, LineId, Money, OrderStatus, PaymentStatus, Quantity, Sku, Timestamp,
 };
 use futures::join;
-use tokio_postgres::Row;
 
 use super::cluster::{commit, roll_back};
 use super::lanes::{BatchWork, Kind, Outcome};
@@ -24,7 +23,7 @@ use crate::order::{
     CheckoutOutcome, OrderRecord, PaymentRecord, PlaceOrder, Placed, Shortage, line_id,
 };
 use crate::sql::{cart, catalogue, idempotency, order, outbox, stock};
-use crate::tx::Tx;
+use crate::tx::{Row, Tx};
 
 const CLAIM: &str =
     "INSERT INTO idempotency (scope, key, fingerprint, order_id, lease_until_ms, created_at_ms)
@@ -213,9 +212,8 @@ async fn read(session: &Session, commands: &[&PlaceOrder]) -> Result<Shop, Store
         session.bulk(READ_RULES, [&settings]),
     );
     begun?;
-    let pair = |row: &Row| -> Result<(String, String), StoreError> {
-        Ok((row.try_get(0)?, row.try_get(1)?))
-    };
+    let pair =
+        |row: &Row| -> Result<(String, String), StoreError> { Ok((row.get(0)?, row.get(1)?)) };
     let stock: BTreeMap<Sku, Stock> =
         stock?.iter().map(read_stock).collect::<Result<_, StoreError>>()?;
     let carts: BTreeMap<CartId, (Currency, i64, bool)> =
@@ -232,12 +230,12 @@ async fn read(session: &Session, commands: &[&PlaceOrder]) -> Result<Shop, Store
 
 fn read_stock(row: &Row) -> Result<(Sku, Stock), StoreError> {
     let sku = parsed(row, 0, "SKU of a stock counter")?;
-    Ok((sku, Stock { on_hand: row.try_get(1)?, reserved: row.try_get(2)? }))
+    Ok((sku, Stock { on_hand: row.get(1)?, reserved: row.get(2)? }))
 }
 
 fn read_cart(row: &Row) -> Result<(CartId, (Currency, i64, bool)), StoreError> {
     let currency = parsed(row, 1, "currency of a cart")?;
-    Ok((CartId::from_bytes(bytes(row, 0)?), (currency, row.try_get(2)?, row.try_get(3)?)))
+    Ok((CartId::from_bytes(row.get(0)?), (currency, row.get(2)?, row.get(3)?)))
 }
 
 fn read_lines(
@@ -246,23 +244,22 @@ fn read_lines(
 ) -> Result<BTreeMap<CartId, Option<Vec<Line>>>, StoreError> {
     let mut lines: BTreeMap<CartId, Option<Vec<Line>>> = BTreeMap::new();
     for row in rows {
-        let id = CartId::from_bytes(bytes(row, 0)?);
+        let id = CartId::from_bytes(row.get(0)?);
         let Some(&(currency, ..)) = carts.get(&id) else { continue };
         let sku: Sku = parsed(row, 2, "SKU of a line")?;
-        let quantity = u32::try_from(row.try_get::<_, i64>(3)?)
+        let quantity = u32::try_from(row.get::<i64>(3)?)
             .ok()
             .and_then(|quantity| Quantity::try_from(quantity).ok())
             .ok_or(StoreError::Corrupt("quantity of a line"))?;
         let price = PriceRow {
             sku: sku.clone(),
             handle: parsed(row, 4, "handle")?,
-            title: row.try_get(5)?,
-            variant_title: row.try_get(6)?,
-            image_url: row.try_get(7)?,
-            price: row.try_get::<_, Option<i64>>(8)?.map(|minor| Money::new(minor, currency)),
+            title: row.get(5)?,
+            variant_title: row.get(6)?,
+            image_url: row.get(7)?,
+            price: row.get::<Option<i64>>(8)?.map(|minor| Money::new(minor, currency)),
         };
-        let line =
-            cart::line_of(LineId::from_bytes(bytes(row, 1)?), sku, quantity, price, currency);
+        let line = cart::line_of(LineId::from_bytes(row.get(1)?), sku, quantity, price, currency);
         let found = lines.entry(id).or_insert_with(|| Some(Vec::new()));
         match (line, found) {
             (Ok(line), Some(found)) => found.push(line),
@@ -273,16 +270,12 @@ fn read_lines(
     Ok(lines)
 }
 
-fn bytes<const N: usize>(row: &Row, index: usize) -> Result<[u8; N], StoreError> {
-    row.try_get::<_, &[u8]>(index)?.try_into().map_err(|_length| StoreError::Corrupt("id"))
-}
-
 fn parsed<T: std::str::FromStr>(
     row: &Row,
     index: usize,
     what: &'static str,
 ) -> Result<T, StoreError> {
-    row.try_get::<_, &str>(index)?.parse().map_err(|_invalid| StoreError::Corrupt(what))
+    row.get::<String>(index)?.parse().map_err(|_invalid| StoreError::Corrupt(what))
 }
 
 /// What is to be written.
@@ -344,7 +337,7 @@ impl<'a> Plan<'a> {
             let (orders, rest) = join!(self.write_orders(session), self.write_rest(session));
             rest?;
             for row in orders? {
-                numbers.insert(bytes(&row, 0)?, row.try_get(1)?);
+                numbers.insert(row.get(0)?, row.get(1)?);
             }
         }
         if !self.answers.is_empty() {

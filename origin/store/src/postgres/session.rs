@@ -95,9 +95,9 @@ impl Session {
         &self,
         sql: &str,
         parameters: [&(dyn ToSql + Sync); N],
-    ) -> Result<Vec<tokio_postgres::Row>, StoreError> {
+    ) -> Result<Vec<Row>, StoreError> {
         let statement = self.prepare(sql).await?;
-        Ok(self.client.query(&statement, &parameters).await?)
+        self.client.query(&statement, &parameters).await?.iter().map(read).collect()
     }
 
     /// Prepares statements, so that they can be sent one behind the other without waiting.

@@ -209,7 +209,8 @@ pub(crate) fn quantity(line: &Line) -> Result<Quantity, StoreError> {
     Quantity::try_from(line.quantity).map_err(|_invalid| StoreError::Corrupt("quantity of a line"))
 }
 
-const COLUMNS: &str = "o.id, o.number, o.cart_id, o.cart_version, o.user_id, o.token_hash, o.email, o.address_json,
+/// An order `o` and its payment `p`, as [`record_of`] reads them.
+pub(crate) const COLUMNS: &str = "o.id, o.number, o.cart_id, o.cart_version, o.user_id, o.token_hash, o.email, o.address_json,
   o.status, o.currency, o.subtotal_minor, o.shipping_minor, o.tax_minor, o.total_minor, o.created_at_ms,
   o.expires_at_ms, p.id, p.method, p.status, p.amount_minor, p.provider_ref";
 
@@ -257,6 +258,13 @@ pub(crate) async fn of_user(
 }
 
 async fn read(tx: &Tx<'_>, row: &Row) -> Result<OrderRecord, StoreError> {
+    let mut order = record_of(row)?;
+    order.lines = lines(tx, order.id, order.totals.currency).await?;
+    Ok(order)
+}
+
+/// Reads an order and its payment from a row of [`COLUMNS`]; its lines are elsewhere.
+pub(crate) fn record_of(row: &Row) -> Result<OrderRecord, StoreError> {
     let corrupt = StoreError::Corrupt;
     let text = |index| row.get::<String>(index);
     let currency: Currency =
@@ -273,7 +281,7 @@ async fn read(tx: &Tx<'_>, row: &Row) -> Result<OrderRecord, StoreError> {
         email: text(6)?,
         address: serde_json::from_str(&text(7)?).map_err(|_unreadable| corrupt("address"))?,
         status: text(8)?.parse().map_err(|_unknown| corrupt("status of an order"))?,
-        lines: lines(tx, id, currency).await?,
+        lines: Vec::new(),
         totals: Totals {
             currency,
             subtotal: money(10)?,
@@ -302,22 +310,23 @@ async fn lines(tx: &Tx<'_>, order: OrderId, currency: Currency) -> Result<Vec<Li
             values![order.as_bytes()],
         )
         .await?;
-    let mut lines = Vec::new();
-    for row in rows {
-        let (sku, handle): (String, String) = (row.get(1)?, row.get(2)?);
-        lines.push(Line {
-            id: LineId::from_bytes(row.get(0)?),
-            sku: sku.parse().map_err(|_invalid| StoreError::Corrupt("SKU of a line"))?,
-            handle: handle.parse().map_err(|_invalid| StoreError::Corrupt("handle of a line"))?,
-            title: row.get(3)?,
-            variant_title: row.get(4)?,
-            image_url: row.get(5)?,
-            quantity: row.get(6)?,
-            unit_price: Money::new(row.get(7)?, currency),
-            line_total: Money::new(row.get(8)?, currency),
-        });
-    }
-    Ok(lines)
+    rows.iter().map(|row| stored_line(row, currency)).collect()
+}
+
+/// Reads a line as it was bought: id, SKU, handle, both titles, picture, quantity, and what it cost.
+pub(crate) fn stored_line(row: &Row, currency: Currency) -> Result<Line, StoreError> {
+    let (sku, handle): (String, String) = (row.get(1)?, row.get(2)?);
+    Ok(Line {
+        id: LineId::from_bytes(row.get(0)?),
+        sku: sku.parse().map_err(|_invalid| StoreError::Corrupt("SKU of a line"))?,
+        handle: handle.parse().map_err(|_invalid| StoreError::Corrupt("handle of a line"))?,
+        title: row.get(3)?,
+        variant_title: row.get(4)?,
+        image_url: row.get(5)?,
+        quantity: row.get(6)?,
+        unit_price: Money::new(row.get(7)?, currency),
+        line_total: Money::new(row.get(8)?, currency),
+    })
 }
 
 /// Moves an order to its next state if nobody moved it before, and writes the event.

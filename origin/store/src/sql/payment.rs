@@ -149,7 +149,14 @@ enum Direction {
     Out,
 }
 
-/// Writes the entries of a capture or of its refund: debits positive, credits negative, sum zero.
+/// Returns the entries of a capture: debits positive, credits negative, sum zero.
+pub(crate) fn capture_entries(order: &OrderRecord) -> Result<[(&'static str, i64); 3], StoreError> {
+    let (total, tax) = (order.totals.total, order.totals.tax);
+    let net = total.checked_sub(tax).map_err(|_out| StoreError::Corrupt("amount of an order"))?;
+    Ok([("provider_clearing", total.minor), ("tax_payable", -tax.minor), ("revenue", -net.minor)])
+}
+
+/// Writes the entries of a capture or of its refund.
 async fn write_capture(
     tx: &Tx<'_>,
     found: &OrderRecord,
@@ -160,15 +167,9 @@ async fn write_capture(
         Direction::In => ("capture", 1),
         Direction::Out => ("refund", -1),
     };
-    let out_of_range = || StoreError::Corrupt("amount of an order");
-    let total = found.totals.total;
-    let net = total.checked_sub(found.totals.tax).map_err(|_out| out_of_range())?;
     let key = format!("{word}:{}", found.payment.id);
-    let entries = [
-        ("provider_clearing", total.minor),
-        ("tax_payable", -found.totals.tax.minor),
-        ("revenue", -net.minor),
-    ];
+    let total = found.totals.total;
+    let entries = capture_entries(found)?;
     for (account, minor) in entries {
         tx.execute(
             "INSERT INTO ledger_entries (key, account, currency, minor, payment_id, at_ms)

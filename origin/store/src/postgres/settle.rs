@@ -1,0 +1,324 @@
+//! Many captured payments in one transaction: two round trips, however many.
+//!
+//! Only what a sale lives of goes this way: a payment that is captured while its order waits for it. Everything else
+//! that may be reported (a decline, a second report, money for an order that has ended) goes alone.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use api_types::cart::Line;
+use domain::order::{Consequence, OrderEvent};
+use domain::payment::{Move, PaymentEvent};
+use domain::{OrderId, OrderStatus, PaymentId, PaymentStatus};
+use futures::join;
+
+use super::cluster::{commit, roll_back};
+use super::lanes::{BatchWork, Kind, Outcome};
+use super::session::Session;
+use crate::order::OrderRecord;
+use crate::payment::{Settle, Settled};
+use crate::sql::{idempotency, order, outbox, payment};
+use crate::tx::Row;
+use crate::{Claim, StoreError};
+
+const LOCK_PAYMENTS: &str = "SELECT o.id, o.number, o.cart_id, o.cart_version, o.user_id, o.token_hash, o.email,
+  o.address_json, o.status, o.currency, o.subtotal_minor, o.shipping_minor, o.tax_minor, o.total_minor, o.created_at_ms,
+  o.expires_at_ms, p.id, p.method, p.status, p.amount_minor, p.provider_ref
+FROM payments p JOIN orders o ON o.id = p.order_id WHERE p.id = ANY(?1) ORDER BY p.id FOR UPDATE";
+const LOCK_STOCK: &str = "SELECT sku FROM stock WHERE sku IN
+  (SELECT l.sku FROM payments p JOIN order_lines l ON l.order_id = p.order_id WHERE p.id = ANY(?1)) ORDER BY sku FOR UPDATE";
+const READ_LINES: &str = "SELECT l.id, l.sku, l.handle, l.title, l.variant_title, l.image_url, l.quantity, l.unit_minor,
+  l.total_minor, l.order_id
+FROM payments p JOIN order_lines l ON l.order_id = p.order_id WHERE p.id = ANY(?1) ORDER BY l.order_id, l.position";
+const READ_WEBHOOKS: &str = "SELECT id FROM webhook_events WHERE id = ANY(?1)";
+const WRITE_PAYMENTS: &str = "UPDATE payments SET status = 'captured', updated_at_ms = d.at_ms, next_check_at_ms = NULL,
+  checks = 0, provider_ref = coalesce(payments.provider_ref, d.provider_ref)
+FROM unnest(?1::bytea[], ?2::text[], ?3::bigint[]) AS d (id, provider_ref, at_ms) WHERE payments.id = d.id";
+const WRITE_ORDERS: &str = "UPDATE orders SET status = 'confirmed', updated_at_ms = d.at_ms
+FROM unnest(?1::bytea[], ?2::bigint[]) AS d (id, at_ms) WHERE orders.id = d.id";
+const WRITE_HOLDS: &str =
+    "UPDATE reservations SET status = 'consumed' WHERE order_id = ANY(?1) AND status = 'held'";
+const WRITE_STOCK: &str =
+    "UPDATE stock SET on_hand = stock.on_hand - d.pieces, reserved = stock.reserved - d.pieces
+FROM unnest(?1::text[], ?2::bigint[]) AS d (sku, pieces) WHERE stock.sku = d.sku";
+const WRITE_MOVEMENTS: &str = "INSERT INTO stock_movements (sku, kind, on_hand_delta, reserved_delta, order_id, at_ms)
+SELECT d.sku, 'sold', -d.pieces, -d.pieces, d.order_id, d.at_ms
+FROM unnest(?1::text[], ?2::bigint[], ?3::bytea[], ?4::bigint[]) AS d (sku, pieces, order_id, at_ms)";
+const WRITE_ENTRIES: &str =
+    "INSERT INTO ledger_entries (key, account, currency, minor, payment_id, at_ms)
+SELECT * FROM unnest(?1::text[], ?2::text[], ?3::text[], ?4::bigint[], ?5::bytea[], ?6::bigint[])";
+const WRITE_EVENTS: &str =
+    "INSERT INTO outbox (aggregate, aggregate_id, sequence, kind, payload_json, created_at_ms)
+SELECT 'order', d.aggregate_id, d.place + (SELECT coalesce(max(o.sequence), 0) FROM outbox o
+  WHERE o.aggregate = 'order' AND o.aggregate_id = d.aggregate_id), d.kind, d.payload, d.at_ms
+FROM unnest(?1::text[], ?2::bigint[], ?3::text[], ?4::text[], ?5::bigint[])
+  AS d (aggregate_id, place, kind, payload, at_ms)";
+const WRITE_ANSWERS: &str = "INSERT INTO idempotency (scope, key, fingerprint, answer, lease_until_ms, created_at_ms)
+SELECT d.scope, d.key, d.fingerprint, d.answer, 0, d.at_ms
+FROM unnest(?1::text[], ?2::text[], ?3::bytea[], ?4::text[], ?5::bigint[]) AS d (scope, key, fingerprint, answer, at_ms)
+ON CONFLICT (scope, key) DO UPDATE SET answer = excluded.answer WHERE idempotency.answer IS NULL";
+const WRITE_WEBHOOKS: &str = "INSERT INTO webhook_events (id, received_at_ms)
+SELECT * FROM unnest(?1::text[], ?2::bigint[]) ON CONFLICT (id) DO NOTHING";
+
+/// Payments that were captured.
+#[derive(Debug)]
+pub(crate) struct Settling;
+
+impl Kind for Settling {
+    type Command = Settle;
+    type Answer = Settled;
+    const STATEMENTS: &'static [&'static str] = &[
+        LOCK_PAYMENTS,
+        LOCK_STOCK,
+        READ_LINES,
+        READ_WEBHOOKS,
+        WRITE_PAYMENTS,
+        WRITE_ORDERS,
+        WRITE_HOLDS,
+        WRITE_STOCK,
+        WRITE_MOVEMENTS,
+        WRITE_ENTRIES,
+        WRITE_EVENTS,
+        WRITE_ANSWERS,
+        WRITE_WEBHOOKS,
+    ];
+
+    fn run<'a>(session: &'a Session, commands: &'a [&'a Settle]) -> BatchWork<'a, Settled> {
+        Box::pin(async move {
+            match work(session, commands).await {
+                Ok(outcomes) => commit(session, outcomes).await,
+                Err(error) => roll_back(session, error).await,
+            }
+        })
+    }
+}
+
+async fn work(
+    session: &Session,
+    commands: &[&Settle],
+) -> Result<Vec<Outcome<Settled>>, StoreError> {
+    let mut known = read(session, commands).await?;
+    let mut plan = Plan::default();
+    let outcomes = commands.iter().map(|command| plan.decide(command, &mut known)).collect();
+    plan.write(session).await?;
+    Ok(outcomes)
+}
+
+/// What the batch was told.
+struct Known {
+    orders: BTreeMap<PaymentId, OrderRecord>,
+    webhooks: BTreeSet<String>,
+}
+
+/// The first round trip.
+async fn read(session: &Session, commands: &[&Settle]) -> Result<Known, StoreError> {
+    let ids: Vec<&[u8]> =
+        commands.iter().map(|command| command.payment.as_bytes().as_slice()).collect();
+    let webhooks: Vec<&str> =
+        commands.iter().filter_map(|command| command.webhook.as_deref()).collect();
+    let (begun, payments, stock, lines, webhooks) = join!(
+        session.batch("BEGIN"),
+        session.bulk(LOCK_PAYMENTS, [&ids]),
+        session.bulk(LOCK_STOCK, [&ids]),
+        session.bulk(READ_LINES, [&ids]),
+        session.bulk(READ_WEBHOOKS, [&webhooks]),
+    );
+    begun?;
+    stock?;
+    let mut lines_of: BTreeMap<OrderId, Vec<Row>> = BTreeMap::new();
+    for row in lines? {
+        lines_of.entry(OrderId::from_bytes(row.get(9)?)).or_default().push(row);
+    }
+    let mut orders = BTreeMap::new();
+    for row in payments? {
+        let mut record = order::record_of(&row)?;
+        let rows = lines_of.remove(&record.id).unwrap_or_default();
+        let currency = record.totals.currency;
+        record.lines =
+            rows.iter().map(|row| order::stored_line(row, currency)).collect::<Result<_, _>>()?;
+        orders.insert(record.payment.id, record);
+    }
+    let webhooks = webhooks?.iter().map(|row| row.get(0)).collect::<Result<_, _>>()?;
+    Ok(Known { orders, webhooks })
+}
+
+/// What is to be written.
+#[derive(Default)]
+struct Plan<'a> {
+    sales: Vec<(&'a Settle, OrderRecord)>,
+}
+
+impl<'a> Plan<'a> {
+    /// Decides about one report, as `sql::payment::settle` does for one alone.
+    fn decide(&mut self, command: &'a Settle, known: &mut Known) -> Outcome<Settled> {
+        let is_plain = |order: &OrderRecord| {
+            let payment = &order.payment;
+            command.event == Some(PaymentEvent::Captured)
+                && payment.status.on(PaymentEvent::Captured)
+                    == Ok(Move::To(PaymentStatus::Captured))
+                && order.status.on(OrderEvent::Payment(PaymentStatus::Captured))
+                    == Consequence::Confirm
+                && command.amount.is_none_or(|amount| amount == payment.amount)
+                && command.webhook.as_ref().is_none_or(|id| !known.webhooks.contains(id))
+        };
+        if !known.orders.get(&command.payment).is_some_and(is_plain) {
+            return Outcome::Alone;
+        }
+        // Whoever reports the same payment after this goes alone, and finds it settled.
+        let Some(mut order) = known.orders.remove(&command.payment) else { return Outcome::Alone };
+        known.webhooks.extend(command.webhook.clone());
+        order.status = OrderStatus::Confirmed;
+        order.payment.status = PaymentStatus::Captured;
+        if order.payment.provider_ref.is_none() {
+            order.payment.provider_ref.clone_from(&command.provider_ref);
+        }
+        self.sales.push((command, order.clone()));
+        Outcome::Done(Settled::Order { order: Box::new(order), has_moved: true })
+    }
+
+    /// The second round trip, all but the commit.
+    async fn write(&self, session: &Session) -> Result<(), StoreError> {
+        if self.sales.is_empty() {
+            return Ok(());
+        }
+        let (payments, orders, stock, entries, events, answers, webhooks) = join!(
+            self.write_payments(session),
+            self.write_orders(session),
+            self.write_stock(session),
+            self.write_entries(session),
+            self.write_events(session),
+            self.write_answers(session),
+            self.write_webhooks(session),
+        );
+        payments?;
+        orders?;
+        stock?;
+        entries?;
+        events?;
+        answers?;
+        webhooks
+    }
+
+    async fn write_payments(&self, session: &Session) -> Result<(), StoreError> {
+        let ids: Vec<&[u8]> = self.each(|_, order| order.payment.id.as_bytes().as_slice());
+        let refs: Vec<Option<&str>> = self.each(|command, _| command.provider_ref.as_deref());
+        session.bulk(WRITE_PAYMENTS, [&ids, &refs, &self.moments()]).await.map(drop)
+    }
+
+    async fn write_orders(&self, session: &Session) -> Result<(), StoreError> {
+        let ids = self.order_ids();
+        let moments = self.moments();
+        let (orders, holds) =
+            join!(session.bulk(WRITE_ORDERS, [&ids, &moments]), session.bulk(WRITE_HOLDS, [&ids]),);
+        orders?;
+        holds.map(drop)
+    }
+
+    async fn write_stock(&self, session: &Session) -> Result<(), StoreError> {
+        let lines: Vec<(&Settle, &OrderRecord, &Line)> = self
+            .sales
+            .iter()
+            .flat_map(|(command, order)| {
+                order.lines.iter().map(move |line| (*command, order, line))
+            })
+            .collect();
+        let skus: Vec<&str> = lines.iter().map(|(_, _, line)| line.sku.as_str()).collect();
+        let pieces: Vec<i64> = lines.iter().map(|(_, _, line)| i64::from(line.quantity)).collect();
+        let orders: Vec<&[u8]> =
+            lines.iter().map(|(_, order, _)| order.id.as_bytes().as_slice()).collect();
+        let moments: Vec<i64> = lines.iter().map(|(command, ..)| command.now.unix_ms()).collect();
+        let mut sums: BTreeMap<&str, i64> = BTreeMap::new();
+        for (sku, count) in skus.iter().zip(&pieces) {
+            let sum = sums.entry(sku).or_default();
+            *sum = sum.saturating_add(*count);
+        }
+        let (sum_skus, sum_pieces): (Vec<&str>, Vec<i64>) = sums.into_iter().unzip();
+        let (stock, movements) = join!(
+            session.bulk(WRITE_STOCK, [&sum_skus, &sum_pieces]),
+            session.bulk(WRITE_MOVEMENTS, [&skus, &pieces, &orders, &moments]),
+        );
+        stock?;
+        movements.map(drop)
+    }
+
+    async fn write_entries(&self, session: &Session) -> Result<(), StoreError> {
+        let (mut keys, mut accounts, mut currencies) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut minors, mut payments, mut moments) = (Vec::new(), Vec::new(), Vec::new());
+        for (command, order) in &self.sales {
+            for (account, minor) in payment::capture_entries(order)? {
+                keys.push(format!("capture:{}", order.payment.id));
+                accounts.push(account);
+                currencies.push(order.totals.currency.code());
+                minors.push(minor);
+                payments.push(order.payment.id.as_bytes().as_slice());
+                moments.push(command.now.unix_ms());
+            }
+        }
+        session
+            .bulk(WRITE_ENTRIES, [&keys, &accounts, &currencies, &minors, &payments, &moments])
+            .await
+            .map(drop)
+    }
+
+    async fn write_events(&self, session: &Session) -> Result<(), StoreError> {
+        let (mut ids, mut places, mut kinds) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut payloads, mut moments) = (Vec::new(), Vec::new());
+        for (command, order) in &self.sales {
+            for (place, kind) in [(1_i64, "payment.captured"), (2, "order.confirmed")] {
+                ids.push(order.id.to_string());
+                places.push(place);
+                kinds.push(kind);
+                payloads.push(outbox::payload(order.id, kind, command.now));
+                moments.push(command.now.unix_ms());
+            }
+        }
+        session.bulk(WRITE_EVENTS, [&ids, &places, &kinds, &payloads, &moments]).await.map(drop)
+    }
+
+    async fn write_answers(&self, session: &Session) -> Result<(), StoreError> {
+        let answered: BTreeMap<(&str, &str), (&Claim, &Settle, &OrderRecord)> = self
+            .sales
+            .iter()
+            .filter_map(|(command, order)| {
+                let claim = command.answer.as_ref()?;
+                Some(((claim.scope.as_str(), claim.key.as_str()), (claim, *command, order)))
+            })
+            .collect();
+        if answered.is_empty() {
+            return Ok(());
+        }
+        let (scopes, keys): (Vec<&str>, Vec<&str>) = answered.keys().copied().unzip();
+        let prints: Vec<&[u8]> =
+            answered.values().map(|(claim, ..)| claim.fingerprint.as_slice()).collect();
+        let answers: Vec<String> = answered
+            .values()
+            .map(|(_, _, order)| idempotency::write(&order.outcome()))
+            .collect::<Result<_, _>>()?;
+        let moments: Vec<i64> =
+            answered.values().map(|(_, command, _)| command.now.unix_ms()).collect();
+        session.bulk(WRITE_ANSWERS, [&scopes, &keys, &prints, &answers, &moments]).await.map(drop)
+    }
+
+    async fn write_webhooks(&self, session: &Session) -> Result<(), StoreError> {
+        let (ids, moments): (Vec<&str>, Vec<i64>) = self
+            .sales
+            .iter()
+            .filter_map(|(command, _)| Some((command.webhook.as_deref()?, command.now.unix_ms())))
+            .unzip();
+        if ids.is_empty() {
+            return Ok(());
+        }
+        session.bulk(WRITE_WEBHOOKS, [&ids, &moments]).await.map(drop)
+    }
+
+    fn order_ids(&self) -> Vec<&[u8]> {
+        self.each(|_, order| order.id.as_bytes().as_slice())
+    }
+
+    fn moments(&self) -> Vec<i64> {
+        self.each(|command, _| command.now.unix_ms())
+    }
+
+    fn each<'s, T>(&'s self, read: impl Fn(&'a Settle, &'s OrderRecord) -> T) -> Vec<T> {
+        self.sales.iter().map(|(command, order)| read(command, order)).collect()
+    }
+}
