@@ -26,11 +26,11 @@ impl Store {
             .await
     }
 
-    /// Reads the counts of a day, the largest first, at most 1 000.
+    /// Reads the counts of a day, the largest first, at most 1 000. They may be some seconds old.
     ///
     /// # Errors
     /// As every read.
     pub async fn events_of(&self, day: Day) -> Result<Vec<SubjectCount>, StoreError> {
-        self.read(day, |tx, day| Box::pin(sql::events::of_day(tx, *day))).await
+        self.read_old(day, |tx, day| Box::pin(sql::events::of_day(tx, *day))).await
     }
 }

@@ -274,6 +274,18 @@ impl Store {
         }
     }
 
+    /// Runs a query whose answer may be some seconds old: a cluster may leave it to a standby.
+    async fn read_old<C: Send + Sync + 'static, T: Send + 'static>(
+        &self,
+        query: C,
+        work: for<'a> fn(&'a Tx<'a>, &'a C) -> Work<'a, T>,
+    ) -> Result<T, StoreError> {
+        match &self.engine {
+            Engine::Sqlite(_) => self.read(query, work).await,
+            Engine::Postgres(cluster) => cluster.read_old(&query, work).await,
+        }
+    }
+
     /// Runs a query that may take as long as its reader likes.
     async fn copy<C: Send + Sync + 'static, T: Send + 'static>(
         &self,

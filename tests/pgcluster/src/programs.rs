@@ -98,7 +98,7 @@ fn folders() -> Vec<PathBuf> {
             Some((entry.file_name().to_str()?.parse().ok()?, entry.path().join("bin")))
         })
         .collect();
-    versions.sort_by(|one, other| other.0.cmp(&one.0));
+    versions.sort_by_key(|(version, _)| std::cmp::Reverse(*version));
     let path = std::env::var_os("PATH").unwrap_or_default();
     let on_path = std::env::split_paths(&path).map(|folder| {
         // Links lead to where the other programs are.

@@ -4,6 +4,7 @@ use std::net::TcpListener;
 
 use pgcluster::{Cluster, Programs};
 
+#[expect(clippy::unwrap_used, reason = "what fails in a helper fails its test")]
 fn free_port() -> u16 {
     TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }

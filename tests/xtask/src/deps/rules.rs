@@ -175,7 +175,7 @@ const GUARDED: [(&[&str], Who, &str); 9] = [
     (&["wasmtime*"], Who::Named(&["runtime"]), "only `runtime` knows wasmtime"),
     (
         &["hyper*", "h2", "rustls*"],
-        Who::Named(&["node", "cdn", "server", "replica", "runtime", "providers"]),
+        Who::Named(&["node", "cdn", "server", "replica", "runtime", "providers", "store"]),
         "only the listeners, and the adapters that call out, speak raw HTTP",
     ),
     (
