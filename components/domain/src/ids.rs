@@ -94,8 +94,20 @@ id!(
     CartId
 );
 id!(
+    /// A fulfilment: pieces of an order that leave one location as one parcel.
+    FulfilmentId
+);
+id!(
     /// A line within a cart or an order.
     LineId
+);
+id!(
+    /// A place where stock lies.
+    LocationId
+);
+id!(
+    /// A note on an order.
+    NoteId
 );
 id!(
     /// An order.
@@ -106,12 +118,24 @@ id!(
     PaymentId
 );
 id!(
+    /// A refund of an order.
+    RefundId
+);
+id!(
     /// One HTTP request, from edge to origin and back.
     RequestId
 );
 id!(
+    /// A return of pieces of an order.
+    ReturnId
+);
+id!(
     /// A login session: the family of its refresh tokens.
     SessionId
+);
+id!(
+    /// A transfer of stock between two locations.
+    TransferId
 );
 id!(
     /// An account.

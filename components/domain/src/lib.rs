@@ -17,6 +17,7 @@
 pub mod account;
 pub mod cart;
 pub mod ids;
+pub mod inventory;
 pub mod kind;
 pub mod money;
 pub mod order;
@@ -26,7 +27,10 @@ pub mod sku;
 pub mod time;
 
 pub use account::Email;
-pub use ids::{CartId, LineId, OrderId, PaymentId, RequestId, SessionId, UserId};
+pub use ids::{
+    CartId, FulfilmentId, LineId, LocationId, NoteId, OrderId, PaymentId, RefundId, RequestId,
+    ReturnId, SessionId, TransferId, UserId,
+};
 pub use kind::ErrorKind;
 pub use money::{Currency, Money, MoneyError};
 pub use order::OrderStatus;

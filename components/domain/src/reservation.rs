@@ -70,11 +70,7 @@ impl Stock {
     /// Returns what shoppers are told.
     #[must_use]
     pub fn level(self) -> Level {
-        match self.available() {
-            0 => Level::OutOfStock,
-            1..=LOW_MAX => Level::Low,
-            _ => Level::InStock,
-        }
+        Level::of(self.available())
     }
 }
 
@@ -88,6 +84,18 @@ pub enum Level {
     Low,
     /// None.
     OutOfStock,
+}
+
+impl Level {
+    /// Returns the level of so many pieces for sale.
+    #[must_use]
+    pub const fn of(available: i64) -> Self {
+        match available {
+            ..=0 => Self::OutOfStock,
+            1..=LOW_MAX => Self::Low,
+            _ => Self::InStock,
+        }
+    }
 }
 
 /// Life of one hold.
