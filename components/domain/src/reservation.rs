@@ -1,5 +1,9 @@
 //! Stock: what is there, what is held, and what a hold may become.
 
+mod hold;
+
+pub use hold::{ClaimLost, HOLD_GAIN_MIN, HOLD_MAX, Hold, HoldClaim, HoldRule};
+
 use serde::{Deserialize, Serialize};
 
 use crate::sku::Quantity;
