@@ -1,4 +1,37 @@
 //! An order: its states, and what a moved payment means for it, its stock and its cart.
+//!
+//! The whole life of an order is [`OrderState`]: [`next_steps`] says what may happen to it, [`OrderState::apply`] does
+//! it and returns what must be stored in the same transaction. [`OrderStatus`] alone is what lists and filters show.
+
+mod apply;
+mod check;
+mod flow;
+mod offer;
+mod parcel;
+mod refund;
+mod state;
+mod step;
+mod timeline;
+
+pub use apply::{Applied, NewLine, NewOrder};
+pub use check::Broken;
+pub use flow::{Flow, Split, share};
+pub use offer::{FULFILMENTS_MAX, RETURNS_MAX, next_steps};
+pub use parcel::{
+    CARRIER_CHARS_MAX, Fulfilment, FulfilmentStatus, InvalidTracking, Return, ReturnLine,
+    ReturnReason, ReturnStatus, TRACKING_BYTES_MAX, TRACKING_URL_BYTES_MAX, Tracking,
+};
+pub use refund::{REFUNDS_MAX, Refund, RefundLine, RefundReason, RefundStatus};
+pub use state::{
+    Ended, FulfilmentSummary, OrderLine, OrderState, PaymentSummary, Source, Sums, Tender, Tenders,
+};
+pub use step::{
+    AmountOf, CancelReason, Command, Effect, PiecesOf, ReceivedPieces, RefundOf, Refused,
+    ReturnWish, Step,
+};
+pub use timeline::{
+    Actor, Happening, InvalidNote, NOTE_CHARS_MAX, Note, NoteAudience, NoteText, TimelineEntry,
+};
 
 use core::fmt;
 use core::str::FromStr;
@@ -13,12 +46,14 @@ use crate::payment::{PaymentStatus, UnknownStatus};
 pub enum OrderStatus {
     /// Placed; its stock is held until the payment ends or the hold expires.
     PendingPayment,
-    /// Paid; its stock is sold.
+    /// Accepted: paid, or its payment is authorized; its stock is sold.
     Confirmed,
-    /// The payment came to nothing.
+    /// The payment came to nothing, or somebody called it off.
     Cancelled,
     /// The hold ended before the payment did.
     Expired,
+    /// All is delivered and paid. What was delivered may still come back, and money with it.
+    Completed,
 }
 
 /// What happens to an order.
@@ -45,8 +80,8 @@ pub enum Consequence {
 
 impl OrderStatus {
     /// Every state.
-    pub const ALL: [Self; 4] =
-        [Self::PendingPayment, Self::Confirmed, Self::Cancelled, Self::Expired];
+    pub const ALL: [Self; 5] =
+        [Self::PendingPayment, Self::Confirmed, Self::Cancelled, Self::Expired, Self::Completed];
 
     /// Returns the word on the wire and in storage.
     #[must_use]
@@ -56,6 +91,7 @@ impl OrderStatus {
             Self::Confirmed => "confirmed",
             Self::Cancelled => "cancelled",
             Self::Expired => "expired",
+            Self::Completed => "completed",
         }
     }
 
@@ -75,7 +111,7 @@ impl OrderStatus {
                 Consequence::RetakeOrRefund
             }
             (Self::PendingPayment | Self::Expired | Self::Cancelled, OrderEvent::Payment(_))
-            | (Self::Confirmed, _)
+            | (Self::Confirmed | Self::Completed, _)
             | (Self::Expired | Self::Cancelled, OrderEvent::HoldExpired) => Consequence::Nothing,
         }
     }
@@ -122,6 +158,7 @@ mod tests {
             let event = OrderEvent::Payment(payment);
             assert_eq!(OrderStatus::PendingPayment.on(event), pending, "{payment}");
             assert_eq!(OrderStatus::Confirmed.on(event), Consequence::Nothing, "{payment}");
+            assert_eq!(OrderStatus::Completed.on(event), Consequence::Nothing, "{payment}");
             assert_eq!(OrderStatus::Expired.on(event), ended, "{payment}");
             assert_eq!(OrderStatus::Cancelled.on(event), ended, "{payment}");
         }
