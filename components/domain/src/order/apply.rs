@@ -3,6 +3,7 @@
 mod ending;
 mod parcels;
 mod payments;
+mod pieces;
 mod refunds;
 
 use serde::{Deserialize, Serialize};
@@ -78,6 +79,7 @@ impl OrderState {
             id: line.id,
             sku: line.sku.clone(),
             quantity: line.quantity,
+            cancelled: 0,
             discount: line.discount,
             discount_booked: nothing,
             flow: Flow::new(line.price),
@@ -133,6 +135,7 @@ impl OrderState {
             Command::Expire => work.expire()?,
             Command::Retake { allocation } => work.retake(allocation)?,
             Command::Cancel { reason, refund } => work.cancel(*reason, *refund)?,
+            Command::CancelPieces { lines, refund } => work.cancel_pieces(lines, *refund)?,
             Command::FillBackorder { line, location, pieces } => {
                 work.fill_backorder(*line, *location, *pieces)?;
             }

@@ -126,7 +126,7 @@ impl OrderState {
     fn check_pieces(&self) -> Result<(), Broken> {
         for line in &self.lines {
             let pieces = line.sources.iter().map(|own| own.secured.saturating_add(own.promised));
-            if pieces.fold(0, u32::saturating_add) != line.quantity.get() {
+            if pieces.fold(0, u32::saturating_add) != line.wanted() {
                 return Err(Broken::Sources);
             }
             for source in &line.sources {

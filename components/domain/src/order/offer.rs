@@ -94,6 +94,11 @@ impl OrderState {
                 }
             }
         }
+        let pieces_max = self.cancellable_together();
+        let lines = self.at_most(|line| self.cancellable(line).min(pieces_max));
+        if !lines.is_empty() {
+            steps.push(Step::CancelPieces { lines, pieces_max });
+        }
         if self.can_pack()? && self.fulfilments.len() < FULFILMENTS_MAX {
             let sources = self.lines.iter().flat_map(|line| &line.sources);
             let mut places: Vec<LocationId> = sources.map(|source| source.location).collect();
@@ -196,6 +201,14 @@ impl Step {
             ) => {
                 let own: Vec<_> = own.iter().map(|own| (own.line, own.pieces)).collect();
                 location == place && are_within(&own, lines)
+            }
+            (
+                Self::CancelPieces { lines, pieces_max },
+                Command::CancelPieces { lines: own, .. },
+            ) => {
+                let own: Vec<_> = own.iter().map(|own| (own.line, own.pieces)).collect();
+                let together = own.iter().map(|own| own.1).fold(0, u32::saturating_add);
+                are_within(&own, lines) && together <= *pieces_max
             }
             (Self::RequestReturn { lines }, Command::RequestReturn { lines: own, .. }) => {
                 let own: Vec<_> = own.iter().map(|own| (own.line, own.pieces)).collect();

@@ -27,15 +27,18 @@ pub struct OrderLine {
     pub id: LineId,
     /// What.
     pub sku: Sku,
-    /// How many.
+    /// How many were ordered.
     pub quantity: Quantity,
+    /// How many of them were called off.
+    #[serde(default)]
+    pub cancelled: u32,
     /// What was taken off, contained in the price already.
     pub discount: Money,
     /// How much of the discount the books have.
     pub discount_booked: Money,
     /// Its money.
     pub flow: Flow,
-    /// Where its pieces come from; they add up to the quantity.
+    /// Where its pieces come from; they add up to those that were not called off.
     pub sources: Vec<Source>,
 }
 
@@ -175,8 +178,16 @@ pub struct Sums {
     pub released: Money,
 }
 
+impl OrderLine {
+    /// Returns the pieces that were not called off.
+    #[must_use]
+    pub const fn wanted(&self) -> u32 {
+        self.quantity.get().saturating_sub(self.cancelled)
+    }
+}
+
 impl OrderState {
-    /// Returns a line and its place.
+    /// Returns a line.
     #[must_use]
     pub fn line(&self, id: LineId) -> Option<&OrderLine> {
         self.lines.iter().find(|line| line.id == id)
@@ -237,8 +248,7 @@ impl OrderState {
     /// Tells how much has left the house. What came back counts as having left.
     #[must_use]
     pub fn fulfilment_summary(&self) -> FulfilmentSummary {
-        let ordered =
-            self.lines.iter().map(|line| line.quantity.get()).fold(0, u32::saturating_add);
+        let ordered = self.lines.iter().map(OrderLine::wanted).fold(0, u32::saturating_add);
         let shipped =
             self.lines.iter().map(|line| self.shipped(line.id)).fold(0, u32::saturating_add);
         match shipped {
@@ -273,6 +283,26 @@ impl OrderState {
             .map(|own| pieces_of(&own.lines, line))
             .fold(0, u32::saturating_add);
         secured.saturating_sub(packed)
+    }
+
+    /// Returns how many pieces of a line may still be called off: those that are not packed.
+    #[must_use]
+    pub fn cancellable(&self, line: LineId) -> u32 {
+        let sources = self.line(line).map(|own| own.sources.iter()).into_iter().flatten();
+        sources
+            .map(|own| self.shippable(line, own.location).saturating_add(own.promised))
+            .fold(0, u32::saturating_add)
+    }
+
+    /// Returns how many pieces may still be called off together, so that one stays. None, unless confirmed.
+    pub(super) fn cancellable_together(&self) -> u32 {
+        match self.status {
+            OrderStatus::Confirmed => {
+                let wanted = self.lines.iter().map(OrderLine::wanted);
+                wanted.fold(0, u32::saturating_add).saturating_sub(1)
+            }
+            _ => 0,
+        }
     }
 
     /// Returns how many pieces of a line may still be asked to be taken back.
@@ -374,7 +404,7 @@ impl OrderState {
             let parcels =
                 self.fulfilments.iter().filter(|own| own.status == FulfilmentStatus::Delivered);
             let pieces = parcels.map(|own| pieces_of(&own.lines, line.id));
-            pieces.fold(0, u32::saturating_add) == line.quantity.get()
+            pieces.fold(0, u32::saturating_add) == line.wanted()
         };
         let is_returning = self
             .returns

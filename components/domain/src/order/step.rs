@@ -120,6 +120,13 @@ pub enum Command {
         /// Name of the refund, if money was taken.
         refund: RefundId,
     },
+    /// Calls pieces off that are not packed, promised ones first. All of them: that is [`Command::Cancel`].
+    CancelPieces {
+        /// Which; a line once.
+        lines: Vec<PiecesOf>,
+        /// Name of the refund, if money was taken.
+        refund: RefundId,
+    },
     /// Promised pieces are there.
     FillBackorder {
         /// Of which line.
@@ -256,6 +263,13 @@ pub enum Step {
     },
     /// [`Command::Cancel`].
     Cancel,
+    /// [`Command::CancelPieces`].
+    CancelPieces {
+        /// At most of each line.
+        lines: Vec<PiecesOf>,
+        /// At most together: one piece of the order stays.
+        pieces_max: u32,
+    },
     /// [`Command::FillBackorder`].
     FillBackorder {
         /// Of which line.
@@ -430,6 +444,12 @@ pub enum Refused {
         /// The most.
         max: u32,
     },
+    /// Nothing of the order would be left: that is to call it off.
+    #[error("at most {max} pieces together")]
+    LastPiece {
+        /// The most.
+        max: u32,
+    },
     /// No lines, a line twice, or not the lines of the order.
     #[error("lines are missing, doubled or foreign")]
     InvalidLines,
@@ -459,9 +479,10 @@ impl Refused {
     pub const fn kind(&self) -> ErrorKind {
         match self {
             Self::OutOfTurn { .. } | Self::NameTaken | Self::TooMany { .. } => ErrorKind::Conflict,
-            Self::Amount { .. } | Self::Pieces { .. } | Self::InvalidLines => {
-                ErrorKind::InvalidInput
-            }
+            Self::Amount { .. }
+            | Self::Pieces { .. }
+            | Self::LastPiece { .. }
+            | Self::InvalidLines => ErrorKind::InvalidInput,
             Self::NotFound => ErrorKind::NotFound,
             Self::Money(_) | Self::Books(_) => ErrorKind::Internal,
         }
@@ -497,6 +518,7 @@ names! {
     Expire = "expire",
     Retake = "retake",
     Cancel = "cancel",
+    CancelPieces = "cancel_pieces",
     FillBackorder = "fill_backorder",
     Fulfil = "fulfil",
     Ship = "ship",

@@ -56,6 +56,13 @@ pub enum Happening {
         /// Why.
         reason: CancelReason,
     },
+    /// Pieces were called off.
+    PiecesCancelled {
+        /// Of which line.
+        line: LineId,
+        /// How many.
+        pieces: u32,
+    },
     /// Promised pieces are there.
     BackorderFilled {
         /// Of which line.

@@ -123,7 +123,7 @@ proptest! {
 }
 
 /// Words of effects, and of what the timeline records.
-const EFFECTS: [&str; 34] = [
+const EFFECTS: [&str; 35] = [
     "placed",
     "authorized",
     "captured",
@@ -133,6 +133,7 @@ const EFFECTS: [&str; 34] = [
     "expired",
     "retaken",
     "cancelled",
+    "pieces_cancelled",
     "backorder_filled",
     "fulfilment_created",
     "shipped",

@@ -128,6 +128,16 @@ fn of_parcels(step: &Step, dice: &mut Dice, n: usize) -> Command {
             let pieces = dice.pieces(*pieces_max);
             Command::FillBackorder { line: *line, location: *location, pieces }
         }
+        Step::CancelPieces { lines, pieces_max } => {
+            let mut left = *pieces_max;
+            let mut lines = some_lines(dice, lines);
+            lines.retain_mut(|own| {
+                own.pieces = own.pieces.min(left);
+                left -= own.pieces;
+                own.pieces > 0
+            });
+            Command::CancelPieces { lines, refund }
+        }
         Step::Fulfil { location, lines } => {
             let lines = some_lines(dice, lines);
             Command::Fulfil { id: fulfilment, location: *location, lines }
@@ -188,7 +198,7 @@ pub(crate) fn stray(order: &OrderState, dice: &mut Dice, n: usize) -> Command {
         let other = line_id(usize::try_from(dice.below(4)).unwrap());
         lines.push(PiecesOf { line: other, pieces: 1 });
     }
-    match dice.below(23) {
+    match dice.below(24) {
         0 => Command::Authorize { amount },
         1 => Command::Capture { amount },
         2 => Command::Void,
@@ -229,6 +239,7 @@ pub(crate) fn stray(order: &OrderState, dice: &mut Dice, n: usize) -> Command {
         19 => Command::RefundSucceeded { id: paid },
         20 => Command::RefundFailed { id: paid },
         21 => Command::ChargeBack { amount },
+        22 => Command::CancelPieces { lines, refund: new },
         _ if dice.below(2) == 0 => Command::WinChargeback { amount },
         _ => Command::Complete,
     }

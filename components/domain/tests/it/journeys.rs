@@ -5,7 +5,7 @@ use domain::inventory::{
     LocationStock, MovementKind, Request, SkuStock, Strategy, Wanted, allocate,
 };
 use domain::ledger::Account;
-use domain::order::{Command, Effect, PaymentSummary, RefundStatus};
+use domain::order::{Command, Effect, FulfilmentSummary, PaymentSummary, PiecesOf, RefundStatus};
 use domain::reservation::Level;
 use domain::{OrderStatus, Timestamp};
 
@@ -138,7 +138,7 @@ fn money_after_the_end_takes_the_stock_again_or_goes_back() {
     let mut shop = shop(&chairs(0, 0), &late);
     assert_eq!(shop.state.status, OrderStatus::Expired);
     // Both chairs lie at one location each; nobody has two.
-    let lines = [domain::order::PiecesOf { line: line_id(0), pieces: 2 }];
+    let lines = [PiecesOf { line: line_id(0), pieces: 2 }];
     let gone = Command::Retake { allocation: cover(&lines, place(1)) };
     assert!(shop.take(&gone).is_err());
     let chairs =
@@ -177,6 +177,39 @@ fn promised_pieces_ship_once_they_are_there() {
     shop.take(&pack(1)).unwrap();
     assert_eq!(shop.state.shippable(line, location), 1);
     assert!(shop.state.apply(&cancel(1)).is_ok());
+}
+
+#[test]
+fn pieces_that_never_come_are_called_off_and_the_rest_of_the_order_ends_well() {
+    let mut shop = shop(&chairs(1, 0), &[Command::Capture { amount: TOTAL }]);
+    let pieces = |pieces| Command::CancelPieces {
+        lines: vec![PiecesOf { line: line_id(0), pieces }],
+        refund: paid_back(1),
+    };
+    assert!(shop.state.apply(&pieces(2)).is_err(), "to call off everything is another step");
+    send(1).iter().for_each(|command| shop.take(command).unwrap());
+    assert!(shop.state.apply(&Command::Complete).is_err());
+    shop.take(&pieces(1)).unwrap();
+    assert_eq!(movements(&shop, &[MovementKind::BackorderCancelled]), ["backorder_cancelled 1@1"]);
+    assert_eq!(shop.state.refunds[0].provider, eur(5_950));
+    assert_eq!(shop.state.fulfilment_summary(), FulfilmentSummary::Fulfilled);
+    shop.take(&Command::RefundSucceeded { id: paid_back(1) }).unwrap();
+    shop.take(&Command::Complete).unwrap();
+    assert_eq!(shop.state.payment_summary(), Ok(PaymentSummary::PartiallyRefunded));
+}
+
+#[test]
+fn pieces_called_off_before_they_are_paid_are_not_asked_for() {
+    let hold = Command::Authorize { amount: TOTAL };
+    let lines = vec![PiecesOf { line: line_id(0), pieces: 1 }];
+    let less = Command::CancelPieces { lines, refund: paid_back(1) };
+    let mut shop = shop(&chairs(0, 0), &[hold, less]);
+    assert!(shop.state.refunds.is_empty());
+    assert!(shop.state.apply(&Command::Capture { amount: eur(6_546) }).is_err());
+    shop.take(&Command::Capture { amount: eur(6_545) }).unwrap();
+    assert!(shop.effects.contains(&Effect::VoidAuthorization { amount: eur(5_950) }));
+    assert_eq!(shop.state.payment_summary(), Ok(PaymentSummary::Captured));
+    assert_eq!(shop.balance(Account::AuthorizedFunds), 0);
 }
 
 #[test]

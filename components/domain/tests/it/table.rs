@@ -130,23 +130,28 @@ fn an_order_that_is_accepted_is_packed_or_called_off() {
     let held = Command::Authorize { amount: TOTAL };
     let part = Command::Capture { amount: eur(100) };
     let is = |payment| (O::Confirmed, payment, Unfulfilled);
-    check(&plan, core::slice::from_ref(&held), is(P::Authorized), "capture void fulfil cancel");
+    check(
+        &plan,
+        core::slice::from_ref(&held),
+        is(P::Authorized),
+        "capture void fulfil cancel cancel_pieces",
+    );
     let taken = [held.clone(), part.clone()];
-    let some = "capture void fulfil cancel refund charge_back";
+    let some = "capture void fulfil cancel refund charge_back cancel_pieces";
     check(&plan, &taken, is(P::PartiallyCaptured), some);
     // What is neither paid nor held is not packed.
     let let_go = [held.clone(), part, Command::Void];
-    let unpaid = "authorize capture cancel refund charge_back";
+    let unpaid = "authorize capture cancel refund charge_back cancel_pieces";
     check(&plan, &let_go, is(P::PartiallyCaptured), unpaid);
     let void = [held.clone(), Command::Void];
-    check(&plan, &void, is(P::Unpaid), "authorize capture cancel");
+    check(&plan, &void, is(P::Unpaid), "authorize capture cancel cancel_pieces");
     let all = [held, Command::Capture { amount: TOTAL }];
-    check(&plan, &all, is(P::Captured), "fulfil cancel refund charge_back");
+    check(&plan, &all, is(P::Captured), "fulfil cancel refund charge_back cancel_pieces");
     let promised = chairs(1, 0);
-    let filling = "fill_backorder fulfil cancel refund charge_back";
+    let filling = "fill_backorder fulfil cancel refund charge_back cancel_pieces";
     check(&promised, &all, is(P::Captured), filling);
     let card = chairs(0, TOTAL.minor);
-    check(&card, &[Command::Confirm], is(P::Captured), "fulfil cancel refund");
+    check(&card, &[Command::Confirm], is(P::Captured), "fulfil cancel refund cancel_pieces");
     let back = [all.to_vec(), vec![cancel(9)]].concat();
     let going = (O::Cancelled, P::Captured, Unfulfilled);
     check(&plan, &back, going, "refund_succeeded refund_failed");
@@ -165,12 +170,12 @@ fn a_parcel_leaves_arrives_and_may_come_back() {
     let base = "refund charge_back";
     let steps = |own: &str| format!("{own} {base}");
     let is = |fulfilment| (O::Confirmed, P::Captured, fulfilment);
-    let packed = steps("fulfil ship cancel_fulfilment cancel");
+    let packed = steps("fulfil ship cancel_fulfilment cancel cancel_pieces");
     check(&plan, &with(&[pack(1)]), is(F::Unfulfilled), &packed);
-    let left = steps("fulfil deliver request_return");
+    let left = steps("fulfil deliver request_return cancel_pieces");
     check(&plan, &with(&send(1)[..2]), is(F::Partially), &left);
     let first = with(&send(1));
-    check(&plan, &first, is(F::Partially), &steps("fulfil request_return"));
+    check(&plan, &first, is(F::Partially), &steps("fulfil request_return cancel_pieces"));
     let both = [first, send(2).to_vec()].concat();
     check(&plan, &both, is(F::Fulfilled), &steps("request_return complete"));
     let asked = [both.clone(), vec![wish(1, 1)]].concat();

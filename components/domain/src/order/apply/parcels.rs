@@ -3,19 +3,17 @@
 use super::Work;
 use crate::inventory::MovementKind;
 use crate::order::OrderStatus;
-use crate::order::flow::{Bucket, share};
 use crate::order::offer::{FULFILMENTS_MAX, RETURNS_MAX};
 use crate::order::parcel::{
     Fulfilment, FulfilmentStatus, Return, ReturnLine, ReturnStatus, Tracking,
 };
 use crate::order::refund::RefundReason;
-use crate::order::state::OrderLine;
 use crate::order::step::{Command, PiecesOf, ReceivedPieces, Refused, ReturnWish};
 use crate::order::timeline::Happening;
 use crate::{FulfilmentId, LineId, LocationId, Money, RefundId, ReturnId};
 
 /// Refuses no lines, or a line twice.
-fn distinct(lines: impl Iterator<Item = LineId>) -> Result<(), Refused> {
+pub(super) fn distinct(lines: impl Iterator<Item = LineId>) -> Result<(), Refused> {
     let mut ids: Vec<LineId> = lines.collect();
     let count = ids.len();
     ids.sort();
@@ -24,7 +22,7 @@ fn distinct(lines: impl Iterator<Item = LineId>) -> Result<(), Refused> {
 }
 
 /// Refuses pieces outside 1 to `max`.
-fn bounded(line: LineId, pieces: u32, max: u32) -> Result<(), Refused> {
+pub(super) fn bounded(line: LineId, pieces: u32, max: u32) -> Result<(), Refused> {
     if (1..=max).contains(&pieces) { Ok(()) } else { Err(Refused::Pieces { line, max }) }
 }
 
@@ -183,7 +181,11 @@ impl Work {
             None => self.money(0),
         };
         self.bounded(shipping, self.money(0), shipping_max)?;
-        let amounts = self.worth_of(lines)?;
+        let pieces = lines.iter().map(|own| PiecesOf {
+            line: own.line,
+            pieces: own.restocked.saturating_add(own.written_off),
+        });
+        let worth = self.worth_of(&pieces.collect::<Vec<_>>())?;
         if let Some(own) = self.state.returns.get_mut(place) {
             own.status = ReturnStatus::Received;
             for received in lines {
@@ -195,7 +197,8 @@ impl Work {
         self.take_back(location, lines)?;
         self.record(Happening::ReturnReceived { id });
         if let Some(refund) = refund {
-            let refund = self.refund_return(refund, id, amounts, shipping)?;
+            let why = (RefundReason::Returned, Some(id));
+            let refund = self.undo_sale(refund, why, worth, shipping)?;
             if let Some(own) = self.state.returns.get_mut(place) {
                 own.refund = refund;
             }
@@ -213,52 +216,5 @@ impl Work {
             self.stock(MovementKind::WrittenOff, (&sku, location), received.written_off)?;
         }
         Ok(())
-    }
-
-    /// Returns what the pieces cost, line by line of the order: the price of a line shared over its pieces by largest
-    /// remainder, in the order in which pieces come back, so that all pieces together cost what the line did.
-    fn worth_of(&self, lines: &[ReceivedPieces]) -> Result<Vec<Money>, Refused> {
-        let worth = |line: &OrderLine| -> Result<Money, Refused> {
-            let own = lines.iter().filter(|own| own.line == line.id);
-            let pieces = own.map(|own| own.restocked.saturating_add(own.written_off));
-            let pieces = pieces.fold(0, u32::saturating_add);
-            let count = usize::try_from(line.quantity.get()).unwrap_or(usize::MAX);
-            let shares = line.flow.price()?.total()?.allocate(&vec![1; count])?;
-            let before = usize::try_from(self.state.returned(line.id)).unwrap_or(usize::MAX);
-            let now = usize::try_from(pieces).unwrap_or(usize::MAX);
-            Ok(Money::sum(self.state.currency, shares.into_iter().skip(before).take(now))?)
-        };
-        self.state.lines.iter().map(worth).collect()
-    }
-
-    /// Gives back what returned pieces cost as far as it was paid, and asks for the rest no more.
-    fn refund_return(
-        &mut self,
-        refund: RefundId,
-        id: ReturnId,
-        worth: Vec<Money>,
-        shipping: Money,
-    ) -> Result<Option<RefundId>, Refused> {
-        let mut amounts = Vec::with_capacity(worth.len());
-        for (line, own) in self.state.lines.iter_mut().zip(worth) {
-            let paid = line.flow.captured.total()?;
-            let back = Money::new(own.minor.min(paid.minor), own.currency);
-            let unpaid = own.checked_sub(back)?.minor.min(line.flow.open.total()?.minor);
-            line.flow.shift(Bucket::Open, Bucket::Released, Money::new(unpaid, own.currency))?;
-            amounts.push(back);
-        }
-        self.let_go_if_paid()?;
-        // A payer's bank may have taken money back: nobody gets it twice.
-        let most = self.state.refundable()?.checked_sub(shipping)?;
-        let asked = Money::sum(self.state.currency, amounts.iter().copied())?;
-        if asked.minor > most.minor {
-            amounts = share(most, &amounts)?;
-        }
-        amounts.push(shipping);
-        if amounts.iter().all(|amount| amount.minor == 0) {
-            return Ok(None);
-        }
-        self.give_back(refund, RefundReason::Returned, Some(id), &amounts)?;
-        Ok(Some(refund))
     }
 }
