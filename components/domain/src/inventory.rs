@@ -31,7 +31,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::reservation::Stock;
-use crate::{LocationId, Timestamp};
+use crate::{ErrorKind, LocationId, Timestamp};
 
 /// Counters of one SKU at one location. Moved only by [`Counters::apply`].
 ///
@@ -84,6 +84,17 @@ pub enum MovementRefused {
     /// The counter would leave 64 bits.
     #[error("counter out of range")]
     OutOfRange,
+}
+
+impl MovementRefused {
+    /// Returns the family of the refusal.
+    #[must_use]
+    pub const fn kind(self) -> ErrorKind {
+        match self {
+            Self::TooFew { .. } | Self::HeldForOrders { .. } => ErrorKind::Conflict,
+            Self::OutOfRange => ErrorKind::InvalidInput,
+        }
+    }
 }
 
 impl Counters {

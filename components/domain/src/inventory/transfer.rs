@@ -5,7 +5,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{Cause, Movement, MovementKind, MovementReason, Pieces};
-use crate::{LocationId, Sku, TransferId};
+use crate::{ErrorKind, LocationId, Sku, TransferId};
 
 /// Most lines of one transfer: 500, so that one transfer is one small transaction.
 pub const TRANSFER_LINES_MAX: usize = 500;
@@ -144,6 +144,17 @@ pub enum TransferRefused {
         /// Pieces not accounted for.
         open: u32,
     },
+}
+
+impl TransferRefused {
+    /// Returns the family of the refusal.
+    #[must_use]
+    pub const fn kind(&self) -> ErrorKind {
+        match self {
+            Self::OutOfTurn { .. } => ErrorKind::Conflict,
+            Self::SamePlace | Self::InvalidLines | Self::TooMany { .. } => ErrorKind::InvalidInput,
+        }
+    }
 }
 
 /// Stock on its way from one location to another.

@@ -1,8 +1,8 @@
 //! The life of orders with their stock and their books, as a store would keep them.
 //!
 //! `shop` does what a caller of the domain does with a step, in the order in which it is meant: read it as the example.
-//! `journeys` tells stories of one order each, `table` says which steps every kind of order shows, `any_order` checks
-//! what must hold after any steps, and `every_order` walks all orders of a small shop.
+//! `journeys` tells stories of one order each, `table` says which steps every kind of order shows, `refusals` why others
+//! are not taken, `any_order` checks what must hold after any steps, and `every_order` walks all orders of a small shop.
 
 #![expect(
     clippy::unwrap_used,
@@ -13,5 +13,6 @@ mod any_order;
 mod commands;
 mod every_order;
 mod journeys;
+mod refusals;
 mod shop;
 mod table;
