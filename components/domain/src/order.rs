@@ -5,6 +5,7 @@
 
 mod apply;
 mod check;
+mod effect;
 mod flow;
 mod offer;
 mod parcel;
@@ -15,6 +16,7 @@ mod timeline;
 
 pub use apply::{Applied, NewLine, NewOrder};
 pub use check::Broken;
+pub use effect::{Effect, Refused};
 pub use flow::{Flow, Split, share};
 pub use offer::{FULFILMENTS_MAX, RETURNS_MAX, next_steps};
 pub use parcel::{
@@ -26,8 +28,7 @@ pub use state::{
     Ended, FulfilmentSummary, OrderLine, OrderState, PaymentSummary, Source, Sums, Tender, Tenders,
 };
 pub use step::{
-    AmountOf, CancelReason, Command, Effect, PiecesOf, ReceivedPieces, RefundOf, Refused,
-    ReturnWish, Step,
+    AmountOf, CancelReason, Command, PiecesOf, ReceivedPieces, RefundOf, ReturnWish, Step,
 };
 pub use timeline::{
     Actor, Happening, InvalidNote, NOTE_CHARS_MAX, Note, NoteAudience, NoteText, TimelineEntry,

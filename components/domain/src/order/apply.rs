@@ -9,9 +9,10 @@ mod refunds;
 use serde::{Deserialize, Serialize};
 
 use super::OrderStatus;
+use super::effect::{Effect, Refused};
 use super::flow::{Bucket, Flow, Split};
 use super::state::{OrderLine, OrderState, Source, Tender, Tenders};
-use super::step::{Command, Effect, Refused};
+use super::step::Command;
 use super::timeline::Happening;
 use crate::cart::LINES_MAX;
 use crate::inventory::{Allocation, Cause, Movement, MovementKind, MovementReason, Pieces};

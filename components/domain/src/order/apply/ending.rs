@@ -4,11 +4,12 @@ use super::{Work, sources};
 use crate::RefundId;
 use crate::inventory::{Allocation, MovementKind};
 use crate::order::OrderStatus;
+use crate::order::effect::{Effect, Refused};
 use crate::order::flow::{Bucket, share};
 use crate::order::parcel::FulfilmentStatus;
 use crate::order::refund::RefundReason;
 use crate::order::state::Ended;
-use crate::order::step::{CancelReason, Effect, Refused};
+use crate::order::step::CancelReason;
 use crate::order::timeline::Happening;
 
 impl Work {

@@ -3,12 +3,13 @@
 use super::Work;
 use crate::inventory::MovementKind;
 use crate::order::OrderStatus;
+use crate::order::effect::Refused;
 use crate::order::offer::{FULFILMENTS_MAX, RETURNS_MAX};
 use crate::order::parcel::{
     Fulfilment, FulfilmentStatus, Return, ReturnLine, ReturnStatus, Tracking,
 };
 use crate::order::refund::RefundReason;
-use crate::order::step::{Command, PiecesOf, ReceivedPieces, Refused, ReturnWish};
+use crate::order::step::{Command, PiecesOf, ReceivedPieces, ReturnWish};
 use crate::order::timeline::Happening;
 use crate::{FulfilmentId, LineId, LocationId, Money, RefundId, ReturnId};
 

@@ -5,8 +5,8 @@ use crate::Money;
 use crate::inventory::MovementKind;
 use crate::ledger::{self, Capture, SaleParts};
 use crate::order::OrderStatus;
+use crate::order::effect::{Effect, Refused};
 use crate::order::flow::{Bucket, share};
-use crate::order::step::{Effect, Refused};
 use crate::order::timeline::Happening;
 
 impl Work {

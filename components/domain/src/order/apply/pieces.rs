@@ -3,10 +3,11 @@
 use super::Work;
 use super::parcels::{bounded, distinct};
 use crate::inventory::MovementKind;
+use crate::order::effect::Refused;
 use crate::order::flow::{Bucket, share};
 use crate::order::refund::RefundReason;
 use crate::order::state::{OrderLine, pieces_of};
-use crate::order::step::{PiecesOf, Refused};
+use crate::order::step::PiecesOf;
 use crate::order::timeline::Happening;
 use crate::{LineId, Money, RefundId, ReturnId};
 

@@ -2,9 +2,10 @@
 
 use super::Work;
 use crate::ledger;
+use crate::order::effect::{Effect, Refused};
 use crate::order::flow::{Bucket, Split, share};
 use crate::order::refund::{REFUNDS_MAX, Refund, RefundLine, RefundReason, RefundStatus};
-use crate::order::step::{AmountOf, Effect, RefundOf, Refused};
+use crate::order::step::{AmountOf, RefundOf};
 use crate::order::timeline::Happening;
 use crate::{Money, RefundId, ReturnId};
 
