@@ -5,7 +5,7 @@ use domain::Currency;
 use domain::order::{Command, Effect, OrderState, next_steps};
 use proptest::prelude::*;
 
-use crate::commands::{Dice, stray, within};
+use crate::commands::{Dice, nudge, stray, within};
 use crate::shop::{Line, NotKept, Plan, Shop};
 
 fn lines() -> impl Strategy<Value = Vec<Line>> {
@@ -92,6 +92,9 @@ fn run(plan: &Plan, rolls: &[u64]) -> Shop {
                 }
                 let command = within(step, &mut dice, n);
                 assert!(step.admits(&command), "{step:?} {command:?}");
+                let mut near = command.clone();
+                nudge(&mut near, &mut dice);
+                check_shown(&shop.state, &near);
                 command
             }
         };

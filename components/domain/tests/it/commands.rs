@@ -172,6 +172,51 @@ fn of_parcels(step: &Step, dice: &mut Dice, n: usize) -> Command {
     }
 }
 
+/// Changes one thing about a command, often so that it leaves its bounds by one.
+pub(crate) fn nudge(command: &mut Command, dice: &mut Dice) {
+    let by = dice.below(3) - 1;
+    let pieces =
+        |pieces: &mut u32| *pieces = pieces.saturating_add_signed(i32::try_from(by).unwrap());
+    let roll = dice.below(4);
+    match command {
+        Command::Authorize { amount }
+        | Command::Capture { amount }
+        | Command::ChargeBack { amount }
+        | Command::WinChargeback { amount } => amount.minor += by,
+        Command::FillBackorder { pieces: own, .. } => pieces(own),
+        Command::Retake { allocation } => match roll {
+            0 => allocation.holds[0].line += 1,
+            1 => allocation.holds[0].location = place(1),
+            _ => pieces(&mut allocation.holds[0].pieces),
+        },
+        Command::CancelPieces { lines, .. } | Command::Fulfil { lines, .. } => match roll {
+            0 => lines.push(lines[0]),
+            1 => lines.clear(),
+            _ => pieces(&mut lines[0].pieces),
+        },
+        Command::RequestReturn { lines, .. } => match roll {
+            0 => lines.push(lines[0]),
+            1 => lines.clear(),
+            _ => pieces(&mut lines[0].pieces),
+        },
+        Command::ReceiveReturn { lines, refund, shipping, .. } => match roll {
+            0 => lines.push(lines[0]),
+            1 => *refund = None,
+            2 => shipping.minor += by,
+            _ => pieces(&mut lines[0].written_off),
+        },
+        Command::Refund { of: RefundOf::Amount { amount }, .. } => amount.minor += by,
+        Command::Refund { of: RefundOf::Parts { lines, shipping }, .. } => {
+            match (roll, lines.first()) {
+                (0, Some(&own)) => lines.push(own),
+                (1, Some(_)) => lines[0].amount.minor += by,
+                _ => shipping.minor += by,
+            }
+        }
+        _ => {}
+    }
+}
+
 /// Makes any command at all, in and out of turn, often near a bound; names that must exist mostly do.
 pub(crate) fn stray(order: &OrderState, dice: &mut Dice, n: usize) -> Command {
     let sums = order.sums().unwrap();

@@ -213,6 +213,20 @@ fn pieces_called_off_before_they_are_paid_are_not_asked_for() {
 }
 
 #[test]
+fn a_piece_called_off_and_a_piece_that_comes_back_have_different_shares_of_their_line() {
+    let line = Line { quantity: 3, promised: 0, net: 100, tax: 0, discount: 0 };
+    let plan = Plan { lines: vec![line], shipping: (0, 0), ..chairs(0, 0) };
+    let lines = vec![PiecesOf { line: line_id(0), pieces: 1 }];
+    let less = Command::CancelPieces { lines, refund: paid_back(9) };
+    let approve = Command::ApproveReturn { id: back(1) };
+    let paid = vec![Command::Capture { amount: eur(100) }, less];
+    let steps = [paid, send(1).to_vec(), vec![wish(1, 1), approve, receive(1, 1, 0, 0)]].concat();
+    let shop = shop(&plan, &steps);
+    let given: Vec<i64> = shop.state.refunds.iter().map(|own| own.provider.minor).collect();
+    assert_eq!(given, [34, 33]);
+}
+
+#[test]
 fn an_order_of_nothing_is_confirmed_and_its_discount_is_in_the_books() {
     let line = Line { quantity: 1, promised: 0, net: 0, tax: 0, discount: 900 };
     let plan = Plan { lines: vec![line], shipping: (0, 0), ..chairs(0, 0) };

@@ -2,7 +2,8 @@
 //!
 //! `shop` does what a caller of the domain does with a step, in the order in which it is meant: read it as the example.
 //! `journeys` tells stories of one order each, `table` says which steps every kind of order shows, `refusals` why others
-//! are not taken, `any_order` checks what must hold after any steps, and `every_order` walks all orders of a small shop.
+//! are not taken, `any_order` checks what must hold after any steps, `every_order` walks all orders
+//! of a small shop, and in `crowd` many orders want the same pieces.
 
 #![expect(
     clippy::unwrap_used,
@@ -11,6 +12,7 @@
 
 mod any_order;
 mod commands;
+mod crowd;
 mod every_order;
 mod journeys;
 mod refusals;
