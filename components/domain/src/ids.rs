@@ -98,6 +98,10 @@ id!(
     FulfilmentId
 );
 id!(
+    /// A gift card.
+    GiftCardId
+);
+id!(
     /// A line within a cart or an order.
     LineId
 );
@@ -120,6 +124,10 @@ id!(
 id!(
     /// A refund of an order.
     RefundId
+);
+id!(
+    /// A promotion.
+    PromotionId
 );
 id!(
     /// One HTTP request, from edge to origin and back.

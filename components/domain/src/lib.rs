@@ -30,11 +30,11 @@ pub mod time;
 
 pub use account::Email;
 pub use ids::{
-    CartId, FulfilmentId, LineId, LocationId, NoteId, OrderId, PaymentId, RefundId, RequestId,
-    ReturnId, SessionId, TransferId, UserId,
+    CartId, FulfilmentId, GiftCardId, LineId, LocationId, NoteId, OrderId, PaymentId, PromotionId,
+    RefundId, RequestId, ReturnId, SessionId, TransferId, UserId,
 };
 pub use kind::ErrorKind;
-pub use money::{Currency, Money, MoneyError};
+pub use money::{BasisPoints, Currency, Money, MoneyError};
 pub use order::OrderStatus;
 pub use payment::PaymentStatus;
 pub use sku::{Handle, Quantity, Sku};

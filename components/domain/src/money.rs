@@ -169,21 +169,43 @@ impl Money {
 
     /// Returns the tax contained in a tax-inclusive amount: `amount × rate ÷ (1 + rate)`, halves away from zero.
     ///
-    /// The rate is in basis points (1 900 = 19 %). This is the one place where tax is rounded.
+    /// The rate is in basis points (1 900 = 19 %). Rounds as [`Money::scaled`] does.
     ///
     /// # Errors
     /// [`MoneyError::OutOfRange`].
     pub fn contained_tax(self, rate_basis_points: u32) -> Result<Self, MoneyError> {
-        let rate = i128::from(rate_basis_points);
-        let whole = rate.checked_add(10_000).ok_or(MoneyError::OutOfRange)?;
-        let numerator = i128::from(self.minor).checked_mul(rate).ok_or(MoneyError::OutOfRange)?;
+        let whole =
+            u64::from(rate_basis_points).checked_add(10_000).ok_or(MoneyError::OutOfRange)?;
+        self.scaled(u64::from(rate_basis_points), whole)
+    }
+
+    /// Returns `amount × numerator ÷ denominator`, halves away from zero.
+    ///
+    /// This is the one place where an amount is rounded: taxes and percentages come through here, and what is then
+    /// spread over several lines is shared by [`Money::allocate`], never rounded again.
+    ///
+    /// # Errors
+    /// [`MoneyError::OutOfRange`], also for a denominator of zero.
+    pub fn scaled(self, numerator: u64, denominator: u64) -> Result<Self, MoneyError> {
+        let whole = i128::from(denominator);
         let half = whole.div_euclid(2);
-        let magnitude =
-            numerator.abs().checked_add(half).ok_or(MoneyError::OutOfRange)?.div_euclid(whole);
-        let minor = i64::try_from(magnitude).map_err(|_| MoneyError::OutOfRange)?;
-        let minor =
-            if self.minor < 0 { minor.checked_neg().ok_or(MoneyError::OutOfRange)? } else { minor };
-        Ok(Self { minor, ..self })
+        let magnitude = i128::from(self.minor)
+            .checked_mul(i128::from(numerator))
+            .and_then(|product| product.checked_abs()?.checked_add(half)?.checked_div(whole))
+            .ok_or(MoneyError::OutOfRange)?;
+        let signed = if self.minor < 0 { magnitude.checked_neg() } else { Some(magnitude) };
+        signed
+            .and_then(|minor| i64::try_from(minor).ok())
+            .map(|minor| Self { minor, ..self })
+            .ok_or(MoneyError::OutOfRange)
+    }
+
+    /// Returns this share of the amount, halves away from zero.
+    ///
+    /// # Errors
+    /// [`MoneyError::OutOfRange`].
+    pub fn portion(self, share: BasisPoints) -> Result<Self, MoneyError> {
+        self.scaled(u64::from(share.get()), u64::from(BasisPoints::WHOLE.get()))
     }
 
     /// Shares an amount by weights so that the shares add up exactly (largest remainder; ties to the first).
@@ -232,6 +254,41 @@ impl Money {
     }
 }
 
+/// Refused number for [`BasisPoints`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("a share is a whole number of basis points from 0 to 10 000")]
+pub struct InvalidBasisPoints;
+
+/// A share of a whole in basis points, 0 to 10 000: 1 500 is 15 %.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "u32", into = "u32")]
+pub struct BasisPoints(u32);
+
+impl BasisPoints {
+    /// All of it: 100 %.
+    pub const WHOLE: Self = Self(10_000);
+
+    /// Returns the number of basis points.
+    #[must_use]
+    pub const fn get(self) -> u32 {
+        self.0
+    }
+}
+
+impl TryFrom<u32> for BasisPoints {
+    type Error = InvalidBasisPoints;
+
+    fn try_from(number: u32) -> Result<Self, InvalidBasisPoints> {
+        if number <= Self::WHOLE.0 { Ok(Self(number)) } else { Err(InvalidBasisPoints) }
+    }
+}
+
+impl From<BasisPoints> for u32 {
+    fn from(share: BasisPoints) -> Self {
+        share.0
+    }
+}
+
 impl fmt::Display for Money {
     /// Writes `1234.50 EUR`, with as many decimals as the currency has.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -274,6 +331,34 @@ mod tests {
                 Ok(Money::new(tax, Currency::Eur))
             );
         }
+    }
+
+    #[test]
+    fn shares_of_an_amount_round_halves_away_from_zero() {
+        for (minor, share, expected) in [
+            (1_000, 1_500, 150),
+            (5, 1_000, 1),
+            (-5, 1_000, -1),
+            (4, 1_000, 0),
+            (333, 10_000, 333),
+            (333, 0, 0),
+            (i64::MAX, 10_000, i64::MAX),
+            (i64::MIN, 10_000, i64::MIN),
+        ] {
+            let share = BasisPoints::try_from(share).unwrap();
+            let portion = Money::new(minor, Currency::Kwd).portion(share);
+            assert_eq!(portion, Ok(Money::new(expected, Currency::Kwd)), "{minor}");
+        }
+        assert_eq!(BasisPoints::try_from(10_001), Err(InvalidBasisPoints));
+    }
+
+    #[test]
+    fn scaling_refuses_what_does_not_fit() {
+        let most = Money::new(i64::MAX, Currency::Jpy);
+        for (numerator, denominator) in [(2, 1), (u64::MAX, 1), (1, 0)] {
+            assert_eq!(most.scaled(numerator, denominator), Err(MoneyError::OutOfRange));
+        }
+        assert_eq!(Money::new(7, Currency::Jpy).scaled(1, 2), Ok(Money::new(4, Currency::Jpy)));
     }
 
     #[test]
