@@ -24,6 +24,7 @@ pub mod money;
 pub mod numbers;
 pub mod order;
 pub mod payment;
+pub mod pricing;
 pub mod reservation;
 pub mod sku;
 pub mod time;
