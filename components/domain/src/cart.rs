@@ -1,5 +1,8 @@
 //! What a cart may hold and what it costs.
 
+pub mod limits;
+pub mod merge;
+
 use core::time::Duration;
 
 use serde::{Deserialize, Serialize};
