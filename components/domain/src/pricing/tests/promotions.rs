@@ -113,6 +113,34 @@ fn a_piece_is_counted_by_one_buy_and_get_promotion_only() {
 }
 
 #[test]
+fn pieces_that_can_only_be_bought_are_counted_before_those_that_can_be_got() {
+    // The first counts the chair as bought and one lamp as got; two lamps are left for the second.
+    let effect = Effect::BuyGet {
+        buy: 1,
+        get: 1,
+        off: share(10_000),
+        repeats_max: 1,
+        of: Some(categories(&["c1"])),
+    };
+    let first = Promotion { priority: 1, ..promotion(1, Class::Line, effect) };
+    let second = promotion(2, Class::Line, buy_get(1, 1, 10_000, 1));
+    let second = Promotion { target: categories(&["c1"]), ..second };
+    check(&[(9_000, 1), (500, 3)], vec![second.clone(), first.clone()], &[0, 1_000]);
+    check(&[(9_000, 1), (500, 2)], vec![second, first], &[0, 500]);
+}
+
+#[test]
+fn pieces_of_one_line_differ_by_the_unit_that_a_discount_left_over() {
+    // 1 500 − 1 leaves 500, 500 and 499; two of them are got: the cheapest, 499, and one of 500.
+    let one_off = Promotion { priority: 1, ..promotion(1, Class::Line, amount(1)) };
+    check(
+        &[(500, 3)],
+        vec![promotion(2, Class::Line, buy_get(1, 2, 10_000, 1)), one_off],
+        &[1_000],
+    );
+}
+
+#[test]
 fn each_promotion_works_on_what_those_before_it_left() {
     let ten = |number, class| promotion(number, class, percent(1_000));
     // 10 %, then 10 % of 900, whatever the class.

@@ -31,6 +31,11 @@ fn a_code_is_unknown_without_a_promotion_that_takes_codes() {
     let mut paused = case(code_of(1));
     paused.promotions.clear();
     check(&paused, Some(CodeRefusal::Unknown));
+    let mut automatic = case(code_of(1));
+    automatic.promotions[0].0.trigger = Trigger::Automatic;
+    let quote = automatic.quote();
+    assert_eq!(refusals(&quote), [CodeRefusal::Unknown]);
+    assert_eq!((quote.promotions.len(), quote.totals.discounts), (1, money(250)));
 }
 
 #[test]

@@ -31,6 +31,24 @@ fn tax_is_contained_or_comes_on_top_and_rounds_halves_away_from_zero() {
 }
 
 #[test]
+fn amounts_are_rounded_to_the_currency_s_own_minor_unit() {
+    // 10 % of 1 235 yen, 1.235 dinars and 12.35 euros is 123.5 minor units: these decide, not the second decimal.
+    for (currency, minor, mode, tax, total) in [
+        (Currency::Jpy, 1_235, PriceMode::Exclusive, 124, "1359 JPY"),
+        (Currency::Jpy, 1_100, PriceMode::Inclusive, 100, "1100 JPY"),
+        (Currency::Jpy, 108, PriceMode::Inclusive, 10, "108 JPY"),
+        (Currency::Kwd, 1_235, PriceMode::Exclusive, 124, "1.359 KWD"),
+        (Currency::Kwd, 10_005, PriceMode::Exclusive, 1_001, "11.006 KWD"),
+        (Currency::Eur, 1_235, PriceMode::Exclusive, 124, "13.59 EUR"),
+    ] {
+        let quote =
+            Case::of(lines_in(currency, &[(minor, 1)])).taxed(mode, standard(100_000)).quote();
+        assert_eq!(quote.totals.tax.minor, tax, "{currency} {minor}");
+        assert_eq!(quote.totals.total.to_string(), total);
+    }
+}
+
+#[test]
 fn several_rates_are_rounded_once_and_share_the_tax() {
     // New York City: 4 % + 4.5 % + 0.375 % = 8.875 % of 9.99 is 0.8866, so 0.89; each alone: 0.40 + 0.45 + 0.04 = 0.89.
     let rates = || {
@@ -147,11 +165,12 @@ fn shipping_is_taxed_as_a_class_or_in_proportion_to_what_is_shipped() {
     case.taxes.price_mode = PriceMode::Inclusive;
     // 750 ÷ 1.2 × 0.2 = 125, 250 ÷ 1.1 × 0.1 = 22.7.
     assert_eq!(tax(&case), 148);
-    // Free lines share by pieces: half and half.
+    // Free lines share by pieces: one quarter at 20 %, three at 10 %.
     case.lines[0].price = money(0);
     case.lines[1].price = money(0);
+    case.lines[1].quantity = 3.try_into().unwrap();
     case.taxes.price_mode = PriceMode::Exclusive;
-    assert_eq!(tax(&case), 150);
+    assert_eq!(tax(&case), 125);
 }
 
 #[test]
