@@ -81,6 +81,7 @@ pub const PROMOTIONS_MAX: usize = 100;
 pub const PROMOTIONS_TRIED_MAX: usize = 16;
 /// Most codes entered for one cart: 10.
 pub const CODES_MAX: usize = 10;
+const _: () = assert!(CODES_MAX <= PROMOTIONS_TRIED_MAX, "no entered code goes untried");
 /// Most gift cards for one cart: 10.
 pub const GIFT_CARDS_MAX: usize = 10;
 
@@ -203,6 +204,9 @@ pub enum PricingError {
     /// A line's price is negative.
     #[error("line {0} has a negative price")]
     NegativePrice(LineId),
+    /// A shipping tariff has a negative price: its policy was not checked.
+    #[error("a shipping price is negative")]
+    NegativeShipping,
     /// Two candidates are one promotion.
     #[error("promotion {0} is given twice")]
     PromotionTwice(crate::PromotionId),
@@ -223,6 +227,7 @@ impl PricingError {
             | Self::LineTwice(_)
             | Self::LineCurrency(_)
             | Self::NegativePrice(_)
+            | Self::NegativeShipping
             | Self::PromotionTwice(_)
             | Self::Promotion(..) => ErrorKind::Internal,
             Self::TooMany(Limit::Lines | Limit::Codes | Limit::GiftCards) | Self::Money(_) => {

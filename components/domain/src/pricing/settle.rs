@@ -6,10 +6,11 @@ use super::promotion::{Class, Effect, Promotion};
 use super::quote::{
     Adjustment, QuotedLine, QuotedShipping, ShippingOffer, ShippingOption, ShippingOutcome,
 };
-use super::shipping::{Measure, Parcel, ShippingMethod};
+use super::shipping::{Days, Measure, Parcel, ShippingMethod, Unavailable};
 use super::tax::{TaxClass, Taxation, Taxed};
 use super::{PricingError, Request};
 use crate::money::{Money, MoneyError};
+use crate::sku::Handle;
 
 /// A cart's lines at the prices that count.
 #[derive(Debug, Clone)]
@@ -106,9 +107,9 @@ impl<'a> Priced<'a> {
         let Some(id) = self.request.shipping_method else { return Ok(ShippingOutcome::NotChosen) };
         let refused = |why| ShippingOutcome::Refused { method: id.clone(), why };
         let Some(method) = self.request.shipping.method(id) else {
-            return Ok(refused(super::Unavailable::Unknown));
+            return Ok(refused(Unavailable::Unknown));
         };
-        let (price, days) = match method.offer(self.parcel(measured))? {
+        let (price, days) = match self.offer(method, measured)? {
             Ok(offer) => offer,
             Err(why) => return Ok(refused(why)),
         };
@@ -144,12 +145,12 @@ impl<'a> Priced<'a> {
     }
 
     /// Lists what the shop's methods cost when tariffs look at a subtotal of `measured`.
-    pub(super) fn options(&self, measured: Money) -> Result<Vec<ShippingOption>, MoneyError> {
+    pub(super) fn options(&self, measured: Money) -> Result<Vec<ShippingOption>, PricingError> {
         if !self.is_shipped() {
             return Ok(Vec::new());
         }
         let list = |method: &ShippingMethod| {
-            let offer = match method.offer(self.parcel(measured))? {
+            let offer = match self.offer(method, measured)? {
                 Ok((price, days)) => ShippingOffer::Available { price, days },
                 Err(why) => ShippingOffer::Unavailable { why },
             };
@@ -159,11 +160,23 @@ impl<'a> Priced<'a> {
     }
 
     /// Returns the chosen method where it is on offer for the prices before discounts.
-    pub(super) fn offered_method(&self) -> Result<Option<&'a crate::sku::Handle>, MoneyError> {
+    pub(super) fn offered_method(&self) -> Result<Option<&'a Handle>, PricingError> {
         let chosen = self.request.shipping_method.filter(|_| self.is_shipped());
         let Some(id) = chosen else { return Ok(None) };
         let Some(method) = self.request.shipping.method(id) else { return Ok(None) };
-        Ok(method.offer(self.parcel(self.subtotal))?.is_ok().then_some(id))
+        Ok(self.offer(method, self.subtotal)?.is_ok().then_some(id))
+    }
+
+    fn offer(
+        &self,
+        method: &ShippingMethod,
+        measured: Money,
+    ) -> Result<Result<(Money, Days), Unavailable>, PricingError> {
+        let offer = method.offer(self.parcel(measured))?;
+        match offer {
+            Ok((price, _)) if price.minor < 0 => Err(PricingError::NegativeShipping),
+            offer => Ok(offer),
+        }
     }
 
     fn is_shipped(&self) -> bool {

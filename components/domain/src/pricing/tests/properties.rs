@@ -1,5 +1,6 @@
-//! What holds in every quote, in currencies of 0, 2 and 3 decimals. A failure prints its case; `PROPTEST_RNG_SEED` (a
-//! number) chooses the stream.
+//! What holds in every quote, in currencies of 0, 2 and 3 decimals.
+//!
+//! A failure prints its case. `PROPTEST_RNG_SEED` (a number) chooses the stream, `PROPTEST_CASES` how many are tried.
 
 #![expect(
     clippy::arithmetic_side_effects,
@@ -167,8 +168,6 @@ fn sum<'a>(amounts: impl Iterator<Item = &'a Money>) -> i64 {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(1_000))]
-
     #[test]
     fn every_sum_holds(case in case()) {
         let quote = case.try_quote().unwrap();
@@ -269,6 +268,52 @@ proptest! {
         let mut entered: Vec<_> = case.codes.iter().map(|one| one.code.clone()).collect();
         entered.sort_unstable();
         prop_assert_eq!(told, entered);
+    }
+
+    #[test]
+    fn each_line_s_share_is_within_one_unit_of_the_exact_one(currency in currency(), prices in prop::collection::vec((minor(), 1_u32..5), 1..8), off in 1_i64..100_000) {
+        let effect = Effect::Amount { off: AmountByCurrency::of(Money::new(off, currency)) };
+        let case = Case::of(lines_in(currency, &prices)).with(promotion(1, Class::Order, effect));
+        let quote = case.try_quote().unwrap();
+        let subtotal = i128::from(quote.totals.subtotal.minor);
+        let taken = i128::from(off).min(subtotal);
+        prop_assert_eq!(i128::from(quote.totals.discounts.minor), taken);
+        for line in &quote.lines {
+            let (discount, cost) = (i128::from(line.discount.minor), i128::from(line.subtotal.minor));
+            prop_assert!((discount * subtotal - taken * cost).abs() < subtotal.max(1));
+        }
+    }
+
+    /// Compared with all ways to choose pieces: as many repeats as possible, then the cheapest pieces that can be got.
+    #[test]
+    fn buy_and_get_gives_the_cheapest_pieces_of_as_many_repeats_as_fit(
+        pieces in prop::collection::vec((0_i64..6, 0_u8..4), 0..9),
+        buy in 1_u32..4,
+        get in 1_u32..4,
+        repeats_max in 1_u32..4,
+    ) {
+        let mut case = Case::of(lines(&pieces.iter().map(|one| (one.0, 1)).collect::<Vec<_>>()));
+        for (line, (_, roles)) in case.lines.iter_mut().zip(&pieces) {
+            line.categories.clear();
+            line.tags = ["buy", "get"].iter().zip([1, 2]).filter(|(_, bit)| roles & bit != 0).map(|(name, _)| handle(name)).collect();
+        }
+        let tag = |name| Target::Tags(BTreeSet::from([handle(name)]));
+        let effect = Effect::BuyGet { buy, get, off: share(10_000), repeats_max, of: Some(tag("get")) };
+        let case = case.with(Promotion { target: tag("buy"), ..promotion(1, Class::Line, effect) });
+        let best = (0_u32..1 << pieces.len()).filter_map(|chosen| {
+            let is_got = |at: usize| chosen & (1 << at) != 0;
+            let got: Vec<_> = (0..pieces.len()).filter(|&at| is_got(at)).collect();
+            let bought = (0..pieces.len()).filter(|&at| !is_got(at) && pieces[at].1 & 1 != 0).count();
+            let count = u32::try_from(got.len()).unwrap();
+            let repeats = count / get;
+            let fits = got.iter().all(|&at| pieces[at].1 & 2 != 0)
+                && count % get == 0
+                && repeats <= repeats_max
+                && u32::try_from(bought).unwrap() >= repeats * buy;
+            let cost: i64 = got.iter().map(|&at| pieces[at].0).sum();
+            fits.then_some((Reverse(repeats), cost))
+        }).min().unwrap();
+        prop_assert_eq!(case.try_quote().unwrap().totals.discounts.minor, best.1);
     }
 
     #[test]

@@ -44,6 +44,11 @@ fn refuses_requests_that_contradict_themselves() {
         ErrorKind::Internal,
     );
     check(
+        |case| *case = case.clone().shipped(-1),
+        PricingError::NegativeShipping,
+        ErrorKind::Internal,
+    );
+    check(
         |case| case.lines[1].price = money(i64::MAX),
         PricingError::Money(MoneyError::OutOfRange),
         ErrorKind::InvalidInput,
