@@ -154,6 +154,18 @@ fn money_after_the_end_takes_the_stock_again_or_goes_back() {
 }
 
 #[test]
+fn an_order_paid_late_whose_bank_took_the_money_back_is_not_taken_up_again() {
+    let late = [Command::Expire, Command::Capture { amount: TOTAL }];
+    let mut shop = shop(&chairs(0, 0), &late);
+    let allocation = chairs(0, 0).order().allocation;
+    assert!(shop.state.apply(&Command::Retake { allocation: allocation.clone() }).is_ok());
+    shop.take(&Command::ChargeBack { amount: eur(1) }).unwrap();
+    assert!(shop.state.apply(&Command::Retake { allocation: allocation.clone() }).is_err());
+    shop.take(&Command::WinChargeback { amount: eur(1) }).unwrap();
+    shop.take(&Command::Retake { allocation }).unwrap();
+}
+
+#[test]
 fn money_that_a_bank_took_back_is_not_given_back_as_well() {
     let mut shop = shop(&chairs(0, 0), &[Command::Capture { amount: TOTAL }]);
     shop.take(&Command::ChargeBack { amount: eur(12_000) }).unwrap();
