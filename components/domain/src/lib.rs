@@ -37,6 +37,6 @@ pub use ids::{
 pub use kind::ErrorKind;
 pub use money::{BasisPoints, Currency, Money, MoneyError};
 pub use order::OrderStatus;
-pub use payment::PaymentStatus;
+pub use payment::{Payment, PaymentStatus};
 pub use sku::{Handle, Quantity, Sku};
 pub use time::Timestamp;

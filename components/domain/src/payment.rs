@@ -1,12 +1,19 @@
 //! The payment of an order: its states, what is reported about it, and which report may move it.
 //!
-//! The return path of a checkout, the provider's webhook and the reconciler all report through
-//! [`PaymentStatus::on`], so whoever comes second finds nothing left to do.
+//! The return path of a checkout, the provider's webhook and the reconciler all report here, so whoever comes second
+//! finds nothing left to do. [`PaymentStatus::on`] knows words alone; [`Payment::merge`] knows amounts, too, and is what
+//! partial captures and refunds need. [`release`] says when an authorization is given up.
+
+mod amounts;
+mod release;
 
 use core::fmt;
 use core::str::FromStr;
 
 use serde::{Deserialize, Serialize};
+
+pub use amounts::{Amounts, AmountsError, Merged, OtherPayment, Payment, Report};
+pub use release::{AUTHORIZATION_KEPT_DEFAULT, Release, release};
 
 /// Where a payment stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -18,19 +25,25 @@ pub enum PaymentStatus {
     Processing,
     /// The payer must approve first.
     RequiresAction,
-    /// The money is ours.
+    /// The money is held for us at the payer's bank; nothing has moved.
+    Authorized,
+    /// Some of the money is ours and the rest is still held.
+    PartiallyCaptured,
+    /// The money is ours; what was not captured has been let go.
     Captured,
     /// The provider refused.
     Declined,
-    /// Given up before any money moved.
+    /// Given up before any money moved: never paid, or voided after its authorization.
     Cancelled,
     /// The provider did not answer; the reconciler will find out.
     Unknown,
-    /// The money went back.
+    /// Some of the money went back.
+    PartiallyRefunded,
+    /// All that was captured went back.
     Refunded,
 }
 
-/// What somebody reports about a payment.
+/// What somebody reports about a payment, in one word. [`Report`] adds the amounts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum PaymentEvent {
@@ -38,6 +51,10 @@ pub enum PaymentEvent {
     Processing,
     /// The payer must approve.
     RequiresAction,
+    /// The provider holds the money for us.
+    Authorized,
+    /// The provider took some of the money and holds the rest.
+    PartiallyCaptured,
     /// The provider took the money.
     Captured,
     /// The provider refused.
@@ -46,6 +63,8 @@ pub enum PaymentEvent {
     Cancelled,
     /// No answer in time.
     TimedOut,
+    /// The provider gave some of the money back.
+    PartiallyRefunded,
     /// The provider gave the money back.
     Refunded,
 }
@@ -69,16 +88,52 @@ pub struct IllegalMove {
     pub event: PaymentEvent,
 }
 
+impl PaymentEvent {
+    /// Every event.
+    pub const ALL: [Self; 10] = [
+        Self::Processing,
+        Self::RequiresAction,
+        Self::Authorized,
+        Self::PartiallyCaptured,
+        Self::Captured,
+        Self::Declined,
+        Self::Cancelled,
+        Self::TimedOut,
+        Self::PartiallyRefunded,
+        Self::Refunded,
+    ];
+
+    /// Returns the state that a payment has of which nothing else is known.
+    #[must_use]
+    pub const fn status(self) -> PaymentStatus {
+        match self {
+            Self::Processing => PaymentStatus::Processing,
+            Self::RequiresAction => PaymentStatus::RequiresAction,
+            Self::Authorized => PaymentStatus::Authorized,
+            Self::PartiallyCaptured => PaymentStatus::PartiallyCaptured,
+            Self::Captured => PaymentStatus::Captured,
+            Self::Declined => PaymentStatus::Declined,
+            Self::Cancelled => PaymentStatus::Cancelled,
+            Self::TimedOut => PaymentStatus::Unknown,
+            Self::PartiallyRefunded => PaymentStatus::PartiallyRefunded,
+            Self::Refunded => PaymentStatus::Refunded,
+        }
+    }
+}
+
 impl PaymentStatus {
     /// Every state.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 11] = [
         Self::Created,
         Self::Processing,
         Self::RequiresAction,
+        Self::Authorized,
+        Self::PartiallyCaptured,
         Self::Captured,
         Self::Declined,
         Self::Cancelled,
         Self::Unknown,
+        Self::PartiallyRefunded,
         Self::Refunded,
     ];
 
@@ -89,70 +144,74 @@ impl PaymentStatus {
             Self::Created => "created",
             Self::Processing => "processing",
             Self::RequiresAction => "requires_action",
+            Self::Authorized => "authorized",
+            Self::PartiallyCaptured => "partially_captured",
             Self::Captured => "captured",
             Self::Declined => "declined",
             Self::Cancelled => "cancelled",
             Self::Unknown => "unknown",
+            Self::PartiallyRefunded => "partially_refunded",
             Self::Refunded => "refunded",
         }
     }
 
-    /// Tells whether no report is expected any more.
+    /// Tells whether no report is expected any more; refunds may still follow.
     #[must_use]
     pub const fn is_final(self) -> bool {
-        matches!(self, Self::Captured | Self::Declined | Self::Cancelled | Self::Refunded)
+        matches!(
+            self,
+            Self::Captured
+                | Self::Declined
+                | Self::Cancelled
+                | Self::PartiallyRefunded
+                | Self::Refunded
+        )
     }
 
-    /// Applies a report.
+    /// Tells whether money of the payer has moved.
+    #[must_use]
+    pub const fn has_moved_money(self) -> bool {
+        matches!(
+            self,
+            Self::PartiallyCaptured | Self::Captured | Self::PartiallyRefunded | Self::Refunded
+        )
+    }
+
+    /// Returns how much a state tells: of two reports about one payment the one that tells more is the later one.
+    ///
+    /// Declined stands above authorized and cancelled, so that an attempt that was refused is over for us whatever
+    /// else comes, except money: that stands above everything.
+    const fn rank(self) -> u8 {
+        match self {
+            Self::Created => 0,
+            Self::Unknown => 1,
+            Self::RequiresAction => 2,
+            Self::Processing => 3,
+            Self::Authorized => 4,
+            Self::Cancelled => 5,
+            Self::Declined => 6,
+            Self::PartiallyCaptured => 7,
+            Self::Captured => 8,
+            Self::PartiallyRefunded => 9,
+            Self::Refunded => 10,
+        }
+    }
+
+    /// Applies a report's word. Callers that know amounts use [`Payment::merge`].
     ///
     /// Reports arrive doubled and out of order, so an older one moves nothing. Money that did arrive is never denied:
-    /// a capture moves a payment that was given up.
+    /// a capture moves a payment that was given up or declined.
     ///
     /// # Errors
-    /// [`IllegalMove`] when the report contradicts a final state.
+    /// [`IllegalMove`] for a refund of money that is not known to be ours: whoever keeps books by words alone would
+    /// write a refund without its capture.
     pub const fn on(self, event: PaymentEvent) -> Result<Move, IllegalMove> {
-        use PaymentEvent as E;
-        let next = match (self, event) {
-            (Self::Created | Self::Unknown, E::Processing)
-            | (Self::RequiresAction, E::Processing) => Self::Processing,
-            (Self::Created | Self::Unknown, E::RequiresAction) => Self::RequiresAction,
-            (Self::Created, E::TimedOut) => Self::Unknown,
-            (
-                Self::Created
-                | Self::Unknown
-                | Self::Processing
-                | Self::RequiresAction
-                | Self::Cancelled,
-                E::Captured,
-            ) => Self::Captured,
-            (
-                Self::Created | Self::Unknown | Self::Processing | Self::RequiresAction,
-                E::Declined,
-            ) => Self::Declined,
-            (
-                Self::Created | Self::Unknown | Self::Processing | Self::RequiresAction,
-                E::Cancelled,
-            ) => Self::Cancelled,
-            (Self::Captured, E::Refunded) => Self::Refunded,
-            (_, E::Processing | E::RequiresAction | E::TimedOut)
-            | (Self::Captured | Self::Refunded, E::Captured)
-            | (Self::Declined, E::Declined)
-            | (Self::Cancelled | Self::Declined, E::Cancelled)
-            | (Self::Refunded, E::Refunded) => return Ok(Move::Stay),
-            (Self::Declined, E::Captured)
-            | (Self::Captured | Self::Refunded | Self::Cancelled, E::Declined)
-            | (Self::Captured | Self::Refunded, E::Cancelled)
-            | (
-                Self::Created
-                | Self::Unknown
-                | Self::Processing
-                | Self::RequiresAction
-                | Self::Declined
-                | Self::Cancelled,
-                E::Refunded,
-            ) => return Err(IllegalMove { status: self, event }),
-        };
-        Ok(Move::To(next))
+        let next = event.status();
+        let is_refund = matches!(event, PaymentEvent::PartiallyRefunded | PaymentEvent::Refunded);
+        if is_refund && !self.has_moved_money() {
+            return Err(IllegalMove { status: self, event });
+        }
+        if next.rank() > self.rank() { Ok(Move::To(next)) } else { Ok(Move::Stay) }
     }
 }
 
@@ -224,20 +283,22 @@ mod tests {
 
     use super::*;
 
-    const EVENTS: [E; 7] = [
-        E::Processing,
-        E::RequiresAction,
-        E::Captured,
-        E::Declined,
-        E::Cancelled,
-        E::TimedOut,
-        E::Refunded,
+    /// Rows: states in the order of `ALL`; columns: events in the order of theirs. `.` stays, `!` is illegal, else a
+    /// letter of the next state: Processing, requires Action, authoriZed, captured in Part, Captured, Declined,
+    /// cancelled (X), Unknown, refunded in part (f), reFunded.
+    const TABLE: [&str; 11] = [
+        "PAZpCDXU!!",
+        "..ZpCDX.!!",
+        "P.ZpCDX.!!",
+        "...pCDX.!!",
+        "....C...fF",
+        "........fF",
+        "...pC...!!",
+        "...pCD..!!",
+        "PAZpCDX.!!",
+        ".........F",
+        "..........",
     ];
-
-    /// Rows: states in the order of `ALL`; columns: `EVENTS`. `.` stays, `!` is illegal, else the first letter of the
-    /// next state (`U` for unknown, `A` for requires action, `F` for refunded, `X` for cancelled).
-    const TABLE: [&str; 8] =
-        ["PACDXU!", "..CDX.!", "P.CDX.!", "...!!.F", "..!...!", "..C!..!", "PACDX.!", "...!!.."];
 
     fn letter(result: Result<Move, IllegalMove>) -> char {
         match result {
@@ -246,10 +307,13 @@ mod tests {
             Ok(Move::To(S::Created)) => 'N',
             Ok(Move::To(S::Processing)) => 'P',
             Ok(Move::To(S::RequiresAction)) => 'A',
+            Ok(Move::To(S::Authorized)) => 'Z',
+            Ok(Move::To(S::PartiallyCaptured)) => 'p',
             Ok(Move::To(S::Captured)) => 'C',
             Ok(Move::To(S::Declined)) => 'D',
             Ok(Move::To(S::Cancelled)) => 'X',
             Ok(Move::To(S::Unknown)) => 'U',
+            Ok(Move::To(S::PartiallyRefunded)) => 'f',
             Ok(Move::To(S::Refunded)) => 'F',
         }
     }
@@ -257,7 +321,7 @@ mod tests {
     #[test]
     fn every_state_answers_every_report_as_the_table_says() {
         for (status, row) in S::ALL.into_iter().zip(TABLE) {
-            let got: String = EVENTS.into_iter().map(|event| letter(status.on(event))).collect();
+            let got: String = E::ALL.into_iter().map(|event| letter(status.on(event))).collect();
             assert_eq!(got, row, "{status}");
         }
     }
@@ -265,9 +329,20 @@ mod tests {
     #[test]
     fn a_report_that_comes_twice_moves_once() {
         for status in S::ALL {
-            for event in EVENTS {
+            for event in E::ALL {
                 if let Ok(Move::To(next)) = status.on(event) {
                     assert_eq!(next.on(event), Ok(Move::Stay), "{status} {event:?}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn no_report_takes_back_money_that_moved() {
+        for status in S::ALL.into_iter().filter(|status| status.has_moved_money()) {
+            for event in E::ALL {
+                if let Ok(Move::To(next)) = status.on(event) {
+                    assert!(next.has_moved_money(), "{status} {event:?}");
                 }
             }
         }

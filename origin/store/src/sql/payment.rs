@@ -127,12 +127,15 @@ async fn schedule_check(
 ) -> Result<(), StoreError> {
     let next = match payment {
         PaymentStatus::Processing => Some(now.after(WEBHOOK_PATIENCE)),
-        PaymentStatus::RequiresAction => Some(found.expires_at),
+        PaymentStatus::RequiresAction
+        | PaymentStatus::Authorized
+        | PaymentStatus::PartiallyCaptured => Some(found.expires_at),
         PaymentStatus::Created | PaymentStatus::Unknown => Some(now.after(UNKNOWN_PATIENCE)),
         PaymentStatus::Captured if order != OrderStatus::Confirmed => Some(now),
         PaymentStatus::Captured
         | PaymentStatus::Declined
         | PaymentStatus::Cancelled
+        | PaymentStatus::PartiallyRefunded
         | PaymentStatus::Refunded => None,
     };
     tx.execute(
