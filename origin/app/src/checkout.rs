@@ -8,7 +8,7 @@ use api_types::order::{CheckoutAnswer, CheckoutRequest, NextAction};
 use domain::order::number_text;
 use domain::payment::PaymentEvent;
 use domain::{CartId, ErrorKind, OrderId, OrderStatus, PaymentId, PaymentStatus};
-use providers::payment::{Intent, NewIntent, PaymentError};
+use providers::payment::{CaptureMode, Intent, Lookup, Method, NewIntent, PaymentError};
 use store::{
     CheckoutOutcome, Claim, OrderRecord, PaymentRecord, PlaceOrder, Placed, Settle, Settled,
     Shortage,
@@ -83,8 +83,13 @@ impl App {
         &self,
         payment: &PaymentRecord,
     ) -> (PaymentEvent, Option<String>) {
-        let intent =
-            NewIntent { reference: payment.id, amount: payment.amount, method: payment.method };
+        let intent = NewIntent {
+            reference: payment.id,
+            amount: payment.amount,
+            method: Method::Test(payment.method),
+            capture: CaptureMode::Automatic,
+            return_url: None,
+        };
         report(payment, self.payments.create(provider_key(payment.id, "create"), intent).await)
     }
 
@@ -127,6 +132,11 @@ pub(crate) fn provider_key(payment: PaymentId, operation: &str) -> String {
     format!("{payment}:{operation}")
 }
 
+/// Names a payment as the provider knows it from us.
+pub(crate) fn ours(payment: PaymentId) -> Lookup {
+    Lookup::Ours { reference: payment, key: provider_key(payment, "create") }
+}
+
 /// Says what an answer of the provider tells about our payment.
 pub(crate) fn report(
     payment: &PaymentRecord,
@@ -140,6 +150,7 @@ pub(crate) fn report(
             tracing::error!(payment.id = %payment.id, "the provider answered about another payment");
             (PaymentEvent::TimedOut, None)
         }
+        Err(PaymentError::Declined(_)) => (PaymentEvent::Declined, None),
         Err(error) => {
             let cause = std::error::Error::source(&error).map(ToString::to_string);
             tracing::warn!(payment.id = %payment.id, error = %error, cause, "could not settle a payment yet");

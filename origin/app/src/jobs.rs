@@ -4,7 +4,7 @@ use domain::payment::PaymentEvent;
 use domain::{OrderStatus, PaymentStatus};
 use store::{OrderRecord, POSITIONS_KEPT, UpkeepLimits};
 
-use crate::checkout::{provider_key, report};
+use crate::checkout::{ours, provider_key, report};
 use crate::{App, Error};
 
 /// Orders that one round ends: 256, one short transaction.
@@ -54,14 +54,15 @@ impl App {
         if payment.status == PaymentStatus::Captured {
             // Paid, but its stock is gone: the money goes back.
             return match payment.provider_ref.clone() {
-                Some(id) => report(
-                    payment,
-                    self.payments.refund(provider_key(payment.id, "refund"), id).await,
-                ),
+                Some(id) => {
+                    let key = provider_key(payment.id, "refund");
+                    let refunded = self.payments.refund(key, id, None).await;
+                    report(payment, refunded.map(|refunded| refunded.intent))
+                }
                 None => self.look_up(order).await.unwrap_or((PaymentEvent::TimedOut, None)),
             };
         }
-        let found = match self.payments.lookup(provider_key(payment.id, "create")).await {
+        let found = match self.payments.lookup(ours(payment.id)).await {
             Ok(found) => found,
             Err(error) => return report(payment, Err(error)),
         };
@@ -70,7 +71,7 @@ impl App {
             (None, true) => self.ask_for_payment(payment).await,
             (None, false) => (PaymentEvent::Cancelled, None),
             (Some(intent), true) => report(payment, Ok(intent)),
-            (Some(intent), false) if intent.status.event() == PaymentEvent::Captured => {
+            (Some(intent), false) if intent.status.event().status().has_moved_money() => {
                 report(payment, Ok(intent))
             }
             // Nobody may pay an order that has ended.
@@ -87,7 +88,7 @@ impl App {
         order: &OrderRecord,
     ) -> Result<(PaymentEvent, Option<String>), Error> {
         let payment = &order.payment;
-        Ok(match self.payments.lookup(provider_key(payment.id, "create")).await? {
+        Ok(match self.payments.lookup(ours(payment.id)).await? {
             Some(intent) => report(payment, Ok(intent)),
             None => (PaymentEvent::TimedOut, None),
         })

@@ -41,7 +41,6 @@ pub use error::{Error, Refusal};
 pub use feed::ChangesQuery;
 pub use jobs::{CHECKS_MAX, EVENTS_MAX, EXPIRED_MAX};
 pub use seed::parse_catalogue;
-pub use webhook::WebhookHeaders;
 
 use keys::Keys;
 use password::Passwords;
@@ -99,7 +98,6 @@ pub struct Answered<T> {
 pub struct App {
     store: Arc<Store>,
     payments: Arc<dyn PaymentProvider>,
-    webhook_secret: Vec<u8>,
     settings: Settings,
     clock: Clock,
     secret: Secret,
@@ -115,8 +113,6 @@ pub struct Parts {
     pub store: Arc<Store>,
     /// Who moves its money.
     pub payments: Arc<dyn PaymentProvider>,
-    /// The secret that webhooks of that provider are signed with.
-    pub webhook_secret: Vec<u8>,
     /// How it behaves.
     pub settings: Settings,
     /// Its clock.
@@ -129,7 +125,7 @@ impl App {
     /// # Errors
     /// When the store does not answer or the system gives no randomness.
     pub async fn start(parts: Parts) -> Result<Self, Error> {
-        let Parts { store, payments, webhook_secret, settings, clock } = parts;
+        let Parts { store, payments, settings, clock } = parts;
         if !store.is_shared() {
             // Nobody else serves this shop, so whatever is under way was left by a killed process.
             store.free_abandoned_checkouts(clock.now()).await?;
@@ -138,7 +134,6 @@ impl App {
         let app = Self {
             store,
             payments,
-            webhook_secret,
             settings,
             clock,
             secret,

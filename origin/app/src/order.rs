@@ -3,7 +3,7 @@
 use api_types::order::{Order, Orders, PaymentAction};
 use domain::order::number_text;
 use domain::{ErrorKind, OrderId, OrderStatus, PaymentStatus};
-use providers::payment::Decision;
+use providers::payment::{Decision, PaymentError};
 use store::OrderRecord;
 
 use crate::checkout::{next_action, provider_key, report};
@@ -76,10 +76,11 @@ impl App {
         let answer =
             self.payments.act(provider_key(order.payment.id, word), provider_ref, decision).await;
         let (event, provider_ref) = match answer {
-            Err(error @ providers::payment::PaymentError::Unknown(_)) => return Err(error.into()),
-            // Refused: the other decision was faster, or the intent has ended. The provider says where it stands.
-            Err(providers::payment::PaymentError::Refused(_)) => self.look_up(&order).await?,
-            Ok(intent) => report(&order.payment, Ok(intent)),
+            // The other decision was faster, or the intent has ended. The provider says where it stands.
+            Err(PaymentError::NotAllowed | PaymentError::NotFound | PaymentError::KeyReused) => {
+                self.look_up(&order).await?
+            }
+            answer => report(&order.payment, Ok(answer?)),
         };
         Ok(view(self.settle(&order, event, provider_ref).await?))
     }

@@ -3,9 +3,13 @@
 //!
 //! Layer: adapter (L3). No decision about orders or stock; no database (the local provider's records are in
 //! `store::payments_db`).
-//! Start at [`payment::PaymentProvider`]; the local provider's rules are in [`local`].
+//! Start at [`payment::PaymentProvider`]; [`stripe::Stripe`] and [`http_payment::HttpPaymentProvider`] are the two that
+//! exist. The local provider's rules are in [`local`].
 
+pub mod card;
+mod client;
 pub mod http_payment;
 pub mod local;
 pub mod payment;
+pub mod secret;
 pub mod webhook;

@@ -67,6 +67,9 @@ pub enum WebhookError {
     /// Sent more than [`TOLERANCE`] ago, or that far in the future.
     #[error("sent outside the time window")]
     OutsideWindow,
+    /// Signed as agreed, and not what we read.
+    #[error("the body cannot be read")]
+    Unreadable,
 }
 
 /// Signs one attempt; returns the value of [`SIGNATURE_HEADER`].

@@ -139,8 +139,9 @@ async fn a_webhook_about_another_amount_confirms_nothing(engine: Engine) {
     let world = World::with_stock(engine, 5).await;
     let placed = world.checkout(world.cart(1).await, "late", "k").await.unwrap().value;
     let payment = world.payment_of(placed.order_id).await;
-    let right = Intent { status: IntentStatus::Captured, ..world.provider.intent_of(payment) };
-    let cheap = Intent { amount: Money::new(1, Currency::Eur), ..right.clone() };
+    let right = world.provider.intent_of(payment).moved_to(IntentStatus::Captured);
+    let amount = Money::new(1, Currency::Eur);
+    let cheap = Intent::whole(right.id.clone(), payment, amount, IntentStatus::Captured);
     world.deliver_intent("evt_1", cheap).await.unwrap();
     assert_eq!(world.order(&placed).await.status, OrderStatus::PendingPayment);
     world.deliver_intent("evt_2", right).await.unwrap();

@@ -91,7 +91,7 @@ impl Storm {
         if let Some(intent) = self.dice.pick(&self.world.provider.all()).cloned() {
             let status = if is_stale { IntentStatus::Processing } else { intent.status };
             let event = format!("{event}-{}-{}", intent.id, status.as_str());
-            self.world.deliver_intent(&event, Intent { status, ..intent }).await.unwrap();
+            self.world.deliver_intent(&event, intent.moved_to(status)).await.unwrap();
         }
     }
 

@@ -7,13 +7,18 @@ use std::sync::{Arc, Mutex};
 
 use api_types::cart::{NewCart, NewLine};
 use api_types::order::{CheckoutAnswer, CheckoutRequest, Order};
-use app::{Answered, App, Caller, Clock, Error, Parts, Settings, WebhookHeaders};
-use domain::{CartId, OrderId, PaymentId, Sku};
-use providers::local::{Wish, first_status, next_status};
+use app::{Answered, App, Caller, Clock, Error, Parts, Settings};
+use domain::{CartId, Money, OrderId, PaymentId, Sku, Timestamp};
+use http::HeaderMap;
+use providers::http_payment::receive;
+use providers::local::{self, Wish};
 use providers::payment::{
-    BoxFuture, Decision, Intent, IntentStatus, NewIntent, PaymentError, PaymentProvider,
+    BoxFuture, Capture, CaptureMode, Decision, Event, Intent, IntentStatus, Lookup, Method,
+    NewIntent, PaymentError, PaymentProvider, Refund, RefundStatus, Refunded,
 };
-use providers::webhook::{PaymentWebhook, sign};
+use providers::webhook::{
+    ID_HEADER, PaymentWebhook, SIGNATURE_HEADER, TIMESTAMP_HEADER, WebhookError, sign,
+};
 use store::Store;
 
 use crate::engines::Engine;
@@ -32,7 +37,7 @@ pub(crate) struct Provider {
 }
 
 fn lost() -> PaymentError {
-    PaymentError::Unknown("lost".into())
+    PaymentError::unknown("lost")
 }
 
 impl Provider {
@@ -50,11 +55,10 @@ impl Provider {
             return Err(lost());
         }
         let mut intents = self.intents.lock().unwrap();
-        let intent = intents
-            .values_mut()
-            .find(|intent| intent.id == id)
-            .ok_or(PaymentError::Refused(404))?;
-        intent.status = next_status(intent.status, wish).ok_or(PaymentError::Refused(409))?;
+        let intent =
+            intents.values_mut().find(|intent| intent.id == id).ok_or(PaymentError::NotFound)?;
+        *intent = local::advance(intent, CaptureMode::Automatic, wish)
+            .map_err(|_refusal| PaymentError::NotAllowed)?;
         self.answer(intent.clone())
     }
 
@@ -79,6 +83,10 @@ impl Provider {
 }
 
 impl PaymentProvider for Provider {
+    fn name(&self) -> &'static str {
+        "test"
+    }
+
     fn create(&self, key: String, new: NewIntent) -> BoxFuture<'_, Result<Intent, PaymentError>> {
         Box::pin(async move {
             if self.is_hanging.load(Ordering::Relaxed) {
@@ -88,23 +96,45 @@ impl PaymentProvider for Provider {
                 return Err(lost());
             }
             let mut intents = self.intents.lock().unwrap();
-            let intent = intents.entry(key.clone()).or_insert_with(|| Intent {
-                id: format!("pi_{key}"),
-                reference: new.reference,
-                amount: new.amount,
-                status: first_status(new.method),
-            });
+            let intent = intents
+                .entry(key.clone())
+                .or_insert_with(|| local::create(&new, format!("pi_{key}")).unwrap());
             self.answer(intent.clone())
         })
     }
 
-    fn lookup(&self, key: String) -> BoxFuture<'_, Result<Option<Intent>, PaymentError>> {
+    fn confirm(
+        &self,
+        _key: String,
+        id: String,
+        method: Method,
+    ) -> BoxFuture<'_, Result<Intent, PaymentError>> {
+        Box::pin(async move {
+            let played = local::played(&method).ok().flatten().ok_or(PaymentError::NotAllowed)?;
+            self.wish(&id, Wish::Confirm(played))
+        })
+    }
+
+    fn lookup(&self, by: Lookup) -> BoxFuture<'_, Result<Option<Intent>, PaymentError>> {
         Box::pin(async move {
             if self.is_gone.load(Ordering::Relaxed) {
                 return Err(lost());
             }
-            Ok(self.intents.lock().unwrap().get(&key).cloned())
+            let intents = self.intents.lock().unwrap();
+            Ok(match by {
+                Lookup::Ours { key, .. } => intents.get(&key).cloned(),
+                Lookup::Id(id) => intents.values().find(|intent| intent.id == id).cloned(),
+            })
         })
+    }
+
+    fn capture(
+        &self,
+        _key: String,
+        id: String,
+        capture: Capture,
+    ) -> BoxFuture<'_, Result<Intent, PaymentError>> {
+        Box::pin(async move { self.wish(&id, Wish::Capture(capture)) })
     }
 
     fn act(
@@ -120,8 +150,32 @@ impl PaymentProvider for Provider {
         Box::pin(async move { self.wish(&id, Wish::Cancel) })
     }
 
-    fn refund(&self, _key: String, id: String) -> BoxFuture<'_, Result<Intent, PaymentError>> {
-        Box::pin(async move { self.wish(&id, Wish::Refund) })
+    fn refund(
+        &self,
+        key: String,
+        id: String,
+        amount: Option<Money>,
+    ) -> BoxFuture<'_, Result<Refunded, PaymentError>> {
+        Box::pin(async move {
+            let intent = self.wish(&id, Wish::Refund(amount))?;
+            let amount = amount.unwrap_or(intent.amount);
+            let status = RefundStatus::Succeeded;
+            let refund = Refund { id: format!("re_{key}"), key: Some(key), amount, status };
+            Ok(Refunded { refund, intent })
+        })
+    }
+
+    fn refunds(&self, _id: String) -> BoxFuture<'_, Result<Vec<Refund>, PaymentError>> {
+        Box::pin(async { Err(lost()) })
+    }
+
+    fn verify_webhook(
+        &self,
+        headers: &HeaderMap,
+        body: &[u8],
+        now: Timestamp,
+    ) -> Result<Event, WebhookError> {
+        receive(WEBHOOK_SECRET, headers, body, now)
     }
 }
 
@@ -217,7 +271,7 @@ impl World {
         payment: PaymentId,
         status: IntentStatus,
     ) -> Result<(), Error> {
-        self.deliver_intent(id, Intent { status, ..self.provider.intent_of(payment) }).await
+        self.deliver_intent(id, self.provider.intent_of(payment).moved_to(status)).await
     }
 
     /// Delivers a webhook that says what it is told to say.
@@ -226,12 +280,13 @@ impl World {
         let body = serde_json::to_vec(&PaymentWebhook::about(intent, now)).unwrap();
         let (timestamp, signature) =
             (now.unix_s().to_string(), sign(WEBHOOK_SECRET, id, now, &body));
-        self.app
-            .take_webhook(
-                WebhookHeaders { id, timestamp: &timestamp, signature: &signature },
-                &body,
-            )
-            .await
+        let mut headers = HeaderMap::new();
+        for (name, value) in
+            [(ID_HEADER, id), (TIMESTAMP_HEADER, &timestamp), (SIGNATURE_HEADER, &signature)]
+        {
+            headers.insert(name, value.parse().unwrap());
+        }
+        self.app.take_webhook(&headers, &body).await
     }
 
     /// Counters, movements, holds and ledger agree.
@@ -252,7 +307,6 @@ async fn start(store: &Arc<Store>, provider: &Arc<Provider>, clock: &Clock) -> A
     let parts = Parts {
         store: Arc::clone(store),
         payments,
-        webhook_secret: WEBHOOK_SECRET.to_vec(),
         settings: Settings::default(),
         clock: clock.clone(),
     };

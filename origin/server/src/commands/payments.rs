@@ -14,8 +14,10 @@ use axum::{Json, Router};
 use domain::ErrorKind;
 use domain::payment::TestMethod;
 use http::{HeaderMap, StatusCode, header};
-use providers::local::{TIMEOUT_HELD, Wish, first_status, next_status};
-use providers::payment::{Decision, Intent, IntentStatus, NewIntent};
+use providers::local::{self, TIMEOUT_HELD, Wish};
+use providers::payment::{
+    CaptureMode, Decision, Intent, IntentStatus, Method, NewIntent, Refund, RefundStatus, Refunded,
+};
 use providers::webhook::PaymentWebhook;
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
@@ -54,7 +56,7 @@ pub(crate) async fn run(options: Payments) -> anyhow::Result<()> {
         .route("/intents", post(create).get(find))
         .route("/intents/{id}/actions", post(act))
         .route("/intents/{id}/cancel", post(cancel))
-        .route("/intents/{id}/refund", post(refund))
+        .route("/intents/{id}/refunds", post(refund))
         .route_layer(from_fn_with_state(Arc::clone(&provider), authorize));
     let router = intents
         .route("/healthz", get(|| async { Json(serde_json::json!({ "status": "ok" })) }))
@@ -115,15 +117,14 @@ async fn create(State(provider): State<Arc<Provider>>, headers: HeaderMap, body:
     let request = request_key(&headers, &[b"create", &body])?;
     let new: NewIntent = serde_json::from_slice(&body)
         .map_err(|_unreadable| No(StatusCode::BAD_REQUEST, "unreadable"))?;
-    if new.amount.minor < 0 {
-        return Err(No(StatusCode::UNPROCESSABLE_ENTITY, "negative-amount"));
-    }
     let now = provider.clock.now();
-    let status = first_status(new.method);
     let id = format!(
         "pi_{}",
         random_hex::<16>().map_err(|_none| No(StatusCode::INTERNAL_SERVER_ERROR, "internal"))?
     );
+    let status = local::create(&new, id.clone())
+        .map_err(|_refused| No(StatusCode::UNPROCESSABLE_ENTITY, "invalid-amount"))?
+        .status;
     let row = IntentRow {
         id,
         reference: new.reference.to_string(),
@@ -132,7 +133,7 @@ async fn create(State(provider): State<Arc<Provider>>, headers: HeaderMap, body:
         status: status.as_str().to_owned(),
         settles_at: (status == IntentStatus::Processing).then(|| now.after(provider.late)),
     };
-    let is_lost = new.method == TestMethod::Timeout;
+    let is_lost = new.method == Method::Test(TestMethod::Timeout);
     let webhook = if ends(status) && !is_lost { tell(&provider, &row) } else { None };
     let written = provider.db.create(request, row, webhook, now).await?;
     if is_lost {
@@ -181,9 +182,13 @@ async fn refund(
     State(provider): State<Arc<Provider>>,
     Path(id): Path<String>,
     headers: HeaderMap,
-) -> Reply {
+) -> Result<Json<Refunded>, No> {
     let request = request_key(&headers, &[b"refund", id.as_bytes()])?;
-    advance(provider, request, id, Wish::Refund).await
+    let key = request.key.clone();
+    let (_, Json(intent)) = advance(provider, request, id, Wish::Refund(None)).await?;
+    let (amount, status) = (intent.amount, RefundStatus::Succeeded);
+    let refund = Refund { id: format!("re_{}", intent.id), key: Some(key), amount, status };
+    Ok(Json(Refunded { refund, intent }))
 }
 
 async fn advance(provider: Arc<Provider>, request: RequestKey, id: String, wish: Wish) -> Reply {
@@ -199,7 +204,8 @@ pub(crate) fn decide(
     row: &IntentRow,
     wish: Wish,
 ) -> Option<(String, Option<(String, String)>)> {
-    let next = next_status(IntentStatus::parse(&row.status)?, wish)?.as_str().to_owned();
+    let next = local::advance(&intent(row)?, CaptureMode::Automatic, wish).ok()?;
+    let next = next.status.as_str().to_owned();
     if next == row.status {
         return Some((next, None));
     }
@@ -218,12 +224,8 @@ fn tell(provider: &Provider, row: &IntentRow) -> Option<(String, String)> {
 }
 
 fn intent(row: &IntentRow) -> Option<Intent> {
-    Some(Intent {
-        id: row.id.clone(),
-        reference: row.reference.parse().ok()?,
-        amount: row.amount,
-        status: IntentStatus::parse(&row.status)?,
-    })
+    let status = IntentStatus::parse(&row.status)?;
+    Some(Intent::whole(row.id.clone(), row.reference.parse().ok()?, row.amount, status))
 }
 
 fn reply(status: StatusCode, written: Written) -> Reply {

@@ -21,12 +21,10 @@ pub(crate) async fn run(options: Serve) -> anyhow::Result<()> {
     let stop = listen::stop_signal()?;
     let listener = listen::bind(options.listen).await?;
     let deadline = Duration::from_millis(options.payments_timeout_ms);
-    let payments =
-        HttpPaymentProvider::new(&options.payments_url, payments_secret.clone(), deadline);
+    let payments = HttpPaymentProvider::new(&options.payments_url, payments_secret, deadline);
     let parts = Parts {
         store: Arc::new(open_store(&options.database).await?),
         payments: Arc::new(payments),
-        webhook_secret: payments_secret.into_bytes(),
         settings: Settings {
             hold: Duration::from_secs(options.hold_seconds),
             ..Settings::default()

@@ -4,10 +4,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use app::{App, Clock, Parts, Settings};
+use domain::{Money, Timestamp};
+use http::HeaderMap;
 use origin_http::{Context, EdgeSecrets, Limits, router};
+use providers::http_payment::receive;
 use providers::payment::{
-    BoxFuture, Decision, Intent, IntentStatus, NewIntent, PaymentError, PaymentProvider,
+    BoxFuture, Capture, Decision, Event, Intent, IntentStatus, Lookup, Method, NewIntent,
+    PaymentError, PaymentProvider, Refund, Refunded,
 };
+use providers::webhook::WebhookError;
 use store::{Store, StoreConfig};
 use tokio::sync::{Semaphore, watch};
 
@@ -33,20 +38,35 @@ impl HeldProvider {
     }
 }
 
-const REFUSED: PaymentError = PaymentError::Refused(409);
+fn refused<T>() -> BoxFuture<'static, Result<T, PaymentError>> {
+    Box::pin(async { Err(PaymentError::NotAllowed) })
+}
 
 impl PaymentProvider for HeldProvider {
+    fn name(&self) -> &'static str {
+        "test"
+    }
+
     fn create(&self, key: String, new: NewIntent) -> BoxFuture<'_, Result<Intent, PaymentError>> {
         Box::pin(async move {
             self.asked.send_modify(|count| *count += 1);
             // The gate never gives a place: it is closed to let everybody go.
             let _ = self.gate.acquire().await;
             let NewIntent { reference, amount, .. } = new;
-            Ok(Intent { id: key, reference, amount, status: IntentStatus::Captured })
+            Ok(Intent::whole(key, reference, amount, IntentStatus::Captured))
         })
     }
 
-    fn lookup(&self, _key: String) -> BoxFuture<'_, Result<Option<Intent>, PaymentError>> {
+    fn confirm(
+        &self,
+        _key: String,
+        _id: String,
+        _method: Method,
+    ) -> BoxFuture<'_, Result<Intent, PaymentError>> {
+        refused()
+    }
+
+    fn lookup(&self, _by: Lookup) -> BoxFuture<'_, Result<Option<Intent>, PaymentError>> {
         Box::pin(async { Ok(None) })
     }
 
@@ -56,15 +76,42 @@ impl PaymentProvider for HeldProvider {
         _id: String,
         _decision: Decision,
     ) -> BoxFuture<'_, Result<Intent, PaymentError>> {
-        Box::pin(async { Err(REFUSED) })
+        refused()
+    }
+
+    fn capture(
+        &self,
+        _key: String,
+        _id: String,
+        _capture: Capture,
+    ) -> BoxFuture<'_, Result<Intent, PaymentError>> {
+        refused()
     }
 
     fn cancel(&self, _key: String, _id: String) -> BoxFuture<'_, Result<Intent, PaymentError>> {
-        Box::pin(async { Err(REFUSED) })
+        refused()
     }
 
-    fn refund(&self, _key: String, _id: String) -> BoxFuture<'_, Result<Intent, PaymentError>> {
-        Box::pin(async { Err(REFUSED) })
+    fn refund(
+        &self,
+        _key: String,
+        _id: String,
+        _amount: Option<Money>,
+    ) -> BoxFuture<'_, Result<Refunded, PaymentError>> {
+        refused()
+    }
+
+    fn refunds(&self, _id: String) -> BoxFuture<'_, Result<Vec<Refund>, PaymentError>> {
+        refused()
+    }
+
+    fn verify_webhook(
+        &self,
+        headers: &HeaderMap,
+        body: &[u8],
+        now: Timestamp,
+    ) -> Result<Event, WebhookError> {
+        receive(PAYMENTS_SECRET.as_bytes(), headers, body, now)
     }
 }
 
@@ -87,8 +134,7 @@ impl Inside {
         let provider =
             Arc::new(HeldProvider { asked: watch::Sender::new(0), gate: Semaphore::new(0) });
         let payments: Arc<dyn PaymentProvider> = Arc::<HeldProvider>::clone(&provider);
-        let webhook_secret = PAYMENTS_SECRET.as_bytes().to_vec();
-        let app = App::start(Parts { store, payments, webhook_secret, settings, clock });
+        let app = App::start(Parts { store, payments, settings, clock });
         let secrets = EdgeSecrets::new(EDGE_SECRET.into());
         let context = Context::new(app.await.unwrap(), secrets, limits, None);
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
