@@ -12,4 +12,5 @@ pub mod http_payment;
 pub mod local;
 pub mod payment;
 pub mod secret;
+pub mod stripe;
 pub mod webhook;
