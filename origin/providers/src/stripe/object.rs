@@ -186,7 +186,6 @@ impl PaymentIntentObject {
 
     fn amounts(&self) -> Result<Amounts, PaymentError> {
         let charge = self.latest_charge.as_ref().and_then(Expandable::as_object);
-        let refunded = charge.map_or(0, |charge| charge.refunded_of(self.amount_received));
         let used = self.amount_received.checked_add(self.amount_capturable);
         let used = used.ok_or_else(|| contradiction("amounts out of range"))?;
         // What is neither taken nor takeable of a payment that ended was let go.
@@ -194,6 +193,7 @@ impl PaymentIntentObject {
             "succeeded" => (self.amount, self.amount.saturating_sub(used)),
             _ => (used, 0),
         };
+        let refunded = charge.map_or(0, |charge| charge.refunded_beside(released));
         self.checked(authorized, self.amount_received, released, refunded)
     }
 
@@ -214,10 +214,9 @@ impl ChargeObject {
     /// Returns how much of the captured money went back.
     ///
     /// What a partial capture lets go counts as refunded at Stripe, although it was never taken. Here it does not.
-    const fn refunded_of(&self, captured: i64) -> i64 {
-        let let_go = if captured > 0 { self.amount.saturating_sub(captured) } else { 0 };
-        if self.amount_refunded >= let_go {
-            self.amount_refunded.saturating_sub(let_go)
+    const fn refunded_beside(&self, released: i64) -> i64 {
+        if self.amount_refunded >= released {
+            self.amount_refunded.saturating_sub(released)
         } else {
             self.amount_refunded
         }
@@ -239,12 +238,15 @@ impl ChargeObject {
             return Ok(None);
         }
         let money = |minor| money(minor, &self.currency);
-        let let_go = self.amount.saturating_sub(self.amount_captured);
+        // The rest of a partial capture is let go if it counts as refunded. Otherwise it may still be held for another
+        // capture: the intent's own webhook tells.
+        let rest = self.amount.saturating_sub(self.amount_captured);
+        let released = if self.amount_refunded >= rest { rest } else { 0 };
         let amounts = Amounts::new(
             money(self.amount)?,
             money(self.amount_captured)?,
-            money(let_go)?,
-            money(self.refunded_of(self.amount_captured))?,
+            money(released)?,
+            money(self.refunded_beside(released))?,
         )
         .map_err(PaymentError::unknown)?;
         let Some(status) = IntentStatus::of_moved(amounts) else { return Ok(None) };

@@ -172,6 +172,8 @@ fn webhooks_about_payments_charges_and_refunds_are_read() {
     for (kind, object, expected) in [
         ("payment_intent.succeeded", paid, IntentStatus::Captured),
         ("charge.captured", charge(1000, 1000, 0), IntentStatus::Captured),
+        ("charge.captured", charge(1000, 400, 600), IntentStatus::Captured),
+        ("charge.captured", charge(1000, 400, 0), IntentStatus::PartiallyCaptured),
         ("charge.refunded", charge(1000, 1000, 1000), IntentStatus::Refunded),
         ("charge.refunded", charge(1000, 400, 700), IntentStatus::PartiallyRefunded),
     ] {
