@@ -1,12 +1,16 @@
 //! Requests: who asks, which key, what goes wrong, and whose turn it is.
 
+use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
 use axum::Router;
-use axum::body::Body;
+use axum::body::{Body, HttpBody};
 use axum::extract::State as Extracted;
 use axum::response::Response;
 use bytes::Bytes;
-use http::{HeaderMap, Method, StatusCode, Uri, header};
-use http_body_util::{Full, Limited};
+use http::{HeaderMap, Method, StatusCode, Uri};
+use http_body::Frame;
 
 use crate::answer::{
     Answer, Answered, failed, good, invalid, key_in_use, key_reused, missing, rate_limited,
@@ -158,8 +162,20 @@ fn write(reply: Reply) -> Response {
 
 /// An answer whose body breaks off before its first byte, and the connection with it.
 fn cut() -> Response {
-    let mut response = Response::new(Body::new(Limited::new(Full::new(Bytes::from("{}")), 0)));
-    let length = header::HeaderValue::from_static("1000");
-    response.headers_mut().insert(header::CONTENT_LENGTH, length);
-    response
+    Response::new(Body::new(Broken))
+}
+
+/// A body that fails before its first byte.
+struct Broken;
+
+impl HttpBody for Broken {
+    type Data = Bytes;
+    type Error = io::Error;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        _cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, io::Error>>> {
+        Poll::Ready(Some(Err(io::Error::other("cut on demand"))))
+    }
 }
