@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
+use providers::local::switches::Switches;
 
 /// The origin of a Vitrine shop.
 #[derive(Debug, Parser)]
@@ -120,6 +121,16 @@ pub(crate) struct Payments {
     /// How long a `late` payment takes, in milliseconds.
     #[arg(long, default_value_t = 2_000)]
     pub(crate) late_ms: u64,
+    /// How long an authorization lives before it is let go, in seconds; 7 days unless said otherwise.
+    #[arg(long, default_value_t = 604_800, value_parser = clap::value_parser!(u64).range(1..=2_592_000))]
+    pub(crate) authorization_seconds: u64,
+    /// Where the payer's browser reaches the provider's page; the address it listens on unless said otherwise.
+    #[arg(long)]
+    pub(crate) public_url: Option<String>,
+    /// What goes wrong from the start, as JSON, for instance `{"decline_percent":5,"force_3ds":true}`. Later it is set
+    /// with `PUT /admin/switches` and the shared secret as bearer.
+    #[arg(long, default_value = "{}", value_parser = switches)]
+    pub(crate) switches: Switches,
 }
 
 #[derive(Debug, Args)]
@@ -136,4 +147,9 @@ pub(crate) struct Flag {
     pub(crate) name: String,
     /// Its value, for instance JSON; empty switches it off.
     pub(crate) value: String,
+}
+
+fn switches(text: &str) -> Result<Switches, String> {
+    let switches: Switches = serde_json::from_str(text).map_err(|error| error.to_string())?;
+    switches.checked().map_err(|error| error.to_string())
 }

@@ -2,11 +2,14 @@
 //!
 //! It lives in this crate because SQL lives in this crate alone; the provider's rules are in `providers::local`.
 
+mod statements;
+
 use std::path::Path;
 use std::time::Duration;
 
+use domain::payment::Amounts;
 use domain::{Money, Timestamp};
-use rusqlite::{Connection, OptionalExtension, params};
+use rusqlite::{OptionalExtension, params};
 
 use crate::sqlite::writer::Writer;
 use crate::{StoreError, sqlite};
@@ -15,6 +18,8 @@ use crate::{StoreError, sqlite};
 const QUEUE_MAX: usize = 1_024;
 /// How long a webhook is tried: 3 days, shorter than the shop remembers the ids of those it took.
 pub const WEBHOOK_TRIED: Duration = Duration::from_hours(3 * 24);
+/// Refunds in one list: 100.
+const REFUNDS_MAX: u32 = 100;
 
 /// An intent as it is stored.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -27,17 +32,49 @@ pub struct IntentRow {
     pub amount: Money,
     /// How it is paid.
     pub method: String,
+    /// `automatic` or `manual`.
+    pub capture: String,
     /// Where it stands.
     pub status: String,
-    /// When a late one settles.
-    pub settles_at: Option<Timestamp>,
+    /// How much went where.
+    pub amounts: Amounts,
+    /// Why it was declined.
+    pub decline_code: Option<String>,
+    /// Where the payer goes after the provider's page.
+    pub return_url: Option<String>,
+    /// When something happens by itself: a late one settles, an authorization expires.
+    pub due_at: Option<Timestamp>,
 }
 
-/// A webhook that waits to be taken.
+/// A refund as it is stored.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RefundRow {
+    /// The provider's name for it.
+    pub id: String,
+    /// The key it was asked for with.
+    pub key: String,
+    /// How much.
+    pub amount: Money,
+}
+
+/// One attempt to come at telling of something.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewDelivery {
+    /// The webhook's name: the same for every delivery and attempt of it.
+    pub event: String,
+    /// What it says.
+    pub body: String,
+    /// How much later than now it is sent first.
+    pub delay: Duration,
+}
+
+/// A delivery that waits to be taken.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct WebhookRow {
-    /// Its name; the same for every attempt.
+    /// The delivery's own name.
     pub id: String,
+    /// The webhook's name.
+    pub event: String,
     /// What it says.
     pub body: String,
     /// Attempts so far.
@@ -53,21 +90,32 @@ pub struct RequestKey {
     pub fingerprint: [u8; 32],
 }
 
+/// What a move does.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Change {
+    /// The intent as it is then.
+    pub intent: IntentRow,
+    /// The refund that was made.
+    pub refund: Option<RefundRow>,
+    /// What is told of it.
+    pub deliveries: Vec<NewDelivery>,
+}
+
 /// What became of a request with a key.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Written {
-    /// Done now, or done before: the intent as it is.
-    Intent(IntentRow),
+    /// Done now, or done before: the intent as it is, and the refund that this request made.
+    Intent(Box<IntentRow>, Option<RefundRow>),
     /// The key belongs to another request.
     KeyReused,
     /// No such intent.
     NotFound,
-    /// The intent's state does not allow it.
-    Refused,
+    /// The provider says no, in this word.
+    Refused(&'static str),
 }
 
-/// What a move does to an intent: its next state, and the webhook that tells. `None` refuses the move.
-pub type Decide = Box<dyn FnOnce(&IntentRow) -> Option<(String, Option<(String, String)>)> + Send>;
+/// What a move does to an intent, or the word that refuses it.
+pub type Decide = Box<dyn FnOnce(&IntentRow) -> Result<Change, &'static str> + Send>;
 
 /// The provider's records.
 #[derive(Debug)]
@@ -86,7 +134,7 @@ impl PaymentsDb {
         Ok(Self { writer: Writer::start(connection, QUEUE_MAX, |_| {})? })
     }
 
-    /// Writes a new intent, once per key, with the webhook that tells about it.
+    /// Writes a new intent, once per key, with what is told of it.
     ///
     /// # Errors
     /// As every write.
@@ -94,48 +142,53 @@ impl PaymentsDb {
         &self,
         request: RequestKey,
         intent: IntentRow,
-        webhook: Option<(String, String)>,
+        deliveries: Vec<NewDelivery>,
         now: Timestamp,
     ) -> Result<Written, StoreError> {
         self.writer
             .run(move |connection| {
-                if let Some(answer) = replay(connection, &request)? {
+                if let Some(answer) = statements::replay(connection, &request)? {
                     return Ok(answer);
                 }
-                insert(connection, &intent, now)?;
-                remember(connection, &request, &intent.id, now)?;
-                enqueue(connection, webhook, now)?;
-                Ok(Written::Intent(intent))
+                statements::insert(connection, &intent, now)?;
+                statements::remember(connection, &request, &intent.id, None, now)?;
+                statements::enqueue(connection, &deliveries, now)?;
+                Ok(Written::Intent(Box::new(intent), None))
             })
             .await
     }
 
-    /// Moves an intent, once per key.
+    /// Moves an intent: once per key, or by the payer's own hand, which has none.
     ///
     /// # Errors
     /// As every write.
     pub async fn advance(
         &self,
-        request: RequestKey,
+        request: Option<RequestKey>,
         id: String,
         decide: Decide,
         now: Timestamp,
     ) -> Result<Written, StoreError> {
         self.writer
             .run(move |connection| {
-                if let Some(answer) = replay(connection, &request)? {
+                if let Some(request) = &request
+                    && let Some(answer) = statements::replay(connection, request)?
+                {
                     return Ok(answer);
                 }
-                let Some(intent) = find(connection, &id)? else {
+                let Some(intent) = statements::find(connection, &id)? else {
                     return Ok(Written::NotFound);
                 };
-                let Some((status, webhook)) = decide(&intent) else {
-                    return Ok(Written::Refused);
+                let change = match decide(&intent) {
+                    Ok(change) => change,
+                    Err(word) => return Ok(Written::Refused(word)),
                 };
-                let intent = set_status(connection, intent, status)?;
-                remember(connection, &request, &id, now)?;
-                enqueue(connection, webhook, now)?;
-                Ok(Written::Intent(intent))
+                statements::carry_out(connection, &change, now)?;
+                if let Some(request) = &request {
+                    let refund = change.refund.as_ref().map(|refund| refund.id.as_str());
+                    statements::remember(connection, request, &id, refund, now)?;
+                }
+                Ok(Written::Intent(Box::new(change.intent), change.refund))
             })
             .await
     }
@@ -148,38 +201,76 @@ impl PaymentsDb {
         self.writer
             .run(move |connection| {
                 let id: Option<String> = connection
-                    .prepare_cached("SELECT intent_id FROM requests WHERE key = ?1")?
+                    .prepare_cached("SELECT payment_id FROM calls WHERE key = ?1")?
                     .query_row([key], |row| row.get(0))
                     .optional()?;
-                id.map_or(Ok(None), |id| find(connection, &id))
+                id.map_or(Ok(None), |id| statements::find(connection, &id))
             })
             .await
     }
 
-    /// Settles late intents that are due, each with the webhook that `decide` gives; at most `limit`.
+    /// Reads an intent.
+    ///
+    /// # Errors
+    /// As every write.
+    pub async fn by_id(&self, id: String) -> Result<Option<IntentRow>, StoreError> {
+        self.writer.run(move |connection| statements::find(connection, &id)).await
+    }
+
+    /// Reads the refunds of an intent, newest first; `None` when there is no such intent.
+    ///
+    /// # Errors
+    /// As every write.
+    pub async fn refunds_of(&self, id: String) -> Result<Option<Vec<RefundRow>>, StoreError> {
+        self.writer
+            .run(move |connection| {
+                let Some(intent) = statements::find(connection, &id)? else {
+                    return Ok(None);
+                };
+                // By index refunds_payment.
+                let refunds = connection
+                    .prepare_cached(
+                        "SELECT id, key, amount_minor FROM refunds WHERE payment_id = ?1
+                         ORDER BY created_at_ms DESC, id DESC LIMIT ?2",
+                    )?
+                    .query_map(params![id, REFUNDS_MAX], |row| {
+                        Ok(RefundRow {
+                            id: row.get(0)?,
+                            key: row.get(1)?,
+                            amount: Money::new(row.get(2)?, intent.amount.currency),
+                        })
+                    })?
+                    .collect::<Result<_, _>>()?;
+                Ok(Some(refunds))
+            })
+            .await
+    }
+
+    /// Does what happens by itself and is due, as `decide` says; at most `limit`.
     ///
     /// # Errors
     /// As every write.
     pub async fn settle_due(
         &self,
         limit: u32,
-        decide: impl Fn(&IntentRow) -> Option<(String, Option<(String, String)>)> + Send + 'static,
+        decide: impl Fn(&IntentRow) -> Option<Change> + Send + 'static,
         now: Timestamp,
     ) -> Result<usize, StoreError> {
         self.writer
             .run(move |connection| {
+                // By index payments_due.
                 let ids: Vec<String> = connection
                     .prepare_cached(
-                        "SELECT id FROM intents WHERE status = 'processing' AND settles_at_ms <= ?1
-                         ORDER BY settles_at_ms LIMIT ?2",
+                        "SELECT id FROM payments WHERE due_at_ms <= ?1 ORDER BY due_at_ms LIMIT ?2",
                     )?
                     .query_map(params![now.unix_ms(), limit], |row| row.get(0))?
                     .collect::<Result<_, _>>()?;
                 for id in &ids {
-                    let intent = find(connection, id)?.ok_or(StoreError::Corrupt("intent"))?;
-                    if let Some((status, webhook)) = decide(&intent) {
-                        set_status(connection, intent, status)?;
-                        enqueue(connection, webhook, now)?;
+                    let intent =
+                        statements::find(connection, id)?.ok_or(StoreError::Corrupt("intent"))?;
+                    match decide(&intent) {
+                        Some(change) => statements::carry_out(connection, &change, now)?,
+                        None => statements::clear_due(connection, id)?,
                     }
                 }
                 Ok(ids.len())
@@ -187,7 +278,7 @@ impl PaymentsDb {
             .await
     }
 
-    /// Takes webhooks that are due and postpones their next attempt, so that a killed provider tries again; one that
+    /// Takes deliveries that are due and postpones their next attempt, so that a killed provider tries again; one that
     /// is older than [`WEBHOOK_TRIED`] is tried a last time.
     ///
     /// # Errors
@@ -200,13 +291,19 @@ impl PaymentsDb {
     ) -> Result<Vec<WebhookRow>, StoreError> {
         self.writer
             .run(move |connection| {
+                // By index webhooks_due.
                 let webhooks: Vec<WebhookRow> = connection
                     .prepare_cached(
-                        "SELECT id, body, attempts FROM webhooks WHERE next_attempt_at_ms <= ?1
-                         ORDER BY next_attempt_at_ms LIMIT ?2",
+                        "SELECT id, coalesce(event_id, id), body, attempts FROM webhooks
+                         WHERE next_attempt_at_ms <= ?1 ORDER BY next_attempt_at_ms LIMIT ?2",
                     )?
                     .query_map(params![now.unix_ms(), limit], |row| {
-                        Ok(WebhookRow { id: row.get(0)?, body: row.get(1)?, attempts: row.get(2)? })
+                        Ok(WebhookRow {
+                            id: row.get(0)?,
+                            event: row.get(1)?,
+                            body: row.get(2)?,
+                            attempts: row.get(3)?,
+                        })
                     })?
                     .collect::<Result<_, _>>()?;
                 let mut update = connection.prepare_cached(
@@ -224,7 +321,7 @@ impl PaymentsDb {
             .await
     }
 
-    /// Marks a webhook as taken.
+    /// Marks a delivery as taken.
     ///
     /// # Errors
     /// As every write.
@@ -238,104 +335,4 @@ impl PaymentsDb {
             })
             .await
     }
-}
-
-fn replay(connection: &Connection, request: &RequestKey) -> Result<Option<Written>, StoreError> {
-    let row = connection
-        .prepare_cached("SELECT fingerprint, intent_id FROM requests WHERE key = ?1")?
-        .query_row([&request.key], |row| Ok((row.get::<_, [u8; 32]>(0)?, row.get::<_, String>(1)?)))
-        .optional()?;
-    let Some((fingerprint, id)) = row else {
-        return Ok(None);
-    };
-    if fingerprint != request.fingerprint {
-        return Ok(Some(Written::KeyReused));
-    }
-    Ok(Some(find(connection, &id)?.map_or(Written::NotFound, Written::Intent)))
-}
-
-fn remember(
-    connection: &Connection,
-    request: &RequestKey,
-    intent: &str,
-    now: Timestamp,
-) -> Result<(), StoreError> {
-    connection
-        .prepare_cached("INSERT INTO requests (key, fingerprint, intent_id, created_at_ms) VALUES (?1, ?2, ?3, ?4)")?
-        .execute(params![request.key, request.fingerprint, intent, now.unix_ms()])?;
-    Ok(())
-}
-
-fn insert(connection: &Connection, intent: &IntentRow, now: Timestamp) -> Result<(), StoreError> {
-    connection
-        .prepare_cached(
-            "INSERT INTO intents (id, reference, amount_minor, currency, method, status, settles_at_ms, created_at_ms)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
-        )?
-        .execute(params![
-            intent.id,
-            intent.reference,
-            intent.amount.minor,
-            intent.amount.currency.code(),
-            intent.method,
-            intent.status,
-            intent.settles_at.map(Timestamp::unix_ms),
-            now.unix_ms()
-        ])?;
-    Ok(())
-}
-
-fn enqueue(
-    connection: &Connection,
-    webhook: Option<(String, String)>,
-    now: Timestamp,
-) -> Result<(), StoreError> {
-    if let Some((id, body)) = webhook {
-        connection
-            .prepare_cached(
-                "INSERT INTO webhooks (id, body, attempts, next_attempt_at_ms, created_at_ms)
-                 VALUES (?1, ?2, 0, ?3, ?3)",
-            )?
-            .execute(params![id, body, now.unix_ms()])?;
-    }
-    Ok(())
-}
-
-fn set_status(
-    connection: &Connection,
-    intent: IntentRow,
-    status: String,
-) -> Result<IntentRow, StoreError> {
-    connection
-        .prepare_cached("UPDATE intents SET status = ?2 WHERE id = ?1")?
-        .execute(params![intent.id, status])?;
-    Ok(IntentRow { status, ..intent })
-}
-
-fn find(connection: &Connection, id: &str) -> Result<Option<IntentRow>, StoreError> {
-    let row = connection
-        .prepare_cached(
-            "SELECT id, reference, amount_minor, currency, method, status, settles_at_ms FROM intents WHERE id = ?1",
-        )?
-        .query_row([id], |row| {
-            let settles_at: Option<i64> = row.get(6)?;
-            Ok((
-                (row.get(2)?, row.get::<_, String>(3)?),
-                IntentRow {
-                    id: row.get(0)?,
-                    reference: row.get(1)?,
-                    amount: Money::zero(domain::Currency::Eur),
-                    method: row.get(4)?,
-                    status: row.get(5)?,
-                    settles_at: settles_at.map(Timestamp::from_unix_ms),
-                },
-            ))
-        })
-        .optional()?;
-    row.map(|((minor, currency), intent)| {
-        let currency =
-            currency.parse().map_err(|_unknown| StoreError::Corrupt("currency of an intent"))?;
-        Ok(IntentRow { amount: Money::new(minor, currency), ..intent })
-    })
-    .transpose()
 }

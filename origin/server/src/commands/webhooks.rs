@@ -9,13 +9,13 @@ use http_body_util::{BodyExt, Full};
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
-use providers::local::{Wish, webhook_pause};
+use providers::local::webhook_pause;
 use providers::webhook::{ID_HEADER, SIGNATURE_HEADER, TIMESTAMP_HEADER, sign};
 use store::payments_db::WebhookRow;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
-use super::payments::{Provider, decide};
+use super::payments::{Provider, by_itself};
 use crate::listen::stopped;
 
 /// Pause between two looks for webhooks that are due: 50 ms.
@@ -24,12 +24,12 @@ const LOOK_EVERY: Duration = Duration::from_millis(50);
 const SENT_MAX: u32 = 16;
 /// Longest wait for one to be taken: 5 s.
 const DEADLINE: Duration = Duration::from_secs(5);
-/// Late intents that one round settles: 256.
+/// Intents that settle or expire in one round: 256.
 const SETTLED_MAX: u32 = 256;
 
 type HttpClient = Client<HttpConnector, Full<Bytes>>;
 
-/// Settles late intents and sends webhooks until the process is asked to stop.
+/// Does what intents do by themselves and sends webhooks until the process is asked to stop.
 pub(crate) async fn run(provider: Arc<Provider>, url: String, stop: watch::Receiver<bool>) {
     let client: HttpClient = Client::builder(TokioExecutor::new()).build_http();
     loop {
@@ -49,7 +49,7 @@ async fn round(
     url: &str,
 ) -> Result<(), store::StoreError> {
     let decider = Arc::clone(provider);
-    let settle = move |row: &store::payments_db::IntentRow| decide(&decider, row, Wish::Settle);
+    let settle = move |row: &store::payments_db::IntentRow| by_itself(&decider, row);
     provider.db.settle_due(SETTLED_MAX, settle, provider.clock.now()).await?;
     let due = provider.db.claim_webhooks(SENT_MAX, webhook_pause, provider.clock.now()).await?;
     let mut sending = JoinSet::new();
@@ -62,10 +62,10 @@ async fn round(
 }
 
 async fn deliver(provider: &Provider, client: &HttpClient, url: &str, webhook: WebhookRow) {
-    let (id, attempts) = (webhook.id.clone(), webhook.attempts);
+    let (delivery, id, attempts) = (webhook.id.clone(), webhook.event.clone(), webhook.attempts);
     match tokio::time::timeout(DEADLINE, send(provider, client, url, webhook)).await {
         Ok(Ok(status)) if status.is_success() => {
-            if let Err(error) = provider.db.mark_taken(id).await {
+            if let Err(error) = provider.db.mark_taken(delivery).await {
                 tracing::error!(error = %error, "could not mark a webhook as taken; it will be sent again");
             }
         }
@@ -88,10 +88,10 @@ async fn send(
     webhook: WebhookRow,
 ) -> Result<StatusCode, Box<dyn std::error::Error + Send + Sync>> {
     let now = provider.clock.now();
-    let signature = sign(provider.secret.as_bytes(), &webhook.id, now, webhook.body.as_bytes());
+    let signature = sign(provider.secret.as_bytes(), &webhook.event, now, webhook.body.as_bytes());
     let request = Request::post(url)
         .header(header::CONTENT_TYPE, "application/json")
-        .header(ID_HEADER, webhook.id)
+        .header(ID_HEADER, webhook.event)
         .header(TIMESTAMP_HEADER, now.unix_s())
         .header(SIGNATURE_HEADER, signature)
         .body(Full::new(Bytes::from(webhook.body)))?;

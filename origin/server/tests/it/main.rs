@@ -9,5 +9,6 @@ mod feed;
 mod inside;
 mod limits;
 mod media;
+mod provider;
 mod shop;
 mod trust;

@@ -95,7 +95,7 @@ impl Shop {
             .unwrap()
             .port();
         let webhook = format!("http://127.0.0.1:{port}/internal/payments/webhook");
-        let payments = start_payments(folder.path(), "127.0.0.1:0", &webhook);
+        let payments = start_payments(folder.path(), "127.0.0.1:0", &webhook, &[]);
         let origin = start_origin(folder.path(), &format!("127.0.0.1:{port}"), &payments.url, &[]);
         let client = Asker::new(&origin.url);
         Self { folder, payments, origin, client }
@@ -136,14 +136,19 @@ impl Shop {
         self.payments.kill();
         let listen = self.payments.url.trim_start_matches("http://").to_owned();
         let webhook = format!("{}/internal/payments/webhook", self.origin.url);
-        self.payments = start_payments(self.folder.path(), &listen, &webhook);
+        self.payments = start_payments(self.folder.path(), &listen, &webhook, &[]);
     }
 }
 
-fn start_payments(folder: &Path, listen: &str, webhook: &str) -> Process {
+pub(crate) fn start_payments(
+    folder: &Path,
+    listen: &str,
+    webhook: &str,
+    options: &[&str],
+) -> Process {
     let (data, secret) = (folder.join("payments.d"), folder.join("payments"));
     let (data, secret) = (data.to_str().unwrap(), secret.to_str().unwrap());
-    Process::start(&[
+    let mut arguments = vec![
         "payments",
         "--listen",
         listen,
@@ -155,7 +160,9 @@ fn start_payments(folder: &Path, listen: &str, webhook: &str) -> Process {
         webhook,
         "--late-ms",
         "300",
-    ])
+    ];
+    arguments.extend(options);
+    Process::start(&arguments)
 }
 
 fn start_origin(folder: &Path, listen: &str, payments_url: &str, options: &[&str]) -> Process {

@@ -40,11 +40,18 @@ pub(crate) const ORIGIN: &[Migration] = &[
 ];
 
 /// The local payment provider's database.
-pub(crate) const PAYMENTS: &[Migration] = &[Migration {
-    number: 1,
-    name: "first",
-    sql: include_str!("../../migrations/sqlite-payments/0001_first.sql"),
-}];
+pub(crate) const PAYMENTS: &[Migration] = &[
+    Migration {
+        number: 1,
+        name: "first",
+        sql: include_str!("../../migrations/sqlite-payments/0001_first.sql"),
+    },
+    Migration {
+        number: 2,
+        name: "intents",
+        sql: include_str!("../../migrations/sqlite-payments/0002_intents.sql"),
+    },
+];
 
 /// Applies what is missing.
 pub(crate) fn apply(
@@ -80,6 +87,39 @@ pub(crate) fn apply(
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_providers_first_records_come_along() {
+        let mut connection = Connection::open_in_memory().unwrap();
+        connection.execute_batch("PRAGMA foreign_keys = ON").unwrap();
+        apply(&mut connection, &PAYMENTS[..1]).unwrap();
+        connection
+            .execute_batch(
+                "INSERT INTO intents VALUES ('pi_1', 'r1', 500, 'EUR', 'success', 'refunded', NULL, 1),
+                   ('pi_2', 'r2', 700, 'JPY', 'late', 'processing', 9, 2);
+                 INSERT INTO requests VALUES ('k', zeroblob(32), 'pi_1', 3);
+                 INSERT INTO webhooks VALUES ('evt_1', '{}', 1, 4, 3);",
+            )
+            .unwrap();
+        apply(&mut connection, PAYMENTS).unwrap();
+        let text = |sql: &str| {
+            let read = |row: &rusqlite::Row<'_>| row.get::<_, String>(0);
+            connection.query_row(sql, [], read).unwrap()
+        };
+        assert_eq!(
+            text("SELECT group_concat(concat_ws(' ', id, status, authorized_minor, captured_minor, released_minor,
+                    refunded_minor, coalesce(due_at_ms, '-')), '; ') FROM payments"),
+            "pi_1 refunded 500 500 0 500 -; pi_2 processing 0 0 0 0 9"
+        );
+        assert_eq!(
+            text("SELECT concat_ws(' ', key, payment_id, length(fingerprint)) FROM calls"),
+            "k pi_1 32"
+        );
+        assert_eq!(
+            text("SELECT concat_ws(' ', id, attempts, coalesce(event_id, id)) FROM webhooks"),
+            "evt_1 1 evt_1"
+        );
+    }
 
     #[test]
     fn numbers_are_dense_and_a_newer_file_is_refused() {

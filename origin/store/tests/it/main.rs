@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "what fails in a helper fails its test")]
 
 mod engines;
+mod payments_db;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -10,7 +11,6 @@ use api_types::events::{Day, EventBatch, EventCount, EventName};
 use api_types::feed::{FeedChange, FeedValue, SnapshotLine};
 use domain::reservation::{Level, Stock};
 use domain::{CartId, Currency, Money, Timestamp};
-use store::payments_db::{IntentRow, PaymentsDb, RequestKey};
 use store::{
     Catalogue, CategoryRow, OpenCart, ProductRow, Store, StoreConfig, UpkeepLimits, VariantRow,
 };
@@ -206,29 +206,6 @@ async fn forgetting_says_when_there_may_be_more(engine: Engine) {
     let later = NOW.after(Duration::from_hours(24 * 31));
     assert!(store.forget_old(limits, later).await.unwrap());
     assert!(!store.forget_old(limits, later).await.unwrap());
-}
-
-#[tokio::test]
-async fn a_webhook_is_tried_for_three_days() {
-    let folder = tempfile::tempdir().unwrap();
-    let db = PaymentsDb::open(&folder.path().join("payments.db")).unwrap();
-    let request = RequestKey { key: "k".to_owned(), fingerprint: [0; 32] };
-    let intent = IntentRow {
-        id: "pi_1".to_owned(),
-        reference: "r".to_owned(),
-        amount: Money::new(1, Currency::Eur),
-        method: "success".to_owned(),
-        status: "captured".to_owned(),
-        settles_at: None,
-    };
-    let webhook = Some(("evt_1".to_owned(), "{}".to_owned()));
-    db.create(request, intent, webhook, NOW).await.unwrap();
-    let mut tried = Vec::new();
-    for days in [0, 2, 3, 4, 5] {
-        let now = NOW.after(Duration::from_hours(24 * days));
-        tried.push(db.claim_webhooks(10, |_| Duration::from_mins(1), now).await.unwrap().len());
-    }
-    assert_eq!(tried, [1, 1, 1, 0, 0]);
 }
 
 fn event(subject: &str, count: u32) -> EventCount {
