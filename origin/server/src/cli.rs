@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 use providers::local::switches::Switches;
+use providers::stripe::BASE_DEFAULT;
 
 /// The origin of a Vitrine shop.
 #[derive(Debug, Parser)]
@@ -78,12 +79,21 @@ pub(crate) struct Serve {
     /// the address must be a loopback one, and nothing may forward to it from elsewhere.
     #[arg(long)]
     pub(crate) allow_development_secret: bool,
-    /// Where the payment provider is.
+    /// Where the local payment provider is. Either it or Stripe moves the money.
+    #[arg(long, required_unless_present = "stripe_key_file", requires = "payments_secret_file")]
+    pub(crate) payments_url: Option<String>,
+    /// File with the secret shared with the local payment provider.
     #[arg(long)]
-    pub(crate) payments_url: String,
-    /// File with the secret shared with the payment provider.
-    #[arg(long)]
-    pub(crate) payments_secret_file: PathBuf,
+    pub(crate) payments_secret_file: Option<PathBuf>,
+    /// File with Stripe's secret key: Stripe moves the money.
+    #[arg(long, conflicts_with = "payments_url", requires = "stripe_webhook_secret_file")]
+    pub(crate) stripe_key_file: Option<PathBuf>,
+    /// File with the signing secret of Stripe's webhooks; give it twice while one is being changed.
+    #[arg(long, requires = "stripe_key_file")]
+    pub(crate) stripe_webhook_secret_file: Vec<PathBuf>,
+    /// Where Stripe is, for a stand-in. Plain HTTP only on this machine.
+    #[arg(long, default_value = BASE_DEFAULT)]
+    pub(crate) stripe_url: String,
     /// Folder of models and pictures, for edges that keep none of their own. Uploads come with the media pipeline.
     #[arg(long)]
     pub(crate) media_dir: Option<PathBuf>,

@@ -25,9 +25,9 @@ use tokio::task::JoinHandle;
 use state::State;
 
 /// The secret key that it believes.
-pub const SECRET_KEY: &str = "sk_test_fake";
+pub const SECRET_KEY: &str = "sk_test_fake_key_of_the_stand_in";
 /// The secret that its webhooks are signed with.
-pub const WEBHOOK_SECRET: &str = "whsec_fake";
+pub const WEBHOOK_SECRET: &str = "whsec_fake_secret_of_the_stand_in";
 
 /// What goes wrong with a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,5 +1,6 @@
 //! `serve`: the shop.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -7,6 +8,9 @@ use anyhow::{Context as _, bail, ensure};
 use app::{App, Clock, Parts, Settings};
 use origin_http::{Context, EdgeSecrets, Limits, router};
 use providers::http_payment::HttpPaymentProvider;
+use providers::payment::PaymentProvider;
+use providers::secret::Secret;
+use providers::stripe::{Settings as StripeSettings, Stripe};
 
 use super::{jobs, open_store};
 use crate::cli::Serve;
@@ -14,17 +18,15 @@ use crate::{listen, secret};
 
 pub(crate) async fn run(options: Serve) -> anyhow::Result<()> {
     let edge_secrets = edge_secrets(&options)?;
-    let payments_secret = secret::read(&options.payments_secret_file)?;
+    let payments = payment_provider(&options)?;
     if let Some(folder) = &options.media_dir {
         ensure!(folder.is_dir(), "media folder {} is not there", folder.display());
     }
     let stop = listen::stop_signal()?;
     let listener = listen::bind(options.listen).await?;
-    let deadline = Duration::from_millis(options.payments_timeout_ms);
-    let payments = HttpPaymentProvider::new(&options.payments_url, payments_secret, deadline);
     let parts = Parts {
         store: Arc::new(open_store(&options.database).await?),
-        payments: Arc::new(payments),
+        payments,
         settings: Settings {
             hold: Duration::from_secs(options.hold_seconds),
             ..Settings::default()
@@ -44,6 +46,29 @@ pub(crate) async fn run(options: Serve) -> anyhow::Result<()> {
     jobs::finish(jobs).await;
     tracing::info!("stopped");
     Ok(())
+}
+
+/// Makes the client of whoever moves the money, before anything is opened or bound.
+fn payment_provider(options: &Serve) -> anyhow::Result<Arc<dyn PaymentProvider>> {
+    let deadline = Duration::from_millis(options.payments_timeout_ms);
+    if let Some(key) = &options.stripe_key_file {
+        let read = |path: &PathBuf| secret::read(path).map(Secret::new);
+        let settings = StripeSettings {
+            base: options.stripe_url.clone(),
+            key: read(key)?,
+            webhook_secrets: options
+                .stripe_webhook_secret_file
+                .iter()
+                .map(read)
+                .collect::<anyhow::Result<_>>()?,
+            deadline,
+        };
+        return Ok(Arc::new(Stripe::new(settings).context("set up Stripe")?));
+    }
+    // The command line demands both where Stripe is not named.
+    let url = options.payments_url.as_ref().context("no --payments-url")?;
+    let file = options.payments_secret_file.as_ref().context("no --payments-secret-file")?;
+    Ok(Arc::new(HttpPaymentProvider::new(url, secret::read(file)?, deadline)))
 }
 
 /// Reads whom to believe, before anything is opened or bound.

@@ -11,4 +11,5 @@ mod limits;
 mod media;
 mod provider;
 mod shop;
+mod stripe;
 mod trust;

@@ -165,6 +165,23 @@ pub(crate) fn start_payments(
     Process::start(&arguments)
 }
 
+/// Starts a shop of its own over a payment provider that these options name; `CUP-RED` has `stock` pieces.
+pub(crate) fn start_alone(folder: &Path, stock: u32, options: &[&str]) -> Process {
+    let path = |name: &str| folder.join(name).to_str().unwrap().to_owned();
+    std::fs::write(path("edge"), EDGE_SECRET).unwrap();
+    std::fs::write(path("catalogue.json"), catalogue(stock).to_string()).unwrap();
+    let seeded = Command::new(PROGRAM)
+        .args(["seed", "--data", &path("origin"), "--catalogue", &path("catalogue.json")])
+        .output()
+        .unwrap();
+    assert!(seeded.status.success(), "{}", String::from_utf8_lossy(&seeded.stderr));
+    let (data, secret) = (path("origin"), path("edge"));
+    let mut arguments = vec!["serve", "--listen", "127.0.0.1:0", "--data", &data];
+    arguments.extend(["--edge-secret-file", &secret]);
+    arguments.extend(options);
+    Process::start(&arguments)
+}
+
 fn start_origin(folder: &Path, listen: &str, payments_url: &str, options: &[&str]) -> Process {
     let arguments = origin_arguments(folder, listen, payments_url);
     let arguments = arguments.iter().map(String::as_str).chain(options.iter().copied());
