@@ -2,7 +2,7 @@
 //!
 //! The return path of a checkout, the provider's webhook and the reconciler all report here, so whoever comes second
 //! finds nothing left to do. [`PaymentStatus::on`] knows words alone; [`Payment::merge`] knows amounts, too, and is what
-//! partial captures and refunds need. [`release`] says when an authorization is given up.
+//! partial captures and refunds need. [`release()`] says when an authorization is given up.
 
 mod amounts;
 mod release;
