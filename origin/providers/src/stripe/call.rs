@@ -22,6 +22,9 @@ const ANSWER_BYTES_MAX: usize = 2 * 1024 * 1024;
 const ATTEMPTS_MAX: u32 = 3;
 /// First pause before an attempt that Stripe asked for: 100 ms; it doubles.
 const PAUSE_FIRST: Duration = Duration::from_millis(100);
+/// Longest pause before a further attempt: 1 s. Whoever is told to wait longer hears so while that is certain: at the
+/// deadline it would only be unknown.
+const PAUSE_MAX: Duration = Duration::from_secs(1);
 /// What one call gives the budget, in hundredths of an attempt: 20, so that retries add a fifth to the load at most.
 const BUDGET_DEPOSIT: u32 = 20;
 /// What one further attempt costs.
@@ -94,12 +97,15 @@ impl Caller {
             if answer.status.is_success() {
                 return Ok(Good(answer.body));
             }
-            let may_retry =
-                attempt < ATTEMPTS_MAX && says_retry(&answer.headers) && self.budget.withdraw();
+            let pause = pause(attempt, key.unwrap_or(path), &answer.headers);
+            let may_retry = attempt < ATTEMPTS_MAX
+                && pause <= PAUSE_MAX
+                && says_retry(&answer.headers)
+                && self.budget.withdraw();
             if !may_retry {
                 return finish(answer);
             }
-            tokio::time::sleep(pause(attempt, key.unwrap_or(path), &answer.headers)).await;
+            tokio::time::sleep(pause).await;
             attempt += 1;
         }
     }

@@ -88,6 +88,9 @@ async fn too_many_requests_are_certain_not_to_be_done_and_say_when_to_come_again
     assert!(limited.is_certain());
     let PaymentError::RateLimited { retry_after } = limited else { panic!("{limited:?}") };
     assert_eq!(retry_after, Some(Duration::from_secs(3)));
+    shop.fake.fail_next("/payment_intents", limit(Some(true)));
+    let told = shop.pay("success").await;
+    assert!(matches!(told, Err(PaymentError::RateLimited { .. })), "too long to wait: {told:?}");
     let soon = Fault::RateLimit { retry_after_s: 0, should_retry: Some(true) };
     for _ in 0..2 {
         shop.fake.fail_next("/payment_intents", soon);
