@@ -4,6 +4,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use domain::{Currency, Money, OrderStatus, PaymentStatus};
+use providers::local::Wish;
 use providers::payment::{Intent, IntentStatus};
 
 use crate::engines::{Engine, on_every_engine};
@@ -132,6 +133,27 @@ async fn a_checkout_that_nobody_comes_back_for_is_ended_by_the_reconciler_and_it
     let answer = world.checkout(cart, "success", "k").await.unwrap().value;
     assert_eq!(answer.status, OrderStatus::Confirmed);
     assert_eq!((world.provider.count(), world.available().await), (1, 4));
+    world.check_sums().await;
+}
+
+async fn a_webhook_about_a_hold_or_a_part_is_taken_and_moves_nothing_yet(engine: Engine) {
+    let world = World::with_stock(engine, 5).await;
+    let placed = world.checkout(world.cart(1).await, "late", "k").await.unwrap().value;
+    let payment = world.payment_of(placed.order_id).await;
+    world.deliver("evt_1", payment, IntentStatus::Authorized).await.unwrap();
+    assert_eq!(world.order(&placed).await.payment_status, PaymentStatus::Processing);
+    world.deliver("evt_2", payment, IntentStatus::Captured).await.unwrap();
+    let id = world.provider.intent_of(payment).id;
+    world.provider.wish(&id, Wish::Settle).unwrap();
+    let part = Some(Money::new(1, Currency::Eur));
+    let refunded = world.provider.wish(&id, Wish::Refund(part)).unwrap();
+    assert_eq!(refunded.status, IntentStatus::PartiallyRefunded);
+    world.deliver_intent("evt_3", refunded).await.unwrap();
+    let order = world.order(&placed).await;
+    assert_eq!(
+        (order.status, order.payment_status),
+        (OrderStatus::Confirmed, PaymentStatus::Captured)
+    );
     world.check_sums().await;
 }
 

@@ -9,7 +9,8 @@ use crate::client::{Answer, retry_after};
 use crate::payment::{DeclineCode, PaymentError};
 
 /// States and amounts that an intent or a charge is in already.
-const STATE_CODES: [&str; 8] = [
+const STATE_CODES: [&str; 9] = [
+    "intent_invalid_state",
     "payment_intent_unexpected_state",
     "charge_already_captured",
     "charge_already_refunded",

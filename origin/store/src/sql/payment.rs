@@ -64,6 +64,10 @@ async fn apply(tx: &Tx<'_>, command: &Settle, found: &OrderRecord) -> Result<boo
             return Ok(false);
         }
     };
+    if !is_whole(next) {
+        tracing::error!(payment.id = %found.payment.id, status = %next, "a report about a part: the books know none yet");
+        return Ok(false);
+    }
     let moved = tx
         .execute(
             "UPDATE payments SET status = ?3, updated_at_ms = ?4 WHERE id = ?1 AND status = ?2",
@@ -87,6 +91,17 @@ async fn apply(tx: &Tx<'_>, command: &Settle, found: &OrderRecord) -> Result<boo
     let status = follow(tx, found, next, command.now).await?;
     schedule_check(tx, found, next, status, command.now).await?;
     Ok(true)
+}
+
+/// Whether the table of payments and the ledger have a place for a state: neither knows holds and parts yet, and a
+/// webhook about one must not be refused for days.
+const fn is_whole(status: PaymentStatus) -> bool {
+    !matches!(
+        status,
+        PaymentStatus::Authorized
+            | PaymentStatus::PartiallyCaptured
+            | PaymentStatus::PartiallyRefunded
+    )
 }
 
 /// Does to the order what its payment's move means; returns where the order stands then.
