@@ -50,7 +50,7 @@ pub fn release(payment: Payment, order: OrderStatus, age: Duration, kept: Durati
             None | Some(Duration::ZERO) => Release::Void,
             Some(rest) => Release::Wait(rest),
         },
-        OrderStatus::Confirmed => Release::Keep,
+        OrderStatus::Confirmed | OrderStatus::Completed => Release::Keep,
     }
 }
 

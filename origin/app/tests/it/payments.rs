@@ -179,5 +179,6 @@ on_every_engine!(
     a_key_that_is_in_use_waits_and_another_request_under_it_is_refused,
     a_key_left_behind_is_in_use_until_its_lease_ends_and_is_then_taken_up,
     a_checkout_that_nobody_comes_back_for_is_ended_by_the_reconciler_and_its_key_answers,
-    a_webhook_about_another_amount_confirms_nothing
+    a_webhook_about_a_hold_or_a_part_is_taken_and_moves_nothing_yet,
+    a_webhook_about_another_amount_confirms_nothing,
 );
