@@ -98,6 +98,14 @@ impl<'a> Edit<'a> {
     }
 }
 
+impl Edit<'_> {
+    /// Adds an [`Edit::Set`] but for its value, which must follow.
+    pub(crate) fn start_set(out: &mut Writer, name: &str) {
+        out.byte(SET);
+        out.bytes(name);
+    }
+}
+
 fn write_field(out: &mut Writer, kind: u8, name: &str, value: &[u8]) {
     out.byte(kind);
     out.bytes(name);
@@ -118,10 +126,19 @@ pub(crate) fn read_edits<'a>(reader: &mut Reader<'a>) -> Result<Vec<Edit<'a>>, M
 
 /// Writes a list of edits.
 pub(crate) fn write_edits<'e>(out: &mut Writer, edits: impl IntoIterator<Item = Edit<'e>>) {
+    write_edits_with(out, edits, Edit::write);
+}
+
+/// Writes a list of edits, each by `write`.
+pub(crate) fn write_edits_with<'e>(
+    out: &mut Writer,
+    edits: impl IntoIterator<Item = Edit<'e>>,
+    mut write: impl FnMut(&Edit<'e>, &mut Writer),
+) {
     let gap = out.gap();
     let mut count: usize = 0;
     for edit in edits {
-        edit.write(out);
+        write(&edit, out);
         count = count.saturating_add(1);
     }
     out.fill(&gap, count);

@@ -19,6 +19,7 @@
 )]
 
 mod edit;
+mod form;
 mod head;
 mod question;
 mod reader;
@@ -27,6 +28,7 @@ mod verdict;
 mod writer;
 
 pub use edit::Edit;
+pub use form::PassForm;
 pub use head::{Fields, Header, Next, Request, RequestWriter};
 pub use question::{Failure, Question, Results, ResultsWriter};
 pub use reader::{Malformed, Reader};

@@ -15,7 +15,7 @@ pub enum Body<'a> {
 }
 
 impl<'a> Body<'a> {
-    fn write(self, out: &mut Writer) {
+    pub(crate) fn write(self, out: &mut Writer) {
         match self {
             Self::Whole(bytes) => {
                 out.byte(0);
@@ -131,12 +131,18 @@ impl<'a> Verdict<'a> {
         body: Body<'_>,
         answer: impl IntoIterator<Item = Edit<'e>>,
     ) -> Vec<u8> {
-        let mut out = Writer::with_capacity(2048);
-        out.byte(PASS);
+        let mut out = Self::start_pass();
         write_edits(&mut out, request);
         body.write(&mut out);
         write_edits(&mut out, answer);
         out.finish()
+    }
+
+    /// Starts [`Verdict::Pass`]: edits, a body and edits must follow.
+    pub(crate) fn start_pass() -> Writer {
+        let mut out = Writer::with_capacity(2048);
+        out.byte(PASS);
+        out
     }
 
     /// Starts [`Verdict::Ask`] with `count` questions, which must follow.

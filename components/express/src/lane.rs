@@ -97,6 +97,29 @@ where
     })
 }
 
+/// Starts a request of a middleware that knows about some of them at once: `at_once` returns the verdict, or leaves the
+/// request to `handler`.
+#[cfg(feature = "gate")]
+pub fn gate_at_once<H, F>(
+    request: Vec<u8>,
+    at_once: impl FnOnce(&Request<'_>) -> Option<Vec<u8>>,
+    handler: H,
+) -> Vec<u8>
+where
+    H: FnOnce(Inbound) -> F,
+    F: Future<Output = Result<crate::Outbound, crate::Failed>> + 'static,
+{
+    let verdict = Request::read(&request).ok().and_then(|request| at_once(&request));
+    match verdict {
+        Some(verdict) => {
+            // What is left of an exchange that the host gave up.
+            EXCHANGE.set(None);
+            verdict
+        }
+        None => gate(request, handler),
+    }
+}
+
 fn start(request: Vec<u8>, begin: impl FnOnce(Inbound) -> Exchange) -> Vec<u8> {
     MAIL.set(Mail::default());
     // What is left of an exchange that the host gave up.

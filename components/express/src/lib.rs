@@ -30,11 +30,13 @@ pub mod standard;
 pub mod wire;
 
 #[cfg(feature = "gate")]
+pub use express_wire::{PassForm, Request};
+#[cfg(feature = "gate")]
 pub use header_edits::Edit;
 pub use inbound::{Inbound, ReadError, Unread};
 pub use lane::{is_express, take_standard_lane};
 #[cfg(feature = "gate")]
-pub use next::{Body, Failed, Head, Next, Outbound, Pass, next};
+pub use next::{Body, Failed, Head, Next, Outbound, Pass, next, pass_form};
 pub use spin_sdk::http::Request as IncomingRequest;
 pub use spin_sdk::wasip3::http::types::{ErrorCode, Response as OutgoingResponse};
 
@@ -93,10 +95,16 @@ macro_rules! answer {
 
 /// Exports `$handler`, an `async fn(Inbound) -> Result<Outbound, Failed>`, in both lanes, as a middleware. Once in a
 /// crate, which also depends on `spin-sdk`.
+///
+/// `$at_once`, a `fn(&Request<'_>) -> Option<Vec<u8>>`, is asked first in the express lane: it returns the verdict, the
+/// very one that the handler would come to, or leaves the request to it.
 #[cfg(feature = "gate")]
 #[macro_export]
 macro_rules! gate {
     ($handler:path) => {
+        $crate::gate!($handler, |_| ::core::option::Option::None);
+    };
+    ($handler:path, $at_once:expr) => {
         #[::spin_sdk::http_service]
         async fn standard_lane(
             request: $crate::IncomingRequest,
@@ -108,7 +116,7 @@ macro_rules! gate {
 
         impl $crate::bindings::gating::exports::vitrine::express::gate::Guest for ExpressLane {
             fn decide(request: ::std::vec::Vec<u8>) -> ::std::vec::Vec<u8> {
-                $crate::lane::gate(request, $handler)
+                $crate::lane::gate_at_once(request, $at_once, $handler)
             }
 
             fn resume(results: ::std::vec::Vec<u8>) -> ::std::vec::Vec<u8> {

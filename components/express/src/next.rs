@@ -3,7 +3,7 @@
 use core::fmt;
 
 use bytes::Bytes;
-use express_wire::Verdict;
+use express_wire::{PassForm, Verdict};
 use header_edits::Edit;
 use http::request::Parts;
 use http::{HeaderMap, Method, Response, StatusCode, Uri, header};
@@ -198,6 +198,12 @@ impl Pass {
         let request = self.request.iter().filter_map(told);
         Verdict::write_pass(request, body, self.answer.iter().filter_map(told))
     }
+}
+
+/// Writes the verdict of a [`Pass`] with an unread body, but for the values that edits set for the fields `own`.
+#[must_use]
+pub fn pass_form(request: &[Edit], answer: &[Edit], own: &[&str]) -> PassForm {
+    PassForm::new(request.iter().filter_map(told), answer.iter().filter_map(told), own)
 }
 
 /// An edit as it is told the host. It refuses to set what is about connections, which are its own.

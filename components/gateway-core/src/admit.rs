@@ -22,13 +22,13 @@ use crate::session::{self, AuthError, Caller, Memory};
 use crate::{client, cors, hygiene, refusal};
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 /// How long variables are remembered: 10 s. Hosts may change them while we run.
 const CONFIG_KEPT: Duration = Duration::from_secs(10);
 
-const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
-const CLIENT: HeaderName = HeaderName::from_static("x-vitrine-client");
+pub(crate) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+pub(crate) const CLIENT: HeaderName = HeaderName::from_static("x-vitrine-client");
 const IDENTITY: HeaderName = HeaderName::from_static(identity::HEADER);
 
 /// Everything that the gateway needs of its host.
@@ -42,6 +42,18 @@ pub struct State {
     config: RefCell<Option<Rc<Config>>>,
     opened: RefCell<Opened>,
     memory: RefCell<Memory>,
+}
+
+impl State {
+    /// Looks at the variables; `None` if there are none that are still believed.
+    pub(crate) fn with_config<R>(
+        &self,
+        now: Timestamp,
+        look: impl FnOnce(&Rc<Config>) -> Option<R>,
+    ) -> Option<R> {
+        let kept = self.config.borrow();
+        kept.as_ref().filter(|config| now.since(config.read_at) < CONFIG_KEPT).and_then(look)
+    }
 }
 
 /// Why a body could not be read.
@@ -174,8 +186,7 @@ async fn pass<P: Ports>(
 }
 
 async fn config<P: Ports>(ports: &P, state: &State, now: Timestamp) -> Result<Rc<Config>, Refusal> {
-    let kept = state.config.borrow().clone();
-    if let Some(config) = kept.filter(|config| now.since(config.read_at) < CONFIG_KEPT) {
+    if let Some(config) = state.with_config(now, |config| Some(Rc::clone(config))) {
         return Ok(config);
     }
     // A wrong variable is a fault of ours: nothing passes on half-read rules.
@@ -290,17 +301,20 @@ fn sign<P: Ports>(
 
 /// Keeps a plausible id from outside, so that logs of several hops can be joined; makes one otherwise.
 fn request_id<P: Ports>(ports: &P, headers: &HeaderMap, now: Timestamp) -> HeaderValue {
-    let is_plausible = |value: &&HeaderValue| {
-        let is_fit = |byte: &u8| byte.is_ascii_alphanumeric() || b"-_.".contains(byte);
-        (8..=64).contains(&value.len()) && value.as_bytes().iter().all(is_fit)
-    };
-    if let Some(given) = headers.get_all(REQUEST_ID).iter().next_back().filter(is_plausible) {
+    let given = headers.get_all(REQUEST_ID).iter().next_back();
+    if let Some(given) = given.filter(|given| is_plausible(given.as_bytes())) {
         return given.clone();
     }
     let mut random = [0; 10];
     ports.fill(&mut random);
     let id = RequestId::v7(now, random).to_string();
     HeaderValue::from_str(&id).unwrap_or_else(|_impossible| HeaderValue::from_static("-"))
+}
+
+/// Whether an id from outside may be kept.
+pub(crate) fn is_plausible(id: &[u8]) -> bool {
+    let is_fit = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
+    (8..=64).contains(&id.len()) && id.iter().all(is_fit)
 }
 
 fn insert_text(headers: &mut HeaderMap, name: HeaderName, text: &str) {

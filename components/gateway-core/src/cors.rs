@@ -72,14 +72,43 @@ pub struct Verdict {
     varies: bool,
 }
 
+/// A verdict that is the same for every request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Fixed {
+    /// No other site may read it.
+    Nobody,
+    /// All may.
+    Everybody,
+}
+
+impl Fixed {
+    /// Returns the verdict, if it does not depend on the request.
+    pub(crate) const fn of(policy: Cors, origins: &Origins) -> Option<Self> {
+        match (policy, origins) {
+            (Cors::Never, _) => Some(Self::Nobody),
+            (Cors::Everybody, _) | (Cors::Listed, Origins::All) => Some(Self::Everybody),
+            (Cors::Listed, Origins::Listed(_)) => None,
+        }
+    }
+
+    pub(crate) fn verdict(self) -> Verdict {
+        let allow = match self {
+            Self::Nobody => None,
+            Self::Everybody => Some(HeaderValue::from_static("*")),
+        };
+        Verdict { allow, varies: false }
+    }
+}
+
 /// Decides about a request.
 #[must_use]
 pub fn decide(policy: Cors, origins: &Origins, headers: &HeaderMap) -> Verdict {
-    let any = Verdict { allow: Some(HeaderValue::from_static("*")), varies: false };
-    match (policy, origins) {
-        (Cors::Never, _) => Verdict::default(),
-        (Cors::Everybody, _) | (Cors::Listed, Origins::All) => any,
-        (Cors::Listed, Origins::Listed(listed)) => {
+    if let Some(fixed) = Fixed::of(policy, origins) {
+        return fixed.verdict();
+    }
+    match origins {
+        Origins::All => Verdict::default(),
+        Origins::Listed(listed) => {
             let origin = headers.get(header::ORIGIN);
             let is_listed =
                 |value: &&HeaderValue| listed.iter().any(|one| one.as_bytes() == value.as_bytes());

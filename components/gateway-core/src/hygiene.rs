@@ -102,12 +102,7 @@ pub fn inner(headers: &HeaderMap, class: Class) -> Vec<Edit> {
             has_connection = true;
             continue;
         }
-        let is_kept = !is_ours(text)
-            && !is_forwarding(text)
-            && !named.iter().any(|one| one == text)
-            && (class == Class::Origin || *name != header::AUTHORIZATION)
-            && *name != header::COOKIE;
-        if !is_kept {
+        if !is_meant(text, class) || named.iter().any(|one| one == text) {
             edits.push(Edit::Remove(name.clone()));
         }
     }
@@ -115,6 +110,41 @@ pub fn inner(headers: &HeaderMap, class: Class) -> Vec<Edit> {
         edits.push(Edit::RemoveConnection);
     }
     edits
+}
+
+/// Whether inner handlers may see a field that is not about the connection.
+fn is_meant(name: &str, class: Class) -> bool {
+    !is_ours(name)
+        && !is_forwarding(name)
+        && (class == Class::Origin || name != "authorization")
+        && name != "cookie"
+}
+
+/// Returns whether a field reaches inner handlers as it came, how often it comes and whatever its value, unless
+/// `Connection` names it.
+pub(crate) fn is_untouched(name: &str, class: Class) -> bool {
+    !name.starts_with("spin-") && !is_of_connection(name) && is_meant(name, class)
+}
+
+/// A bit for each field that comes once and then reaches inner handlers as it came, `Host` excepted: for that of
+/// [`SINGLE`], and for those [`FROM_HOST`].
+pub(crate) const fn once(name: &[u8]) -> Option<u32> {
+    Some(match name {
+        b"content-length" => 1,
+        b"content-type" => 1 << 1,
+        b"host" => 1 << 2,
+        b"idempotency-key" => 1 << 3,
+        b"if-match" => 1 << 4,
+        b"origin" => 1 << 5,
+        b"spin-base-path" => 1 << 6,
+        b"spin-client-addr" => 1 << 7,
+        b"spin-component-route" => 1 << 8,
+        b"spin-full-url" => 1 << 9,
+        b"spin-matched-route" => 1 << 10,
+        b"spin-path-info" => 1 << 11,
+        b"spin-raw-component-route" => 1 << 12,
+        _ => return None,
+    })
 }
 
 fn is_from_host(name: &str) -> bool {
@@ -206,6 +236,15 @@ mod tests {
             header_edits::apply(inner(&kept, class), &mut kept);
             assert_eq!(kept, headers(expected), "{sent:?}");
         }
+    }
+
+    #[test]
+    fn what_comes_once_has_a_bit_of_its_own() {
+        let single = SINGLE;
+        let names = single.iter().map(HeaderName::as_str).chain(FROM_HOST);
+        let bits: Vec<u32> = names.map(|name| once(name.as_bytes()).unwrap()).collect();
+        assert_eq!(bits.iter().fold(0, |all, bit| all | bit).count_ones(), 13);
+        assert_eq!((bits.len(), once(b"spin-new"), once(b"accept")), (13, None, None));
     }
 
     #[test]

@@ -24,6 +24,7 @@ pub mod hygiene;
 pub mod limit;
 pub mod path;
 pub mod policy;
+pub mod quick;
 pub mod refusal;
 pub mod session;
 pub mod token;

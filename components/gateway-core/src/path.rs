@@ -5,6 +5,7 @@
 //! backslashes) is refused.
 
 use core::fmt::Write;
+use std::borrow::Cow;
 
 #[cfg(test)]
 mod tests;
@@ -34,7 +35,10 @@ pub enum PathError {
 ///
 /// # Errors
 /// See [`PathError`].
-pub fn normalise(raw: &str) -> Result<String, PathError> {
+pub fn normalise(raw: &str) -> Result<Cow<'_, str>, PathError> {
+    if is_normal(raw) {
+        return Ok(Cow::Borrowed(raw));
+    }
     if raw.len() > PATH_BYTES_MAX {
         return Err(PathError::TooLong);
     }
@@ -52,7 +56,18 @@ pub fn normalise(raw: &str) -> Result<String, PathError> {
     if path.is_empty() {
         path.push('/');
     }
-    Ok(path)
+    Ok(Cow::Owned(path))
+}
+
+/// Whether nothing about the path would change: most are so.
+fn is_normal(raw: &str) -> bool {
+    let Some(path) = raw.strip_prefix('/') else { return false };
+    let is_segment = |segment: &[u8]| {
+        !matches!(segment, b"" | b"." | b"..")
+            && segment.iter().all(|byte| is_path_character(*byte))
+    };
+    raw.len() <= PATH_BYTES_MAX
+        && (path.is_empty() || path.as_bytes().split(|byte| *byte == b'/').all(is_segment))
 }
 
 fn push_segment(path: &mut String, segment: &str) -> Result<(), PathError> {

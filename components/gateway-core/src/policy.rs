@@ -195,17 +195,17 @@ pub const TABLE: &[Policy] = &[
 ];
 
 /// What the table says about a path.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Match {
     /// Rows for the path, one per set of methods; never empty.
-    rows: Vec<&'static Policy>,
+    rows: &'static [Policy],
 }
 
 impl Match {
     /// Returns the row for a method.
     #[must_use]
     pub fn policy(&self, method: &Method) -> Option<&'static Policy> {
-        self.rows.iter().copied().find(|row| row.methods.list().contains(method))
+        self.rows.iter().find(|row| row.methods.list().contains(method))
     }
 
     /// Returns every method that the path answers, OPTIONS last.
@@ -246,20 +246,28 @@ pub fn find(raw_path: &str) -> Result<Match, PathError> {
 }
 
 fn rows(path: &str) -> Match {
-    let segments: Vec<&str> = path.trim_matches('/').split('/').collect();
-    let fits = |row: &&Policy| matches(row.pattern, &segments);
-    let first = TABLE.iter().find(fits).map_or("/...", |row| row.pattern);
-    Match { rows: TABLE.iter().filter(|row| row.pattern == first).collect() }
+    let path = path.trim_matches('/').as_bytes();
+    // The last row fits every path.
+    let mut rows = TABLE;
+    while let [first, rest @ ..] = rows
+        && !rest.is_empty()
+        && !matches(first.pattern, path)
+    {
+        rows = rest;
+    }
+    let pattern = rows.first().map(|row| row.pattern);
+    let count = rows.iter().take_while(|row| Some(row.pattern) == pattern).count();
+    Match { rows: rows.get(..count).unwrap_or(rows) }
 }
 
-fn matches(pattern: &str, segments: &[&str]) -> bool {
-    let mut segments = segments.iter();
-    for part in pattern.trim_matches('/').split('/') {
-        if part == "..." {
+fn matches(pattern: &str, path: &[u8]) -> bool {
+    let mut segments = path.split(|byte| *byte == b'/');
+    for part in pattern.trim_matches('/').as_bytes().split(|byte| *byte == b'/') {
+        if part == b"..." {
             return true;
         }
         match segments.next() {
-            Some(segment) if part == "*" || part == *segment => {}
+            Some(segment) if part == b"*" || part == segment => {}
             _ => return false,
         }
     }

@@ -4,17 +4,41 @@
 //! Not here: every rule (`gateway-core`), how it is asked and how bodies are handed on (`express`).
 //! Start at [`handle`].
 
+use core::cell::RefCell;
+
 use bytes::Bytes;
-use express::{Body, Failed, Inbound, Outbound, Pass, ReadError};
+use express::{Body, Failed, Inbound, Outbound, Pass, PassForm, ReadError};
 use gateway_core::admit::{Admission, BodyError, State, admit};
+use gateway_core::quick;
 use spin_ports::SpinPorts;
 
 thread_local! {
     /// What this instance remembers between requests: keys, verified tokens, counters to forget. Cheap to lose.
     static STATE: &'static State = Box::leak(Box::default());
+
+    /// Verdicts about plain requests, but for what is each request's own. As many as there are kinds: below twenty.
+    static FORMS: RefCell<Vec<(quick::Kind, PassForm)>> = const { RefCell::new(Vec::new()) };
 }
 
-express::gate!(handle);
+express::gate!(handle, at_once);
+
+fn at_once(request: &express::Request<'_>) -> Option<Vec<u8>> {
+    let express::Request { method, scheme, authority, target, fields, .. } = *request;
+    let head = quick::Head { method, scheme, authority, target };
+    let state = STATE.with(|state| *state);
+    let passed = quick::pass(&SpinPorts::new(), state, &head, fields)?;
+    let own = [passed.client.as_ref(), passed.request_id];
+    Some(FORMS.with_borrow_mut(|forms| {
+        if let Some((_, form)) = forms.iter().find(|(kind, _)| *kind == passed.kind) {
+            return form.fill(&own);
+        }
+        let forward = passed.kind.forward();
+        let form = express::pass_form(&forward.request, &forward.edits.list(), &quick::OWN);
+        let verdict = form.fill(&own);
+        forms.push((passed.kind, form));
+        verdict
+    }))
+}
 
 async fn handle(request: Inbound) -> Result<Outbound, Failed> {
     let state = STATE.with(|state| *state);

@@ -12,13 +12,13 @@ use crate::token::tests::{HEADER, good_claims, jwk, now, sign as sign_token};
 
 const SECRET: &str = "0123456789abcdef0123456789abcdef";
 
-struct World {
-    clock: FakeClock,
+pub(crate) struct World {
+    pub(crate) clock: FakeClock,
     counters: FakeCounters,
     entropy: FakeEntropy,
     variables: FakeVariables,
     sessions: FakeSessions,
-    state: State,
+    pub(crate) state: State,
 }
 
 /// A request that went on, as the next handler sees it.
@@ -33,7 +33,7 @@ impl World {
         Self::with([])
     }
 
-    fn with<const N: usize>(variables: [(&str, &str); N]) -> Self {
+    pub(crate) fn with<const N: usize>(variables: [(&str, &str); N]) -> Self {
         let defaults =
             [("edge_secret", SECRET), ("trusted_proxies", ""), ("rate_limit_scale", "1")];
         let all = defaults.into_iter().chain(variables);

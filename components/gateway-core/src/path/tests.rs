@@ -49,7 +49,8 @@ fn one_reading_is_normalised_and_two_are_refused() {
         ("/a%0d%0aset-cookie:x", Err(Ambiguous)),
         ("/a%7f", Err(Ambiguous)),
     ] {
-        assert_eq!(normalise(raw), expected.map(str::to_owned), "{raw}");
+        assert_eq!(normalise(raw), expected.map(Cow::Borrowed), "{raw}");
+        assert_eq!(is_normal(raw), expected == Ok(raw) && !raw.contains('%'), "{raw}");
     }
     assert_eq!(normalise(&"/a".repeat(2_000)), Err(PathError::TooLong));
 }
@@ -60,7 +61,8 @@ proptest! {
         if let Ok(once) = normalise(&raw) {
             prop_assert!(once.starts_with('/'));
             prop_assert!(!once.contains("//"));
-            prop_assert_eq!(normalise(&once), Ok(once));
+            prop_assert_eq!(is_normal(&once), !once.contains('%'));
+            prop_assert_eq!(normalise(&once), Ok(once.clone()));
         }
     }
 
