@@ -7,6 +7,7 @@
 pub(crate) mod ahead;
 mod clock;
 mod instance;
+pub(crate) mod known;
 mod message;
 mod questions;
 mod written;
@@ -156,7 +157,7 @@ impl Express {
             }
         };
         let served = self.exchange(&mut instance, verdict, request, passage).await?;
-        self.give_back(instance);
+        self.give_back(instance, Instant::now());
         Ok(served)
     }
 
@@ -282,17 +283,18 @@ impl Express {
     }
 
     /// Keeps an instance for the next request, unless it is worn out.
-    fn give_back(&self, mut instance: Instance) {
+    fn give_back(&self, mut instance: Instance, now: Instant) {
         let limits = &self.pool.blueprint.limits;
         instance.served += 1;
         if instance.served >= limits.requests_per_instance_max || self.pool.is_retired() {
             return;
         }
-        let now = Instant::now();
         let mut idle = self.idle();
         idle.push(Idle { instance, since: now });
         // The one that was not needed for longest is the first.
-        let is_stale = idle.first().is_some_and(|first| now - first.since > limits.idle_timeout);
+        let is_stale = idle
+            .first()
+            .is_some_and(|first| now.saturating_duration_since(first.since) > limits.idle_timeout);
         let stale = is_stale.then(|| idle.remove(0));
         drop(idle);
         drop(stale);

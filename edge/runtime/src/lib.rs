@@ -35,7 +35,10 @@ pub use body::{BodyError, Overflow, bounded, full};
 pub use capability::database::{DatabaseFile, DatabaseSource, LetGo};
 pub use compile::{CompileBounds, compile_bounded};
 pub use error::{InvokeError, LoadError};
-pub use express::ahead::{Ahead, Decided, Gate, Passing};
+pub use express::{
+    ahead::{Ahead, Decided, Gate, Passing},
+    known::Draft,
+};
 pub use express_wire::RequestWriter;
 pub use limits::Limits;
 pub use load::{Application, Resources, Runtime};

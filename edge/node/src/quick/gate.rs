@@ -5,7 +5,7 @@ use std::{cell::Cell, fmt::Write as _};
 use cdn::Fresh;
 use http::header;
 use http1::{Names, QuickHead};
-use runtime::{Decided, Gate, Passing, RequestWriter};
+use runtime::{Decided, Draft, Gate, Passing, RequestWriter};
 
 use super::{Chosen, OF_CACHE, Told, write_own};
 use crate::{
@@ -36,7 +36,8 @@ impl Asked<'_> {
         fresh: &Fresh<'_>,
         out: &mut Vec<u8>,
     ) -> Option<Result<(), Decided>> {
-        gate.ask(self.message()?, |passing| self.write(passing, chosen, fresh, out))
+        let arrived = self.head.arrived;
+        gate.ask(self.message()?, arrived, |passing| self.write(passing, chosen, fresh, out))
     }
 
     /// Writes the request as a component sees it: as `request_head::rewrite` makes it, and what is added behind that.
@@ -72,15 +73,11 @@ impl Asked<'_> {
     /// Writes the answer with the gateway's changes, unless they may concern more than its fields.
     fn write(
         &self,
-        passing: &Passing<'_>,
+        passing: Passing<'_>,
         chosen: &Chosen,
         fresh: &Fresh<'_>,
         out: &mut Vec<u8>,
     ) -> Option<()> {
-        let concerns = |name| OF_CACHE.contains(name) || OF_ANSWERS.contains(name);
-        if passing.changed().any(concerns) {
-            return None;
-        }
         let Scratch { mut fields, mut own } = SCRATCH.take();
         fields.clear();
         own.clear();
@@ -91,7 +88,9 @@ impl Asked<'_> {
         chosen.write_status(out);
         let written = {
             let replaced: Vec<&str> = names(&own).collect();
-            passing.write(&fields, media_type, &replaced, out)
+            let draft = Draft { fields: &fields, media_type, replaced: &replaced };
+            let concerns = |name: &str| OF_CACHE.contains(name) || OF_ANSWERS.contains(name);
+            passing.write(&draft, concerns, out)
         };
         out.extend_from_slice(&own);
         SCRATCH.set(Scratch { fields, own });

@@ -10,10 +10,13 @@ use std::{
 };
 
 use bytes::Bytes;
-use express_wire::{Body as WireBody, Edit, Verdict};
 use tokio::{sync::OwnedSemaphorePermit, time::Instant};
 
-use super::{Express, instance::Instance, written};
+use super::{
+    Express,
+    instance::Instance,
+    known::{Draft, Known},
+};
 use crate::{InvokeError, Limits};
 
 /// What stands before the cache on a route.
@@ -53,11 +56,16 @@ impl std::fmt::Debug for Decided {
     }
 }
 
-/// Lets a request pass, with changes.
-#[derive(Debug)]
+/// What a gate said, as whoever has the answer takes it.
 pub struct Passing<'a> {
-    request: Vec<Edit<'a>>,
-    answer: Vec<Edit<'a>>,
+    verdict: &'a [u8],
+    known: &'a mut Known,
+}
+
+impl std::fmt::Debug for Passing<'_> {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        out.debug_struct("Passing").finish_non_exhaustive()
+    }
 }
 
 impl<'a> Gate<'a> {
@@ -69,30 +77,35 @@ impl<'a> Gate<'a> {
     /// waits for something in the middle of its call, and the instance is given up; the request goes its usual way,
     /// as if nobody had been asked.
     ///
-    /// `judge` looks at what the gate said. Where the request may pass and it returns something, that is the outcome.
-    /// Otherwise what was said is kept for the usual way.
+    /// `judge` looks at what the gate said. Where it returns something, that is the outcome. Otherwise what was said is
+    /// kept for the usual way. The request has been here since `arrived`.
     pub fn ask<R>(
         &self,
         message: Vec<u8>,
-        judge: impl FnOnce(&Passing<'_>) -> Option<R>,
+        arrived: std::time::Instant,
+        judge: impl FnOnce(Passing<'_>) -> Option<R>,
     ) -> Option<Result<R, Decided>> {
         let express = self.express;
         let permit = express.pool.try_permit()?;
         let mut instance = express.idle().pop()?.instance;
+        let arrived = Instant::from_std(arrived);
         let verdict = {
-            let deadline = Instant::now() + self.limits.request_timeout;
+            // A clock less to look at: what is asked here does not wait for the deadline.
+            let deadline = arrived + self.limits.request_timeout;
             let mut calling = pin!(instance.first(express, message, deadline));
             match calling.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
                 Poll::Ready(verdict) => verdict,
                 Poll::Pending => return None,
             }
         };
-        let outcome = verdict.as_deref().ok().and_then(passing).and_then(|one| judge(&one));
+        let known = &mut instance.known;
+        let said = verdict.as_deref().ok().map(|verdict| Passing { verdict, known });
+        let outcome = said.and_then(judge);
         let Some(outcome) = outcome else {
             let said = Said { verdict, instance, permit, of: place(express) };
             return Some(Err(Decided(Arc::new(Mutex::new(Some(said))))));
         };
-        express.give_back(instance);
+        express.give_back(instance, arrived);
         express.pool.counters.express.fetch_add(1, Relaxed);
         Some(Ok(outcome))
     }
@@ -113,33 +126,20 @@ impl Decided {
 }
 
 impl Passing<'_> {
-    /// Returns the names of fields that the request gets or loses.
-    pub fn changed(&self) -> impl Iterator<Item = &str> {
-        self.request.iter().filter_map(written::name)
-    }
-
-    /// Writes an answer's fields as they are after the gate's changes. `fields` are those before, each a line with its
-    /// CRLF, names in lower case; `replaced` names some that whoever asks will write anew. `None`, with anything
-    /// written, where that cannot be done so: it is done the usual way then.
-    #[must_use]
+    /// Writes an answer's fields as they are after the gate's changes, if it lets the request pass. `None`, with anything
+    /// written, where that cannot be done so, or where `concerns` a field that the request gets or loses: it is done the
+    /// usual way then.
     pub fn write(
-        &self,
-        fields: &[u8],
-        media_type: Option<&[u8]>,
-        replaced: &[&str],
+        self,
+        draft: &Draft<'_>,
+        concerns: impl Fn(&str) -> bool,
         out: &mut Vec<u8>,
     ) -> Option<()> {
-        written::apply(&self.answer, fields, media_type, replaced, out)
-    }
-}
-
-/// Reads the verdict that lets a request pass without another body.
-fn passing(verdict: &[u8]) -> Option<Passing<'_>> {
-    match Verdict::read(verdict).ok()? {
-        Verdict::Pass { request, body: WireBody::Unread | WireBody::Whole([]), answer } => {
-            Some(Passing { request, answer })
+        let meaning = self.known.meaning(self.verdict, draft)?;
+        if meaning.changed.iter().any(|name| concerns(name)) {
+            return None;
         }
-        _ => None,
+        meaning.answer.write(draft.fields, out)
     }
 }
 

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use tokio::time::{Instant, error::Elapsed, timeout_at};
 use wasmtime::{Store, UpdateDeadline, component::TypedFunc};
 
-use super::{Express, clock::CallClock};
+use super::{Express, clock::CallClock, known::Known};
 use crate::{
     InvokeError, engine,
     host::{Host, Passage},
@@ -25,6 +25,8 @@ pub(super) struct Instance {
     meter: Arc<Meter>,
     /// Requests so far.
     pub(super) served: u64,
+    /// What it said, for whoever asks it ahead of its requests.
+    pub(super) known: Known,
 }
 
 impl Instance {
@@ -58,7 +60,7 @@ impl Instance {
         let first = instance.get_typed_func(&mut store, exports.first).map_err(refused)?;
         let resume = instance.get_typed_func(&mut store, exports.resume).map_err(refused)?;
         worker::made_in(blueprint, started);
-        Ok(Self { store, first, resume, clock, meter, served: 0 })
+        Ok(Self { store, first, resume, clock, meter, served: 0, known: Known::default() })
     }
 
     /// Starts a request.

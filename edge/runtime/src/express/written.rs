@@ -16,42 +16,60 @@ pub(super) fn name<'a>(edit: &Edit<'a>) -> Option<&'a str> {
     }
 }
 
-/// Writes `fields` with the edits carried out; see [`Passing::write`](super::ahead::Passing::write).
-pub(super) fn apply(
-    edits: &[Edit<'_>],
-    fields: &[u8],
-    media_type: Option<&[u8]>,
-    replaced: &[&str],
-    out: &mut Vec<u8>,
-) -> Option<()> {
-    let mut gone = Gone::default();
-    replaced.iter().for_each(|name| gone.name(name));
-    let mut added = Vec::with_capacity(edits.len());
-    for edit in edits {
-        step(edit, media_type, &mut gone, &mut added)?;
-    }
-    for line in lines(fields) {
-        if !gone.has(line.get(..line.iter().position(|byte| *byte == b':')?)?) {
-            out.extend_from_slice(line);
+/// What edits do to written fields of an answer, worked out.
+pub(super) struct Change {
+    gone: Gone,
+    /// What is added: lines.
+    added: Vec<u8>,
+}
+
+impl Change {
+    /// Works it out; `None` where it can only be done in a map. Edits of `replaced` fields only take them out.
+    pub(super) fn of(
+        edits: &[Edit<'_>],
+        media_type: Option<&[u8]>,
+        replaced: &[&str],
+    ) -> Option<Self> {
+        let mut gone = Gone::default();
+        replaced.iter().for_each(|name| gone.name(name));
+        let mut added = Vec::with_capacity(edits.len());
+        for edit in edits {
+            step(edit, media_type, &mut gone, &mut added)?;
         }
-    }
-    for (name, value) in added {
-        if replaced.contains(&name) {
-            continue;
+        let mut lines = Vec::new();
+        for (name, value) in added {
+            if replaced.contains(&name) {
+                continue;
+            }
+            for part in [name.as_bytes(), b": ", value, b"\r\n"] {
+                lines.extend_from_slice(part);
+            }
         }
-        out.extend_from_slice(name.as_bytes());
-        out.extend_from_slice(b": ");
-        out.extend_from_slice(value);
-        out.extend_from_slice(b"\r\n");
+        Some(Self { gone, added: lines })
     }
-    Some(())
+
+    /// Writes `fields`, each a line with its CRLF, with the edits carried out; `None`, with anything written, if one is
+    /// no line.
+    pub(super) fn write(&self, fields: &[u8], out: &mut Vec<u8>) -> Option<()> {
+        let mut rest = fields;
+        while !rest.is_empty() {
+            let end = memchr::memchr(b'\n', rest)?;
+            let (line, others) = rest.split_at_checked(end + 1)?;
+            if !self.gone.has(line.get(..line.iter().position(|byte| *byte == b':')?)?) {
+                out.extend_from_slice(line);
+            }
+            rest = others;
+        }
+        out.extend_from_slice(&self.added);
+        Some(())
+    }
 }
 
 /// Carries out one edit: what goes of the written fields, and what is added.
 fn step<'a>(
     edit: &'a Edit<'a>,
     media_type: Option<&[u8]>,
-    gone: &mut Gone<'a>,
+    gone: &mut Gone,
     added: &mut Vec<(&'a str, &'a [u8])>,
 ) -> Option<()> {
     if let Some(name) = name(edit)
@@ -66,7 +84,7 @@ fn step<'a>(
             return Some(());
         }
         Edit::RemoveStarting(start) => {
-            gone.starts.push(start.as_bytes());
+            gone.starts.push(start.as_bytes().to_vec());
             added.retain(|(other, _)| !other.starts_with(start));
             return Some(());
         }
@@ -100,31 +118,26 @@ fn step<'a>(
 
 /// Which written fields go.
 #[derive(Default)]
-struct Gone<'a> {
-    names: Vec<&'a [u8]>,
+struct Gone {
+    names: Vec<Vec<u8>>,
     /// A bit for each length of a name, so that most fields are told by their length alone.
     lengths: u64,
-    starts: Vec<&'a [u8]>,
+    starts: Vec<Vec<u8>>,
     of_connection: bool,
 }
 
-impl<'a> Gone<'a> {
-    fn name(&mut self, name: &'a str) {
-        self.names.push(name.as_bytes());
+impl Gone {
+    fn name(&mut self, name: &str) {
+        self.names.push(name.as_bytes().to_vec());
         self.lengths |= 1 << (name.len() & 63);
     }
 
     fn has(&self, name: &[u8]) -> bool {
         let is_of_length = (self.lengths >> (name.len() & 63)) & 1 == 1;
-        (is_of_length && self.names.contains(&name))
+        (is_of_length && self.names.iter().any(|one| one == name))
             || self.starts.iter().any(|start| name.starts_with(start))
             || (self.of_connection && std::str::from_utf8(name).is_ok_and(is_of_connection))
     }
-}
-
-/// Splits fields into lines, each with its CRLF.
-fn lines(fields: &[u8]) -> impl Iterator<Item = &[u8]> {
-    fields.split_inclusive(|byte| *byte == b'\n')
 }
 
 /// Whether it is a field's name in lower case that a component may set.
@@ -136,7 +149,7 @@ fn is_name(name: &str) -> bool {
 }
 
 /// Whether it may stand in a field (RFC 9110, section 5.5).
-fn is_value(value: &[u8]) -> bool {
+pub(super) fn is_value(value: &[u8]) -> bool {
     value.iter().all(|byte| *byte == b'\t' || (*byte >= b' ' && *byte != 0x7f))
 }
 
@@ -166,7 +179,8 @@ mod tests {
         let lines: String =
             FIELDS.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
         let mut out = Vec::new();
-        apply(edits, lines.as_bytes(), Some(FIELDS[0].1.as_bytes()), replaced, &mut out)?;
+        let media_type = Some(FIELDS[0].1.as_bytes());
+        Change::of(edits, media_type, replaced)?.write(lines.as_bytes(), &mut out)?;
         let text = String::from_utf8(out).expect("is text");
         let written = text.lines().map(|line| line.split_once(": ").expect("is a field"));
         let mut map: HeaderMap = FIELDS
@@ -240,8 +254,7 @@ mod tests {
             Edit::Append("x-a", b"\0"),
             Edit::SetByType { name: "x-a", kinds: vec![], otherwise: Some(b"\n") },
         ] {
-            let list = [edit];
-            assert_eq!(apply(&list, b"", None, &[], &mut Vec::new()), None, "{list:?}");
+            assert!(Change::of(&[edit.clone()], None, &[]).is_none(), "{edit:?}");
         }
     }
 }
