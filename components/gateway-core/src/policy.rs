@@ -235,18 +235,27 @@ impl Match {
 /// elsewhere than this table thinks.
 pub fn find(raw_path: &str) -> Result<Match, PathError> {
     let normal_path = path::normalise(raw_path)?;
-    let normal = rows(&normal_path);
+    let normal_path = trim(normal_path.as_bytes());
+    let normal = rows(normal_path);
     // The router trims slashes at both ends and decodes nothing.
-    let routed_path = raw_path.trim_matches('/');
-    if normal_path.trim_matches('/') == routed_path {
+    let routed_path = trim(raw_path.as_bytes());
+    if normal_path == routed_path {
         return Ok(normal);
     }
     let routed = rows(routed_path);
     if normal.pattern() == routed.pattern() { Ok(normal) } else { Err(PathError::Ambiguous) }
 }
 
-fn rows(path: &str) -> Match {
-    let path = path.trim_matches('/').as_bytes();
+/// Takes the slashes off both ends.
+const fn trim(mut path: &[u8]) -> &[u8] {
+    while let [b'/', rest @ ..] | [rest @ .., b'/'] = path {
+        path = rest;
+    }
+    path
+}
+
+/// Finds the rows of a path without its outer slashes.
+fn rows(path: &[u8]) -> Match {
     // The last row fits every path.
     let mut rows = TABLE;
     while let [first, rest @ ..] = rows
@@ -261,8 +270,16 @@ fn rows(path: &str) -> Match {
 }
 
 fn matches(pattern: &str, path: &[u8]) -> bool {
+    let pattern = trim(pattern.as_bytes());
+    // Most rows are told by their first letter.
+    if let [first, ..] = pattern
+        && !matches!(first, b'*' | b'.')
+        && path.first() != Some(first)
+    {
+        return false;
+    }
     let mut segments = path.split(|byte| *byte == b'/');
-    for part in pattern.trim_matches('/').as_bytes().split(|byte| *byte == b'/') {
+    for part in pattern.split(|byte| *byte == b'/') {
         if part == b"..." {
             return true;
         }

@@ -9,7 +9,7 @@ use std::{
     io,
     net::SocketAddr,
     sync::{
-        Arc,
+        Arc, OnceLock,
         atomic::{AtomicBool, Ordering::Relaxed},
     },
     time::Duration,
@@ -203,7 +203,8 @@ async fn converse<S: Transport + Send + 'static>(
         http1::Limits { head_bytes_max: rules.head_bytes_max, fields_max: rules.headers_max };
     let connection = Connection::new(stream, heads, limits.head_timeout, STALL_MAX, DATES);
     let mut open = server.node.operation.connections.open(Protocol::Http1);
-    let visitor = Visitor { node: &server.node, peer, left: Left::default() };
+    let (client, left) = (OnceLock::new(), Left::default());
+    let visitor = Visitor { node: &server.node, peer, client, left };
     let told = &mut draining;
     let stop = http1::Stop {
         is_set: || server.is_draining.load(Relaxed),

@@ -145,7 +145,8 @@ fn stored(
         }
         Some(gate) => {
             let told = Told { request_id, trace: Operation::new_trace() };
-            let asked = gate::Asked { node, held, path, head, peer, told };
+            let client = visitor.client.get_or_init(|| peer.address.to_string());
+            let asked = gate::Asked { node, held, path, head, peer, client, told };
             if let Err(decided) = asked.ask(gate, &chosen, &fresh, out)? {
                 visitor.left.put(Done::Decided(decided), told);
                 return None;

@@ -2,7 +2,7 @@
 
 use std::{
     net::SocketAddr,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, OnceLock, PoisonError},
     time::{Duration, Instant},
 };
 
@@ -76,6 +76,8 @@ pub(crate) struct Peer {
 pub(crate) struct Visitor<'a> {
     pub(crate) node: &'a Node,
     pub(crate) peer: Peer,
+    /// The peer's address and port as text, once a gate was told.
+    pub(crate) client: OnceLock<String>,
     /// What a gate said about the request that is called next.
     pub(crate) left: quick::Left,
 }

@@ -1,6 +1,6 @@
 //! A gateway before the cache, asked about a request of which nothing is made but the gateway's own message.
 
-use std::{cell::Cell, fmt::Write as _};
+use std::cell::Cell;
 
 use cdn::Fresh;
 use http::header;
@@ -23,6 +23,8 @@ pub(super) struct Asked<'a> {
     pub(super) path: &'a str,
     pub(super) head: &'a QuickHead<'a>,
     pub(super) peer: Peer,
+    /// Address and port of the client, as a component sees them.
+    pub(super) client: &'a str,
     pub(super) told: Told,
 }
 
@@ -61,9 +63,7 @@ impl Asked<'_> {
             }
         }
         let full_url = [scheme, "://", head.host, head.target].concat();
-        let mut client = String::with_capacity(48);
-        write!(client, "{}", peer.address).ok()?;
-        found.each_spin_header(&full_url, &client, |name, value| message.field(name, value));
+        found.each_spin_header(&full_url, self.client, |name, value| message.field(name, value));
         message.field("cdn-loop", node.rules.loops.first());
         message.field("x-request-id", self.told.request_id);
         message.field("traceparent", self.told.trace.text());
@@ -111,7 +111,11 @@ thread_local! {
 
 /// The names of written fields.
 fn names(fields: &[u8]) -> impl Iterator<Item = &str> {
-    let lines = fields.split(|byte| *byte == b'\n');
-    let names = lines.filter_map(|line| line.split(|byte| *byte == b':').next());
-    names.filter_map(|name| std::str::from_utf8(name).ok()).filter(|name| !name.is_empty())
+    let mut rest = fields;
+    std::iter::from_fn(move || {
+        let end = memchr::memchr(b':', rest)?;
+        let name = std::str::from_utf8(rest.get(..end)?).ok()?;
+        rest = memchr::memchr(b'\n', rest).and_then(|end| rest.get(end + 1..)).unwrap_or_default();
+        Some(name)
+    })
 }
