@@ -254,7 +254,7 @@ mod tests {
             Edit::Append("x-a", b"\0"),
             Edit::SetByType { name: "x-a", kinds: vec![], otherwise: Some(b"\n") },
         ] {
-            assert!(Change::of(&[edit.clone()], None, &[]).is_none(), "{edit:?}");
+            assert!(Change::of(std::slice::from_ref(&edit), None, &[]).is_none(), "{edit:?}");
         }
     }
 }
