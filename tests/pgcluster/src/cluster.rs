@@ -5,10 +5,8 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail};
 
+use crate::server::{CHANGE_MAX, STANDBY};
 use crate::{Durability, Place, Programs, Server};
-
-/// Longest wait for a standby to follow or to be promoted: 30 s.
-const CHANGE_MAX: Duration = Duration::from_secs(30);
 
 /// Servers of which one takes writes. A commit waits for one of the standbys besides (quorum synchronous).
 #[derive(Debug)]
@@ -24,17 +22,19 @@ impl Cluster {
     /// When one of them cannot be made or started.
     pub fn start(programs: &Programs, folder: &Path, ports: [u16; 3]) -> Result<Self> {
         let places = Self::places(folder, ports);
-        let [first, second, third] = places;
-        let mut primary = Server::init(programs, first, Durability::Kept)?;
+        let chosen = Self::primary_of(&places)?;
+        let mut primary = Server::init(programs, places[chosen].clone(), Durability::Kept)?;
         primary.start()?;
-        let mut servers = vec![primary];
-        for place in [second, third] {
-            let primary = servers.first().context("find the primary")?.place().clone();
-            let mut standby = Server::follow(programs, place, &primary)?;
-            standby.start()?;
-            servers.push(standby);
+        let mut servers = Vec::new();
+        for place in &places {
+            if place != primary.place() {
+                let mut standby = Server::follow(programs, place.clone(), primary.place())?;
+                standby.start()?;
+                servers.push(standby);
+            }
         }
-        let cluster = Self { servers, primary: 0 };
+        servers.insert(chosen, primary);
+        let cluster = Self { servers, primary: chosen };
         cluster.wait_for_standbys(2)?;
         cluster.demand_quorum()?;
         Ok(cluster)
@@ -49,6 +49,34 @@ impl Cluster {
             port,
             name: name.to_owned(),
         })
+    }
+
+    /// Returns which of the servers that stand still has what was acknowledged last: the one that would start as a
+    /// primary, and of several the one that was promoted last. The first where none is there yet.
+    ///
+    /// # Errors
+    /// When only standbys are there, or one of them followed a newer primary than those that are there: whichever
+    /// server went on, something that was acknowledged might be lost.
+    pub fn primary_of(places: &[Place; 3]) -> Result<usize> {
+        let mut made: Vec<(usize, &Place)> =
+            places.iter().enumerate().filter(|(_, place)| place.is_made()).collect();
+        let newest = made.iter().map(|(_, place)| place.timeline()).max();
+        // The first of several that say the same.
+        made.sort_by_key(|(_, place)| std::cmp::Reverse(place.timeline()));
+        let found = made.iter().find(|(_, place)| !place.is_standby());
+        match (newest, found) {
+            (None, _) => Ok(0),
+            (Some(newest), Some((index, place))) if place.timeline() == newest => Ok(*index),
+            (Some(_), _) => {
+                let folders: Vec<String> =
+                    made.iter().map(|(_, place)| place.folder.display().to_string()).collect();
+                bail!(
+                    "the last primary is gone, and its standbys are there: choose the one that has most, and remove \
+                     {STANDBY} from its folder ({})",
+                    folders.join(", ")
+                )
+            }
+        }
     }
 
     /// Returns a URL that names all servers; the one that takes writes is used.
@@ -91,16 +119,7 @@ impl Cluster {
             .filter(|(index, _)| *index != self.primary)
             .map(|(_, server)| server.place().name.as_str())
             .collect();
-        let names = names.join(", ");
-        // Not before they stream: a commit would wait for nobody.
-        self.primary()
-            .ask(&format!("ALTER SYSTEM SET synchronous_standby_names = 'ANY 1 ({names})'"))?;
-        self.primary().ask("SELECT pg_reload_conf()")?;
-        self.primary().wait_until(
-            "SHOW synchronous_standby_names",
-            &format!("ANY 1 ({names})"),
-            CHANGE_MAX,
-        )
+        self.primary().demand_quorum(&names)
     }
 
     /// Replaces a primary that is gone: fences every standby from it, promotes the one that has received most, and

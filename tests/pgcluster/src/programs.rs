@@ -6,6 +6,8 @@ use std::process::{Command, Stdio};
 
 use anyhow::{Context as _, Result, bail};
 
+/// Oldest version whose standbys and settings are those that we count on.
+const MAJOR_MIN: u32 = 15;
 /// Where Debian keeps each version.
 const DEBIAN: &str = "/usr/lib/postgresql";
 
@@ -26,17 +28,29 @@ enum Launcher {
 }
 
 impl Programs {
-    /// Finds the newest version that has `initdb`, `postgres`, `pg_basebackup` and `psql`.
+    /// Finds the newest version that has `initdb`, `postgres`, `pg_basebackup` and `psql`; 15 is the oldest that serves.
     ///
     /// # Errors
     /// When there is none, or root cannot run it as somebody else.
     pub fn find() -> Result<Self> {
-        let folder = folders()
-            .into_iter()
-            .find(|folder| is_complete(folder))
-            .context("find PostgreSQL's programs (Debian: `apt-get install postgresql`)")?;
+        let folder = Self::find_folder()
+            .with_context(|| format!("find the programs of PostgreSQL {MAJOR_MIN} or newer"))?;
         let launcher = launcher()?;
         Ok(Self { folder, launcher })
+    }
+
+    /// Returns where they are, whether or not they can be run by who asks.
+    #[must_use]
+    pub fn find_folder() -> Option<PathBuf> {
+        folders().into_iter().find(|folder| is_complete(folder) && is_new_enough(folder))
+    }
+
+    /// Returns what the server says of its version, such as `postgres (PostgreSQL) 15.4`.
+    ///
+    /// # Errors
+    /// When it cannot be run.
+    pub fn version(&self) -> Result<String> {
+        Ok(self.run("postgres", &["--version"])?.trim().to_owned())
     }
 
     /// Returns the program and arguments that run one of the programs.
@@ -112,6 +126,19 @@ fn is_complete(folder: &Path) -> bool {
     ["initdb", "postgres", "pg_basebackup", "psql"].iter().all(|name| folder.join(name).is_file())
 }
 
+fn is_new_enough(folder: &Path) -> bool {
+    let said = Command::new(folder.join("postgres")).arg("--version").output();
+    let text = said.map(|output| String::from_utf8_lossy(&output.stdout).into_owned());
+    text.ok().as_deref().and_then(major_of).is_some_and(|major| major >= MAJOR_MIN)
+}
+
+/// Reads `postgres (PostgreSQL) 15.4 (Debian 15.4-1)`, and `19devel` of one that is not out yet.
+fn major_of(said: &str) -> Option<u32> {
+    let version = said.split_whitespace().nth(2)?;
+    let end = version.find(|one: char| !one.is_ascii_digit()).unwrap_or(version.len());
+    version.get(..end)?.parse().ok()
+}
+
 fn launcher() -> Result<Launcher> {
     if !rustix::process::geteuid().is_root() {
         return Ok(Launcher::Direct);
@@ -132,4 +159,22 @@ fn launcher() -> Result<Launcher> {
 
 const fn namespace() -> [&'static str; 4] {
     ["--user", "--map-user=1000", "--map-group=1000", "--"]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::major_of;
+
+    #[test]
+    fn the_version_is_read_as_builds_and_distributions_write_it() {
+        for (said, expected) in [
+            ("postgres (PostgreSQL) 15.20 (Debian 15.20-0+deb12u1)\n", Some(15)),
+            ("postgres (PostgreSQL) 17.0", Some(17)),
+            ("postgres (PostgreSQL) 19devel", Some(19)),
+            ("postgres (PostgreSQL) beta", None),
+            ("", None),
+        ] {
+            assert_eq!(major_of(said), expected, "{said}");
+        }
+    }
 }

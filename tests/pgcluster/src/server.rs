@@ -15,6 +15,10 @@ use crate::{DATABASE, Programs, USER};
 const START_MAX: Duration = Duration::from_secs(60);
 /// Longest stop before it is killed: 20 s.
 const STOP_MAX: Duration = Duration::from_secs(20);
+/// Longest wait for a standby to follow or to be promoted, or for a setting to be taken: 30 s.
+pub(crate) const CHANGE_MAX: Duration = Duration::from_secs(30);
+/// The file whose presence makes a server a standby.
+pub(crate) const STANDBY: &str = "standby.signal";
 /// Pause between two looks at whether something has happened.
 const POLL: Duration = Duration::from_millis(20);
 
@@ -38,6 +42,56 @@ pub struct Place {
     pub name: String,
 }
 
+impl Place {
+    /// Tells whether there is a server, whole: one whose making was interrupted is not.
+    #[must_use]
+    pub fn is_made(&self) -> bool {
+        self.folder.join("PG_VERSION").is_file()
+    }
+
+    /// Tells whether the server that is there starts as a standby.
+    #[must_use]
+    pub fn is_standby(&self) -> bool {
+        self.folder.join(STANDBY).is_file()
+    }
+
+    /// Returns the newest timeline that the server knows: one more with every promotion on the way to it. 1 for one
+    /// that nobody promoted, and where there is no server.
+    #[must_use]
+    pub fn timeline(&self) -> u32 {
+        let histories = fs::read_dir(self.folder.join("pg_wal")).into_iter().flatten();
+        histories
+            .filter_map(|entry| {
+                let name = entry.ok()?.file_name();
+                // Written before a standby stops being one, unlike what `pg_controldata` shows.
+                let number = name.to_str()?.strip_suffix(".history")?;
+                u32::from_str_radix(number, 16).ok()
+            })
+            .max()
+            .unwrap_or(1)
+    }
+
+    /// Makes room for a folder that takes its place once it is whole.
+    fn half(&self) -> Result<PathBuf> {
+        let half = self.folder.with_extension("new");
+        if half.exists() {
+            fs::remove_dir_all(&half).with_context(|| format!("empty {}", half.display()))?;
+        }
+        let parent = half.parent().context("find the folder of a server")?;
+        fs::create_dir_all(parent).with_context(|| format!("make {}", parent.display()))?;
+        Ok(half)
+    }
+
+    fn put(&self, half: &Path) -> Result<()> {
+        if self.folder.exists() {
+            fs::remove_dir_all(&self.folder)
+                .with_context(|| format!("empty {}", self.folder.display()))?;
+        }
+        fs::rename(half, &self.folder)
+            .with_context(|| format!("put {} in place", self.folder.display()))
+    }
+}
+
 /// A server that was made here. Dropping it kills it.
 #[derive(Debug)]
 pub struct Server {
@@ -52,15 +106,13 @@ impl Server {
     /// # Errors
     /// When `initdb` fails.
     pub fn init(programs: &Programs, place: Place, durability: Durability) -> Result<Self> {
-        if !place.folder.join("PG_VERSION").is_file() {
-            fs::create_dir_all(&place.folder)
-                .with_context(|| format!("make {}", place.folder.display()))?;
-            let folder = place.folder.display().to_string();
+        if !place.is_made() {
+            let half = place.half()?;
             programs.run(
                 "initdb",
                 &[
                     "--pgdata",
-                    &folder,
+                    &half.display().to_string(),
                     "--username",
                     USER,
                     "--auth=trust",
@@ -72,20 +124,30 @@ impl Server {
             )?;
             let mut text = SETTINGS.to_owned();
             if durability == Durability::Thrown {
-                text.push_str("fsync = off\nsynchronous_commit = off\nfull_page_writes = off\n");
+                text.push_str(THROWN_SETTINGS);
             }
-            append(&place.folder.join("postgresql.conf"), &text)?;
+            append(&half.join("postgresql.conf"), &text)?;
+            place.put(&half)?;
         }
-        Ok(Self { programs: programs.clone(), place, child: None })
+        Ok(Self::there(programs, place))
     }
 
-    /// Makes a standby's folder as a copy of a primary that runs, unless there is one.
+    /// Speaks of a server that somebody else runs, or that stands still.
+    #[must_use]
+    pub fn there(programs: &Programs, place: Place) -> Self {
+        Self { programs: programs.clone(), place, child: None }
+    }
+
+    /// Makes a standby's folder as a copy of a primary that runs, unless there is one, and names that primary to it. A
+    /// server that took writes itself is no standby: it may have what the primary has not, and is copied anew.
     ///
     /// # Errors
     /// When `pg_basebackup` fails.
     pub fn follow(programs: &Programs, place: Place, primary: &Place) -> Result<Self> {
-        let server = Self { programs: programs.clone(), place, child: None };
-        if !server.place.folder.join("PG_VERSION").is_file() {
+        let server = Self::there(programs, place);
+        if server.place.is_made() && server.place.is_standby() {
+            server.set_primary(primary)?;
+        } else {
             server.copy(primary)?;
         }
         Ok(server)
@@ -96,17 +158,14 @@ impl Server {
     /// # Errors
     /// When `pg_basebackup` fails.
     pub fn copy(&self, primary: &Place) -> Result<()> {
-        let folder = &self.place.folder;
-        if folder.exists() {
-            fs::remove_dir_all(folder).with_context(|| format!("empty {}", folder.display()))?;
-        }
+        let half = self.place.half()?;
         let port = primary.port.to_string();
-        let folder_text = folder.display().to_string();
+        let half_text = half.display().to_string();
         self.programs.run(
             "pg_basebackup",
             &[
                 "--pgdata",
-                folder_text.as_str(),
+                half_text.as_str(),
                 "--host",
                 "127.0.0.1",
                 "--port",
@@ -118,8 +177,9 @@ impl Server {
                 "--no-sync",
             ],
         )?;
-        fs::write(folder.join("standby.signal"), "").context("mark a standby")?;
-        self.set_primary(primary)
+        fs::write(half.join(STANDBY), "").context("mark a standby")?;
+        self.name_primary(&half, primary)?;
+        self.place.put(&half)
     }
 
     /// Writes whom a standby follows; it must read that again or start.
@@ -127,13 +187,38 @@ impl Server {
     /// # Errors
     /// When the file cannot be written.
     pub fn set_primary(&self, primary: &Place) -> Result<()> {
+        self.name_primary(&self.place.folder, primary)
+    }
+
+    fn name_primary(&self, folder: &Path, primary: &Place) -> Result<()> {
         let text = format!(
             "primary_conninfo = 'host=127.0.0.1 port={} user={USER} application_name={} connect_timeout=2'\n\
              recovery_target_timeline = 'latest'\n",
             primary.port, self.place.name
         );
         // Beats `postgresql.conf`, which was copied from the primary.
-        fs::write(self.place.folder.join("postgresql.auto.conf"), text).context("name the primary")
+        fs::write(folder.join("postgresql.auto.conf"), text).context("name the primary")
+    }
+
+    /// Lets every commit of this primary wait until one of the named standbys has it on disk, whichever is first. Not
+    /// before they stream: a commit would wait for nobody.
+    ///
+    /// # Errors
+    /// When the server does not answer, or does not take it in 30 s.
+    pub fn demand_quorum(&self, standbys: &[&str]) -> Result<()> {
+        let wanted = format!("ANY 1 ({})", standbys.join(", "));
+        self.ask(&format!("ALTER SYSTEM SET synchronous_standby_names = '{wanted}'"))?;
+        self.ask("SELECT pg_reload_conf()")?;
+        self.wait_until("SHOW synchronous_standby_names", &wanted, CHANGE_MAX)
+    }
+
+    /// Tells whether a standby of that name receives what this primary writes.
+    #[must_use]
+    pub fn has_standby(&self, name: &str) -> bool {
+        let sql = format!(
+            "SELECT count(*) FROM pg_stat_replication WHERE state = 'streaming' AND application_name = '{name}'"
+        );
+        self.ask(&sql).is_ok_and(|count| count != "0")
     }
 
     /// Returns the command that runs the server in the foreground.
@@ -324,6 +409,14 @@ wal_sender_timeout = 5s
 wal_retrieve_retry_interval = 200ms
 log_line_prefix = '%m [%p] '
 logging_collector = off
+";
+
+/// What a server for tests is told besides: many small databases at once, each with a pool, on a disk that may forget.
+const THROWN_SETTINGS: &str = "
+fsync = off
+synchronous_commit = off
+full_page_writes = off
+max_connections = 600
 ";
 
 fn append(path: &Path, text: &str) -> Result<()> {
