@@ -125,9 +125,9 @@ pub(crate) struct Payments {
     /// File with the secret shared with the shop.
     #[arg(long)]
     pub(crate) secret_file: PathBuf,
-    /// Where webhooks go.
-    #[arg(long)]
-    pub(crate) webhook_url: String,
+    /// Where webhooks go. Given several times, as for several origins, each attempt goes to the next one.
+    #[arg(long = "webhook-url", value_name = "URL", required = true)]
+    pub(crate) webhook_urls: Vec<String>,
     /// How long a `late` payment takes, in milliseconds.
     #[arg(long, default_value_t = 2_000)]
     pub(crate) late_ms: u64,

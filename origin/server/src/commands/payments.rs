@@ -66,7 +66,7 @@ pub(crate) async fn run(options: Payments) -> anyhow::Result<()> {
         switchboard: Switchboard::new(options.switches),
     });
     let sender =
-        tokio::spawn(webhooks::run(Arc::clone(&provider), options.webhook_url, stop.clone()));
+        tokio::spawn(webhooks::run(Arc::clone(&provider), options.webhook_urls, stop.clone()));
     listen::serve(listener, router(provider), stop).await?;
     sender.await.context("join the webhook sender")?;
     Ok(())

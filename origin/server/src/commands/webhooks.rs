@@ -30,10 +30,10 @@ const SETTLED_MAX: u32 = 256;
 type HttpClient = Client<HttpConnector, Full<Bytes>>;
 
 /// Does what intents do by themselves and sends webhooks until the process is asked to stop.
-pub(crate) async fn run(provider: Arc<Provider>, url: String, stop: watch::Receiver<bool>) {
+pub(crate) async fn run(provider: Arc<Provider>, urls: Vec<String>, stop: watch::Receiver<bool>) {
     let client: HttpClient = Client::builder(TokioExecutor::new()).build_http();
     loop {
-        if let Err(error) = round(&provider, &client, &url).await {
+        if let Err(error) = round(&provider, &client, &urls).await {
             tracing::error!(error = %error, "a round of webhooks failed");
         }
         tokio::select! {
@@ -46,7 +46,7 @@ pub(crate) async fn run(provider: Arc<Provider>, url: String, stop: watch::Recei
 async fn round(
     provider: &Arc<Provider>,
     client: &HttpClient,
-    url: &str,
+    urls: &[String],
 ) -> Result<(), store::StoreError> {
     let decider = Arc::clone(provider);
     let settle = move |row: &store::payments_db::IntentRow| by_itself(&decider, row);
@@ -54,11 +54,19 @@ async fn round(
     let due = provider.db.claim_webhooks(SENT_MAX, webhook_pause, provider.clock.now()).await?;
     let mut sending = JoinSet::new();
     for webhook in due {
+        let Some(url) = turn(urls, webhook.attempts) else { continue };
         let (provider, client, url) = (Arc::clone(provider), client.clone(), url.to_owned());
         sending.spawn(async move { deliver(&provider, &client, &url, webhook).await });
     }
     while sending.join_next().await.is_some() {}
     Ok(())
+}
+
+/// Chooses where an attempt goes. The first attempts go to the first address, further ones to the next: an instance that
+/// is gone or that hangs does not keep the others from hearing.
+fn turn(urls: &[String], attempts: u32) -> Option<&str> {
+    let place = usize::try_from(attempts).ok()?.checked_rem(urls.len())?;
+    urls.get(place).map(String::as_str)
 }
 
 async fn deliver(provider: &Provider, client: &HttpClient, url: &str, webhook: WebhookRow) {
@@ -100,4 +108,18 @@ async fn send(
     // Read to its end, so that the connection can be used again; the answer's words do not matter.
     response.into_body().collect().await?;
     Ok(status)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::turn;
+
+    #[test]
+    fn further_attempts_take_turns_among_the_addresses() {
+        let urls = ["one".to_owned(), "two".to_owned()];
+        let turns: Vec<Option<&str>> = [0, 1, 2, u32::MAX].map(|n| turn(&urls, n)).into();
+        assert_eq!(turns, [Some("one"), Some("two"), Some("one"), Some("two")]);
+        assert_eq!(turn(&urls[..1], 7), Some("one"));
+        assert_eq!(turn(&[], 0), None);
+    }
 }
