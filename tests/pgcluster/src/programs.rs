@@ -1,6 +1,8 @@
 //! Finds the programs, and a way to run them as somebody who is not root.
 
 use std::ffi::OsStr;
+use std::fs;
+use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -25,7 +27,13 @@ enum Launcher {
     Direct,
     /// In a user namespace, where root has another number: its files stay ours, wherever they lie.
     Namespace,
+    /// As somebody without rights, where namespaces are forbidden. Folders are given to them; those above must let
+    /// them through.
+    Other { user: u32, group: u32 },
 }
+
+/// Who runs servers for root: the user of Debian's package, or the one that owns nothing.
+const OTHERS: [&str; 2] = ["postgres", "nobody"];
 
 impl Programs {
     /// Finds the newest version that has `initdb`, `postgres`, `pg_basebackup` and `psql`; 15 is the oldest that serves.
@@ -57,15 +65,27 @@ impl Programs {
     #[must_use]
     pub fn argv(&self, name: &str) -> (PathBuf, Vec<String>) {
         let program = self.folder.join(name);
-        match self.launcher {
-            Launcher::Direct => (program, Vec::new()),
-            Launcher::Namespace => {
-                let mut arguments: Vec<String> =
-                    namespace().map(ToOwned::to_owned).into_iter().collect();
-                arguments.push(program.display().to_string());
-                ("unshare".into(), arguments)
-            }
+        let (launcher, mut arguments) = match self.launcher {
+            Launcher::Direct => return (program, Vec::new()),
+            Launcher::Namespace => ("unshare", namespace().map(ToOwned::to_owned).to_vec()),
+            Launcher::Other { user, group } => ("setpriv", privileges(user, group).to_vec()),
+        };
+        arguments.push(program.display().to_string());
+        (launcher.into(), arguments)
+    }
+
+    /// Makes a folder that the programs may write to, and nobody else may read.
+    pub(crate) fn make_folder(&self, folder: &Path) -> Result<()> {
+        fs::DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(folder)
+            .with_context(|| format!("make {}", folder.display()))?;
+        if let Launcher::Other { user, group } = self.launcher {
+            std::os::unix::fs::chown(folder, Some(user), Some(group))
+                .with_context(|| format!("give {} away", folder.display()))?;
         }
+        Ok(())
     }
 
     /// Returns a command that runs one of the programs.
@@ -104,7 +124,7 @@ impl Programs {
 }
 
 fn folders() -> Vec<PathBuf> {
-    let mut versions: Vec<(u32, PathBuf)> = std::fs::read_dir(DEBIAN)
+    let mut versions: Vec<(u32, PathBuf)> = fs::read_dir(DEBIAN)
         .into_iter()
         .flatten()
         .filter_map(|entry| entry.ok())
@@ -117,7 +137,7 @@ fn folders() -> Vec<PathBuf> {
     let on_path = std::env::split_paths(&path).map(|folder| {
         // Links lead to where the other programs are.
         let server = folder.join("postgres");
-        std::fs::canonicalize(server).ok().and_then(|file| file.parent().map(Path::to_owned))
+        fs::canonicalize(server).ok().and_then(|file| file.parent().map(Path::to_owned))
     });
     versions.into_iter().map(|(_, folder)| folder).chain(on_path.flatten()).collect()
 }
@@ -143,18 +163,38 @@ fn launcher() -> Result<Launcher> {
     if !rustix::process::geteuid().is_root() {
         return Ok(Launcher::Direct);
     }
-    let is_possible = Command::new("unshare")
-        .args(namespace())
-        .arg("true")
-        .stderr(Stdio::null())
-        .status()
-        .is_ok_and(|status| status.success());
-    if !is_possible {
-        bail!(
-            "PostgreSQL does not run as root, and this machine allows no user namespaces: run this as another user"
-        );
+    if is_possible("unshare", &namespace()) {
+        return Ok(Launcher::Namespace);
     }
-    Ok(Launcher::Namespace)
+    let others = OTHERS.into_iter().filter_map(|name| Some((id("-u", name)?, id("-g", name)?)));
+    for (user, group) in others {
+        if is_possible("setpriv", &privileges(user, group)) {
+            return Ok(Launcher::Other { user, group });
+        }
+    }
+    bail!(
+        "PostgreSQL does not run as root, nor can root run it as somebody else here: run this as another user"
+    )
+}
+
+fn is_possible<S: AsRef<OsStr>>(launcher: &str, arguments: &[S]) -> bool {
+    let mut command = Command::new(launcher);
+    command.args(arguments).arg("true").stderr(Stdio::null());
+    command.status().is_ok_and(|status| status.success())
+}
+
+fn id(which: &str, name: &str) -> Option<u32> {
+    let said = Command::new("id").args([which, name]).stderr(Stdio::null()).output().ok()?;
+    String::from_utf8_lossy(&said.stdout).trim().parse().ok()
+}
+
+fn privileges(user: u32, group: u32) -> [String; 4] {
+    [
+        format!("--reuid={user}"),
+        format!("--regid={group}"),
+        "--clear-groups".to_owned(),
+        "--".to_owned(),
+    ]
 }
 
 const fn namespace() -> [&'static str; 4] {

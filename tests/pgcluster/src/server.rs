@@ -72,13 +72,14 @@ impl Place {
     }
 
     /// Makes room for a folder that takes its place once it is whole.
-    fn half(&self) -> Result<PathBuf> {
+    fn half(&self, programs: &Programs) -> Result<PathBuf> {
         let half = self.folder.with_extension("new");
         if half.exists() {
             fs::remove_dir_all(&half).with_context(|| format!("empty {}", half.display()))?;
         }
         let parent = half.parent().context("find the folder of a server")?;
         fs::create_dir_all(parent).with_context(|| format!("make {}", parent.display()))?;
+        programs.make_folder(&half)?;
         Ok(half)
     }
 
@@ -107,7 +108,7 @@ impl Server {
     /// When `initdb` fails.
     pub fn init(programs: &Programs, place: Place, durability: Durability) -> Result<Self> {
         if !place.is_made() {
-            let half = place.half()?;
+            let half = place.half(programs)?;
             programs.run(
                 "initdb",
                 &[
@@ -158,7 +159,7 @@ impl Server {
     /// # Errors
     /// When `pg_basebackup` fails.
     pub fn copy(&self, primary: &Place) -> Result<()> {
-        let half = self.place.half()?;
+        let half = self.place.half(&self.programs)?;
         let port = primary.port.to_string();
         let half_text = half.display().to_string();
         self.programs.run(
@@ -381,7 +382,9 @@ impl Server {
         format!("postgresql://{USER}@127.0.0.1:{}/{database}", self.place.port)
     }
 
-    fn log(&self) -> PathBuf {
+    /// Returns the file that it writes its log to.
+    #[must_use]
+    pub fn log(&self) -> PathBuf {
         self.place.folder.with_extension("log")
     }
 }

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::net::TcpListener;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::time::Duration;
 
@@ -12,13 +13,21 @@ fn free_port() -> u16 {
     TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
 
+/// A folder that somebody else than root gets through, where root runs servers as that one.
+#[expect(clippy::unwrap_used, reason = "what fails in a helper fails its test")]
+fn passable_folder() -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).unwrap();
+    folder
+}
+
 #[test]
 fn what_was_committed_is_there_after_the_primary_was_killed() {
     let Ok(programs) = Programs::find() else {
         println!("left out: PostgreSQL's programs are not on this machine");
         return;
     };
-    let folder = tempfile::tempdir().unwrap();
+    let folder = passable_folder();
     let ports = [free_port(), free_port(), free_port()];
     let mut cluster = Cluster::start(&programs, folder.path(), ports).unwrap();
     cluster.primary().ask("CREATE TABLE t (n INTEGER)").unwrap();
@@ -43,7 +52,7 @@ fn a_cluster_starts_again_with_the_server_that_was_promoted_last_as_its_primary(
         println!("left out: PostgreSQL's programs are not on this machine");
         return;
     };
-    let folder = tempfile::tempdir().unwrap();
+    let folder = passable_folder();
     let mut cluster =
         Cluster::start(&programs, folder.path(), [free_port(), free_port(), free_port()]).unwrap();
     cluster.primary().ask("CREATE TABLE t (n INTEGER)").unwrap();
