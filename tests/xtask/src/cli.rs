@@ -75,6 +75,12 @@ pub(crate) struct UpArgs {
     /// Build optimised programs: slower to start the first time, faster to serve.
     #[arg(long)]
     pub(crate) release: bool,
+    /// Keep the shop in a PostgreSQL cluster of a primary and two standbys, with two origins before it.
+    ///
+    /// Their ports follow the origin's: the second origin has it and 2, the servers have it and 3 to 5. PostgreSQL is
+    /// installed from Debian's packages where it is missing; its own service is neither started nor enabled.
+    #[arg(long)]
+    pub(crate) postgres: bool,
     /// Start with the data as it is, without the demo catalogue.
     #[arg(long)]
     pub(crate) no_seed: bool,

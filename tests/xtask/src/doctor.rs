@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::process::{Command, ExitCode};
 
 use anyhow::Result;
+use pgcluster::Programs;
 
 use crate::Context;
 use crate::step;
@@ -98,8 +99,22 @@ fn look(context: &Context) -> Vec<Finding> {
             ),
         ),
     ];
+    findings.push(optional("PostgreSQL", postgres()));
     findings.extend(peers());
     findings
+}
+
+/// The second engine, for `up --postgres` and for the tests.
+fn postgres() -> Result<String, String> {
+    let Some(folder) = Programs::find_folder() else {
+        return Err(
+            "apt-get install -y postgresql, 15 or newer (`up --postgres` and `test` do it as root)"
+                .to_owned(),
+        );
+    };
+    let programs = Programs::find().map_err(|error| format!("{} ({error:#})", folder.display()))?;
+    let version = programs.version().map_err(|error| format!("{error:#}"))?;
+    Ok(format!("{version} in {}", folder.display()))
 }
 
 /// What our node is measured beside and with.

@@ -154,6 +154,15 @@ impl StepReport {
         self.end("failed", &format!("{} failed after {:.1} s", self.title, took.as_secs_f64()));
     }
 
+    /// Ends the step as it went.
+    pub(crate) fn ended(self, is_success: bool) {
+        if is_success {
+            self.done();
+        } else {
+            self.failed();
+        }
+    }
+
     fn end(&self, status: &str, line: &str) {
         if let Some(bar) = lock(&self.reporter.bar).take() {
             bar.finish_and_clear();

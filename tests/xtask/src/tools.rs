@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::process::Command;
 
 use anyhow::{Result, bail};
+use pgcluster::Programs;
 
 use crate::Context;
 use crate::step;
@@ -139,6 +140,28 @@ pub(crate) fn peers(context: &Context) -> Result<()> {
         apt_install(context, &["nghttp2-client"], why)?;
     }
     Ok(())
+}
+
+/// Keeps Debian's package from making a server of its own: it reads this when it is set up. Prints whether it had to.
+const FORBID_CLUSTER: &str = "conf=/etc/postgresql-common/createcluster.conf
+grep -Eq '^ *create_main_cluster *= *(false|off|no|0)' \"$conf\" && exit
+cp \"$conf\" \"$conf.vitrine\" && echo 'create_main_cluster = false' >> \"$conf\" && echo made";
+/// Gives later packages of PostgreSQL the administrator's own rule back.
+const ALLOW_CLUSTER: &str =
+    "conf=/etc/postgresql-common/createcluster.conf; mv \"$conf.vitrine\" \"$conf\"";
+
+/// PostgreSQL's programs, from Debian's packages where there are none. No server of the system is made or started.
+pub(crate) fn postgres(context: &Context, why: &str) -> Result<Programs> {
+    if Programs::find_folder().is_none() {
+        apt_install_idle(context, &["postgresql-common"], "postgresql", why)?;
+        let said = step::ask(as_root("sh").args(["-c", FORBID_CLUSTER]));
+        let installed = apt_install_idle(context, &["postgresql"], "postgresql", why);
+        if said.as_deref() == Some("made") {
+            step::ask(as_root("sh").args(["-c", ALLOW_CLUSTER]));
+        }
+        installed?;
+    }
+    Programs::find()
 }
 
 /// A Chromium that playwright-core can drive.

@@ -3,12 +3,12 @@
 mod data;
 pub(crate) mod health;
 mod ports;
+mod postgres;
 mod shop;
 mod supervisor;
 
 use std::fs;
 use std::path::Path;
-use std::process::Command;
 use std::time::Instant;
 
 use anyhow::{Context as _, Result, bail};
@@ -18,7 +18,7 @@ use crate::Context;
 use crate::build;
 use crate::cli::UpArgs;
 
-pub(crate) use data::DataDir;
+pub(crate) use data::{DataDir, Listed};
 pub(crate) use ports::{Ports, Wishes};
 pub(crate) use shop::{Edge, RATE_LIMIT_SCALE, Shop};
 pub(crate) use supervisor::{Spec, Supervisor};
@@ -31,19 +31,32 @@ pub(crate) fn run(context: &Context, args: &UpArgs) -> Result<()> {
         edge_option: "--edge-port",
         origin: args.origin_port,
         payments: args.payments_port,
+        has_cluster: args.postgres,
     })?;
     check_manifest(context)?;
+    let databases = ports
+        .cluster
+        .map(|cluster| postgres::Databases::find(context, &data, cluster.databases))
+        .transpose()?;
     if !args.no_build {
         build::everything(context, args.release)?;
     }
-    let shop = Shop::new(context, &data, ports, args.release)?;
-    if !args.no_seed {
-        seed(context, &shop)?;
+    let mut shop = Shop::new(context, &data, ports, args.release)?;
+    if let Some(databases) = &databases {
+        shop.set_database(databases.urls());
     }
     let node = shop.node(&args.variables)?;
     let mut addresses = shop.addresses();
     addresses.push(("edge metrics", format!("{}/metrics", shop.url())));
-    serve(context, &data, &addresses, |supervisor| shop.start(supervisor, node, !args.no_seed))
+    serve(context, &data, &addresses, |supervisor| {
+        if let Some(databases) = &databases {
+            databases.start(context, supervisor)?;
+        }
+        if !args.no_seed {
+            seed(context, &shop)?;
+        }
+        shop.start(supervisor, node, !args.no_seed)
+    })
 }
 
 /// Takes the data folder, and ends what an earlier start left running in it.
@@ -66,7 +79,7 @@ pub(crate) fn serve(
     let mut supervisor = Supervisor::new(context, data)?;
     let started = start(&mut supervisor);
     if started.is_ok() {
-        announce(context, addresses);
+        announce(context, addresses, &supervisor.listed());
         supervisor.watch();
         context.reporter.note("stopping …");
     }
@@ -106,15 +119,16 @@ pub(crate) fn seed(context: &Context, shop: &Shop) -> Result<()> {
             catalogue.display()
         );
     }
-    let mut command = Command::new(shop.origin_program());
-    command.arg("seed").arg("--data").arg(shop.origin_data()).arg("--catalogue").arg(&catalogue);
-    context.steps.run("seed the demo shop", &mut command)?;
+    context.steps.run("seed the demo shop", &mut shop.seed(&catalogue)?)?;
     Ok(())
 }
 
-/// Tells the addresses; the first is the shop's, and ready.
-fn announce(context: &Context, addresses: &[(&str, String)]) {
+/// Tells the processes and the addresses; the first address is the shop's, and ready.
+fn announce(context: &Context, addresses: &[(&str, String)], processes: &[Listed]) {
     let reporter = &context.reporter;
+    for Listed { role, pid, url } in processes {
+        reporter.result(&format!("{role} {pid} {url}"));
+    }
     for (name, url) in addresses {
         reporter.result(&format!("  {name:<18} {url}"));
         reporter.event(&json!({"event": "address", "name": name, "url": url}));

@@ -96,7 +96,7 @@ fn rush(edge: &Client, sku: &str, bought: &Arc<AtomicUsize>) -> thread::JoinHand
 }
 
 /// One guest, who tries each step with the same key until there is a final answer to it.
-fn buy(edge: &Client, sku: &str) -> Answer {
+pub(crate) fn buy(edge: &Client, sku: &str) -> Answer {
     let cart = insist(edge, "/v1/carts", &json!({}));
     let Some(id) = cart.json()["id"].as_str().map(str::to_owned) else { return cart };
     let line = insist(edge, &format!("/v1/carts/{id}/lines"), &json!({"sku": sku, "quantity": 1}));

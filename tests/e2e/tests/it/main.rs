@@ -9,4 +9,5 @@ mod journey;
 mod outage;
 mod spin_seed;
 mod up;
+mod up_postgres;
 mod worker_dev;

@@ -23,9 +23,11 @@ pub(crate) struct Up {
     child: Child,
     lines: Receiver<String>,
     data: PathBuf,
+    /// What it printed until it was ready.
+    pub(crate) said: Vec<String>,
 }
 
-fn command(data: &Path, more: &[&str]) -> Command {
+pub(crate) fn command(data: &Path, more: &[&str]) -> Command {
     let mut command = Command::new(xtask());
     command.args(["up", "--no-build", "--data"]).arg(data);
     command.args(["--edge-port", "0", "--origin-port", "0"]).args(more);
@@ -64,9 +66,10 @@ impl Up {
                 }
             }
         });
-        let up = Self { child, lines, data: data.to_path_buf() };
+        let mut up = Self { child, lines, data: data.to_path_buf(), said: Vec::new() };
         let url = eventually(READY_LIMIT, "the shop is ready", || {
-            up.lines.try_iter().find_map(|line| line.strip_prefix("ready ").map(str::to_owned))
+            up.said.extend(up.lines.try_iter());
+            up.said.iter().find_map(|line| line.strip_prefix("ready ").map(str::to_owned))
         });
         let edge = Client::new(&url);
         (up, edge)
@@ -93,14 +96,19 @@ impl Up {
     }
 
     /// Asks for its end by SIGTERM, and expects nothing of it to be left.
-    pub(crate) fn stop(mut self) {
+    pub(crate) fn stop(self) {
+        self.stop_all(3, STOP_LIMIT);
+    }
+
+    /// The same of a shop of so many processes.
+    pub(crate) fn stop_all(mut self, count: usize, limit: Duration) {
         let pids: Vec<u32> = self.processes().values().map(|(pid, _)| *pid).collect();
-        assert_eq!(pids.len(), 3, "{:?}", self.processes());
+        assert_eq!(pids.len(), count, "{:?}", self.processes());
         let started = Instant::now();
         terminate(self.child.id());
-        let status = eventually(STOP_LIMIT, "everything stops", || self.child.try_wait().unwrap());
+        let status = eventually(limit, "everything stops", || self.child.try_wait().unwrap());
         assert!(status.success(), "{status}");
-        assert!(started.elapsed() < STOP_LIMIT);
+        assert!(started.elapsed() < limit);
         for pid in pids {
             assert!(!is_alive(pid), "process {pid} is left");
         }

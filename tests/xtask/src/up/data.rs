@@ -22,6 +22,18 @@ pub(crate) struct Listed {
     pub(crate) url: String,
 }
 
+impl Listed {
+    /// Whether it is a database server, which ends after those that use it.
+    pub(crate) fn is_database(&self) -> bool {
+        self.url.starts_with("postgresql://")
+    }
+
+    /// What asks it to end. At SIGTERM, PostgreSQL waits for its clients to leave; at SIGINT it shows them out.
+    pub(crate) fn stop_signal(&self) -> Signal {
+        if self.is_database() { Signal::INT } else { Signal::TERM }
+    }
+}
+
 /// A data folder that this process alone uses.
 #[derive(Debug)]
 pub(crate) struct DataDir {
@@ -95,7 +107,7 @@ impl DataDir {
         let listed: Vec<Listed> = serde_json::from_str(&text).unwrap_or_default();
         let left: Vec<&Listed> = listed.iter().filter(|process| self.is_ours(process)).collect();
         for process in &left {
-            signal(process.pid, Signal::TERM);
+            signal(process.pid, process.stop_signal());
         }
         let limit = Instant::now() + LEFTOVER_GRACE;
         while left.iter().any(|process| is_alive(process.pid)) && Instant::now() < limit {

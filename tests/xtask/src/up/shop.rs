@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
@@ -33,6 +34,27 @@ pub(crate) struct Shop {
     edge_secret: PathBuf,
     payments_secret: PathBuf,
     ports: Ports,
+    /// Where the shop is kept, unless in a file below its own folder.
+    database: Option<DatabaseUrls>,
+}
+
+/// The cluster as origins are told of it.
+#[derive(Debug, Clone)]
+pub(crate) struct DatabaseUrls {
+    /// Names all servers; the one that takes writes is used.
+    pub(crate) primary: String,
+    /// Names them with the standbys first, for reads whose answer may be old.
+    pub(crate) standby: String,
+}
+
+impl DatabaseUrls {
+    /// What origins read them from. Not from their command lines, which are everybody's to read.
+    fn env(&self) -> [(String, String); 2] {
+        [
+            ("DATABASE_URL".to_owned(), self.primary.clone()),
+            ("DATABASE_STANDBY_URL".to_owned(), self.standby.clone()),
+        ]
+    }
 }
 
 /// What stands between shopper and origin: our node, or the Worker.
@@ -59,9 +81,15 @@ impl Shop {
             edge_secret: data.secret("edge")?,
             payments_secret: data.secret("payments")?,
             ports,
+            database: None,
         };
         require(&shop.origin_program())?;
         Ok(shop)
+    }
+
+    /// Keeps the shop in a cluster.
+    pub(crate) fn set_database(&mut self, urls: DatabaseUrls) {
+        self.database = Some(urls);
     }
 
     pub(crate) fn url(&self) -> String {
@@ -74,21 +102,50 @@ impl Shop {
 
     /// What a person may want to open, with its name.
     pub(crate) fn addresses(&self) -> Vec<(&'static str, String)> {
-        vec![
+        let mut addresses = vec![
             ("shop", self.url()),
             ("API description", format!("{}/openapi.json", self.url())),
             ("origin", self.origin_url()),
+        ];
+        addresses.extend(
+            self.origin_ports().into_iter().skip(1).map(|(_, port)| ("second origin", url(port))),
+        );
+        addresses.extend(self.database.iter().map(|urls| ("database", urls.primary.clone())));
+        addresses.extend([
             ("payments", url(self.ports.payments)),
             ("logs", self.data.join("logs").display().to_string()),
-        ]
+        ]);
+        addresses
     }
 
-    pub(crate) fn origin_program(&self) -> PathBuf {
+    /// The origins, the one that is asked first at the head.
+    fn origin_ports(&self) -> Vec<(&'static str, u16)> {
+        match self.ports.cluster {
+            None => vec![("origin", self.ports.origin)],
+            Some(cluster) => {
+                vec![("origin-one", self.ports.origin), ("origin-two", cluster.second_origin)]
+            }
+        }
+    }
+
+    fn origin_program(&self) -> PathBuf {
         self.programs.join("vitrine-origin")
     }
 
-    pub(crate) fn origin_data(&self) -> PathBuf {
-        self.data.join("origin")
+    /// The command that puts a catalogue into the shop.
+    pub(crate) fn seed(&self, catalogue: &Path) -> Result<Command> {
+        let mut command = Command::new(self.origin_program());
+        command.arg("seed").arg("--catalogue").arg(catalogue);
+        match &self.database {
+            Some(urls) => {
+                command.envs(urls.env());
+            }
+            None => {
+                command.arg("--data").arg(self.folder("origin")?);
+                command.env_remove("DATABASE_URL").env_remove("DATABASE_STANDBY_URL");
+            }
+        }
+        Ok(command)
     }
 
     /// The secret that the origin knows the edge by.
@@ -106,7 +163,9 @@ impl Shop {
     ) -> Result<()> {
         let ports = self.ports;
         supervisor.start(self.payments()?, START_LIMIT, || is_healthy(ports.payments))?;
-        supervisor.start(self.origin()?, START_LIMIT, || is_healthy(ports.origin))?;
+        for (role, port) in self.origin_ports() {
+            supervisor.start(self.origin(role, port)?, START_LIMIT, || is_healthy(port))?;
+        }
         supervisor.start(edge.spec, edge.start_limit, || is_healthy(ports.edge))?;
         supervisor.wait_until("copy the catalogue to the edge", REPLICA_LIMIT, || {
             has_catalogue(ports.edge, expect_products)
@@ -114,9 +173,8 @@ impl Shop {
     }
 
     fn payments(&self) -> Result<Spec> {
-        let webhook = format!("{}{WEBHOOK_PATH}", url(self.ports.origin));
         let data = self.folder("payments")?;
-        let args = words([
+        let mut args = words([
             "payments",
             "--listen",
             &address(self.ports.payments),
@@ -124,20 +182,18 @@ impl Shop {
             &data,
             "--secret-file",
             &self.payments_secret.display().to_string(),
-            "--webhook-url",
-            &webhook,
         ]);
+        for (_, port) in self.origin_ports() {
+            args.extend(words(["--webhook-url", &format!("{}{WEBHOOK_PATH}", url(port))]));
+        }
         Ok(self.spec("payments", self.ports.payments, self.origin_program(), args))
     }
 
-    fn origin(&self) -> Result<Spec> {
-        let data = self.folder("origin")?;
-        let args = words([
+    fn origin(&self, role: &'static str, port: u16) -> Result<Spec> {
+        let mut args = words([
             "serve",
             "--listen",
-            &address(self.ports.origin),
-            "--data",
-            &data,
+            &address(port),
             "--edge-secret-file",
             &self.edge_secret.display().to_string(),
             // Listening on loopback, it may believe a `spin up` beside this shop, too.
@@ -149,7 +205,12 @@ impl Shop {
             "--media-dir",
             &self.media.display().to_string(),
         ]);
-        Ok(self.spec("origin", self.ports.origin, self.origin_program(), args))
+        if self.database.is_none() {
+            args.extend(words(["--data", &self.folder("origin")?]));
+        }
+        let mut spec = self.spec(role, port, self.origin_program(), args);
+        spec.env.extend(self.database.iter().flat_map(DatabaseUrls::env));
+        Ok(spec)
     }
 
     /// Our node as the edge, with these variables of `spin.toml`.
@@ -172,6 +233,10 @@ impl Shop {
             "--variable",
             &format!("rate_limit_scale={RATE_LIMIT_SCALE}"),
         ]);
+        if let Some(cluster) = self.ports.cluster {
+            let second = format!("origin_url_secondary={}", url(cluster.second_origin));
+            args.extend(words(["--variable", &second]));
+        }
         for variable in variables {
             args.extend(words(["--variable", variable]));
         }
@@ -188,7 +253,8 @@ impl Shop {
     }
 
     fn spec(&self, role: &'static str, port: u16, program: PathBuf, args: Vec<String>) -> Spec {
-        Spec { role, url: url(port), program, args, env: Vec::new(), folder: self.root.clone() }
+        let (env, folder) = (Vec::new(), self.root.clone());
+        Spec { role, url: url(port), program, args, env, folder, mend: None }
     }
 }
 

@@ -1,5 +1,6 @@
 //! Keeps processes running: starts, watches, starts again, stops.
 
+use std::fmt;
 use std::fs::{self, OpenOptions};
 use std::io::{Read as _, Seek as _, SeekFrom};
 use std::os::unix::process::CommandExt as _;
@@ -23,10 +24,14 @@ const BACKOFF_MIN: Duration = Duration::from_millis(200);
 const BACKOFF_MAX: Duration = Duration::from_secs(10);
 /// A process that lived this long starts again with the shortest wait.
 const LIVED_WELL: Duration = Duration::from_secs(30);
-/// From the first SIGTERM to SIGKILL for whatever still runs.
+/// From the first SIGTERM to SIGKILL for whatever still runs, databases apart.
 const STOP_GRACE: Duration = Duration::from_secs(6);
 /// Head start of the process that was started last, so that it can finish what needs the others.
 const DRAIN_HEAD_START: Duration = Duration::from_millis(2500);
+/// From then on, the same for databases: they write what memory holds before they end.
+const DATABASE_STOP_GRACE: Duration = Duration::from_secs(10);
+/// Variables that would lead what we start to another shop's database.
+const NOT_HANDED_ON: [&str; 2] = ["DATABASE_URL", "DATABASE_STANDBY_URL"];
 /// How long the kernel may take to end what got SIGKILL.
 const KILL_GRACE: Duration = Duration::from_secs(2);
 const POLL: Duration = Duration::from_millis(50);
@@ -42,6 +47,17 @@ pub(crate) struct Spec {
     pub(crate) args: Vec<String>,
     pub(crate) env: Vec<(String, String)>,
     pub(crate) folder: PathBuf,
+    /// What must be done before it is started again after it ended by itself.
+    pub(crate) mend: Option<Mend>,
+}
+
+/// Mends what a process finds when it starts; returns what it did if that is worth a line.
+pub(crate) struct Mend(pub(crate) Box<dyn Fn() -> Result<Option<String>>>);
+
+impl fmt::Debug for Mend {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Mend")
+    }
 }
 
 #[derive(Debug)]
@@ -159,24 +175,43 @@ impl<'a> Supervisor<'a> {
         }
     }
 
-    /// Ends all processes, the last started first; nothing is left when this returns well.
+    /// Returns what runs now, in the order of their first start.
+    pub(crate) fn listed(&self) -> Vec<Listed> {
+        self.processes.iter().filter_map(Process::listed).collect()
+    }
+
+    /// Ends one process, and forgets it.
+    pub(crate) fn end(&mut self, role: &str) -> Result<()> {
+        let Some(index) = self.processes.iter().position(|process| process.spec.role == role)
+        else {
+            return Ok(());
+        };
+        for (which, grace) in [(None, DATABASE_STOP_GRACE), (Some(Signal::KILL), KILL_GRACE)] {
+            if let Some(one) = self.processes.get(index).and_then(Process::listed) {
+                signal(one.pid, which.unwrap_or_else(|| one.stop_signal()));
+                self.wait_for_ends(Instant::now() + grace, |supervisor| {
+                    supervisor.processes.get(index).and_then(Process::pid).is_none()
+                });
+            }
+        }
+        self.processes.remove(index);
+        self.list()
+    }
+
+    /// Ends all processes, the last started first and databases after those that use them; nothing is left when this
+    /// returns well.
     pub(crate) fn stop(&mut self) -> Result<()> {
         let started = Instant::now();
         let groups: Vec<u32> = self.processes.iter().filter_map(Process::pid).collect();
-        if let Some(pid) = self.processes.last().and_then(Process::pid) {
-            signal(pid, Signal::TERM);
+        let last = self.processes.last().and_then(Process::listed);
+        if let Some(last) = last.filter(|last| !last.is_database()) {
+            signal(last.pid, last.stop_signal());
             self.wait_for_ends(started + DRAIN_HEAD_START, |supervisor| {
                 supervisor.processes.last().and_then(Process::pid).is_none()
             });
         }
-        self.signal_all(Signal::TERM);
-        self.wait_for_ends(started + STOP_GRACE, Self::is_empty);
-        for process in self.processes.iter().filter(|process| process.pid().is_some()) {
-            let role = process.spec.role;
-            self.reporter.note(&format!("{role} does not stop by itself: killed"));
-        }
-        self.signal_all(Signal::KILL);
-        self.wait_for_ends(Instant::now() + KILL_GRACE, Self::is_empty);
+        self.end_all(|one| !one.is_database(), started + STOP_GRACE);
+        self.end_all(|_| true, Instant::now() + DATABASE_STOP_GRACE);
         // What they had started got SIGKILL with the end of each; that takes the kernel a moment.
         let until = Instant::now() + KILL_GRACE;
         while groups.iter().any(|leader| has_group(*leader)) && Instant::now() < until {
@@ -196,10 +231,20 @@ impl<'a> Supervisor<'a> {
         self.processes.iter().all(|process| process.pid().is_none())
     }
 
-    fn signal_all(&self, which: Signal) {
-        for pid in self.processes.iter().filter_map(Process::pid) {
-            signal(pid, which);
+    /// Asks those that are chosen to end, and kills what still runs then.
+    fn end_all(&mut self, is_chosen: impl Fn(&Listed) -> bool, until: Instant) {
+        let chosen = |supervisor: &Self| -> Vec<Listed> {
+            supervisor.listed().into_iter().filter(&is_chosen).collect()
+        };
+        for one in chosen(self) {
+            signal(one.pid, one.stop_signal());
         }
+        self.wait_for_ends(until, |supervisor| chosen(supervisor).is_empty());
+        for one in chosen(self) {
+            self.reporter.note(&format!("{} does not stop by itself: killed", one.role));
+            signal(one.pid, Signal::KILL);
+        }
+        self.wait_for_ends(Instant::now() + KILL_GRACE, |supervisor| chosen(supervisor).is_empty());
     }
 
     fn wait_for_ends(&mut self, until: Instant, is_done: impl Fn(&Self) -> bool) {
@@ -219,7 +264,11 @@ impl<'a> Supervisor<'a> {
             .open(&log)
             .with_context(|| format!("open {}", log.display()))?;
         let err = out.try_clone().with_context(|| format!("open {}", log.display()))?;
-        let mut child = Command::new(&spec.program)
+        let mut command = Command::new(&spec.program);
+        for name in NOT_HANDED_ON {
+            command.env_remove(name);
+        }
+        let mut child = command
             .args(&spec.args)
             .envs(spec.env.iter().map(|(name, value)| (name, value)))
             .current_dir(&spec.folder)
@@ -286,7 +335,7 @@ impl<'a> Supervisor<'a> {
             _ => return,
         }
         let role = process.spec.role;
-        let started = self.spawn(&process.spec);
+        let started = self.mend(&process.spec).and_then(|()| self.spawn(&process.spec));
         let now = Instant::now();
         let Some(process) = self.processes.get_mut(index) else { return };
         match started {
@@ -294,6 +343,7 @@ impl<'a> Supervisor<'a> {
                 process.state = State::Running { pid, since: now };
                 self.reporter.event(&json!({"event": "restarted", "role": role, "pid": pid}));
                 self.reporter.note(&format!("{role} started again (pid {pid})"));
+                self.reporter.result(&format!("{role} {pid} {}", process.spec.url));
             }
             Err(error) => {
                 process.state = State::Waiting { until: now + process.backoff };
@@ -306,9 +356,17 @@ impl<'a> Supervisor<'a> {
         }
     }
 
+    fn mend(&self, spec: &Spec) -> Result<()> {
+        if let Some(mend) = &spec.mend
+            && let Some(done) = (mend.0)()?
+        {
+            self.reporter.note(&format!("{}: {done}", spec.role));
+        }
+        Ok(())
+    }
+
     fn list(&self) -> Result<()> {
-        let listed: Vec<Listed> = self.processes.iter().filter_map(Process::listed).collect();
-        self.data.list(&listed)
+        self.data.list(&self.listed())
     }
 
     fn explain_early_end(&self, index: usize, status: ExitStatus) -> anyhow::Error {

@@ -36,6 +36,7 @@ pub(crate) fn run(context: &Context, args: &WorkerDevArgs) -> Result<()> {
         edge_option: "--port",
         origin: args.origin_port,
         payments: args.payments_port,
+        has_cluster: false,
     })?;
     // Refuses a wrong variable before anything takes time.
     config::set_variables(&mut Config::read(context)?.environment(ENVIRONMENT)?, &args.variables)?;
@@ -112,6 +113,7 @@ fn worker(
         args,
         env,
         folder: context.workspace.root().to_path_buf(),
+        mend: None,
     };
     Ok(Edge { spec, start_limit: START_LIMIT })
 }
