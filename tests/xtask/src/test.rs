@@ -3,6 +3,7 @@
 mod cache_suite;
 mod conformance;
 mod count;
+mod database;
 
 use std::fs;
 use std::path::PathBuf;
@@ -18,6 +19,7 @@ use crate::step;
 use crate::tools;
 use crate::worker;
 use count::Count;
+use database::Database;
 
 /// Built for WebAssembly alone: native test binaries of them would only cost time.
 const NOT_NATIVE: [&str; 9] = [
@@ -61,6 +63,7 @@ pub(crate) fn run(context: &Context, args: &TestArgs) -> Result<()> {
         name: args.name.clone(),
         rows: Vec::new(),
         said: Vec::new(),
+        database: None,
         guests: None,
         express_guests: None,
         hello: None,
@@ -105,6 +108,8 @@ struct Run<'a> {
     rows: Vec<Row>,
     /// What rings said of themselves that counts alone do not tell.
     said: Vec<String>,
+    /// Ends with the run, however that ends.
+    database: Option<Database>,
     guests: Option<build::Guests>,
     express_guests: Option<PathBuf>,
     hello: Option<PathBuf>,
@@ -147,6 +152,9 @@ impl Run<'_> {
         }
         if matches!(ring, Ring::It | Ring::All) {
             self.remote_stores()?;
+            let database = Database::start(context)?;
+            self.said.push(database.said());
+            self.database = Some(database);
         }
         if matches!(ring, Ring::E2e | Ring::All) {
             // The measurements run there, too.
@@ -349,6 +357,9 @@ impl Run<'_> {
             .env("VITRINE_CATALOGUE", workspace.demo_shop().join("catalogue.json"))
             .env("VITRINE_MEDIA", workspace.demo_shop().join("media"))
             .env("VITRINE_XTASK", program);
+        if let Some((name, url)) = self.database.as_ref().and_then(Database::variable) {
+            command.env(name, url);
+        }
         if let Some(guests) = &self.guests {
             command.env("VITRINE_GUESTS_WASM", &guests.current);
             command.env("VITRINE_GUESTS_MIDDLEWARE_WASM", &guests.middleware);
