@@ -8,6 +8,7 @@
 pub(crate) mod cluster;
 pub(crate) mod connect;
 pub(crate) mod lanes;
+pub(crate) mod levels;
 pub(crate) mod listener;
 pub(crate) mod migrations;
 pub(crate) mod place;

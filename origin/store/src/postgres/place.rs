@@ -16,14 +16,15 @@ use futures::join;
 
 use super::cluster::{commit, roll_back};
 use super::lanes::{BatchWork, Kind, Outcome};
+use super::levels;
 use super::session::Session;
 use crate::StoreError;
 use crate::catalogue::PriceRow;
 use crate::order::{
     CheckoutOutcome, OrderRecord, PaymentRecord, PlaceOrder, Placed, Shortage, line_id,
 };
-use crate::sql::{cart, catalogue, idempotency, order, outbox, stock};
-use crate::tx::{Row, Tx};
+use crate::sql::{cart, catalogue, idempotency, order, outbox};
+use crate::tx::Row;
 
 const CLAIM: &str =
     "INSERT INTO idempotency (scope, key, fingerprint, order_id, lease_until_ms, created_at_ms)
@@ -102,6 +103,11 @@ impl Kind for Placing {
         WRITE_EVENTS,
         WRITE_ANSWERS,
         GIVE_UP_CLAIMS,
+        levels::READ_LEVELS,
+        levels::READ_TOLD,
+        levels::NEXT_POSITION,
+        levels::WRITE_TOLD,
+        levels::WRITE_CHANGES,
     ];
 
     fn run<'a>(session: &'a Session, commands: &'a [&'a PlaceOrder]) -> BatchWork<'a, Placed> {
@@ -133,7 +139,7 @@ async fn work(
     let changed = shop.changed_levels();
     if !changed.is_empty() {
         let now = commands.first().map_or(Timestamp::from_unix_ms(0), |command| command.now);
-        stock::publish(&Tx::Postgres(session), changed, now).await?;
+        levels::publish(session, &changed, now).await?;
     }
     Ok(outcomes)
 }

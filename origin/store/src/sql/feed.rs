@@ -118,7 +118,8 @@ fn select(table: &Table) -> String {
     format!("SELECT {} FROM read_{}", table.columns.join(", "), table.name)
 }
 
-fn values_of(row: Row) -> Result<Vec<FeedValue>, StoreError> {
+/// Reads the values of a row.
+pub(crate) fn values_of(row: Row) -> Result<Vec<FeedValue>, StoreError> {
     let value = |cell| {
         Ok(match cell {
             Cell::Null => FeedValue::Null,
@@ -141,7 +142,8 @@ fn to_sql(value: &FeedValue) -> Value<'_> {
     }
 }
 
-fn json<T: serde::Serialize + ?Sized>(value: &T) -> Result<String, StoreError> {
+/// Writes a value as it is stored.
+pub(crate) fn json<T: serde::Serialize + ?Sized>(value: &T) -> Result<String, StoreError> {
     serde_json::to_string(value).map_err(|_unwritable| StoreError::Corrupt("feed value"))
 }
 

@@ -1,0 +1,103 @@
+//! Tells the edges about many SKUs at once, as `sql::feed::publish` does about one after the other.
+
+use std::collections::BTreeMap;
+
+use api_types::feed::{FeedChange, FeedValue};
+use api_types::read_model::{TABLES, Table};
+use domain::{Sku, Timestamp};
+use futures::join;
+
+use super::session::Session;
+use crate::StoreError;
+use crate::sql::feed;
+
+/// The read model's table of levels.
+const TABLE: &str = "stock";
+pub(crate) const READ_LEVELS: &str =
+    "SELECT sku, product_id, state FROM read_stock WHERE sku = ANY(?1)";
+pub(crate) const READ_TOLD: &str =
+    "SELECT key_json, values_json FROM feed_rows WHERE table_name = 'stock' AND key_json = ANY(?1)";
+pub(crate) const NEXT_POSITION: &str =
+    "UPDATE feed_state SET position = position + 1 WHERE id = 1 RETURNING position";
+pub(crate) const WRITE_TOLD: &str = "INSERT INTO feed_rows (table_name, key_json, values_json)
+SELECT 'stock', d.key_json, d.values_json FROM unnest(?1::text[], ?2::text[]) AS d (key_json, values_json)
+ON CONFLICT (table_name, key_json) DO UPDATE SET values_json = excluded.values_json";
+pub(crate) const WRITE_CHANGES: &str =
+    "INSERT INTO feed_changes (position, sequence, at_ms, change_json)
+SELECT ?1::bigint, d.sequence - 1, ?2::bigint, d.change_json
+FROM unnest(?3::text[]) WITH ORDINALITY AS d (change_json, sequence)";
+
+/// Compares the levels of SKUs with what the edges were told last, and writes one transaction of what differs.
+pub(crate) async fn publish(
+    session: &Session,
+    skus: &[&Sku],
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    let table = TABLES
+        .iter()
+        .find(|table| table.name == TABLE)
+        .ok_or(StoreError::Corrupt("name of a read-model table"))?;
+    let names: Vec<&str> = skus.iter().map(|sku| sku.as_str()).collect();
+    let keys: Vec<String> =
+        names.iter().map(|&sku| feed::json(&[FeedValue::from(sku)])).collect::<Result<_, _>>()?;
+    let (levels, told) =
+        join!(session.bulk(READ_LEVELS, [&names]), session.bulk(READ_TOLD, [&keys]),);
+    let mut before = BTreeMap::new();
+    for row in told? {
+        before.insert(row.get::<String>(0)?, row.get::<String>(1)?);
+    }
+    let (mut changed_keys, mut changed_values, mut changes) = (Vec::new(), Vec::new(), Vec::new());
+    for row in levels? {
+        let values = feed::values_of(row)?;
+        let key = feed::json(&key_of(table, &values)?)?;
+        let text = feed::json(&values)?;
+        if before.get(&key) == Some(&text) {
+            continue;
+        }
+        changes.push(feed::json(&FeedChange::Put { table: table.name.to_owned(), values })?);
+        changed_keys.push(key);
+        changed_values.push(text);
+    }
+    if changes.is_empty() {
+        return Ok(());
+    }
+    // Whoever publishes waits here for whoever publishes: positions come in the order of commits.
+    let position: i64 = session
+        .bulk(NEXT_POSITION, [])
+        .await?
+        .first()
+        .ok_or(StoreError::Corrupt("state of the feed"))?
+        .get(0)?;
+    let now_ms = now.unix_ms();
+    let (told, written, announced) = join!(
+        session.bulk(WRITE_TOLD, [&changed_keys, &changed_values]),
+        session.bulk(WRITE_CHANGES, [&position, &now_ms, &changes]),
+        session.announce(position),
+    );
+    told?;
+    written?;
+    announced
+}
+
+fn key_of(table: &Table, values: &[FeedValue]) -> Result<Vec<FeedValue>, StoreError> {
+    let value = |name: &&str| {
+        let place = table.columns.iter().position(|column| column == name);
+        place.and_then(|place| values.get(place)).cloned()
+    };
+    table.key.iter().map(value).collect::<Option<_>>().ok_or(StoreError::Corrupt("key of a row"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_columns_are_those_of_the_read_model() {
+        let table = TABLES.iter().find(|table| table.name == TABLE).unwrap();
+        assert_eq!(
+            READ_LEVELS,
+            format!("SELECT {} FROM read_{TABLE} WHERE sku = ANY(?1)", table.columns.join(", "))
+        );
+        assert_eq!(table.key, ["sku"]);
+    }
+}
