@@ -7,12 +7,15 @@ use anyhow::Result;
 use crate::Context;
 use crate::build;
 use crate::cli::{BenchArgs, BenchTarget};
-use crate::step;
+use crate::step::{self, PassedOn};
 use crate::tools;
 use crate::worker;
 
 /// The command.
 pub(crate) fn run(context: &Context, args: &BenchArgs) -> Result<()> {
+    if args.what == BenchTarget::Checkout {
+        return checkout(context, args);
+    }
     let mut load = Command::new(context.workspace.programs(true).join("load"));
     let (what, title) = prepare(context, args.what, &mut load)?;
     let workspace = &context.workspace;
@@ -28,6 +31,24 @@ pub(crate) fn run(context: &Context, args: &BenchArgs) -> Result<()> {
         .env("VITRINE_CATALOGUE", workspace.demo_shop().join("catalogue.json"))
         .env("VITRINE_MEDIA", workspace.demo_shop().join("media"));
     let ended = context.steps.passed_on(title, &mut load)?;
+    hand_on(context, args, title, &ended)
+}
+
+/// The store alone, without an edge: it needs PostgreSQL, and no components.
+fn checkout(context: &Context, args: &BenchArgs) -> Result<()> {
+    let title = "measure checkouts";
+    tools::postgres(context, "checkouts are measured on PostgreSQL too")?;
+    let workspace = &context.workspace;
+    let mut command = workspace.cargo();
+    command.args(["build", "--release", "--package", "sale"]);
+    context.steps.run("build the flash sale", &mut command)?;
+    let mut sale = Command::new(workspace.programs(true).join("sale"));
+    sale.current_dir(workspace.root()).arg("checkout").args(&args.rest);
+    let ended = context.steps.passed_on(title, &mut sale)?;
+    hand_on(context, args, title, &ended)
+}
+
+fn hand_on(context: &Context, args: &BenchArgs, title: &str, ended: &PassedOn) -> Result<()> {
     // Progress goes to standard error; a program that asked for JSON reads the other.
     if args.rest.iter().any(|word| word == "--json")
         && let Some(json) = ended.lines.iter().rfind(|line| line.starts_with('{'))
@@ -64,7 +85,8 @@ fn prepare(
             worker::build(context)?;
             Ok(("worker", "measure the Worker"))
         }
-        BenchTarget::Soak | BenchTarget::Cdn | BenchTarget::CdnSoak => {
+        // The others have returned already.
+        BenchTarget::Soak | BenchTarget::Cdn | BenchTarget::CdnSoak | BenchTarget::Checkout => {
             load.env("VITRINE_GUESTS_WASM", build::guests(context)?.current);
             Ok(("soak", "keep a node under load"))
         }

@@ -172,6 +172,9 @@ pub(crate) enum BenchTarget {
     CdnSoak,
     /// A node under load for ten minutes, with deployments, rollbacks, traps and endless loops; nothing else may fail.
     Soak,
+    /// A flash sale on the embedded store and on PostgreSQL: orders a second of one SKU, combined, against row locks, many
+    /// SKUs and a million orders that are there already.
+    Checkout,
 }
 
 #[derive(Debug, Args)]
