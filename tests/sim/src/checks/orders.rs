@@ -1,0 +1,152 @@
+//! Orders: those that clients were told of, their keys, their numbers, their carts; and what histories say.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use domain::order::number_text;
+
+use super::money::CLEARING;
+use super::{Check, Evidence, Findings, repeated};
+use crate::history::ledger::{Asked, Ledger};
+use crate::history::linear::{Life, Register, Verdict, check_objects};
+use crate::history::log::{self, Balance, Operation, Transfer};
+
+/// The account of all payers together, which may owe.
+const PAYERS: &str = "payers";
+
+pub(super) fn check(evidence: &Evidence<'_>, findings: &mut Findings) {
+    check_told(evidence, findings);
+    check_answers(evidence, findings);
+    for number in repeated(evidence.books.orders.iter().map(|order| order.number)) {
+        findings.add(Check::OrderNumbers, format!("number {number} stands for several orders"));
+    }
+    let confirmed = evidence.books.orders.iter().filter(|order| order.status == "confirmed");
+    for cart in repeated(confirmed.clone().map(|order| order.cart)) {
+        let numbers: Vec<i64> = confirmed
+            .clone()
+            .filter(|order| order.cart == cart)
+            .map(|order| order.number)
+            .collect();
+        findings.add(Check::OneOrderPerCart, format!("numbers {numbers:?} are of one cart"));
+    }
+    match log::read(evidence.history) {
+        Ok(operations) => check_history(&operations, findings),
+        Err(error) => findings.add(Check::History, format!("the history cannot be read: {error}")),
+    }
+    check_transfers(evidence, findings);
+}
+
+/// What clients were told is still so.
+fn check_told(evidence: &Evidence<'_>, findings: &mut Findings) {
+    let orders = evidence.orders_by_id();
+    for told in &evidence.seen.told {
+        let id = *told.order.as_bytes();
+        let name = evidence.order(id);
+        let Some(order) = orders.get(&id) else {
+            findings.add(Check::NoOrderLost, format!("{name} was acknowledged and is not there"));
+            continue;
+        };
+        let is_same = number_text(order.number) == told.number
+            && order.total == told.total_minor
+            && order.currency == told.currency.code();
+        findings.demand(Check::NoOrderLost, is_same, || {
+            format!("{name} was told with number {} and {}", told.number, told.total_minor)
+        });
+        let is_kept = !told.is_confirmed || order.status == "confirmed";
+        findings.demand(Check::NoOrderLost, is_kept, || {
+            format!("{name} was confirmed to its client and is {}", order.status)
+        });
+    }
+}
+
+/// One key, one answer, one order.
+fn check_answers(evidence: &Evidence<'_>, findings: &mut Findings) {
+    let mut wrong = Vec::new();
+    for ((scope, key), answers) in &evidence.seen.answers {
+        let texts: BTreeSet<&String> = answers.iter().map(|answer| &answer.text).collect();
+        if texts.len() > 1 {
+            // Answers hold ids and tokens: only their number is told.
+            let orders: BTreeSet<String> = answers
+                .iter()
+                .filter_map(|answer| Some(evidence.order(*answer.order?.as_bytes())))
+                .collect();
+            let whose = scope.split(' ').next().unwrap_or_default();
+            wrong.push(format!(
+                "key {key} of a {whose} had {} answers about {orders:?}",
+                texts.len()
+            ));
+        }
+    }
+    wrong.sort();
+    wrong.into_iter().for_each(|text| findings.add(Check::OneAnswer, text));
+    let claimed = evidence.books.claims.iter().filter(|claim| claim.scope.ends_with("/checkout"));
+    for order in repeated(claimed.clone().filter_map(|claim| claim.order)) {
+        findings
+            .add(Check::OneAnswer, format!("{} was made by several keys", evidence.order(order)));
+    }
+}
+
+fn check_history(operations: &[Operation], findings: &mut Findings) {
+    let (orders, carts): (Vec<Operation>, Vec<Operation>) =
+        operations.iter().cloned().partition(|one| one.object.starts_with("order-"));
+    let verdicts = check_objects(&orders, &Life::of_orders());
+    let of_carts = check_objects(&carts, &Register::found());
+    for verdict in verdicts.into_iter().chain(of_carts) {
+        let text = match verdict {
+            Verdict::Linearizable => continue,
+            Verdict::Violated(violation) => violation.to_string(),
+            Verdict::Undecided { object } => {
+                format!("{object} has too many overlapping operations")
+            }
+        };
+        findings.add(Check::History, text);
+    }
+}
+
+/// The ledger as a bank: a confirmed order is an acknowledged transfer from its payer to the shop.
+fn check_transfers(evidence: &Evidence<'_>, findings: &mut Findings) {
+    let orders = evidence.orders_by_id();
+    let told: BTreeSet<_> = evidence
+        .seen
+        .told
+        .iter()
+        .filter(|told| told.is_confirmed)
+        .map(|told| *told.order.as_bytes())
+        .collect();
+    let transfer = |word: &str, id, minor, currency: &str| {
+        let (from, to) = if word == "capture" { (PAYERS, "shop") } else { ("shop", PAYERS) };
+        let text = str::to_owned;
+        let id = format!("{word} of {}", evidence.order(id));
+        Transfer { id, from: text(from), to: text(to), currency: text(currency), minor }
+    };
+    let mut ledger = Ledger { may_owe: BTreeSet::from([PAYERS.to_owned()]), ..Ledger::default() };
+    let mut closing: BTreeMap<(&str, &str), i64> = BTreeMap::new();
+    for payment in &evidence.books.payments {
+        let (id, minor, currency) = (payment.order, payment.amount, payment.currency.as_str());
+        let asked = if told.contains(&id) { Asked::Acknowledged } else { Asked::Unknown };
+        ledger.asked.push((transfer("capture", id, minor, currency), asked));
+        // Who was told that an order is confirmed must not find the money sent back.
+        let back = if told.contains(&id) { Asked::Refused } else { Asked::Unknown };
+        ledger.asked.push((transfer("refund", id, minor, currency), back));
+        let entries = evidence.books.ledger.iter().filter(|entry| entry.payment == payment.id);
+        for entry in entries.filter(|entry| entry.account == CLEARING) {
+            let word = entry.key.split(':').next().unwrap_or_default();
+            ledger.applied.push(transfer(word, id, entry.minor.abs(), &entry.currency));
+            *closing.entry((PAYERS, &entry.currency)).or_default() -= entry.minor;
+            *closing.entry(("shop", &entry.currency)).or_default() += entry.minor;
+        }
+    }
+    findings.demand(Check::OrderMoney, told.iter().all(|id| orders.contains_key(id)), || {
+        "a confirmed order is not there to be paid".to_owned()
+    });
+    ledger.closing = closing
+        .into_iter()
+        .map(|((account, currency), minor)| Balance {
+            account: account.to_owned(),
+            currency: currency.to_owned(),
+            minor,
+        })
+        .collect();
+    for fault in ledger.faults() {
+        findings.add(Check::OrderMoney, fault.to_string());
+    }
+}

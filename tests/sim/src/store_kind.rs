@@ -1,0 +1,203 @@
+//! Which store a run is over, and what the simulation does to it behind the shop's back.
+//!
+//! A second engine is one more variant here and one more [`Place`]: how a process opens it, how its tables are read at
+//! the end, how a test damages them, and, if the engine can, how its write queue is filled up.
+
+use std::fmt;
+use std::future::Future;
+use std::path::PathBuf;
+use std::sync::{Mutex, PoisonError};
+use std::task::{Context, Poll, Waker};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result, bail};
+use domain::Timestamp;
+use store::{Store, StoreConfig, StoreError};
+use tempfile::TempDir;
+
+use crate::books::{Books, EventRow};
+use crate::executor::{Interleaving, block_on};
+
+/// A kind of store.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
+pub enum StoreKind {
+    /// SQLite in a file, in memory where the machine has `/dev/shm`: one process.
+    #[default]
+    Sqlite,
+}
+
+impl StoreKind {
+    /// Makes an empty database.
+    ///
+    /// # Errors
+    /// When there is no place for it.
+    pub(crate) fn fresh(self) -> Result<Box<dyn Place>> {
+        match self {
+            Self::Sqlite => Ok(Box::new(SqliteFile::fresh()?)),
+        }
+    }
+
+    /// How many processes of the shop share one database.
+    #[must_use]
+    pub const fn instances(self) -> usize {
+        match self {
+            Self::Sqlite => 1,
+        }
+    }
+
+    /// Where use cases may overtake each other.
+    #[must_use]
+    pub const fn interleaving(self) -> Interleaving {
+        match self {
+            Self::Sqlite => Interleaving::EveryAwait,
+        }
+    }
+}
+
+/// One database, for one run.
+pub(crate) trait Place: fmt::Debug + Send + Sync {
+    /// Opens it as a starting process does. Dropping the store closes it.
+    fn open(&self) -> Result<Store, StoreError>;
+
+    /// Reads all that the checks look at.
+    fn books(&self) -> Result<Books>;
+
+    /// Reads the outbox alone.
+    fn events(&self) -> Result<Vec<EventRow>>;
+
+    /// Whether nothing is under way: no order waits, no payment is to be asked about, no event is to be delivered.
+    fn is_settled(&self) -> Result<bool>;
+
+    /// Damages it: the statements of a planted bug.
+    fn damage(&self, sql: &str) -> Result<()>;
+
+    /// Keeps the store from carrying out writes until [`Place::release_writes`]; they wait in its queue. An engine with
+    /// [`Interleaving::CallsOnly`] needs none of this.
+    fn hold_writes(&self);
+
+    /// Ends [`Place::hold_writes`].
+    fn release_writes(&self);
+
+    /// Fills the store's write queue until the answer is dropped. `None`: this engine has none.
+    fn jam(&self, store: &Store) -> Result<Option<Box<dyn Jam>>>;
+}
+
+/// A write queue that is full for as long as this lives.
+pub(crate) trait Jam: Send {}
+
+#[derive(Debug)]
+struct SqliteFile {
+    _folder: TempDir,
+    path: PathBuf,
+    /// Has the writer's lock while writes are held back.
+    gate: Mutex<Option<rusqlite::Connection>>,
+}
+
+impl SqliteFile {
+    fn fresh() -> Result<Self> {
+        let memory = PathBuf::from("/dev/shm");
+        let folder = if memory.is_dir() {
+            tempfile::Builder::new().prefix("vitrine-sim-").tempdir_in(memory)
+        } else {
+            tempfile::Builder::new().prefix("vitrine-sim-").tempdir()
+        };
+        let folder = folder.context("make a folder for the database")?;
+        let path = folder.path().join("origin.db");
+        Ok(Self { _folder: folder, path, gate: Mutex::new(None) })
+    }
+
+    fn connect(&self) -> Result<rusqlite::Connection> {
+        rusqlite::Connection::open(&self.path).context("open the database beside the shop")
+    }
+}
+
+impl Place for SqliteFile {
+    fn open(&self) -> Result<Store, StoreError> {
+        // A queue of one: the simulation has one command with the store at any moment, and a jam fills it with two.
+        let config = StoreConfig { write_queue_max: 1, ..StoreConfig::new(self.path.clone()) };
+        Store::open(&config, "first")
+    }
+
+    fn books(&self) -> Result<Books> {
+        Books::read(&self.connect()?)
+    }
+
+    fn events(&self) -> Result<Vec<EventRow>> {
+        crate::books::events(&self.connect()?)
+    }
+
+    fn is_settled(&self) -> Result<bool> {
+        crate::books::is_settled(&self.connect()?)
+    }
+
+    fn damage(&self, sql: &str) -> Result<()> {
+        let connection = self.connect()?;
+        // As a bug would: references are not looked at.
+        connection.execute_batch("PRAGMA foreign_keys = OFF")?;
+        connection.execute_batch(sql).with_context(|| format!("damage the store: {sql}"))
+    }
+
+    fn hold_writes(&self) {
+        let mut gate = self.gate.lock().unwrap_or_else(PoisonError::into_inner);
+        if gate.is_none() {
+            *gate = self.connect().ok();
+        }
+        if let Some(gate) = &*gate {
+            // Busy means that somebody else holds the writer back already: a jam.
+            let _ = gate.busy_timeout(Duration::ZERO);
+            let _ = gate.execute_batch("BEGIN IMMEDIATE");
+        }
+    }
+
+    fn release_writes(&self) {
+        let gate = self.gate.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(gate) = gate.as_ref().filter(|gate| !gate.is_autocommit()) {
+            let _ = gate.execute_batch("ROLLBACK");
+        }
+    }
+
+    fn jam(&self, store: &Store) -> Result<Option<Box<dyn Jam>>> {
+        let lock = self.connect()?;
+        lock.execute_batch("BEGIN IMMEDIATE").context("take the writer's lock")?;
+        // The first one makes the writer wait for the lock, the second one waits in the queue.
+        let mut waiting = 0;
+        let since = Instant::now();
+        while waiting < 2 {
+            let nothing = store.mark_delivered(Vec::new(), Timestamp::from_unix_ms(0));
+            // The command owns what it needs; only the answer's end is borrowed, so it is polled once and its answer
+            // is not waited for.
+            let mut nothing = Box::pin(nothing);
+            match nothing.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
+                Poll::Pending => waiting += 1,
+                Poll::Ready(Err(StoreError::QueueFull))
+                    if since.elapsed() < Duration::from_secs(5) =>
+                {
+                    std::thread::yield_now();
+                }
+                Poll::Ready(other) => bail!("the write queue does not fill up: {other:?}"),
+            }
+        }
+        Ok(Some(Box::new(SqliteJam { lock: Some(lock) })))
+    }
+}
+
+struct SqliteJam {
+    lock: Option<rusqlite::Connection>,
+}
+
+impl Jam for SqliteJam {}
+
+impl Drop for SqliteJam {
+    fn drop(&mut self) {
+        drop(self.lock.take());
+    }
+}
+
+/// Waits until the store has carried out what was queued before.
+pub(crate) fn drain(store: &Store) {
+    while let Err(StoreError::QueueFull) =
+        block_on(store.mark_delivered(Vec::new(), Timestamp::from_unix_ms(0)))
+    {
+        std::thread::yield_now();
+    }
+}

@@ -1,0 +1,78 @@
+//! The shop as it is.
+
+use sim::{Options, Report, run};
+
+/// Seeds of the bounded run in `cargo xtask test`: 100, some ten seconds on two cores. `cargo xtask sim --seeds 1000`
+/// runs more of them; CI's nightly run and whoever changes the checkout does.
+const SEEDS: std::ops::RangeInclusive<u64> = 1..=100;
+/// Runs at once here: 2, as many as CI has cores.
+const JOBS: u64 = 2;
+
+/// Seeds that once found something: `(seed, steps, what it was)`. They stay, whatever the first ones find.
+const FOUND: [(u64, u64, &str); 0] = [];
+
+fn good(seed: u64, steps: u64) -> Report {
+    let report = run(&Options { steps, ..Options::of_seed(seed) }).unwrap();
+    assert!(report.findings.is_empty(), "{report}");
+    report
+}
+
+#[test]
+fn no_seed_of_the_bounded_run_breaks_a_promise() {
+    let mut counts = std::collections::BTreeMap::<&str, u64>::new();
+    let reports: Vec<Report> = std::thread::scope(|scope| {
+        let threads: Vec<_> = (0..JOBS)
+            .map(|job| {
+                let seeds = SEEDS.filter(move |seed| seed % JOBS == job);
+                scope.spawn(move || seeds.map(|seed| good(seed, 600)).collect::<Vec<_>>())
+            })
+            .collect();
+        threads.into_iter().flat_map(|thread| thread.join().unwrap()).collect()
+    });
+    for report in &reports {
+        report.counts.iter().for_each(|(what, count)| *counts.entry(what).or_default() += count);
+    }
+    // A world in which nothing happens keeps every promise.
+    for what in [
+        "orders",
+        "confirmed",
+        "kills",
+        "stops",
+        "nights",
+        "clock steps",
+        "full queues",
+        "provider outages",
+        "double clicks",
+        "lost checkouts",
+        "sign-ins",
+    ] {
+        assert!(counts.get(what).is_some_and(|&count| count >= 10), "too few {what}: {counts:?}");
+    }
+}
+
+#[test]
+fn seeds_that_found_something_stay_good() {
+    for (seed, steps, what) in FOUND {
+        println!("seed {seed}: {what}");
+        good(seed, steps);
+    }
+}
+
+#[test]
+fn one_seed_gives_one_run_line_by_line() {
+    for seed in [3, 17, 42] {
+        let once = || run(&Options { keeps_trace: true, ..Options::of_seed(seed) }).unwrap();
+        let (first, second) = (once(), once());
+        let differs = first.trace.iter().zip(&second.trace).find(|(left, right)| left != right);
+        assert_eq!(differs, None, "seed {seed}");
+        assert_eq!(first.digest, second.digest, "seed {seed}");
+        assert_eq!(first.history, second.history, "seed {seed}");
+        assert!(first.trace.len() > 40, "seed {seed}");
+    }
+}
+
+#[test]
+fn another_seed_gives_another_run() {
+    let digest = |seed| run(&Options::of_seed(seed)).unwrap().digest;
+    assert_ne!(digest(1), digest(2));
+}
