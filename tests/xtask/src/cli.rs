@@ -34,6 +34,8 @@ pub(crate) enum Command {
     Doctor,
     /// Measure a part of the shop.
     Bench(BenchArgs),
+    /// Simulate the checkout: seeded shoppers, kills, lost and doubled messages, clock steps, and the books afterwards.
+    Sim(SimArgs),
     /// Build, run or deploy the edge application as a Cloudflare Worker.
     Worker(WorkerArgs),
     /// Make the demo shop: models, pictures, catalogue.
@@ -175,6 +177,37 @@ pub(crate) enum BenchTarget {
     /// A flash sale on the embedded store and on PostgreSQL: orders a second of one SKU, combined, against row locks, many
     /// SKUs and a million orders that are there already.
     Checkout,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct SimArgs {
+    /// The seed, or the first of several. The same seed gives the same run, line by line.
+    #[arg(long, default_value_t = 1)]
+    pub(crate) seed: u64,
+    /// How many seeds to run, from the first on.
+    #[arg(long, default_value_t = 1)]
+    pub(crate) seeds: u64,
+    /// Steps of the time in which things break; the default is the simulator's, 600.
+    #[arg(long)]
+    pub(crate) steps: Option<u64>,
+    /// Runs at once; the default is one per core.
+    #[arg(long)]
+    pub(crate) jobs: Option<usize>,
+    /// The store that the shop runs over: `sqlite`.
+    #[arg(long)]
+    pub(crate) store: Option<String>,
+    /// Print every line of the trace; for one seed.
+    #[arg(long)]
+    pub(crate) trace: bool,
+    /// Run each seed twice and compare the digests of the traces.
+    #[arg(long)]
+    pub(crate) twice: bool,
+    /// Go on after a seed has failed.
+    #[arg(long)]
+    pub(crate) keep_going: bool,
+    /// Write the clients' history of a single seed to this file, as NDJSON.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) history: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]

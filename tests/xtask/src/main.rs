@@ -16,6 +16,7 @@ mod deps;
 mod doctor;
 mod lint;
 mod report;
+mod sim;
 mod spin;
 mod stamp;
 mod step;
@@ -74,6 +75,7 @@ fn run(command: Command, reporter: Reporter) -> anyhow::Result<ExitCode> {
         Command::Ci => ci::run(&context),
         Command::Doctor => return doctor::run(&context),
         Command::Bench(args) => bench::run(&context, &args),
+        Command::Sim(args) => sim::run(&context, &args),
         Command::Worker(args) => worker::run(&context, &args),
         Command::Assets => assets::run(&context),
         Command::CleanData(args) => clean_data::run(&context, &args),
