@@ -1,5 +1,7 @@
 //! What happens without anybody asking. Each method does one bounded round; the server repeats them.
 
+use std::time::Duration;
+
 use domain::payment::PaymentEvent;
 use domain::{OrderStatus, PaymentStatus};
 use store::{OrderRecord, POSITIONS_KEPT, UpkeepLimits};
@@ -13,6 +15,10 @@ pub const EXPIRED_MAX: u32 = 256;
 pub const CHECKS_MAX: u32 = 32;
 /// Events that one round takes: 256.
 pub const EVENTS_MAX: u32 = 256;
+
+/// How long after an order's end a request to pay it may still arrive at the provider: 5 minutes, more than a request
+/// is under way and than clocks may lie apart.
+const UNDER_WAY_MAX: Duration = Duration::from_mins(5);
 
 impl App {
     /// Gives back the stock of checkouts whose hold ran out. Returns how many orders ended.
@@ -69,6 +75,11 @@ impl App {
         match (found, order.status == OrderStatus::PendingPayment) {
             // The provider never heard of it. The shopper has asked to buy and the stock is held: ask now.
             (None, true) => self.ask_for_payment(payment).await,
+            // Not there yet is not never: what was asked just before the order ended may arrive after this answer, and
+            // not every method tells by webhook.
+            (None, false) if self.clock.now() < order.expires_at.after(UNDER_WAY_MAX) => {
+                (PaymentEvent::TimedOut, None)
+            }
             (None, false) => (PaymentEvent::Cancelled, None),
             (Some(intent), true) => report(payment, Ok(intent)),
             (Some(intent), false) if intent.status.event().status().has_moved_money() => {

@@ -3,9 +3,10 @@
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use domain::payment::TestMethod;
 use domain::{Currency, Money, OrderStatus, PaymentStatus};
 use providers::local::Wish;
-use providers::payment::{Intent, IntentStatus};
+use providers::payment::{CaptureMode, Intent, IntentStatus, Method, NewIntent, PaymentProvider};
 
 use crate::engines::{Engine, on_every_engine};
 use crate::world::World;
@@ -171,6 +172,61 @@ async fn a_webhook_about_another_amount_confirms_nothing(engine: Engine) {
     world.check_sums().await;
 }
 
+/// Seed 135 of the simulator at 3 000 steps: the provider was asked just before the order ended, and did not know of it
+/// when it was asked about it just after.
+async fn a_request_that_arrives_after_its_order_has_ended_is_found_though_no_webhook_tells(
+    engine: Engine,
+) {
+    let world = World::with_stock(engine, 5).await;
+    world.provider.is_gone.store(true, Ordering::Relaxed);
+    let placed = world.checkout(world.cart(1).await, "timeout", "k").await.unwrap().value;
+    world.provider.is_gone.store(false, Ordering::Relaxed);
+    world.clock.advance(Duration::from_mins(10));
+    world.app.release_expired().await.unwrap();
+    world.app.reconcile_payments().await.unwrap();
+    assert_eq!(world.order(&placed).await.status, OrderStatus::Expired);
+    let payment = world.payment_of(placed.order_id).await;
+    let late = NewIntent {
+        reference: payment,
+        amount: placed.totals.total,
+        method: Method::Test(TestMethod::Timeout),
+        capture: CaptureMode::Automatic,
+        return_url: None,
+    };
+    world.provider.create(format!("{payment}:create"), late).await.unwrap();
+    for _ in 0..8 {
+        world.clock.advance(Duration::from_mins(1));
+        world.app.reconcile_payments().await.unwrap();
+    }
+    let order = world.order(&placed).await;
+    assert_eq!(
+        (order.status, order.payment_status),
+        (OrderStatus::Confirmed, PaymentStatus::Captured)
+    );
+    world.check_sums().await;
+}
+
+async fn a_payment_that_the_provider_never_heard_of_is_given_up_some_minutes_after_its_order(
+    engine: Engine,
+) {
+    let world = World::with_stock(engine, 5).await;
+    world.provider.is_gone.store(true, Ordering::Relaxed);
+    let placed = world.checkout(world.cart(1).await, "success", "k").await.unwrap().value;
+    world.provider.is_gone.store(false, Ordering::Relaxed);
+    world.clock.advance(Duration::from_mins(10));
+    world.app.release_expired().await.unwrap();
+    for _ in 0..8 {
+        world.clock.advance(Duration::from_mins(1));
+        world.app.reconcile_payments().await.unwrap();
+    }
+    let order = world.order(&placed).await;
+    assert_eq!(
+        (order.status, order.payment_status),
+        (OrderStatus::Expired, PaymentStatus::Cancelled)
+    );
+    assert_eq!((world.provider.count(), world.available().await), (0, 5));
+}
+
 on_every_engine!(
     a_lost_answer_is_found_out_and_charged_once,
     a_request_that_never_arrived_is_sent_again,
@@ -181,4 +237,6 @@ on_every_engine!(
     a_checkout_that_nobody_comes_back_for_is_ended_by_the_reconciler_and_its_key_answers,
     a_webhook_about_a_hold_or_a_part_is_taken_and_moves_nothing_yet,
     a_webhook_about_another_amount_confirms_nothing,
+    a_request_that_arrives_after_its_order_has_ended_is_found_though_no_webhook_tells,
+    a_payment_that_the_provider_never_heard_of_is_given_up_some_minutes_after_its_order,
 );
