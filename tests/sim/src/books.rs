@@ -1,9 +1,11 @@
 //! The shop's tables as they are, read past the shop. All SQL of the simulator but that of planted bugs.
 //!
-//! Rows come in the order in which they were written, never in that of ids, which differ from run to run.
+//! Rows come in the order in which they were written, never in that of ids, which differ from run to run. The SQL is
+//! plain enough for every engine; an engine gives its values as [`Cell`]s.
 
-use anyhow::{Context as _, Result};
-use rusqlite::{Connection, Row};
+use anyhow::{Context as _, Result, bail};
+
+use crate::store_kind::Place;
 
 /// What the checks look at.
 #[derive(Debug, Clone, Default)]
@@ -102,146 +104,184 @@ pub(crate) struct ClaimRow {
 }
 
 impl Books {
-    pub(crate) fn read(connection: &Connection) -> Result<Self> {
-        // One moment for all tables.
-        let moment = connection.unchecked_transaction()?;
+    /// Reads everything. The shop must be between two commands: the tables are read one by one.
+    pub(crate) fn read(place: &dyn Place) -> Result<Self> {
         Ok(Self {
-            stock: stock(&moment)?,
-            movements: movements(&moment)?,
-            reservations: reservations(&moment)?,
-            orders: orders(&moment)?,
-            lines: lines(&moment)?,
-            payments: payments(&moment)?,
-            ledger: ledger(&moment)?,
-            events: events(&moment)?,
-            claims: claims(&moment)?,
+            stock: stock(place)?,
+            movements: movements(place)?,
+            reservations: reservations(place)?,
+            orders: orders(place)?,
+            lines: lines(place)?,
+            payments: payments(place)?,
+            ledger: ledger(place)?,
+            events: events(place)?,
+            claims: claims(place)?,
         })
     }
 }
 
-fn rows<T>(
-    connection: &Connection,
-    sql: &str,
-    read: impl FnMut(&Row<'_>) -> rusqlite::Result<T>,
-) -> Result<Vec<T>> {
-    let mut statement = connection.prepare(sql).with_context(|| sql.to_owned())?;
-    let rows = statement.query_map([], read)?.collect::<Result<_, _>>();
-    rows.with_context(|| sql.to_owned())
+/// A value as an engine gives it. Truth is 0 or 1.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Cell {
+    Null,
+    Number(i64),
+    Text(String),
+    Bytes(Vec<u8>),
 }
 
-fn stock(connection: &Connection) -> Result<Vec<StockRow>> {
-    rows(connection, "SELECT sku, on_hand, reserved FROM stock ORDER BY sku", |row| {
-        Ok(StockRow { sku: row.get(0)?, on_hand: row.get(1)?, reserved: row.get(2)? })
+/// A row that is taken apart from left to right.
+struct Cells(std::vec::IntoIter<Cell>);
+
+impl Cells {
+    fn number(&mut self) -> Result<i64> {
+        match self.0.next() {
+            Some(Cell::Number(number)) => Ok(number),
+            other => bail!("a number is {other:?}"),
+        }
+    }
+
+    fn text(&mut self) -> Result<String> {
+        match self.0.next() {
+            Some(Cell::Text(text)) => Ok(text),
+            other => bail!("a text is {other:?}"),
+        }
+    }
+
+    fn id(&mut self) -> Result<Id> {
+        self.maybe_id()?.context("an id is absent")
+    }
+
+    fn maybe_id(&mut self) -> Result<Option<Id>> {
+        match self.0.next() {
+            Some(Cell::Null) => Ok(None),
+            Some(Cell::Bytes(bytes)) => {
+                Ok(Some(Id::try_from(bytes.as_slice()).context("an id is not of 16 bytes")?))
+            }
+            other => bail!("an id is {other:?}"),
+        }
+    }
+}
+
+fn rows<T>(place: &dyn Place, sql: &str, read: impl Fn(&mut Cells) -> Result<T>) -> Result<Vec<T>> {
+    let rows = place.rows(sql).with_context(|| sql.to_owned())?;
+    let rows = rows.into_iter().map(|row| read(&mut Cells(row.into_iter())));
+    rows.collect::<Result<_>>().with_context(|| sql.to_owned())
+}
+
+fn stock(place: &dyn Place) -> Result<Vec<StockRow>> {
+    rows(place, "SELECT sku, on_hand, reserved FROM stock ORDER BY sku", |row| {
+        Ok(StockRow { sku: row.text()?, on_hand: row.number()?, reserved: row.number()? })
     })
 }
 
-fn movements(connection: &Connection) -> Result<Vec<MovementRow>> {
+fn movements(place: &dyn Place) -> Result<Vec<MovementRow>> {
     let sql = "SELECT sku, kind, on_hand_delta, reserved_delta, order_id FROM stock_movements ORDER BY id";
-    rows(connection, sql, |row| {
+    rows(place, sql, |row| {
         Ok(MovementRow {
-            sku: row.get(0)?,
-            kind: row.get(1)?,
-            on_hand_delta: row.get(2)?,
-            reserved_delta: row.get(3)?,
-            order: row.get(4)?,
+            sku: row.text()?,
+            kind: row.text()?,
+            on_hand_delta: row.number()?,
+            reserved_delta: row.number()?,
+            order: row.maybe_id()?,
         })
     })
 }
 
-fn reservations(connection: &Connection) -> Result<Vec<ReservationRow>> {
+fn reservations(place: &dyn Place) -> Result<Vec<ReservationRow>> {
     let sql = "SELECT r.order_id, r.sku, r.quantity, r.status
                FROM reservations r LEFT JOIN orders o ON o.id = r.order_id ORDER BY o.number, r.sku";
-    rows(connection, sql, |row| {
+    rows(place, sql, |row| {
         Ok(ReservationRow {
-            order: row.get(0)?,
-            sku: row.get(1)?,
-            quantity: row.get(2)?,
-            status: row.get(3)?,
+            order: row.id()?,
+            sku: row.text()?,
+            quantity: row.number()?,
+            status: row.text()?,
         })
     })
 }
 
-fn orders(connection: &Connection) -> Result<Vec<OrderRow>> {
+fn orders(place: &dyn Place) -> Result<Vec<OrderRow>> {
     let sql = "SELECT id, number, cart_id, status, currency, subtotal_minor, shipping_minor, tax_minor, total_minor
                FROM orders ORDER BY number";
-    rows(connection, sql, |row| {
+    rows(place, sql, |row| {
         Ok(OrderRow {
-            id: row.get(0)?,
-            number: row.get(1)?,
-            cart: row.get(2)?,
-            status: row.get(3)?,
-            currency: row.get(4)?,
-            subtotal: row.get(5)?,
-            shipping: row.get(6)?,
-            tax: row.get(7)?,
-            total: row.get(8)?,
+            id: row.id()?,
+            number: row.number()?,
+            cart: row.id()?,
+            status: row.text()?,
+            currency: row.text()?,
+            subtotal: row.number()?,
+            shipping: row.number()?,
+            tax: row.number()?,
+            total: row.number()?,
         })
     })
 }
 
-fn lines(connection: &Connection) -> Result<Vec<LineRow>> {
+fn lines(place: &dyn Place) -> Result<Vec<LineRow>> {
     let sql = "SELECT l.order_id, l.sku, l.quantity, l.unit_minor, l.total_minor
                FROM order_lines l LEFT JOIN orders o ON o.id = l.order_id ORDER BY o.number, l.sku";
-    rows(connection, sql, |row| {
+    rows(place, sql, |row| {
         Ok(LineRow {
-            order: row.get(0)?,
-            sku: row.get(1)?,
-            quantity: row.get(2)?,
-            unit: row.get(3)?,
-            total: row.get(4)?,
+            order: row.id()?,
+            sku: row.text()?,
+            quantity: row.number()?,
+            unit: row.number()?,
+            total: row.number()?,
         })
     })
 }
 
-fn payments(connection: &Connection) -> Result<Vec<PaymentRow>> {
+fn payments(place: &dyn Place) -> Result<Vec<PaymentRow>> {
     let sql = "SELECT p.id, p.order_id, p.status, p.currency, p.amount_minor
                FROM payments p LEFT JOIN orders o ON o.id = p.order_id ORDER BY o.number";
-    rows(connection, sql, |row| {
+    rows(place, sql, |row| {
         Ok(PaymentRow {
-            id: row.get(0)?,
-            order: row.get(1)?,
-            status: row.get(2)?,
-            currency: row.get(3)?,
-            amount: row.get(4)?,
+            id: row.id()?,
+            order: row.id()?,
+            status: row.text()?,
+            currency: row.text()?,
+            amount: row.number()?,
         })
     })
 }
 
-fn ledger(connection: &Connection) -> Result<Vec<LedgerRow>> {
+fn ledger(place: &dyn Place) -> Result<Vec<LedgerRow>> {
     let sql = "SELECT key, account, currency, minor, payment_id FROM ledger_entries ORDER BY id";
-    rows(connection, sql, |row| {
+    rows(place, sql, |row| {
         Ok(LedgerRow {
-            key: row.get(0)?,
-            account: row.get(1)?,
-            currency: row.get(2)?,
-            minor: row.get(3)?,
-            payment: row.get(4)?,
+            key: row.text()?,
+            account: row.text()?,
+            currency: row.text()?,
+            minor: row.number()?,
+            payment: row.id()?,
         })
     })
 }
 
-pub(crate) fn events(connection: &Connection) -> Result<Vec<EventRow>> {
+/// Reads the outbox alone.
+pub(crate) fn events(place: &dyn Place) -> Result<Vec<EventRow>> {
     let sql = "SELECT id, aggregate_id, sequence, kind, delivered_at_ms IS NOT NULL FROM outbox ORDER BY id";
-    rows(connection, sql, |row| {
+    rows(place, sql, |row| {
         Ok(EventRow {
-            id: row.get(0)?,
-            aggregate_id: row.get(1)?,
-            sequence: row.get(2)?,
-            kind: row.get(3)?,
-            is_delivered: row.get(4)?,
+            id: row.number()?,
+            aggregate_id: row.text()?,
+            sequence: row.number()?,
+            kind: row.text()?,
+            is_delivered: row.number()? == 1,
         })
     })
 }
 
-fn claims(connection: &Connection) -> Result<Vec<ClaimRow>> {
+fn claims(place: &dyn Place) -> Result<Vec<ClaimRow>> {
     let sql = "SELECT scope, order_id FROM idempotency ORDER BY created_at_ms";
-    rows(connection, sql, |row| Ok(ClaimRow { scope: row.get(0)?, order: row.get(1)? }))
+    rows(place, sql, |row| Ok(ClaimRow { scope: row.text()?, order: row.maybe_id()? }))
 }
 
-/// Whether nothing is under way.
-pub(crate) fn is_settled(connection: &Connection) -> Result<bool> {
+/// Whether nothing is under way: no order waits, no payment is to be asked about, no event is to be delivered.
+pub(crate) fn is_settled(place: &dyn Place) -> Result<bool> {
     let sql = "SELECT NOT EXISTS (SELECT 1 FROM orders WHERE status = 'pending_payment')
                  AND NOT EXISTS (SELECT 1 FROM payments WHERE next_check_at_ms IS NOT NULL)
                  AND NOT EXISTS (SELECT 1 FROM outbox WHERE delivered_at_ms IS NULL)";
-    connection.query_row(sql, [], |row| row.get(0)).context("ask whether all is settled")
+    Ok(rows(place, sql, Cells::number)? == [1])
 }

@@ -30,7 +30,7 @@ impl Job {
             Self::ReconcilePayments if is_open => 6_000,
             Self::ReconcilePayments => 15_000,
             Self::DeliverEvents => 20_000,
-            Self::ForgetOld => 600_000,
+            Self::ForgetOld => 120_000,
         }
     }
 }
@@ -170,7 +170,7 @@ async fn jam(world: &Arc<World>, dice: &mut Dice) {
 async fn night(world: &Arc<World>, dice: &mut Dice) {
     let hour = 3_600_000;
     let pause =
-        if dice.in_thousand(150) { 8 * 24 * hour } else { dice.between(hour / 6, 10 * hour) };
+        if dice.in_thousand(250) { 8 * 24 * hour } else { dice.between(hour / 6, 10 * hour) };
     world.sim.say(format!("chaos: a night of {pause} ms"));
     world.count("nights");
     world.sim.freeze(Owner::Client, pause);

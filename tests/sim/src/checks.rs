@@ -67,6 +67,8 @@ impl fmt::Display for Finding {
 
 /// All that the checks look at.
 pub(crate) struct Evidence<'a> {
+    /// What there was at the beginning.
+    pub(crate) stock: &'a [(&'static str, u32)],
     pub(crate) sim: &'a Sim,
     pub(crate) books: &'a Books,
     pub(crate) intents: &'a [Kept],

@@ -13,7 +13,7 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use domain::cart::CartStatus;
 use domain::payment::TestMethod;
-use domain::{CartId, ErrorKind, OrderStatus, UserId};
+use domain::{CartId, ErrorKind, OrderId, OrderStatus, UserId};
 use providers::payment::BoxFuture;
 
 use crate::dice::Dice;
@@ -38,6 +38,8 @@ pub(crate) struct Client {
     keys: u32,
     /// The cart of which every addition was answered: what its lines are is known, and goes into the history.
     clear_cart: Option<CartId>,
+    /// The orders that were placed in the name of the account.
+    own: Vec<OrderId>,
 }
 
 /// A checkout that may be asked for again.
@@ -65,7 +67,7 @@ pub(crate) fn email(number: u32) -> String {
 pub(crate) async fn shop(world: Arc<World>, number: u32, dice: Dice) {
     let client = IpAddr::V4(Ipv4Addr::LOCALHOST);
     let caller = Caller { user: None, session: None, client };
-    let mut me = Client { world, number, dice, caller, keys: 0, clear_cart: None };
+    let mut me = Client { world, number, dice, caller, keys: 0, clear_cart: None, own: Vec::new() };
     loop {
         let pause = me.dice.between(10, 6_000);
         me.world.sim.sleep(pause).await;
@@ -386,7 +388,7 @@ impl Client {
         .await
     }
 
-    fn placed(&self, answered: Answered<CheckoutAnswer>, since_us: i64) -> Ending {
+    fn placed(&mut self, answered: Answered<CheckoutAnswer>, since_us: i64) -> Ending {
         let Answered { value: answer, is_replay } = answered;
         let world = &self.world;
         let name = world.sim.name("order", &answer.order_id);
@@ -410,6 +412,9 @@ impl Client {
             currency: answer.totals.currency,
             is_confirmed: answer.status == OrderStatus::Confirmed,
         });
+        if self.caller.user.is_some() {
+            self.own.push(answer.order_id);
+        }
         Ending::Placed(Box::new(answer))
     }
 
@@ -506,6 +511,13 @@ impl Client {
         });
         if let Some(orders) = list.await {
             self.say(format!("has {} orders", orders.items.len()));
+            let is_listed = |id: &OrderId| orders.items.iter().any(|order| order.id == *id);
+            if !self.own.iter().all(is_listed) {
+                self.world.problem(format!(
+                    "client {} misses an order in the list of its own",
+                    self.number
+                ));
+            }
         }
     }
 }

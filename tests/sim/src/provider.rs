@@ -1,8 +1,8 @@
 //! The payment provider of the simulated world: a company of its own, with its own books, behind a bad line.
 //!
 //! What it promises: a key does a thing once; what it says of an intent was true at some moment; it tells of every
-//! change by webhook, at least once, late, twice or out of order, but for intents of the method `timeout`, about which
-//! it says nothing by itself. What it does not promise: that an answer arrives.
+//! change by webhook, late, twice or out of order, but for intents of the method `timeout`, about which it says nothing
+//! by itself, and few others that it forgets to tell of. What it does not promise: that an answer arrives.
 //!
 //! Everything about [`PaymentProvider`] is in this file; what moves which intent where is [`providers::local`]'s.
 
@@ -36,8 +36,6 @@ pub enum ProviderBug {
     ForgetsKeys,
     /// It says that it gave money back and keeps it.
     KeepsRefunds,
-    /// It captures what the payer rejected.
-    IgnoresRejection,
 }
 
 /// Money that moved at the provider.
@@ -237,10 +235,6 @@ impl Desk {
     fn wish(&self, id: &str, wish: Wish) -> Result<Intent, u16> {
         let mut books = lock(&self.books);
         let kept = books.intents.iter_mut().find(|kept| kept.intent.id == id).ok_or(404_u16)?;
-        let wish = match (self.bug, wish) {
-            (Some(ProviderBug::IgnoresRejection), Wish::Act(_)) => Wish::Act(Decision::Approve),
-            _ => wish,
-        };
         let before = kept.intent.status;
         kept.intent.status = next_status(before, wish).ok_or(409_u16)?;
         let (intent, method) = (kept.intent.clone(), kept.method);
@@ -273,7 +267,7 @@ impl Desk {
         let Some(world) = self.world.upgrade() else {
             return;
         };
-        if method != TestMethod::Timeout {
+        if method != TestMethod::Timeout && !self.sim.mishap(20) {
             let (sim, intent) = (self.sim.clone(), intent.clone());
             self.sim.spawn(Owner::Outside, deliver(sim, world, intent));
         }

@@ -11,6 +11,7 @@ use argon2::{Algorithm, Argon2, Params, Version};
 use domain::{SessionId, Timestamp, UserId};
 use store::{CreateAccount, OpenSession, Store};
 
+use crate::books::{self, Books};
 use crate::chaos::{self, Job};
 use crate::checks::{self, Check, Evidence, Finding};
 use crate::client;
@@ -127,7 +128,9 @@ pub fn run(options: &Options) -> Result<Report> {
     let mut dice = Dice::new(options.seed);
     let sim = Sim::new(dice.fork(1), options.keeps_trace);
     let provider = SimProvider::new(sim.clone(), options.plant.provider);
-    let world = World::begin(sim.clone(), options.store, provider)?;
+    let stock_times =
+        u32::try_from(options.steps.div_ceil(STEPS_DEFAULT)).unwrap_or(u32::MAX).max(1);
+    let world = World::begin(sim.clone(), options.store, provider, stock_times)?;
     open_accounts(&world)?;
     if let Some(sql) = options.plant.at_start {
         world.place.damage(sql)?;
@@ -190,7 +193,7 @@ impl Run {
         for step in 0..steps {
             self.executor.step();
             if step % LOOK_EVERY == 0 {
-                let now = checks::run_on_the_way(&self.sim, &self.world.place.books()?);
+                let now = checks::run_on_the_way(&self.sim, &Books::read(&*self.world.place)?);
                 self.find(now);
             }
             if !self.findings.is_empty() {
@@ -212,7 +215,7 @@ impl Run {
                 && !self.executor.has_any(Owner::Client)
                 && !self.executor.has_any(Owner::Outside)
                 && !self.executor.has_any(Owner::Chaos)
-                && self.world.place.is_settled()?;
+                && books::is_settled(&*self.world.place)?;
             if is_over {
                 return Ok(());
             }
@@ -225,7 +228,7 @@ impl Run {
     }
 
     fn reckon(&mut self) -> Result<()> {
-        let books = self.world.place.books()?;
+        let books = Books::read(&*self.world.place)?;
         let intents = self.world.provider.intents();
         for order in &books.orders {
             // The books are part of what must be the same in two runs of a seed.
@@ -242,6 +245,7 @@ impl Run {
         let findings = {
             let seen = self.world.seen();
             let evidence = Evidence {
+                stock: &self.world.stock(),
                 sim: &self.sim,
                 books: &books,
                 intents: &intents,

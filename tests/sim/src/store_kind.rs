@@ -15,7 +15,7 @@ use domain::Timestamp;
 use store::{Store, StoreConfig, StoreError};
 use tempfile::TempDir;
 
-use crate::books::{Books, EventRow};
+use crate::books::Cell;
 use crate::executor::{Interleaving, block_on};
 
 /// A kind of store.
@@ -59,14 +59,8 @@ pub(crate) trait Place: fmt::Debug + Send + Sync {
     /// Opens it as a starting process does. Dropping the store closes it.
     fn open(&self) -> Result<Store, StoreError>;
 
-    /// Reads all that the checks look at.
-    fn books(&self) -> Result<Books>;
-
-    /// Reads the outbox alone.
-    fn events(&self) -> Result<Vec<EventRow>>;
-
-    /// Whether nothing is under way: no order waits, no payment is to be asked about, no event is to be delivered.
-    fn is_settled(&self) -> Result<bool>;
+    /// Runs a query past the shop; see [`crate::books`].
+    fn rows(&self, sql: &str) -> Result<Vec<Vec<Cell>>>;
 
     /// Damages it: the statements of a planted bug.
     fn damage(&self, sql: &str) -> Result<()>;
@@ -118,16 +112,13 @@ impl Place for SqliteFile {
         Store::open(&config, "first")
     }
 
-    fn books(&self) -> Result<Books> {
-        Books::read(&self.connect()?)
-    }
-
-    fn events(&self) -> Result<Vec<EventRow>> {
-        crate::books::events(&self.connect()?)
-    }
-
-    fn is_settled(&self) -> Result<bool> {
-        crate::books::is_settled(&self.connect()?)
+    fn rows(&self, sql: &str) -> Result<Vec<Vec<Cell>>> {
+        let connection = self.connect()?;
+        let mut statement = connection.prepare(sql)?;
+        let columns = statement.column_count();
+        let read = |row: &rusqlite::Row<'_>| (0..columns).map(|place| cell(row, place)).collect();
+        let rows = statement.query_map([], read)?.collect::<Result<_, _>>();
+        rows.context("read the database beside the shop")
     }
 
     fn damage(&self, sql: &str) -> Result<()> {
@@ -179,6 +170,25 @@ impl Place for SqliteFile {
         }
         Ok(Some(Box::new(SqliteJam { lock: Some(lock) })))
     }
+}
+
+fn cell(row: &rusqlite::Row<'_>, place: usize) -> rusqlite::Result<Cell> {
+    use rusqlite::types::ValueRef;
+
+    let value = row.get_ref(place)?;
+    Ok(match value {
+        ValueRef::Null => Cell::Null,
+        ValueRef::Integer(number) => Cell::Number(number),
+        ValueRef::Real(_) => {
+            return Err(rusqlite::Error::InvalidColumnType(
+                place,
+                "real".to_owned(),
+                value.data_type(),
+            ));
+        }
+        ValueRef::Text(_) => Cell::Text(value.as_str()?.to_owned()),
+        ValueRef::Blob(bytes) => Cell::Bytes(bytes.to_owned()),
+    })
 }
 
 struct SqliteJam {

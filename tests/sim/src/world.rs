@@ -10,7 +10,7 @@ use domain::{Currency, ErrorKind, OrderId};
 use providers::payment::{BoxFuture, PaymentProvider};
 use store::Store;
 
-use crate::books::EventRow;
+use crate::books::{self, EventRow};
 use crate::executor::{block_on, block_on_for};
 use crate::history::log::{Answer, Call, Outcome, Recorder};
 use crate::provider::{SimProvider, WEBHOOK_SECRET};
@@ -19,7 +19,8 @@ use crate::store_kind::{Place, StoreKind};
 
 /// How long a checkout holds its stock here: 2 minutes, so that holds end while their payers still decide.
 const HOLD: Duration = Duration::from_mins(2);
-/// Pieces of each SKU at the beginning. Little: contention is the rule.
+/// Pieces of each SKU at the beginning of a short run. Little: contention is the rule. A longer run has as many times
+/// more as it is longer, or its second half would have nothing to sell.
 pub(crate) const STOCK: [(&str, u32); 4] = [("CUP", 2), ("BOWL", 4), ("LAMP", 7), ("SHELF", 12)];
 /// The currencies of the shop: two, no and three decimals.
 pub(crate) const CURRENCIES: [Currency; 3] = [Currency::Eur, Currency::Jpy, Currency::Kwd];
@@ -89,6 +90,7 @@ pub(crate) struct World {
     seen: Mutex<Seen>,
     history: Mutex<Recorder<Vec<u8>>>,
     is_open: Mutex<bool>,
+    stock_times: u32,
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -97,7 +99,12 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 impl World {
     /// Makes the world and opens the shop in it.
-    pub(crate) fn begin(sim: Sim, kind: StoreKind, provider: SimProvider) -> Result<Arc<Self>> {
+    pub(crate) fn begin(
+        sim: Sim,
+        kind: StoreKind,
+        provider: SimProvider,
+        stock_times: u32,
+    ) -> Result<Arc<Self>> {
         let origins = (0..kind.instances())
             .map(|_| Origin { clock: sim.add_clock(), running: None, last_store: Weak::new() })
             .collect();
@@ -108,11 +115,12 @@ impl World {
             seen: Mutex::default(),
             history: Mutex::new(Recorder::new(Vec::new())),
             is_open: Mutex::new(true),
+            stock_times,
             sim,
         });
         world.provider.connect(&world);
         let store = world.place.open().context("open the first store")?;
-        let file = catalogue().to_string();
+        let file = catalogue(&world.stock()).to_string();
         let catalogue = app::parse_catalogue(file.as_bytes()).context("read the catalogue")?;
         block_on(store.upsert_catalogue(catalogue, world.sim.now())).context("fill the shop")?;
         drop(store);
@@ -120,6 +128,11 @@ impl World {
             world.start(place, usize::MAX).context("start the shop")?;
         }
         Ok(world)
+    }
+
+    /// Returns how many pieces of each SKU there were at the beginning.
+    pub(crate) fn stock(&self) -> Vec<(&'static str, u32)> {
+        STOCK.iter().map(|&(sku, pieces)| (sku, pieces.saturating_mul(self.stock_times))).collect()
     }
 
     pub(crate) fn seen(&self) -> MutexGuard<'_, Seen> {
@@ -342,7 +355,7 @@ impl World {
 
     /// Keeps a copy of all events, before somebody forgets them.
     pub(crate) fn watch_events(&self) {
-        match self.place.events() {
+        match books::events(&*self.place) {
             Ok(events) => {
                 self.seen().events.extend(events.into_iter().map(|event| (event.id, event)))
             }
@@ -372,14 +385,14 @@ impl<T> Drop for Connection<T> {
     }
 }
 
-fn catalogue() -> serde_json::Value {
+fn catalogue(stock: &[(&str, u32)]) -> serde_json::Value {
     let prices = [
         ("CUP", 1_900, 2_800, 6_500),
         ("BOWL", 3_333, 4_999, 11_005),
         ("LAMP", 11_900, 17_500, 39_990),
         ("SHELF", 45, 7, 155),
     ];
-    let products: Vec<serde_json::Value> = STOCK
+    let products: Vec<serde_json::Value> = stock
         .iter()
         .zip(prices)
         .map(|((sku, stock), (_, eur, jpy, kwd))| {

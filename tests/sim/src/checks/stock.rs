@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 
 use super::{Check, Evidence, Findings};
 use crate::books::Books;
-use crate::world::STOCK;
 
 pub(super) fn check(evidence: &Evidence<'_>, findings: &mut Findings) {
     let books = evidence.books;
@@ -56,7 +55,7 @@ pub(super) fn check_counters(books: &Books, findings: &mut Findings) {
 fn check_sold(evidence: &Evidence<'_>, findings: &mut Findings) {
     let (books, orders) = (evidence.books, evidence.orders_by_id());
     let is_confirmed = |order| orders.get(order).is_some_and(|order| order.status == "confirmed");
-    for (sku, stock) in STOCK {
+    for &(sku, stock) in evidence.stock {
         let lines = books.lines.iter().filter(|line| line.sku == sku && is_confirmed(&line.order));
         let sold: i64 = lines.map(|line| line.quantity).sum();
         let left = books.stock.iter().find(|row| row.sku == sku).map_or(0, |row| row.on_hand);
