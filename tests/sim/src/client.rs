@@ -312,12 +312,13 @@ impl Client {
             // A second click: the same request again, or one that the page took for a new one.
             let mut twin = self.clone();
             twin.dice = self.dice.fork(2);
-            let key = if self.dice.in_thousand(500) {
-                attempt.key.clone()
-            } else {
-                format!("{}b", attempt.key)
-            };
-            let second = Attempt { key, ..attempt.clone() };
+            let mut second = attempt.clone();
+            match self.dice.below(10) {
+                0..=3 => {}
+                4..=8 => second.key = format!("{}b", attempt.key),
+                // A page that changes its mind and keeps the key: whoever comes second must be refused.
+                _ => second.method = TestMethod::Late,
+            }
             self.say("clicks twice");
             self.world.count("double clicks");
             self.world.sim.spawn(Owner::Client, async move {

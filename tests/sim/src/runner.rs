@@ -119,11 +119,7 @@ impl fmt::Display for Report {
 /// When the world cannot be made: no place for the database, no threads. What the shop does wrong is in the report.
 pub fn run(options: &Options) -> Result<Report> {
     let started = Instant::now();
-    // The store reads on the blocking pool; nothing else runs on this runtime. One thread: see `executor`.
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .max_blocking_threads(1)
-        .build()
-        .context("make a runtime for the store's reads")?;
+    let runtime = options.store.runtime().context("make a runtime for the store")?;
     let _inside = runtime.enter();
     let mut dice = Dice::new(options.seed);
     let sim = Sim::new(dice.fork(1), options.keeps_trace);

@@ -14,6 +14,7 @@ use anyhow::{Context as _, Result, bail};
 use domain::Timestamp;
 use store::{Store, StoreConfig, StoreError};
 use tempfile::TempDir;
+use tokio::runtime::{Builder, Runtime};
 
 use crate::books::Cell;
 use crate::executor::{Interleaving, block_on};
@@ -34,6 +35,15 @@ impl StoreKind {
     pub(crate) fn fresh(self) -> Result<Box<dyn Place>> {
         match self {
             Self::Sqlite => Ok(Box::new(SqliteFile::fresh()?)),
+        }
+    }
+
+    /// Makes the runtime that the store's own work runs on; use cases never do. A store that speaks over sockets needs
+    /// one with threads, which goes on by itself.
+    pub(crate) fn runtime(self) -> std::io::Result<Runtime> {
+        match self {
+            // It reads on the blocking pool. One thread, so that a gate holds back all reads: see `executor`.
+            Self::Sqlite => Builder::new_current_thread().max_blocking_threads(1).build(),
         }
     }
 

@@ -2,8 +2,8 @@
 
 use sim::{Options, Report, run};
 
-/// Seeds of the bounded run in `cargo xtask test`: 100, some ten seconds on two cores. `cargo xtask sim --seeds 1000`
-/// runs more of them; CI's nightly run and whoever changes the checkout does.
+/// Seeds of the bounded run in `cargo xtask test`: 100, some ten seconds on two cores. Whoever changes the checkout runs
+/// `cargo xtask sim --seeds 1000`, which takes a minute or two.
 const SEEDS: std::ops::RangeInclusive<u64> = 1..=100;
 /// Runs at once here: 2, as many as CI has cores.
 const JOBS: u64 = 2;
