@@ -121,8 +121,9 @@ fn many(args: &Args) -> Result<ExitCode> {
                         break;
                     }
                     let result = run(args, args.seed.saturating_add(offset));
-                    if !is_good(&result) && !args.keep_going {
-                        is_over.store(true, Ordering::Relaxed);
+                    if !is_good(&result) {
+                        tell(&result);
+                        is_over.fetch_or(!args.keep_going, Ordering::Relaxed);
                     }
                     let mut results =
                         results.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
@@ -144,21 +145,18 @@ fn is_good(result: &Result<Report>) -> bool {
     result.as_ref().is_ok_and(|report| report.findings.is_empty())
 }
 
+/// Says what is wrong with a seed, as soon as it is known.
+fn tell(result: &Result<Report>) {
+    match result {
+        Ok(report) => println!("{report}"),
+        Err(error) => println!("{error:#}"),
+    }
+}
+
 fn summarise(args: &Args, results: &[Result<Report>], jobs: usize, took: Duration) -> ExitCode {
     let mut counts: BTreeMap<&'static str, u64> = BTreeMap::new();
-    for result in results {
-        match result {
-            Ok(report) => {
-                report
-                    .counts
-                    .iter()
-                    .for_each(|(what, count)| *counts.entry(what).or_default() += count);
-                if !report.findings.is_empty() {
-                    println!("{report}");
-                }
-            }
-            Err(error) => println!("{error:#}"),
-        }
+    for report in results.iter().flatten() {
+        report.counts.iter().for_each(|(what, count)| *counts.entry(what).or_default() += count);
     }
     let failed = results.iter().filter(|result| !is_good(result)).count();
     println!("{counts:?}");
