@@ -187,7 +187,7 @@ fn objects_do_not_explain_each_other() {
 /// Many clients on one register, each answer taken from a real run of one: always explained, and quickly.
 #[test]
 fn a_real_register_under_many_clients_is_always_explained() {
-    for seed in 1..30_u64 {
+    for seed in 1..10_u64 {
         let mut dice = crate::dice::Dice::new(seed);
         let (mut value, mut rows) = (None::<String>, Vec::new());
         for place in 0..200_i64 {
