@@ -97,6 +97,16 @@ pub(crate) struct EventRow {
     pub(crate) is_delivered: bool,
 }
 
+impl EventRow {
+    /// Whether both are one event, delivered or not.
+    pub(crate) fn is_same(&self, other: &Self) -> bool {
+        let what = |event: &Self| (event.id, event.sequence);
+        what(self) == what(other)
+            && self.aggregate_id == other.aggregate_id
+            && self.kind == other.kind
+    }
+}
+
 #[derive(Debug, Clone)]
 pub(crate) struct ClaimRow {
     pub(crate) scope: String,

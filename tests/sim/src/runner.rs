@@ -225,6 +225,7 @@ impl Run {
 
     fn reckon(&mut self) -> Result<()> {
         let books = Books::read(&*self.world.place)?;
+        self.world.watch_events();
         let intents = self.world.provider.intents();
         for order in &books.orders {
             // The books are part of what must be the same in two runs of a seed.

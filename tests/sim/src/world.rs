@@ -74,8 +74,8 @@ pub(crate) struct Seen {
     /// Every kept answer of every key, in the order in which they were computed.
     pub(crate) answers: BTreeMap<(String, String), Vec<KeptAnswer>>,
     pub(crate) told: Vec<Told>,
-    /// Events by their place in the outbox, also those that were forgotten since.
-    pub(crate) events: BTreeMap<i64, EventRow>,
+    /// Every event that ever was, in the order of the outbox, also those that were forgotten since.
+    pub(crate) events: Vec<EventRow>,
     pub(crate) problems: Vec<String>,
     pub(crate) counts: BTreeMap<&'static str, u64>,
 }
@@ -357,7 +357,13 @@ impl World {
     pub(crate) fn watch_events(&self) {
         match books::events(&*self.place) {
             Ok(events) => {
-                self.seen().events.extend(events.into_iter().map(|event| (event.id, event)))
+                let mut seen = self.seen();
+                for event in events {
+                    // Not by its id alone: an engine may give the id of a forgotten one to another.
+                    if !seen.events.iter().any(|other| other.is_same(&event)) {
+                        seen.events.push(event);
+                    }
+                }
             }
             Err(error) => self.problem(format!("read the outbox: {error:#}")),
         }

@@ -8,12 +8,8 @@ use super::{Check, Evidence, Findings, repeated};
 use crate::books::{EventRow, OrderRow, PaymentRow};
 
 pub(super) fn check(evidence: &Evidence<'_>, findings: &mut Findings) {
-    // Those that are still there, and those that were seen before they were forgotten.
-    let mut events: BTreeMap<i64, &EventRow> =
-        evidence.seen.events.iter().map(|(&id, event)| (id, event)).collect();
-    events.extend(evidence.books.events.iter().map(|event| (event.id, event)));
     let mut by_order: BTreeMap<&str, Vec<&EventRow>> = BTreeMap::new();
-    for event in events.values() {
+    for event in &evidence.seen.events {
         by_order.entry(&event.aggregate_id).or_default().push(event);
     }
     let payments = evidence.payments_by_order();
