@@ -9,19 +9,24 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
-use domain::payment::TestMethod;
-use domain::{Money, PaymentId};
-use providers::local::{Wish, first_status, next_status, webhook_pause};
+use domain::payment::{Amounts, TestMethod};
+use domain::{Money, Timestamp};
+use http::{HeaderMap, HeaderValue};
+use providers::http_payment::receive;
+use providers::local::{self, Refusal, Wish, webhook_pause};
 use providers::payment::{
-    BoxFuture, Decision, Intent, IntentStatus, NewIntent, PaymentError, PaymentProvider,
+    BoxFuture, Capture, CaptureMode, Decision, Event, Intent, IntentStatus, Lookup, Method,
+    NewIntent, PaymentError, PaymentProvider, Refund, RefundStatus, Refunded,
 };
-use providers::webhook::{PaymentWebhook, sign};
+use providers::webhook::{
+    ID_HEADER, PaymentWebhook, SIGNATURE_HEADER, TIMESTAMP_HEADER, WebhookError, sign,
+};
 
 use crate::sim::{Owner, Sim, Slot};
 use crate::world::{Lost, World};
 
 /// The secret that webhooks are signed with.
-pub(crate) const WEBHOOK_SECRET: &[u8] = b"a secret of sixteen bytes or more";
+const WEBHOOK_SECRET: &[u8] = b"a secret of sixteen bytes or more";
 /// How long a call waits for its answer: 8 s, less than the lease of a checkout, as the real client does.
 const ANSWER_WAIT_MS: i64 = 8_000;
 /// Longest that a request is under way: 25 s, longer than its caller waits for the answer.
@@ -50,16 +55,62 @@ pub(crate) enum Moved {
 pub(crate) struct Kept {
     pub(crate) intent: Intent,
     pub(crate) key: String,
-    pub(crate) method: TestMethod,
+    /// What its payer plays; nothing until the payer has given a method.
+    pub(crate) method: Option<TestMethod>,
     pub(crate) moved: Vec<Moved>,
+    mode: CaptureMode,
+    refunds: Vec<Refund>,
+    /// How often it changed, for the names of its webhooks.
+    changes: u32,
+}
+
+impl Kept {
+    fn change(&mut self, intent: Intent, bug: Option<ProviderBug>) {
+        let (before, after) = (self.intent.amounts, intent.amounts);
+        let more = |amount: fn(Amounts) -> Money| {
+            amount(after).checked_sub(amount(before)).ok().filter(|money| money.minor > 0)
+        };
+        self.moved.extend(more(Amounts::captured).map(Moved::In));
+        if bug != Some(ProviderBug::KeepsRefunds) {
+            self.moved.extend(more(Amounts::refunded).map(Moved::Out));
+        }
+        self.intent = intent;
+        self.changes += 1;
+    }
 }
 
 #[derive(Debug, Default)]
 struct Books {
     intents: Vec<Kept>,
     /// What each key was used for; used for something else, it is refused.
-    keys: BTreeMap<String, String>,
+    keys: BTreeMap<String, Use>,
     is_gone: bool,
+}
+
+/// What a key was used for.
+#[derive(Debug)]
+struct Use {
+    what: String,
+    is_done: bool,
+}
+
+/// Why it says no.
+#[derive(Debug, Clone, Copy)]
+enum No {
+    KeyReused,
+    NotFound,
+    Refused(Refusal),
+}
+
+impl From<No> for PaymentError {
+    fn from(no: No) -> Self {
+        match no {
+            No::KeyReused => Self::KeyReused,
+            No::NotFound => Self::NotFound,
+            No::Refused(Refusal::NotAllowed) => Self::NotAllowed,
+            No::Refused(refusal) => Self::Invalid(refusal.to_string()),
+        }
+    }
 }
 
 /// The provider.
@@ -112,11 +163,11 @@ impl SimProvider {
     fn ask<T: Clone + Send + 'static>(
         &self,
         what: String,
-        work: impl Fn(&Desk) -> (Result<T, u16>, bool) + Send + Sync + 'static,
+        work: impl Fn(&Desk) -> (Result<T, No>, bool) + Send + Sync + 'static,
     ) -> BoxFuture<'_, Result<T, PaymentError>> {
         Box::pin(async move {
             let sim = &self.sim;
-            let slot: Slot<Result<T, u16>> = Slot::new(sim);
+            let slot: Slot<Result<T, No>> = Slot::new(sim);
             if sim.mishap(25) {
                 sim.say(format!("provider: {what}: no connection"));
                 return Err(lost("no connection"));
@@ -128,7 +179,7 @@ impl SimProvider {
             }
             match slot.wait(ANSWER_WAIT_MS).await {
                 Some(Ok(answer)) => Ok(answer),
-                Some(Err(status)) => Err(PaymentError::Refused(status)),
+                Some(Err(no)) => Err(no.into()),
                 None => Err(lost("no answer in time")),
             }
         })
@@ -138,8 +189,8 @@ impl SimProvider {
     fn send<T: Clone + Send + 'static>(
         &self,
         what: &str,
-        work: Arc<impl Fn(&Desk) -> (Result<T, u16>, bool) + Send + Sync + 'static>,
-        slot: Slot<Result<T, u16>>,
+        work: Arc<impl Fn(&Desk) -> (Result<T, No>, bool) + Send + Sync + 'static>,
+        slot: Slot<Result<T, No>>,
     ) {
         let (sim, desk, what) = (self.sim.clone(), self.desk(), what.to_owned());
         if sim.mishap(40) {
@@ -168,10 +219,11 @@ impl SimProvider {
 }
 
 fn lost(why: &'static str) -> PaymentError {
-    PaymentError::Unknown(why.into())
+    PaymentError::unknown(why)
 }
 
 /// The provider's own side of a request.
+#[derive(Clone)]
 struct Desk {
     sim: Sim,
     books: Arc<Mutex<Books>>,
@@ -180,49 +232,87 @@ struct Desk {
 }
 
 impl Desk {
-    /// Says whether a key may be used for this: always for the same.
-    fn admits(&self, key: &str, what: &str) -> bool {
+    /// Says whether a key was used before; it may be used again for the same alone.
+    fn is_again(&self, key: &str, what: &str) -> Result<bool, No> {
         let mut books = lock(&self.books);
-        books.keys.entry(key.to_owned()).or_insert_with(|| what.to_owned()) == what
+        let fresh = || Use { what: what.to_owned(), is_done: false };
+        let used = books.keys.entry(key.to_owned()).or_insert_with(fresh);
+        if used.what == what { Ok(used.is_done) } else { Err(No::KeyReused) }
     }
 
-    fn create(&self, key: &str, new: &NewIntent) -> Result<Intent, u16> {
-        let is_known = self.bug != Some(ProviderBug::ForgetsKeys);
-        if !self
-            .admits(key, &format!("create {} {} {:?}", new.reference, new.amount.minor, new.method))
-        {
-            return Err(409);
+    fn done(&self, key: &str) {
+        if let Some(used) = lock(&self.books).keys.get_mut(key) {
+            used.is_done = true;
         }
+    }
+
+    fn create(&self, key: &str, new: &NewIntent) -> Result<Intent, No> {
+        let is_known = self.bug != Some(ProviderBug::ForgetsKeys);
+        let what = format!("create {} {} {:?}", new.reference, new.amount.minor, new.method);
+        self.is_again(key, &what)?;
         let mut books = lock(&self.books);
         if let Some(kept) = books.intents.iter().find(|kept| is_known && kept.key == key) {
             return Ok(kept.intent.clone());
         }
-        let number = books.intents.len();
-        let NewIntent { reference, amount, method } = *new;
-        let id = format!("pi_{}", number + 1);
-        let intent = Intent { id, reference, amount, status: first_status(method) };
-        let mut moved = Vec::new();
-        if intent.status == IntentStatus::Captured {
-            moved.push(Moved::In(amount));
-        }
-        books.intents.push(Kept { intent: intent.clone(), key: key.to_owned(), method, moved });
+        let id = format!("pi_{}", books.intents.len() + 1);
+        let intent = local::create(new, id.clone()).map_err(No::Refused)?;
+        let before = Intent::whole(id, new.reference, new.amount, IntentStatus::RequiresAction);
+        let mut kept = Kept {
+            intent: before,
+            key: key.to_owned(),
+            method: local::played(&new.method).map_err(No::Refused)?,
+            moved: Vec::new(),
+            mode: new.capture,
+            refunds: Vec::new(),
+            changes: 0,
+        };
+        kept.change(intent.clone(), self.bug);
+        books.intents.push(kept.clone());
         drop(books);
-        self.say_of(&intent);
-        self.tell(method, &intent);
-        if method == TestMethod::Late {
-            self.settle_later(intent.id.clone());
-        }
+        self.follow(kept);
         Ok(intent)
+    }
+
+    /// Does what somebody wants, once for each key.
+    fn obey(&self, key: &str, id: &str, wish: Wish) -> Result<Intent, No> {
+        if self.is_again(key, &format!("{wish:?} {id}"))? {
+            return Ok(self.find(id)?.intent);
+        }
+        let intent = self.wish(id, wish)?;
+        self.done(key);
+        Ok(intent)
+    }
+
+    fn refund(&self, key: &str, id: &str, amount: Option<Money>) -> Result<Refunded, No> {
+        let before = self.find(id)?.intent.amounts.refunded();
+        let intent = self.obey(key, id, Wish::Refund(amount))?;
+        let mut books = lock(&self.books);
+        let number = books.intents.iter().map(|kept| kept.refunds.len()).sum::<usize>() + 1;
+        let kept = books.intents.iter_mut().find(|kept| kept.intent.id == id);
+        let refunds = &mut kept.ok_or(No::NotFound)?.refunds;
+        let known = refunds.iter().find(|refund| refund.key.as_deref() == Some(key)).cloned();
+        let refund = match known {
+            Some(refund) => refund,
+            None => {
+                let amount = intent.amounts.refunded().checked_sub(before);
+                let amount = amount.map_err(|_| No::Refused(Refusal::InvalidAmount))?;
+                let (id, status) = (format!("re_{number}"), RefundStatus::Succeeded);
+                let refund = Refund { id, key: Some(key.to_owned()), amount, status };
+                refunds.insert(0, refund.clone());
+                refund
+            }
+        };
+        Ok(Refunded { refund, intent })
+    }
+
+    fn find(&self, id: &str) -> Result<Kept, No> {
+        let books = lock(&self.books);
+        books.intents.iter().find(|kept| kept.intent.id == id).cloned().ok_or(No::NotFound)
     }
 
     /// A late payment ends some time after its answer: in seconds, or long after the stock is held.
     fn settle_later(&self, id: String) {
-        let desk = Self {
-            sim: self.sim.clone(),
-            books: Arc::clone(&self.books),
-            world: self.world.clone(),
-            bug: self.bug,
-        };
+        let desk = self.clone();
         let wait_max = if self.sim.mishap(300) { 300_000 } else { 20_000 };
         let wait = self.sim.throw(|dice| dice.between(2_000, wait_max));
         self.sim.spawn(Owner::Outside, async move {
@@ -232,26 +322,32 @@ impl Desk {
         });
     }
 
-    fn wish(&self, id: &str, wish: Wish) -> Result<Intent, u16> {
+    fn wish(&self, id: &str, wish: Wish) -> Result<Intent, No> {
         let mut books = lock(&self.books);
-        let kept = books.intents.iter_mut().find(|kept| kept.intent.id == id).ok_or(404_u16)?;
-        let before = kept.intent.status;
-        kept.intent.status = next_status(before, wish).ok_or(409_u16)?;
-        let (intent, method) = (kept.intent.clone(), kept.method);
-        if intent.status == before {
+        let kept = books.intents.iter_mut().find(|kept| kept.intent.id == id);
+        let kept = kept.ok_or(No::NotFound)?;
+        let intent = local::advance(&kept.intent, kept.mode, wish).map_err(No::Refused)?;
+        if intent == kept.intent {
             return Ok(intent);
         }
-        match intent.status {
-            IntentStatus::Captured => kept.moved.push(Moved::In(intent.amount)),
-            IntentStatus::Refunded if self.bug != Some(ProviderBug::KeepsRefunds) => {
-                kept.moved.push(Moved::Out(intent.amount));
-            }
-            _ => {}
+        if let Wish::Confirm(method) = wish {
+            kept.method = Some(method);
         }
+        kept.change(intent.clone(), self.bug);
+        let kept = kept.clone();
         drop(books);
-        self.say_of(&intent);
-        self.tell(method, &intent);
+        self.follow(kept);
         Ok(intent)
+    }
+
+    /// What a change leads to: its webhook, and the end of a late payment.
+    fn follow(&self, kept: Kept) {
+        self.say_of(&kept.intent);
+        let (status, id) = (kept.intent.status, kept.intent.id.clone());
+        self.tell(kept);
+        if status == IntentStatus::Processing {
+            self.settle_later(id);
+        }
     }
 
     fn say_of(&self, intent: &Intent) {
@@ -263,20 +359,20 @@ impl Desk {
     }
 
     /// Tells of a change by webhook, unless the method is the one that never tells.
-    fn tell(&self, method: TestMethod, intent: &Intent) {
+    fn tell(&self, kept: Kept) {
         let Some(world) = self.world.upgrade() else {
             return;
         };
-        if method != TestMethod::Timeout && !self.sim.mishap(20) {
-            let (sim, intent) = (self.sim.clone(), intent.clone());
-            self.sim.spawn(Owner::Outside, deliver(sim, world, intent));
+        if kept.method != Some(TestMethod::Timeout) && !self.sim.mishap(20) {
+            self.sim.spawn(Owner::Outside, deliver(self.sim.clone(), world, kept));
         }
     }
 }
 
 /// Delivers one webhook until it is taken, and now and then once more.
-async fn deliver(sim: Sim, world: Arc<World>, intent: Intent) {
-    let event = format!("evt_{}_{}", intent.id, intent.status.as_str());
+async fn deliver(sim: Sim, world: Arc<World>, kept: Kept) {
+    let Kept { intent, changes, .. } = kept;
+    let event = format!("evt_{}_{changes}_{}", intent.id, intent.status.as_str());
     let first_max = if sim.mishap(200) { 90_000 } else { 2_000 };
     sim.sleep(sim.throw(|dice| dice.between(5, first_max))).await;
     for attempt in 0..ATTEMPTS_MAX {
@@ -301,38 +397,60 @@ async fn attempt_webhook(
 ) -> Result<Result<(), app::Error>, Lost> {
     let now = sim.now();
     let body = serde_json::to_vec(&PaymentWebhook::about(intent.clone(), now)).unwrap_or_default();
-    let timestamp = now.unix_s().to_string();
-    let signature = sign(WEBHOOK_SECRET, event, now, &body);
-    let event = event.to_owned();
+    let (timestamp, signature) =
+        (now.unix_s().to_string(), sign(WEBHOOK_SECRET, event, now, &body));
+    let fields =
+        [(ID_HEADER, event), (TIMESTAMP_HEADER, &timestamp), (SIGNATURE_HEADER, &signature)];
+    let mut headers = HeaderMap::new();
+    for (name, value) in fields {
+        // What these hold, a field may hold.
+        if let Ok(value) = HeaderValue::from_str(value) {
+            headers.insert(name, value);
+        }
+    }
     world
         .call(10_000, move |app| {
-            let (event, timestamp) = (event.clone(), timestamp.clone());
-            let (signature, body) = (signature.clone(), body.clone());
-            Box::pin(async move {
-                let headers = app::WebhookHeaders {
-                    id: &event,
-                    timestamp: &timestamp,
-                    signature: &signature,
-                };
-                app.take_webhook(headers, &body).await
-            })
+            let (headers, body) = (headers.clone(), body.clone());
+            Box::pin(async move { app.take_webhook(&headers, &body).await })
         })
         .await
 }
 
 impl PaymentProvider for SimProvider {
+    fn name(&self) -> &'static str {
+        "test"
+    }
+
     fn create(&self, key: String, new: NewIntent) -> BoxFuture<'_, Result<Intent, PaymentError>> {
         let what = format!("create for {}", self.sim.name("payment", &new.reference));
-        let is_silent = new.method == TestMethod::Timeout;
+        let is_silent = new.method == Method::Test(TestMethod::Timeout);
         self.ask(what, move |desk| (desk.create(&key, &new), is_silent))
     }
 
-    fn lookup(&self, key: String) -> BoxFuture<'_, Result<Option<Intent>, PaymentError>> {
-        let reference = key.split(':').next().and_then(|id| id.parse::<PaymentId>().ok());
-        let what = reference.map(|id| self.sim.name("payment", &id)).unwrap_or_default();
+    fn confirm(
+        &self,
+        key: String,
+        id: String,
+        method: Method,
+    ) -> BoxFuture<'_, Result<Intent, PaymentError>> {
+        match local::played(&method) {
+            Ok(Some(method)) => self.wish(key, id, Wish::Confirm(method)),
+            Ok(None) => Box::pin(async { Err(PaymentError::NotAllowed) }),
+            Err(refusal) => Box::pin(async move { Err(No::Refused(refusal).into()) }),
+        }
+    }
+
+    fn lookup(&self, by: Lookup) -> BoxFuture<'_, Result<Option<Intent>, PaymentError>> {
+        let what = match &by {
+            Lookup::Ours { reference, .. } => self.sim.name("payment", reference),
+            Lookup::Id(id) => id.clone(),
+        };
         self.ask(format!("look up {what}"), move |desk| {
             let books = lock(&desk.books);
-            let found = books.intents.iter().find(|kept| kept.key == key);
+            let found = books.intents.iter().find(|kept| match &by {
+                Lookup::Ours { key, .. } => kept.key == *key,
+                Lookup::Id(id) => kept.intent.id == *id,
+            });
             (Ok(found.map(|kept| kept.intent.clone())), false)
         })
     }
@@ -346,12 +464,41 @@ impl PaymentProvider for SimProvider {
         self.wish(key, id, Wish::Act(decision))
     }
 
+    fn capture(
+        &self,
+        key: String,
+        id: String,
+        capture: Capture,
+    ) -> BoxFuture<'_, Result<Intent, PaymentError>> {
+        self.wish(key, id, Wish::Capture(capture))
+    }
+
     fn cancel(&self, key: String, id: String) -> BoxFuture<'_, Result<Intent, PaymentError>> {
         self.wish(key, id, Wish::Cancel)
     }
 
-    fn refund(&self, key: String, id: String) -> BoxFuture<'_, Result<Intent, PaymentError>> {
-        self.wish(key, id, Wish::Refund)
+    fn refund(
+        &self,
+        key: String,
+        id: String,
+        amount: Option<Money>,
+    ) -> BoxFuture<'_, Result<Refunded, PaymentError>> {
+        self.ask(format!("refund {id}"), move |desk| (desk.refund(&key, &id, amount), false))
+    }
+
+    fn refunds(&self, id: String) -> BoxFuture<'_, Result<Vec<Refund>, PaymentError>> {
+        self.ask(format!("refunds of {id}"), move |desk| {
+            (desk.find(&id).map(|kept| kept.refunds), false)
+        })
+    }
+
+    fn verify_webhook(
+        &self,
+        headers: &HeaderMap,
+        body: &[u8],
+        now: Timestamp,
+    ) -> Result<Event, WebhookError> {
+        receive(WEBHOOK_SECRET, headers, body, now)
     }
 }
 
@@ -362,11 +509,7 @@ impl SimProvider {
         id: String,
         wish: Wish,
     ) -> BoxFuture<'_, Result<Intent, PaymentError>> {
-        self.ask(format!("{wish:?} {id}"), move |desk| {
-            if !desk.admits(&key, &format!("{wish:?} {id}")) {
-                return (Err(409), false);
-            }
-            (desk.wish(&id, wish), false)
-        })
+        let what = format!("{wish:?} {id}");
+        self.ask(what, move |desk| (desk.obey(&key, &id, wish), false))
     }
 }

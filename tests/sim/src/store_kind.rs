@@ -12,7 +12,8 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail};
 use domain::Timestamp;
-use store::{Store, StoreConfig, StoreError};
+use providers::payment::BoxFuture;
+use store::{SqliteConfig, Store, StoreConfig, StoreError};
 use tempfile::TempDir;
 use tokio::runtime::{Builder, Runtime};
 
@@ -67,7 +68,7 @@ impl StoreKind {
 /// One database, for one run.
 pub(crate) trait Place: fmt::Debug + Send + Sync {
     /// Opens it as a starting process does. Dropping the store closes it.
-    fn open(&self) -> Result<Store, StoreError>;
+    fn open(&self) -> BoxFuture<'_, Result<Store, StoreError>>;
 
     /// Runs a query past the shop; see [`crate::books`].
     fn rows(&self, sql: &str) -> Result<Vec<Vec<Cell>>>;
@@ -116,10 +117,14 @@ impl SqliteFile {
 }
 
 impl Place for SqliteFile {
-    fn open(&self) -> Result<Store, StoreError> {
+    fn open(&self) -> BoxFuture<'_, Result<Store, StoreError>> {
         // A queue of one: the simulation has one command with the store at any moment, and a jam fills it with two.
-        let config = StoreConfig { write_queue_max: 1, ..StoreConfig::new(self.path.clone()) };
-        Store::open(&config, "first")
+        let config = StoreConfig::Sqlite(SqliteConfig {
+            path: self.path.clone(),
+            write_queue_max: 1,
+            read_connections_max: 4,
+        });
+        Box::pin(async move { Store::open(&config, "first").await })
     }
 
     fn rows(&self, sql: &str) -> Result<Vec<Vec<Cell>>> {

@@ -13,7 +13,7 @@ use store::Store;
 use crate::books::{self, EventRow};
 use crate::executor::{block_on, block_on_for};
 use crate::history::log::{Answer, Call, Outcome, Recorder};
-use crate::provider::{SimProvider, WEBHOOK_SECRET};
+use crate::provider::SimProvider;
 use crate::sim::{Owner, Sim, Slot, TaskId};
 use crate::store_kind::{Place, StoreKind};
 
@@ -119,7 +119,7 @@ impl World {
             sim,
         });
         world.provider.connect(&world);
-        let store = world.place.open().context("open the first store")?;
+        let store = block_on(world.place.open()).context("open the first store")?;
         let file = catalogue(&world.stock()).to_string();
         let catalogue = app::parse_catalogue(file.as_bytes()).context("read the catalogue")?;
         block_on(store.upsert_catalogue(catalogue, world.sim.now())).context("fill the shop")?;
@@ -172,12 +172,11 @@ impl World {
             }
             _ => return Ok(true),
         };
-        let store = Arc::new(self.place.open().context("open the store")?);
+        let store = Arc::new(block_on(self.place.open()).context("open the store")?);
         let payments: Arc<dyn PaymentProvider> = Arc::<SimProvider>::clone(&self.provider);
         let parts = Parts {
             store: Arc::clone(&store),
             payments,
-            webhook_secret: WEBHOOK_SECRET.to_vec(),
             settings: Settings { hold: HOLD, ..Settings::default() },
             clock,
         };

@@ -129,8 +129,11 @@ fn check_strangers(evidence: &Evidence<'_>, findings: &mut Findings) {
         let id = *kept.intent.reference.as_bytes();
         let is_known = evidence.books.payments.iter().any(|payment| payment.id == id);
         findings.demand(Check::ProviderBooks, is_known, || {
-            let (name, method) = (evidence.payment(id), kept.method.as_str());
-            format!("the provider has {} ({method}) of {name}, which no order has", kept.intent.id)
+            let (name, method) = (evidence.payment(id), kept.method);
+            format!(
+                "the provider has {} ({method:?}) of {name}, which no order has",
+                kept.intent.id
+            )
         });
     }
 }
