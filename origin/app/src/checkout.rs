@@ -73,7 +73,11 @@ impl App {
             now: self.clock.now(),
         };
         match self.store.settle_payment(settle).await? {
-            Settled::Order { order, .. } => self.answer(order.outcome(), false),
+            Settled::Order { order, kept, .. } => {
+                let outcome = order.outcome();
+                let is_replay = kept.as_ref().is_some_and(|kept| *kept != outcome);
+                self.answer(kept.unwrap_or(outcome), is_replay)
+            }
             Settled::UnknownPayment => Err(lost_payment()),
         }
     }

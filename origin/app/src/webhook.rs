@@ -35,7 +35,7 @@ impl App {
             now,
         };
         match self.store.settle_payment(settle).await? {
-            Settled::Order { order, has_moved } => {
+            Settled::Order { order, has_moved, .. } => {
                 tracing::info!(order.id = %order.id, has_moved, kind, "took a webhook");
             }
             // Saying no would only make the provider try again.

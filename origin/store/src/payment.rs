@@ -3,7 +3,7 @@
 use domain::payment::PaymentEvent;
 use domain::{Money, PaymentId, Timestamp};
 
-use crate::{Claim, Engine, OrderRecord, Store, StoreError, sql};
+use crate::{CheckoutOutcome, Claim, Engine, OrderRecord, Store, StoreError, sql};
 
 /// Records a report about a payment and does what follows from it, in one commit.
 ///
@@ -35,6 +35,8 @@ pub enum Settled {
         order: Box<OrderRecord>,
         /// Whether this report moved the payment.
         has_moved: bool,
+        /// What the key of `answer` keeps: this settlement's outcome, or the one that another attempt was faster with.
+        kept: Option<CheckoutOutcome>,
     },
     /// No payment has that name.
     UnknownPayment,

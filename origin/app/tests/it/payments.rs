@@ -3,10 +3,11 @@
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use domain::payment::TestMethod;
+use domain::payment::{PaymentEvent, TestMethod};
 use domain::{Currency, Money, OrderStatus, PaymentStatus};
 use providers::local::Wish;
 use providers::payment::{CaptureMode, Intent, IntentStatus, Method, NewIntent, PaymentProvider};
+use store::{CheckoutOutcome, Settle, Settled};
 
 use crate::engines::{Engine, on_every_engine};
 use crate::world::World;
@@ -227,6 +228,36 @@ async fn a_payment_that_the_provider_never_heard_of_is_given_up_some_minutes_aft
     assert_eq!((world.provider.count(), world.available().await), (0, 5));
 }
 
+/// Seeds 1135, 1164, 1612, 1927 and 2241 of the simulator at 600 steps: a checkout that took longer than its lease was
+/// answered with what it found, though another attempt had been answered before.
+async fn an_attempt_that_comes_second_is_answered_as_the_first_one_was(engine: Engine) {
+    let world = World::with_stock(engine, 5).await;
+    let cart = world.cart(1).await;
+    world.abandon_checkout(cart, "k").await;
+    world.clock.advance(Duration::from_secs(11));
+    world.provider.is_silent.store(true, Ordering::Relaxed);
+    let first = world.checkout(cart, "success", "k").await.unwrap().value;
+    assert_eq!(first.payment_status, PaymentStatus::Unknown);
+    // The attempt that was left behind comes back with the provider's answer.
+    let late = Settle {
+        payment: world.payment_of(first.order_id).await,
+        event: Some(PaymentEvent::Captured),
+        amount: None,
+        provider_ref: None,
+        answer: Some(world.app.claim(format!("test {cart}"), "k".to_owned(), &[b"success"])),
+        webhook: None,
+        now: world.clock.now(),
+    };
+    let Settled::Order { kept: Some(CheckoutOutcome::Placed(kept)), has_moved: true, .. } =
+        world.store.settle_payment(late).await.unwrap()
+    else {
+        panic!("the late attempt settles the payment and is answered");
+    };
+    assert_eq!(kept.payment_status, PaymentStatus::Unknown);
+    let again = world.checkout(cart, "success", "k").await.unwrap();
+    assert_eq!((again.value, again.is_replay), (first, true));
+}
+
 on_every_engine!(
     a_lost_answer_is_found_out_and_charged_once,
     a_request_that_never_arrived_is_sent_again,
@@ -239,4 +270,5 @@ on_every_engine!(
     a_webhook_about_another_amount_confirms_nothing,
     a_request_that_arrives_after_its_order_has_ended_is_found_though_no_webhook_tells,
     a_payment_that_the_provider_never_heard_of_is_given_up_some_minutes_after_its_order,
+    an_attempt_that_comes_second_is_answered_as_the_first_one_was,
 );

@@ -55,7 +55,10 @@ FROM unnest(?1::text[], ?2::bigint[], ?3::text[], ?4::text[], ?5::bigint[])
 const WRITE_ANSWERS: &str = "INSERT INTO idempotency (scope, key, fingerprint, answer, lease_until_ms, created_at_ms)
 SELECT d.scope, d.key, d.fingerprint, d.answer, 0, d.at_ms
 FROM unnest(?1::text[], ?2::text[], ?3::bytea[], ?4::text[], ?5::bigint[]) AS d (scope, key, fingerprint, answer, at_ms)
-ON CONFLICT (scope, key) DO UPDATE SET answer = excluded.answer WHERE idempotency.answer IS NULL";
+ON CONFLICT (scope, key) DO UPDATE SET answer = excluded.answer WHERE idempotency.answer IS NULL RETURNING 1";
+const READ_ANSWERS: &str = "SELECT i.scope, i.key, i.answer
+FROM unnest(?1::text[], ?2::text[]) AS d (scope, key) JOIN idempotency i ON i.scope = d.scope AND i.key = d.key
+WHERE i.answer IS NOT NULL";
 const WRITE_WEBHOOKS: &str = "INSERT INTO webhook_events (id, received_at_ms)
 SELECT * FROM unnest(?1::text[], ?2::bigint[]) ON CONFLICT (id) DO NOTHING";
 
@@ -79,6 +82,7 @@ impl Kind for Settling {
         WRITE_ENTRIES,
         WRITE_EVENTS,
         WRITE_ANSWERS,
+        READ_ANSWERS,
         WRITE_WEBHOOKS,
     ];
 
@@ -98,9 +102,22 @@ async fn work(
 ) -> Result<Vec<Outcome<Settled>>, StoreError> {
     let mut known = read(session, commands).await?;
     let mut plan = Plan::default();
-    let outcomes = commands.iter().map(|command| plan.decide(command, &mut known)).collect();
-    plan.write(session).await?;
+    let mut outcomes: Vec<Outcome<Settled>> =
+        commands.iter().map(|command| plan.decide(command, &mut known)).collect();
+    let earlier = plan.write(session).await?;
+    for (command, outcome) in commands.iter().zip(&mut outcomes) {
+        let Outcome::Done(Settled::Order { kept, .. }) = outcome else { continue };
+        let answer = command.answer.as_ref().and_then(|claim| earlier.get(&name(claim)));
+        if let Some(answer) = answer {
+            *kept = Some(idempotency::read(answer)?);
+        }
+    }
     Ok(outcomes)
+}
+
+/// A key with its scope.
+fn name(claim: &Claim) -> (String, String) {
+    (claim.scope.clone(), claim.key.clone())
 }
 
 /// What the batch was told.
@@ -141,6 +158,9 @@ async fn read(session: &Session, commands: &[&Settle]) -> Result<Known, StoreErr
     Ok(Known { orders, webhooks })
 }
 
+/// Answers by scope and key.
+type Answers = BTreeMap<(String, String), String>;
+
 /// What is to be written.
 #[derive(Default)]
 struct Plan<'a> {
@@ -172,13 +192,14 @@ impl<'a> Plan<'a> {
             order.payment.provider_ref.clone_from(&command.provider_ref);
         }
         self.sales.push((command, order.clone()));
-        Outcome::Done(Settled::Order { order: Box::new(order), has_moved: true })
+        let kept = command.answer.as_ref().map(|_| order.outcome());
+        Outcome::Done(Settled::Order { order: Box::new(order), has_moved: true, kept })
     }
 
-    /// The second round trip, all but the commit.
-    async fn write(&self, session: &Session) -> Result<(), StoreError> {
+    /// The second round trip, all but the commit. Returns the answers that keys had already.
+    async fn write(&self, session: &Session) -> Result<Answers, StoreError> {
         if self.sales.is_empty() {
-            return Ok(());
+            return Ok(Answers::new());
         }
         let (payments, orders, stock, entries, events, answers, webhooks) = join!(
             self.write_payments(session),
@@ -194,8 +215,8 @@ impl<'a> Plan<'a> {
         stock?;
         entries?;
         events?;
-        answers?;
-        webhooks
+        webhooks?;
+        answers
     }
 
     async fn write_payments(&self, session: &Session) -> Result<(), StoreError> {
@@ -274,7 +295,9 @@ impl<'a> Plan<'a> {
         session.bulk(WRITE_EVENTS, [&ids, &places, &kinds, &payloads, &moments]).await.map(drop)
     }
 
-    async fn write_answers(&self, session: &Session) -> Result<(), StoreError> {
+    /// Answers the keys, and returns the answers of those that another attempt had answered before: they stand, and this
+    /// attempt says the same. Only then is there one more round trip.
+    async fn write_answers(&self, session: &Session) -> Result<Answers, StoreError> {
         let answered: BTreeMap<(&str, &str), (&Claim, &Settle, &OrderRecord)> = self
             .sales
             .iter()
@@ -284,7 +307,7 @@ impl<'a> Plan<'a> {
             })
             .collect();
         if answered.is_empty() {
-            return Ok(());
+            return Ok(Answers::new());
         }
         let (scopes, keys): (Vec<&str>, Vec<&str>) = answered.keys().copied().unzip();
         let prints: Vec<&[u8]> =
@@ -295,7 +318,13 @@ impl<'a> Plan<'a> {
             .collect::<Result<_, _>>()?;
         let moments: Vec<i64> =
             answered.values().map(|(_, command, _)| command.now.unix_ms()).collect();
-        session.bulk(WRITE_ANSWERS, [&scopes, &keys, &prints, &answers, &moments]).await.map(drop)
+        let written =
+            session.bulk(WRITE_ANSWERS, [&scopes, &keys, &prints, &answers, &moments]).await?;
+        if written.len() == answered.len() {
+            return Ok(Answers::new());
+        }
+        let kept = session.bulk(READ_ANSWERS, [&scopes, &keys]).await?;
+        kept.iter().map(|row| Ok(((row.get(0)?, row.get(1)?), row.get(2)?))).collect()
     }
 
     async fn write_webhooks(&self, session: &Session) -> Result<(), StoreError> {

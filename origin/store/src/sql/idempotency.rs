@@ -53,18 +53,19 @@ pub(crate) async fn find(tx: &Tx<'_>, claim: &Claim) -> Result<Found, StoreError
     })
 }
 
-/// Writes an answer for a key that is new, or that was claimed by this request.
+/// Writes an answer for a key that is new, or that was claimed by this request. Says whether it is kept: a key that has
+/// an answer keeps that one.
 pub(crate) async fn finish<T: Serialize>(
     tx: &Tx<'_>,
     claim: &Claim,
     answer: &T,
     now: Timestamp,
-) -> Result<(), StoreError> {
+) -> Result<bool, StoreError> {
     let answer = write(answer)?;
-    tx.execute("INSERT INTO idempotency (scope, key, fingerprint, answer, lease_until_ms, created_at_ms)
+    let written = tx.execute("INSERT INTO idempotency (scope, key, fingerprint, answer, lease_until_ms, created_at_ms)
              VALUES (?1, ?2, ?3, ?4, 0, ?5)
              ON CONFLICT (scope, key) DO UPDATE SET answer = excluded.answer WHERE idempotency.answer IS NULL", values![&claim.scope, &claim.key, &claim.fingerprint, &answer, now.unix_ms()]).await?;
-    Ok(())
+    Ok(written == 1)
 }
 
 /// Claims a key for a checkout until `lease_until`, or renews the claim.

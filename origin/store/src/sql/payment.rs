@@ -8,10 +8,10 @@ use domain::{OrderId, OrderStatus, PaymentStatus, Timestamp};
 
 use super::stock::Movement;
 use super::{idempotency, order, outbox};
-use crate::StoreError;
 use crate::order::OrderRecord;
 use crate::payment::{Settle, Settled};
 use crate::tx::{Tx, values};
+use crate::{CheckoutOutcome, Claim, StoreError};
 
 /// How long a payment that ends by webhook is left alone before the provider is asked: 60 s.
 const WEBHOOK_PATIENCE: Duration = Duration::from_mins(1);
@@ -37,10 +37,27 @@ pub(crate) async fn settle(tx: &Tx<'_>, command: &Settle) -> Result<Settled, Sto
     let has_moved =
         is_ours && is_first_delivery(tx, command).await? && apply(tx, command, &found).await?;
     let order = order::load(tx, found.id).await?.ok_or(StoreError::Corrupt("order"))?;
-    if let Some(claim) = &command.answer {
-        idempotency::finish(tx, claim, &order.outcome(), command.now).await?;
+    let kept = match &command.answer {
+        Some(claim) => Some(keep(tx, claim, order.outcome(), command.now).await?),
+        None => None,
+    };
+    Ok(Settled::Order { order: Box::new(order), has_moved, kept })
+}
+
+/// Answers a key, and returns what it keeps: another attempt with it may have been faster, then its answer stands.
+async fn keep(
+    tx: &Tx<'_>,
+    claim: &Claim,
+    outcome: CheckoutOutcome,
+    now: Timestamp,
+) -> Result<CheckoutOutcome, StoreError> {
+    if idempotency::finish(tx, claim, &outcome, now).await? {
+        return Ok(outcome);
     }
-    Ok(Settled::Order { order: Box::new(order), has_moved })
+    match idempotency::find(tx, claim).await? {
+        idempotency::Found::Answer(answer) => idempotency::read(&answer),
+        _ => Err(StoreError::Corrupt("idempotency claim")),
+    }
 }
 
 async fn is_first_delivery(tx: &Tx<'_>, command: &Settle) -> Result<bool, StoreError> {
