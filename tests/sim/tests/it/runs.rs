@@ -9,7 +9,15 @@ const SEEDS: std::ops::RangeInclusive<u64> = 1..=100;
 const JOBS: u64 = 2;
 
 /// Seeds that once found something: `(seed, steps, what it was)`. They stay, whatever the first ones find.
-const FOUND: [(u64, u64, &str); 0] = [];
+const FOUND: [(u64, u64, &str); 3] = [
+    (
+        174,
+        1_200,
+        "an attempt slower than its lease was answered otherwise than the one that overtook it",
+    ),
+    (382, 1_200, "the same, under a clock that was put right"),
+    (535, 1_200, "the same"),
+];
 
 fn good(seed: u64, steps: u64) -> Report {
     let report = run(&Options { steps, ..Options::of_seed(seed) }).unwrap();
