@@ -90,3 +90,25 @@ fn free_port() -> Result<u16> {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).context("find a free port")?;
     Ok(listener.local_addr().context("read a listener's address")?.port())
 }
+
+#[cfg(test)]
+mod tests {
+    use pgcluster::Programs;
+
+    use super::Throwaway;
+
+    #[test]
+    fn the_server_of_a_run_leaves_nothing_behind() {
+        let Ok(programs) = Programs::find() else {
+            println!("left out: PostgreSQL's programs are not on this machine");
+            return;
+        };
+        let own = Throwaway::start(&programs).unwrap();
+        assert_eq!(own.0.ask("SHOW fsync").unwrap(), "off");
+        let (place, log) = (own.0.place().clone(), own.0.log());
+        assert!(place.folder.is_dir() && log.is_file());
+        drop(own);
+        assert!(std::net::TcpStream::connect(("127.0.0.1", place.port)).is_err());
+        assert!(!place.folder.exists() && !log.exists());
+    }
+}

@@ -7,7 +7,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, bail};
 use pgcluster::{Cluster, Durability, Place, Programs, Server};
 
 use super::data::DataDir;
@@ -111,7 +111,7 @@ impl Databases {
 }
 
 /// Keeps a server that comes back from being a second primary: if another was promoted meanwhile, it is that one's
-/// standby from now on, and so is the third.
+/// standby from now on, and so is the third. Where that one does not answer, it is an error, and tried again.
 fn follow_the_promoted(
     programs: &Programs,
     places: &[Place; 3],
@@ -124,16 +124,15 @@ fn follow_the_promoted(
         .filter(|place| own.is_standby() || place.timeline() > own.timeline())
         .max_by_key(|place| place.timeline());
     let Some(promoted) = promoted else { return Ok(None) };
+    if own.is_standby() {
+        Server::there(programs, own.clone()).set_primary(promoted)?;
+        return Ok(None);
+    }
     let primary = Server::there(programs, promoted.clone());
     if !primary.is_ready() {
-        // It will be back, and this server can wait for it better as what it is.
-        return Ok(None);
+        bail!("{} was promoted, and does not answer yet", promoted.name);
     }
-    let was_standby = own.is_standby();
     Server::follow(programs, own.clone(), promoted)?;
-    if was_standby {
-        return Ok(None);
-    }
     for place in places.iter().filter(|place| *place != own && place.is_standby()) {
         let third = Server::there(programs, place.clone());
         third.set_primary(promoted)?;
@@ -152,4 +151,58 @@ fn url(places: &[&Place]) -> String {
     let hosts: Vec<String> =
         places.iter().map(|place| format!("127.0.0.1:{}", place.port)).collect();
     format!("postgresql://{}@{}/{DATABASE}", pgcluster::USER, hosts.join(","))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use pgcluster::{Cluster, Place, Programs};
+
+    use super::{follow_the_promoted, url};
+
+    /// Makes what tells servers apart that stand still.
+    fn stopped_server(place: &Place, timeline: u32, is_standby: bool) {
+        fs::create_dir_all(place.folder.join("pg_wal")).unwrap();
+        fs::write(place.folder.join("PG_VERSION"), "15").unwrap();
+        if timeline > 1 {
+            fs::write(place.folder.join(format!("pg_wal/{timeline:08X}.history")), "").unwrap();
+        }
+        if is_standby {
+            fs::write(place.folder.join("standby.signal"), "").unwrap();
+        }
+    }
+
+    #[test]
+    fn an_old_primary_does_not_start_beside_one_that_was_promoted() {
+        let Ok(programs) = Programs::find() else {
+            println!("left out: PostgreSQL's programs are not on this machine");
+            return;
+        };
+        let folder = tempfile::tempdir().unwrap();
+        // Nobody answers at these ports.
+        let places = Cluster::places(folder.path(), [1, 2, 3]);
+        stopped_server(&places[0], 1, false);
+        stopped_server(&places[1], 1, true);
+        stopped_server(&places[2], 1, true);
+        assert!(follow_the_promoted(&programs, &places, 0).unwrap().is_none(), "nobody was");
+        fs::remove_file(places[1].folder.join("standby.signal")).unwrap();
+        stopped_server(&places[1], 2, false);
+        let error = follow_the_promoted(&programs, &places, 0).unwrap_err().to_string();
+        assert!(error.contains("two was promoted"), "{error}");
+        assert!(follow_the_promoted(&programs, &places, 1).unwrap().is_none(), "it is the newest");
+        follow_the_promoted(&programs, &places, 2).unwrap();
+        let followed = fs::read_to_string(places[2].folder.join("postgresql.auto.conf")).unwrap();
+        assert!(followed.contains("port=2 "), "{followed}");
+    }
+
+    #[test]
+    fn urls_name_every_server_in_the_order_in_which_they_are_to_be_asked() {
+        let places = Cluster::places(std::path::Path::new("/nowhere"), [1, 2, 3]);
+        let [one, two, three] = &places;
+        assert_eq!(
+            url(&[two, three, one]),
+            "postgresql://vitrine@127.0.0.1:2,127.0.0.1:3,127.0.0.1:1/shop"
+        );
+    }
 }
