@@ -63,7 +63,9 @@ impl Throwaway {
             bail!("{} is in the way: remove it", folder.display());
         }
         let place = Place { folder, port: free_port()?, name: "tests".into() };
-        let mut own = Self(Server::init(programs, place, Durability::Thrown)?);
+        // First, so that what an interrupted start made is removed too.
+        let mut own = Self(Server::there(programs, place.clone()));
+        own.0 = Server::init(programs, place, Durability::Thrown)?;
         own.0.start()?;
         Ok(own)
     }
@@ -75,6 +77,7 @@ impl Drop for Throwaway {
         let folder = &self.0.place().folder;
         // What cannot be removed is left to whoever empties temporary folders.
         let _ = fs::remove_dir_all(folder);
+        let _ = fs::remove_dir_all(folder.with_extension("new"));
         let _ = fs::remove_file(self.0.log());
     }
 }
