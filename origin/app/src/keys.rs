@@ -36,6 +36,16 @@ impl App {
         Ok(())
     }
 
+    /// Reads the keys that are in use now: another process may have changed them.
+    ///
+    /// # Errors
+    /// As every read.
+    pub async fn read_keys(&self) -> Result<(), Error> {
+        let keys = self.store.signing_keys().await?;
+        *self.keys.0.write().unwrap_or_else(PoisonError::into_inner) = keys;
+        Ok(())
+    }
+
     /// Returns the published keys.
     ///
     /// # Errors

@@ -15,6 +15,7 @@ mod feed;
 mod inventory;
 mod jobs;
 mod keys;
+mod lease;
 mod order;
 mod password;
 mod seed;
@@ -33,13 +34,14 @@ use sha2::Sha256;
 use store::Store;
 use tokio::sync::watch;
 
-pub use store::{Claim, FeedState, WriterReport};
+pub use store::{Claim, FeedState, Lease, Leasing, WriterReport};
 
 pub use cart::Precondition;
 pub use clock::Clock;
 pub use error::{Error, Refusal};
 pub use feed::ChangesQuery;
 pub use jobs::{CHECKS_MAX, EVENTS_MAX, EXPIRED_MAX};
+pub use lease::JOB_LEASE;
 pub use seed::parse_catalogue;
 
 use keys::Keys;
@@ -104,6 +106,8 @@ pub struct App {
     keys: Keys,
     passwords: Passwords,
     closing: watch::Sender<bool>,
+    /// Names this process among those that share the shop.
+    process: String,
 }
 
 /// What the shop is made of.
@@ -129,6 +133,7 @@ impl App {
         if !store.is_shared() {
             // Nobody else serves this shop, so whatever is under way was left by a killed process.
             store.free_abandoned_checkouts(clock.now()).await?;
+            store.free_abandoned_jobs().await?;
         }
         let secret = Secret(store.shared_secret("tokens", random()?).await?);
         let app = Self {
@@ -140,6 +145,7 @@ impl App {
             keys: Keys::default(),
             passwords: Passwords::new()?,
             closing: watch::Sender::new(false),
+            process: UserId::v4(random()?).to_string(),
         };
         app.rotate_keys().await?;
         Ok(app)

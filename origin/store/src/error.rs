@@ -16,6 +16,9 @@ pub enum StoreError {
     /// done.
     #[error("the database is not reached")]
     Unreachable,
+    /// The round that asked has lost its job to another process. Nothing was done.
+    #[error("the lease of the job is lost")]
+    LeaseLost,
     /// The database refused a statement.
     #[error("database")]
     Database(#[from] DatabaseError),
@@ -54,7 +57,9 @@ impl StoreError {
     #[must_use]
     pub fn kind(&self) -> ErrorKind {
         match self {
-            Self::QueueFull | Self::NoAnswer | Self::Unreachable => ErrorKind::Unavailable,
+            Self::QueueFull | Self::NoAnswer | Self::Unreachable | Self::LeaseLost => {
+                ErrorKind::Unavailable
+            }
             Self::Database(error) if error.is_conflict() => ErrorKind::Unavailable,
             Self::Database(_) | Self::Corrupt(_) | Self::TooNew { .. } | Self::Place(_) => {
                 ErrorKind::Internal
@@ -69,6 +74,7 @@ impl StoreError {
         match self {
             Self::QueueFull => Self::QueueFull,
             Self::NoAnswer => Self::NoAnswer,
+            Self::LeaseLost => Self::LeaseLost,
             Self::Unreachable | Self::Database(_) => Self::Unreachable,
             Self::Corrupt(what) => Self::Corrupt(what),
             Self::TooNew { found, known } => Self::TooNew { found: *found, known: *known },

@@ -73,6 +73,14 @@ impl Store {
         .await
     }
 
+    /// Reads every published key.
+    ///
+    /// # Errors
+    /// As every read.
+    pub async fn signing_keys(&self) -> Result<Vec<SigningKey>, StoreError> {
+        self.read((), |tx, ()| Box::pin(sql::keys::all(tx))).await
+    }
+
     /// Reads a secret that all instances share; the first to ask sets it to `candidate`.
     ///
     /// # Errors

@@ -15,6 +15,7 @@ mod events;
 mod feed;
 mod idempotency;
 mod keys;
+mod lease;
 mod order;
 mod outbox;
 mod payment;
@@ -45,6 +46,7 @@ pub use error::{DatabaseError, StoreError};
 pub use feed::{ChangesPage, FeedState, POSITIONS_KEPT};
 pub use idempotency::{Claim, KEPT as IDEMPOTENCY_KEPT, Once};
 pub use keys::{KeyMaterial, KeyState, SigningKey};
+pub use lease::{Lease, Leasing};
 pub use order::{
     CheckoutOutcome, CheckoutSnapshot, OrderRecord, PaymentRecord, PlaceOrder, Placed, Shortage,
 };
@@ -52,6 +54,7 @@ pub use outbox::OutboxEvent;
 pub use payment::{Settle, Settled};
 pub use upkeep::{StockSums, UpkeepLimits};
 
+use lease::Fenced;
 use postgres::cluster::Cluster;
 use sqlite::readers::Readers;
 use sqlite::writer::Writer;
@@ -242,7 +245,21 @@ impl Store {
         matches!(self.engine, Engine::Postgres(_))
     }
 
+    /// Carries out a command; one that a round of a job asks for, only while the round has its lease.
     async fn write<C: Send + Sync + 'static, T: Send + 'static>(
+        &self,
+        command: C,
+        work: for<'a> fn(&'a Tx<'a>, &'a C) -> Work<'a, T>,
+    ) -> Result<T, StoreError> {
+        match lease::fence() {
+            None => self.write_unfenced(command, work).await,
+            Some(fence) => {
+                self.write_unfenced(Fenced { fence, command, work }, lease::guarded).await
+            }
+        }
+    }
+
+    async fn write_unfenced<C: Send + Sync + 'static, T: Send + 'static>(
         &self,
         command: C,
         work: for<'a> fn(&'a Tx<'a>, &'a C) -> Work<'a, T>,

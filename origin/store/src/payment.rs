@@ -3,7 +3,7 @@
 use domain::payment::PaymentEvent;
 use domain::{Money, PaymentId, Timestamp};
 
-use crate::{CheckoutOutcome, Claim, Engine, OrderRecord, Store, StoreError, sql};
+use crate::{CheckoutOutcome, Claim, Engine, OrderRecord, Store, StoreError, lease, sql};
 
 /// Records a report about a payment and does what follows from it, in one commit.
 ///
@@ -49,10 +49,11 @@ impl Store {
     /// As every write.
     pub async fn settle_payment(&self, command: Settle) -> Result<Settled, StoreError> {
         match &self.engine {
-            Engine::Sqlite(_) => {
+            // What is settled together with others' reports cannot be compared with one round's lease.
+            Engine::Postgres(cluster) if lease::fence().is_none() => cluster.settle(command).await,
+            Engine::Sqlite(_) | Engine::Postgres(_) => {
                 self.write(command, |tx, command| Box::pin(sql::payment::settle(tx, command))).await
             }
-            Engine::Postgres(cluster) => cluster.settle(command).await,
         }
     }
 

@@ -7,6 +7,7 @@ pub(crate) mod events;
 pub(crate) mod feed;
 pub(crate) mod idempotency;
 pub(crate) mod keys;
+pub(crate) mod lease;
 pub(crate) mod order;
 pub(crate) mod outbox;
 pub(crate) mod payment;

@@ -41,6 +41,12 @@ pub(crate) const ORIGIN: &[Migration] = &[
         readable_from: 1,
         sql: include_str!("../../migrations/postgres/0003_events.sql"),
     },
+    Migration {
+        number: 4,
+        name: "webhooks",
+        readable_from: 1,
+        sql: include_str!("../../migrations/postgres/0004_webhooks.sql"),
+    },
 ];
 
 /// Applies what is missing.

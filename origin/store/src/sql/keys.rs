@@ -74,7 +74,7 @@ async fn insert(
     Ok(key.kid.clone())
 }
 
-async fn all(tx: &Tx<'_>) -> Result<Vec<SigningKey>, StoreError> {
+pub(crate) async fn all(tx: &Tx<'_>) -> Result<Vec<SigningKey>, StoreError> {
     let rows =
         tx.query("SELECT kid, seed, jwk_json, state FROM signing_keys ORDER BY kid", &[]).await?;
     let mut keys = Vec::new();

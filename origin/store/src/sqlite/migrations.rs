@@ -37,6 +37,11 @@ pub(crate) const ORIGIN: &[Migration] = &[
         name: "events",
         sql: include_str!("../../migrations/sqlite/0003_events.sql"),
     },
+    Migration {
+        number: 4,
+        name: "webhooks",
+        sql: include_str!("../../migrations/sqlite/0004_webhooks.sql"),
+    },
 ];
 
 /// The local payment provider's database.
