@@ -142,12 +142,24 @@ id!(
     SessionId
 );
 id!(
+    /// A key of a program of the staff. Only its name; the secret is another thing.
+    StaffKeyId
+);
+id!(
     /// A transfer of stock between two locations.
     TransferId
 );
 id!(
     /// An account.
     UserId
+);
+id!(
+    /// One event on its way to one subscription of a merchant.
+    WebhookDeliveryId
+);
+id!(
+    /// A merchant's subscription to events.
+    WebhookId
 );
 
 #[cfg(test)]

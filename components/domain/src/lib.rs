@@ -27,12 +27,15 @@ pub mod payment;
 pub mod pricing;
 pub mod reservation;
 pub mod sku;
+pub mod staff;
 pub mod time;
+pub mod webhook;
 
 pub use account::Email;
 pub use ids::{
     CartId, FulfilmentId, GiftCardId, LineId, LocationId, NoteId, OrderId, PaymentId, PromotionId,
-    RefundId, RequestId, ReturnId, SessionId, TransferId, UserId,
+    RefundId, RequestId, ReturnId, SessionId, StaffKeyId, TransferId, UserId, WebhookDeliveryId,
+    WebhookId,
 };
 pub use kind::ErrorKind;
 pub use money::{BasisPoints, Currency, Money, MoneyError};
