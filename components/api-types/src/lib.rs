@@ -15,6 +15,7 @@
     clippy::panic
 )]
 
+pub mod admin;
 pub mod ar;
 pub mod auth;
 pub mod cart;
