@@ -8,8 +8,10 @@
 
 pub mod card;
 mod client;
+pub mod destination;
 pub mod http_payment;
 pub mod local;
+pub mod outbound;
 pub mod payment;
 pub mod secret;
 pub mod stripe;
