@@ -23,9 +23,11 @@ pub mod payments_db;
 mod postgres;
 mod sql;
 mod sqlite;
+mod staff;
 mod stock;
 mod tx;
 mod upkeep;
+mod webhook;
 
 use std::fmt;
 use std::path::PathBuf;
@@ -52,7 +54,13 @@ pub use order::{
 };
 pub use outbox::OutboxEvent;
 pub use payment::{Settle, Settled};
+pub use staff::{Granting, LAST_USE_NOTED_EVERY, STAFF_KEYS_MAX, StaffKey, StaffMember};
 pub use upkeep::{StockSums, UpkeepLimits};
+pub use webhook::{
+    Attempt, Attempted, ChangeSubscription, ClaimDeliveries, ClaimedDelivery, Delivery, FannedOut,
+    ListDeliveries, NewSubscription, Outcome, Recorded, Replay, Replayed, Subscription,
+    TestDelivery, TooManySubscriptions, WebhookSecrets,
+};
 
 use lease::Fenced;
 use postgres::cluster::Cluster;

@@ -3,6 +3,7 @@
 pub(crate) mod account;
 pub(crate) mod cart;
 pub(crate) mod catalogue;
+pub(crate) mod delivery;
 pub(crate) mod events;
 pub(crate) mod feed;
 pub(crate) mod idempotency;
@@ -11,5 +12,7 @@ pub(crate) mod lease;
 pub(crate) mod order;
 pub(crate) mod outbox;
 pub(crate) mod payment;
+pub(crate) mod staff;
 pub(crate) mod stock;
 pub(crate) mod upkeep;
+pub(crate) mod webhook;

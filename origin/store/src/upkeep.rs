@@ -21,6 +21,8 @@ pub struct UpkeepLimits {
     pub event_counts_kept: Duration,
     /// Carts that nobody touched and no order was made of: 30 days.
     pub carts_kept: Duration,
+    /// Deliveries of merchants' webhooks with their attempts: 30 days from when they were made.
+    pub deliveries_kept: Duration,
     /// Rows of each kind that go in one transaction: 1 000.
     pub rows_max: u32,
 }
@@ -35,6 +37,7 @@ impl Default for UpkeepLimits {
             event_batches_kept: Duration::from_hours(15 * 24),
             event_counts_kept: Duration::from_hours(400 * 24),
             carts_kept: Duration::from_hours(30 * 24),
+            deliveries_kept: Duration::from_hours(30 * 24),
             rows_max: 1_000,
         }
     }

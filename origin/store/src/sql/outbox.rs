@@ -21,6 +21,25 @@ pub(crate) async fn append(
     Ok(())
 }
 
+/// Writes an event about something else: what it is and which one.
+pub(crate) async fn append_about(
+    tx: &Tx<'_>,
+    (aggregate, id): (&str, &str),
+    kind: &str,
+    words: &str,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    tx.execute(
+        "INSERT INTO outbox (aggregate, aggregate_id, sequence, kind, payload_json, created_at_ms)
+         SELECT CAST(?1 AS TEXT), CAST(?2 AS TEXT), coalesce(max(sequence), 0) + 1, CAST(?3 AS TEXT), CAST(?4 AS TEXT),
+           CAST(?5 AS BIGINT)
+         FROM outbox WHERE aggregate = ?1 AND aggregate_id = ?2",
+        values![aggregate, id, kind, words, now.unix_ms()],
+    )
+    .await?;
+    Ok(())
+}
+
 /// Writes the words of an event.
 pub(crate) fn payload(order: OrderId, kind: &str, now: Timestamp) -> String {
     serde_json::json!({ "order_id": order, "type": kind, "at": now }).to_string()
