@@ -13,8 +13,8 @@ use crate::{App, Error};
 pub const EXPIRED_MAX: u32 = 256;
 /// Payments that one round asks about: 32.
 pub const CHECKS_MAX: u32 = 32;
-/// Events that one round takes: 256.
-pub const EVENTS_MAX: u32 = 256;
+/// Events that one round takes: 64, times as many deliveries as there are subscriptions: one short transaction.
+pub const EVENTS_MAX: u32 = 64;
 
 /// How long after an order's end a request to pay it may still arrive at the provider: 5 minutes, more than a request
 /// is under way and than clocks may lie apart.
@@ -103,30 +103,6 @@ impl App {
             Some(intent) => report(payment, Ok(intent)),
             None => (PaymentEvent::TimedOut, None),
         })
-    }
-
-    /// Takes waiting events out of the outbox. There is no subscriber yet: each is written to the log, in order, and
-    /// marked. Returns how many.
-    ///
-    /// # Errors
-    /// As every write.
-    pub async fn deliver_events(&self) -> Result<usize, Error> {
-        let events = self.store.waiting_events(EVENTS_MAX).await?;
-        let ids: Vec<i64> = events.iter().map(|event| event.id).collect();
-        for event in &events {
-            let (aggregate, id) = (&event.aggregate, &event.aggregate_id);
-            tracing::info!(
-                event.kind = event.kind,
-                aggregate,
-                id,
-                event.sequence = event.sequence,
-                "event"
-            );
-        }
-        if !ids.is_empty() {
-            self.store.mark_delivered(ids, self.clock.now()).await?;
-        }
-        Ok(events.len())
     }
 
     /// Forgets what is no longer needed. Says whether there may be more.

@@ -9,6 +9,7 @@ mod account;
 mod cart;
 mod checkout;
 mod clock;
+mod delivery;
 mod error;
 mod events;
 mod feed;
@@ -16,9 +17,11 @@ mod inventory;
 mod jobs;
 mod keys;
 mod lease;
+mod merchant;
 mod order;
 mod password;
 mod seed;
+mod staff;
 mod tokens;
 mod validate;
 mod webhook;
@@ -29,6 +32,8 @@ use std::time::Duration;
 
 use domain::{SessionId, UserId};
 use hmac::{Hmac, KeyInit, Mac};
+pub use providers::outbound::Reach;
+use providers::outbound::Sender;
 use providers::payment::PaymentProvider;
 use sha2::Sha256;
 use store::Store;
@@ -38,11 +43,13 @@ pub use store::{Claim, FeedState, Lease, Leasing, WriterReport};
 
 pub use cart::Precondition;
 pub use clock::Clock;
+pub use delivery::{UNDER_WAY_MAX, UNDER_WAY_MAX_EACH};
 pub use error::{Error, Refusal};
 pub use feed::ChangesQuery;
 pub use jobs::{CHECKS_MAX, EVENTS_MAX, EXPIRED_MAX};
 pub use lease::JOB_LEASE;
 pub use seed::parse_catalogue;
+pub use staff::{NewStaffKey, STAFF_KEY_PREFIX, Staff, StaffId};
 
 use keys::Keys;
 use password::Passwords;
@@ -61,6 +68,8 @@ pub struct Settings {
     pub refresh_life: Duration,
     /// Age at which the signing key is changed. Default 30 days.
     pub key_age_max: Duration,
+    /// Whom merchants' webhooks may lead to. Default: the public internet, over TLS.
+    pub webhook_reach: Reach,
 }
 
 impl Default for Settings {
@@ -71,6 +80,7 @@ impl Default for Settings {
             access_life: Duration::from_mins(15),
             refresh_life: Duration::from_hours(30 * 24),
             key_age_max: Duration::from_hours(30 * 24),
+            webhook_reach: Reach::Public,
         }
     }
 }
@@ -105,6 +115,7 @@ pub struct App {
     secret: Secret,
     keys: Keys,
     passwords: Passwords,
+    sender: Sender,
     closing: watch::Sender<bool>,
     /// Names this process among those that share the shop.
     process: String,
@@ -136,6 +147,8 @@ impl App {
             store.free_abandoned_jobs().await?;
         }
         let secret = Secret(store.shared_secret("tokens", random()?).await?);
+        let sender = Sender::new(settings.webhook_reach)
+            .map_err(|error| Error::Fault("set up TLS", Box::new(error)))?;
         let app = Self {
             store,
             payments,
@@ -144,6 +157,7 @@ impl App {
             secret,
             keys: Keys::default(),
             passwords: Passwords::new()?,
+            sender,
             closing: watch::Sender::new(false),
             process: UserId::v4(random()?).to_string(),
         };

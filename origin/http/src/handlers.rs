@@ -6,9 +6,11 @@ pub(crate) mod event;
 pub(crate) mod feed;
 pub(crate) mod inventory;
 pub(crate) mod media;
+pub(crate) mod merchant;
 pub(crate) mod operations;
 pub(crate) mod order;
 pub(crate) mod payment;
+pub(crate) mod staff;
 
 use api_types::reply::Private;
 use app::Answered;

@@ -4,6 +4,7 @@
 //! Not here: decisions (`app`, `domain`), SQL (`store`), sockets and signals (`server`).
 //! Start at [`router`](router::router): the routes in one list, the middleware in one place.
 
+pub mod admin;
 mod context;
 mod edge_secrets;
 mod extract;

@@ -12,6 +12,7 @@ mod tests {
     use serde_json::Value;
 
     use super::*;
+    use crate::admin::{AdminRoute, admin_routes};
     use crate::router::{internal_routes, public_routes, shop_routes};
 
     /// What the edge answers from its own copy.
@@ -32,7 +33,29 @@ mod tests {
         for route in [shop_routes(), public_routes(), internal_routes()].into_iter().flatten() {
             known.insert((route.path.to_owned(), route.method.as_str().to_lowercase()));
         }
+        for AdminRoute { route, .. } in admin_routes() {
+            known.insert((route.path.to_owned(), route.method.as_str().to_lowercase()));
+        }
         assert_eq!(named, known);
+    }
+
+    #[test]
+    fn what_the_staff_may_ask_for_names_its_permission() {
+        let document = document().unwrap();
+        for AdminRoute { route, permission } in admin_routes() {
+            let method = route.method.as_str().to_lowercase();
+            let operation = &document["paths"][route.path][method];
+            let said = operation["description"].as_str().unwrap();
+            let expected = permission.map_or_else(
+                || "Any role.".to_owned(),
+                |permission| format!("Asks for the permission `{permission}`."),
+            );
+            assert!(said.ends_with(&expected), "{} {}: {said}", route.method, route.path);
+            for status in ["401", "403"] {
+                assert!(operation["responses"][status].is_object(), "{}", route.path);
+            }
+            assert!(operation["security"][0]["staff_key"].is_array(), "{}", route.path);
+        }
     }
 
     #[test]

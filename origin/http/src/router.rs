@@ -12,10 +12,10 @@ use domain::ErrorKind;
 use http::Method;
 use tower_http::catch_panic::CatchPanicLayer;
 
-use crate::Context;
 use crate::handlers::{account, cart, event, feed, inventory, media, operations, order, payment};
 use crate::middleware;
 use crate::problem::Failure;
+use crate::{Context, admin};
 
 /// A route: its method and path, and who answers.
 #[derive(Debug)]
@@ -24,7 +24,19 @@ pub struct Route {
     pub method: Method,
     /// The path, with `{names}`.
     pub path: &'static str,
-    handler: MethodRouter<Arc<Context>>,
+    pub(crate) handler: MethodRouter<Arc<Context>>,
+}
+
+impl Route {
+    /// Makes a route of one method; one that no filter knows is never asked for.
+    pub(crate) fn new<T: 'static>(
+        method: Method,
+        path: &'static str,
+        handler: impl Handler<T, Arc<Context>>,
+    ) -> Self {
+        let filter = MethodFilter::try_from(method.clone()).unwrap_or(MethodFilter::TRACE);
+        Self { method, path, handler: on(filter, handler) }
+    }
 }
 
 /// What shoppers ask for, through the edge: every request carries its signature.
@@ -84,6 +96,7 @@ pub fn internal_routes() -> Vec<Route> {
 /// Puts routes and middleware together. The layer added last sees a request first.
 pub fn router(context: &Arc<Context>) -> Router {
     let shop = mount(shop_routes())
+        .merge(admin::mount(context))
         .route_layer(from_fn_with_state(Arc::clone(context), middleware::verify_identity))
         .route_layer(from_fn_with_state(Arc::clone(context), middleware::keep_deadline))
         .route_layer(from_fn_with_state(Arc::clone(context), middleware::limit_in_flight));

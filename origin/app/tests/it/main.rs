@@ -6,5 +6,7 @@ mod engines;
 mod holds;
 mod jobs;
 mod payments;
+mod staff;
 mod storm;
+mod webhooks;
 mod world;

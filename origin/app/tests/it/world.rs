@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 
 use api_types::cart::{NewCart, NewLine};
 use api_types::order::{CheckoutAnswer, CheckoutRequest, Order};
-use app::{Answered, App, Caller, Clock, Error, Parts, Settings};
+use app::{Answered, App, Caller, Clock, Error, Parts, Reach, Settings};
 use domain::{CartId, Money, OrderId, PaymentId, Sku, Timestamp};
 use http::HeaderMap;
 use providers::http_payment::receive;
@@ -307,7 +307,7 @@ async fn start(store: &Arc<Store>, provider: &Arc<Provider>, clock: &Clock) -> A
     let parts = Parts {
         store: Arc::clone(store),
         payments,
-        settings: Settings::default(),
+        settings: Settings { webhook_reach: Reach::Loopback, ..Settings::default() },
         clock: clock.clone(),
     };
     App::start(parts).await.unwrap()

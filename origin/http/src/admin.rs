@@ -1,0 +1,154 @@
+//! The admin API: every route names the permission that it asks for, and nobody comes to its handler without it.
+
+use std::sync::Arc;
+
+use app::{Caller, Staff};
+use axum::Router;
+use axum::extract::{FromRequestParts, Request, State};
+use axum::handler::Handler;
+use axum::middleware::{Next, from_fn_with_state};
+use axum::response::{IntoResponse, Response};
+use domain::ErrorKind;
+use domain::staff::Permission;
+use http::Method;
+use http::request::Parts;
+
+use crate::Context;
+use crate::extract::bearer;
+use crate::handlers::{merchant, staff};
+use crate::problem::Failure;
+use crate::router::Route;
+
+/// A route of the staff.
+#[derive(Debug)]
+pub struct AdminRoute {
+    /// The route.
+    pub route: Route,
+    /// What it asks for; `None`: that somebody of the staff asks.
+    pub permission: Option<Permission>,
+}
+
+/// What the staff and the merchant's programs ask for, through the edge as shoppers do.
+#[must_use]
+pub fn admin_routes() -> Vec<AdminRoute> {
+    use Permission::{StaffRead, StaffWrite, WebhooksRead, WebhooksWrite};
+    vec![
+        any_staff(Method::GET, "/admin/v1/me", staff::me),
+        admin(Method::GET, "/admin/v1/staff", StaffRead, staff::members),
+        admin(Method::GET, "/admin/v1/staff/keys", StaffRead, staff::keys),
+        admin(Method::DELETE, "/admin/v1/staff/keys/{key_id}", StaffWrite, staff::revoke_key),
+        admin(Method::GET, "/admin/v1/webhooks", WebhooksRead, merchant::list),
+        admin(Method::POST, "/admin/v1/webhooks", WebhooksWrite, merchant::create),
+        admin(Method::GET, "/admin/v1/webhooks/{webhook_id}", WebhooksRead, merchant::show),
+        admin(Method::PATCH, "/admin/v1/webhooks/{webhook_id}", WebhooksWrite, merchant::change),
+        admin(Method::DELETE, "/admin/v1/webhooks/{webhook_id}", WebhooksWrite, merchant::delete),
+        admin(
+            Method::POST,
+            "/admin/v1/webhooks/{webhook_id}/secret",
+            WebhooksWrite,
+            merchant::rotate,
+        ),
+        admin(Method::POST, "/admin/v1/webhooks/{webhook_id}/test", WebhooksWrite, merchant::test),
+        admin(
+            Method::POST,
+            "/admin/v1/webhooks/{webhook_id}/replay",
+            WebhooksWrite,
+            merchant::replay_range,
+        ),
+        admin(
+            Method::GET,
+            "/admin/v1/webhooks/{webhook_id}/deliveries",
+            WebhooksRead,
+            merchant::deliveries,
+        ),
+        admin(
+            Method::GET,
+            "/admin/v1/webhooks/{webhook_id}/deliveries/{delivery_id}",
+            WebhooksRead,
+            merchant::delivery,
+        ),
+        admin(
+            Method::POST,
+            "/admin/v1/webhooks/{webhook_id}/deliveries/{delivery_id}/replay",
+            WebhooksWrite,
+            merchant::replay,
+        ),
+    ]
+}
+
+fn admin<T: 'static>(
+    method: Method,
+    path: &'static str,
+    permission: Permission,
+    handler: impl Handler<T, Arc<Context>>,
+) -> AdminRoute {
+    AdminRoute { route: Route::new(method, path, handler), permission: Some(permission) }
+}
+
+fn any_staff<T: 'static>(
+    method: Method,
+    path: &'static str,
+    handler: impl Handler<T, Arc<Context>>,
+) -> AdminRoute {
+    AdminRoute { route: Route::new(method, path, handler), permission: None }
+}
+
+/// Puts the question for its permission before each handler.
+pub(crate) fn mount(context: &Arc<Context>) -> Router<Arc<Context>> {
+    admin_routes().into_iter().fold(Router::new(), |router, AdminRoute { route, permission }| {
+        let gate = Gate { context: Arc::clone(context), permission };
+        let handler = route.handler.route_layer(from_fn_with_state(gate, demand));
+        router.route(route.path, handler)
+    })
+}
+
+#[derive(Clone)]
+struct Gate {
+    context: Arc<Context>,
+    permission: Option<Permission>,
+}
+
+/// Finds out who of the staff asks, and lets them on if they may. The edge's signature was checked before.
+async fn demand(State(gate): State<Gate>, mut request: Request, next: Next) -> Response {
+    let caller = request.extensions().get::<Caller>().copied();
+    let bearer = bearer(request.headers()).map(str::to_owned);
+    match admit(&gate, caller, bearer.as_deref()).await {
+        Ok(staff) => {
+            request.extensions_mut().insert(staff);
+            next.run(request).await
+        }
+        Err(failure) => failure.into_response(),
+    }
+}
+
+async fn admit(
+    gate: &Gate,
+    caller: Option<Caller>,
+    bearer: Option<&str>,
+) -> Result<Staff, Failure> {
+    let caller = caller.ok_or(ErrorKind::Unauthenticated)?;
+    let app = gate.context.app();
+    let staff = app.staff(&caller, bearer).await?;
+    if let Some(permission) = gate.permission {
+        app.demand(&staff, permission)?;
+    }
+    Ok(staff)
+}
+
+/// Who of the staff asks; nobody where no permission was asked for.
+pub(crate) struct Asker(pub(crate) Staff);
+
+impl FromRequestParts<Arc<Context>> for Asker {
+    type Rejection = Failure;
+
+    async fn from_request_parts(
+        parts: &mut Parts,
+        _context: &Arc<Context>,
+    ) -> Result<Self, Failure> {
+        let staff = parts.extensions.get::<Staff>().cloned().ok_or(ErrorKind::Unauthenticated)?;
+        Ok(Self(staff))
+    }
+}
+
+#[cfg(test)]
+mod tests;
