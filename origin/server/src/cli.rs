@@ -27,6 +27,8 @@ pub(crate) enum Command {
     NewEpoch(NewEpoch),
     /// Sets a flag that the edges look at, such as `waiting-room`; an empty value switches it off.
     Flag(Flag),
+    /// Gives and takes roles of the staff, and makes and revokes keys for programs.
+    Admin(Admin),
 }
 
 /// Which database holds the shop: the cluster that `DATABASE_URL` names, else the file in the folder `--data`.
@@ -97,6 +99,10 @@ pub(crate) struct Serve {
     /// Folder of models and pictures, for edges that keep none of their own. Uploads come with the media pipeline.
     #[arg(long)]
     pub(crate) media_dir: Option<PathBuf>,
+    /// Lets merchants' webhooks lead to this machine, and without TLS. For development alone: whoever may make a webhook
+    /// may then make the shop ask its own machine.
+    #[arg(long)]
+    pub(crate) allow_local_webhooks: bool,
     /// How long a checkout holds its stock, in seconds.
     #[arg(long, default_value_t = 600, value_parser = clap::value_parser!(u64).range(1..=86_400))]
     pub(crate) hold_seconds: u64,
@@ -162,4 +168,63 @@ pub(crate) struct Flag {
 fn switches(text: &str) -> Result<Switches, String> {
     let switches: Switches = serde_json::from_str(text).map_err(|error| error.to_string())?;
     switches.checked().map_err(|error| error.to_string())
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Admin {
+    #[command(flatten)]
+    pub(crate) database: Database,
+    #[command(subcommand)]
+    pub(crate) command: AdminCommand,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum AdminCommand {
+    /// Keys for programs, shown as `Authorization: Bearer vk_…`.
+    Key {
+        #[command(subcommand)]
+        command: AdminKey,
+    },
+    /// Gives a role to the account of an address.
+    Grant(Member),
+    /// Takes a role from the account of an address, or all of them.
+    Revoke(Member),
+    /// Lists the accounts with roles.
+    List,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum AdminKey {
+    /// Makes a key and prints it, once: nobody can tell it again.
+    Create(CreateKey),
+    /// Lists the keys, never their secrets.
+    List,
+    /// Makes a key worthless for ever.
+    Revoke {
+        /// Its id, as the list shows it.
+        id: String,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct CreateKey {
+    /// What people call it, for instance the program that has it.
+    #[arg(long)]
+    pub(crate) name: String,
+    /// What it may be used for: owner, catalogue, orders, payments, support, integrations or reader; may be repeated.
+    #[arg(long, required = true)]
+    pub(crate) role: Vec<String>,
+    /// Days until it is worth nothing. Without it the key lives until it is revoked.
+    #[arg(long, value_parser = clap::value_parser!(u32).range(1..=3_650))]
+    pub(crate) days: Option<u32>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Member {
+    /// Address of the account.
+    #[arg(long)]
+    pub(crate) email: String,
+    /// The role: owner, catalogue, orders, payments, support, integrations or reader.
+    #[arg(long)]
+    pub(crate) role: Option<String>,
 }

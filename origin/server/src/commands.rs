@@ -1,5 +1,6 @@
 //! A file per subcommand.
 
+pub(crate) mod admin;
 pub(crate) mod flag;
 pub(crate) mod jobs;
 pub(crate) mod new_epoch;

@@ -30,6 +30,9 @@ pub(crate) fn start(context: &Arc<Context>, stop: &watch::Receiver<bool>) -> Joi
     jobs.once("deliver events", seconds(1), |shop| async move {
         shop.app().deliver_events().await.map(|count| is_full(count, EVENTS_MAX))
     });
+    jobs.once("deliver webhooks", Duration::from_millis(500), |shop| async move {
+        shop.app().deliver_webhooks().await.map(|_attempts| false)
+    });
     jobs.once(
         "forget what is old",
         seconds(60),

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, bail, ensure};
-use app::{App, Clock, Parts, Settings};
+use app::{App, Clock, Parts, Reach, Settings};
 use origin_http::{Context, EdgeSecrets, Limits, router};
 use providers::http_payment::HttpPaymentProvider;
 use providers::payment::PaymentProvider;
@@ -29,6 +29,7 @@ pub(crate) async fn run(options: Serve) -> anyhow::Result<()> {
         payments,
         settings: Settings {
             hold: Duration::from_secs(options.hold_seconds),
+            webhook_reach: webhook_reach(&options),
             ..Settings::default()
         },
         clock: Clock::default(),
@@ -69,6 +70,15 @@ fn payment_provider(options: &Serve) -> anyhow::Result<Arc<dyn PaymentProvider>>
     let url = options.payments_url.as_ref().context("no --payments-url")?;
     let file = options.payments_secret_file.as_ref().context("no --payments-secret-file")?;
     Ok(Arc::new(HttpPaymentProvider::new(url, secret::read(file)?, deadline)))
+}
+
+/// Says whom merchants' webhooks may lead to.
+fn webhook_reach(options: &Serve) -> Reach {
+    if options.allow_local_webhooks {
+        tracing::warn!("merchants' webhooks may lead to this machine, and need no TLS");
+        return Reach::Loopback;
+    }
+    Reach::Public
 }
 
 /// Reads whom to believe, before anything is opened or bound.

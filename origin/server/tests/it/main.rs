@@ -12,4 +12,5 @@ mod media;
 mod provider;
 mod shop;
 mod stripe;
+mod staff;
 mod trust;

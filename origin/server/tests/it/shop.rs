@@ -19,7 +19,7 @@ use serde_json::{Value, json};
 
 pub(crate) const EDGE_SECRET: &str = "0123456789abcdef0123456789abcdef";
 pub(crate) const PAYMENTS_SECRET: &str = "fedcba9876543210fedcba9876543210";
-const PROGRAM: &str = env!("CARGO_BIN_EXE_vitrine-origin");
+pub(crate) const PROGRAM: &str = env!("CARGO_BIN_EXE_vitrine-origin");
 const READY_LIMIT: Duration = Duration::from_secs(30);
 
 /// A running process and the URL that it said.
@@ -29,7 +29,7 @@ pub(crate) struct Process {
 }
 
 impl Process {
-    fn start(arguments: &[&str]) -> Self {
+    pub(crate) fn start(arguments: &[&str]) -> Self {
         let mut child = Command::new(PROGRAM)
             .args(arguments)
             .env("VITRINE_LOG", "warn")
@@ -68,7 +68,7 @@ impl Drop for Process {
 
 /// The shop with its payment provider.
 pub(crate) struct Shop {
-    folder: tempfile::TempDir,
+    pub(crate) folder: tempfile::TempDir,
     pub(crate) payments: Process,
     pub(crate) origin: Process,
     pub(crate) client: Asker,

@@ -210,7 +210,6 @@ mod tests {
         let parts = Parts {
             store: Arc::clone(store),
             payments: Arc::new(HttpPaymentProvider::new(nobody, String::new(), RENEW_EVERY)),
-            webhook_secret: Vec::new(),
             settings: Settings::default(),
             clock: clock.clone(),
         };
