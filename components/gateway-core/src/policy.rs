@@ -189,6 +189,9 @@ pub const TABLE: &[Policy] = &[
     origin("/v1/orders", Methods::Read, Auth::Required, READ, 0),
     origin("/v1/...", Methods::Read, Auth::Optional, READ, 0),
     origin("/v1/...", Methods::Write, Auth::Optional, WRITE, REQUEST_BYTES_MAX),
+    // Accounts with roles, and keys that the origin alone can check.
+    origin("/admin/v1/...", Methods::Read, Auth::Optional, READ, 0),
+    origin("/admin/v1/...", Methods::Write, Auth::Optional, WRITE, REQUEST_BYTES_MAX),
     files("/assets/...", Class::Asset, Cors::Never),
     files("/m/...", Class::Media, Cors::Everybody),
     files("/...", Class::Page, Cors::Never),

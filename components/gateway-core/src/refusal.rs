@@ -23,8 +23,9 @@ pub fn answer(problem: Problem, path: &str, headers: &HeaderMap) -> Response<Byt
 
 /// People ask for HTML, outside the API.
 fn is_person(path: &str, headers: &HeaderMap) -> bool {
-    let is_api =
-        ["/v1", "/openapi.json", "/.well-known"].iter().any(|prefix| path.starts_with(prefix));
+    let is_api = ["/v1", "/admin/v1", "/openapi.json", "/.well-known"]
+        .iter()
+        .any(|prefix| path.starts_with(prefix));
     let accepts = headers.get_all(header::ACCEPT).iter();
     let wants_page = accepts
         .filter_map(|value| value.to_str().ok())

@@ -33,7 +33,7 @@ const TOKENS_MAX: usize = 1_024;
 pub enum Caller {
     /// Nobody in particular.
     Guest,
-    /// Holds an order's capability, which only the origin can check.
+    /// Holds an order's capability or a key of the staff, which only the origin can check.
     Capability,
     /// An account.
     Account {

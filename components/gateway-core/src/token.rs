@@ -118,12 +118,15 @@ pub fn read_key(jwk_json: &str) -> Option<VerifyingKey> {
     (is_ours && !key.is_weak()).then_some(key)
 }
 
-/// Returns whether text has the shape of an order's capability: `ot_` and 32 bytes in base64url. Only the origin can
-/// tell whether it is one.
+/// Returns whether text has the shape of an order's capability, `ot_` and 32 bytes in base64url, or of a key of the
+/// staff, `vk_` and 48 bytes. Only the origin can tell whether it is one.
 #[must_use]
 pub fn is_capability(token: &str) -> bool {
-    token
-        .strip_prefix("ot_")
-        .and_then(|secret| URL_SAFE_NO_PAD.decode(secret).ok())
-        .is_some_and(|secret| secret.len() == 32)
+    let holds = |prefix: &str, length: usize| {
+        token
+            .strip_prefix(prefix)
+            .and_then(|secret| URL_SAFE_NO_PAD.decode(secret).ok())
+            .is_some_and(|secret| secret.len() == length)
+    };
+    holds("ot_", 32) || holds("vk_", 48)
 }

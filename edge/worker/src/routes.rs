@@ -14,12 +14,13 @@ pub(crate) enum Target {
 }
 
 /// Patterns as `spin.toml` has them: exact, or with `/...` at the end for everything below and the address itself.
-const TABLE: [(&str, Target); 8] = [
+const TABLE: [(&str, Target); 9] = [
     ("/v1/products/...", Target::Catalog),
     ("/v1/categories", Target::Catalog),
     ("/v1/search", Target::Catalog),
     ("/v1/ar/...", Target::ArRouter),
     ("/v1/...", Target::ShopApi),
+    ("/admin/v1/...", Target::ShopApi),
     ("/.well-known/jwks.json", Target::ShopApi),
     ("/openapi.json", Target::ShopApi),
     ("/...", Target::Assets),
@@ -81,6 +82,8 @@ mod tests {
             ("/.well-known/jwks.json", Target::ShopApi),
             ("/.well-known/other", Target::Assets),
             ("/openapi.json", Target::ShopApi),
+            ("/admin/v1/webhooks", Target::ShopApi),
+            ("/admin", Target::Assets),
             ("/V1/products", Target::Assets),
             ("/%76%31/products", Target::Assets),
             ("/m/x.glb", Target::Assets),

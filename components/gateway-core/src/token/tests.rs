@@ -169,7 +169,16 @@ fn only_ed25519_signing_keys_are_read() {
 fn capabilities_are_known_by_their_shape() {
     let secret = URL_SAFE_NO_PAD.encode([7_u8; 32]);
     assert!(is_capability(&format!("ot_{secret}")));
-    for bad in [secret.clone(), "ot_".to_owned(), format!("ot_{secret}A"), format!("OT_{secret}")] {
+    let key = URL_SAFE_NO_PAD.encode([7_u8; 48]);
+    assert!(is_capability(&format!("vk_{key}")));
+    for bad in [
+        format!("vk_{secret}"),
+        format!("ot_{key}"),
+        secret.clone(),
+        "ot_".to_owned(),
+        format!("ot_{secret}A"),
+        format!("OT_{secret}"),
+    ] {
         assert!(!is_capability(&bad), "{bad}");
     }
 }

@@ -157,6 +157,10 @@ fn options() -> Vec<Case> {
         allows("/v1/carts", "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"),
         allows("/v1/me", "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"),
         allows("/v1/orders", read),
+        allows("/admin/v1/me", "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"),
+        get("/admin/v1/me", "the staff's part is asked for").problem(401, "unauthenticated"),
+        request("POST", "/admin/v1/webhooks", "and is closed to strangers")
+            .problem(401, "unauthenticated"),
         allows("/m/x.glb", read),
         request("OPTIONS", "/v1/%2e%2e", "OPTIONS of an ambiguous path is refused too")
             .problem(400, "unreadable"),

@@ -70,6 +70,7 @@ fn every_address_of_the_contract_has_its_component() {
         ("/v1/search", "catalog"),
         ("/v1/ar/CHR-LYRA-OAK", "ar-router"),
         ("/v1/carts", "shop-api"),
+        ("/admin/v1/webhooks", "shop-api"),
         ("/v1/inventory/CHR-LYRA-OAK", "shop-api"),
         ("/.well-known/jwks.json", "shop-api"),
         ("/openapi.json", "shop-api"),
