@@ -4,6 +4,7 @@
 
 mod http_client;
 mod libsql;
+mod merchant_webhooks;
 mod official;
 mod upstash_counters;
 mod worker;
