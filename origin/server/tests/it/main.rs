@@ -11,6 +11,6 @@ mod limits;
 mod media;
 mod provider;
 mod shop;
-mod stripe;
 mod staff;
+mod stripe;
 mod trust;
