@@ -101,16 +101,31 @@ impl OrderStatus {
     pub const fn on(self, event: OrderEvent) -> Consequence {
         match (self, event) {
             (Self::PendingPayment, OrderEvent::HoldExpired) => Consequence::End(Self::Expired),
-            (Self::PendingPayment, OrderEvent::Payment(PaymentStatus::Captured)) => {
-                Consequence::Confirm
-            }
+            // Held for us is as good as ours: the merchant captures when the goods leave.
             (
                 Self::PendingPayment,
-                OrderEvent::Payment(PaymentStatus::Declined | PaymentStatus::Cancelled),
+                OrderEvent::Payment(
+                    PaymentStatus::Authorized
+                    | PaymentStatus::PartiallyCaptured
+                    | PaymentStatus::Captured
+                    | PaymentStatus::PartiallyRefunded,
+                ),
+            ) => Consequence::Confirm,
+            (
+                Self::PendingPayment,
+                OrderEvent::Payment(
+                    PaymentStatus::Declined | PaymentStatus::Cancelled | PaymentStatus::Refunded,
+                ),
             ) => Consequence::End(Self::Cancelled),
-            (Self::Expired | Self::Cancelled, OrderEvent::Payment(PaymentStatus::Captured)) => {
-                Consequence::RetakeOrRefund
-            }
+            // Not when some of it went back already: somebody has decided that the order stays ended.
+            (
+                Self::Expired | Self::Cancelled,
+                OrderEvent::Payment(
+                    PaymentStatus::Authorized
+                    | PaymentStatus::PartiallyCaptured
+                    | PaymentStatus::Captured,
+                ),
+            ) => Consequence::RetakeOrRefund,
             (Self::PendingPayment | Self::Expired | Self::Cancelled, OrderEvent::Payment(_))
             | (Self::Confirmed | Self::Completed, _)
             | (Self::Expired | Self::Cancelled, OrderEvent::HoldExpired) => Consequence::Nothing,
@@ -147,14 +162,17 @@ mod tests {
         use PaymentStatus as P;
         for payment in P::ALL {
             let pending = match payment {
-                P::Captured => Consequence::Confirm,
-                P::Declined | P::Cancelled => Consequence::End(OrderStatus::Cancelled),
-                _ => Consequence::Nothing,
+                P::Authorized | P::PartiallyCaptured | P::Captured | P::PartiallyRefunded => {
+                    Consequence::Confirm
+                }
+                P::Declined | P::Cancelled | P::Refunded => {
+                    Consequence::End(OrderStatus::Cancelled)
+                }
+                P::Created | P::Processing | P::RequiresAction | P::Unknown => Consequence::Nothing,
             };
-            let ended = if payment == P::Captured {
-                Consequence::RetakeOrRefund
-            } else {
-                Consequence::Nothing
+            let ended = match payment {
+                P::Authorized | P::PartiallyCaptured | P::Captured => Consequence::RetakeOrRefund,
+                _ => Consequence::Nothing,
             };
             let event = OrderEvent::Payment(payment);
             assert_eq!(OrderStatus::PendingPayment.on(event), pending, "{payment}");

@@ -6,7 +6,7 @@
 
 use api_types::order::{CheckoutAnswer, CheckoutRequest, NextAction};
 use domain::order::number_text;
-use domain::payment::PaymentEvent;
+use domain::payment::{Amounts, PaymentEvent};
 use domain::{CartId, ErrorKind, OrderId, OrderStatus, PaymentId, PaymentStatus};
 use providers::payment::{CaptureMode, Intent, Lookup, Method, NewIntent, PaymentError};
 use store::{
@@ -62,12 +62,12 @@ impl App {
             // Taken up again after others had settled it: only the answer is missing.
             _ => None,
         };
-        let (event, provider_ref) = report.unzip();
         let settle = Settle {
             payment: order.payment.id,
-            event,
+            event: report.as_ref().map(|report| report.event),
+            amounts: report.as_ref().and_then(|report| report.amounts),
             amount: None,
-            provider_ref: provider_ref.flatten(),
+            provider_ref: report.and_then(|report| report.provider_ref),
             answer: Some(claim),
             webhook: None,
             now: self.clock.now(),
@@ -83,10 +83,7 @@ impl App {
     }
 
     /// Asks the provider for the money. No answer is an answer too: the outcome is unknown, and said so.
-    pub(crate) async fn ask_for_payment(
-        &self,
-        payment: &PaymentRecord,
-    ) -> (PaymentEvent, Option<String>) {
+    pub(crate) async fn ask_for_payment(&self, payment: &PaymentRecord) -> Reported {
         let intent = NewIntent {
             reference: payment.id,
             amount: payment.amount,
@@ -141,24 +138,43 @@ pub(crate) fn ours(payment: PaymentId) -> Lookup {
     Lookup::Ours { reference: payment, key: provider_key(payment, "create") }
 }
 
+/// What the provider has told about a payment.
+#[derive(Debug, Clone)]
+pub(crate) struct Reported {
+    /// The word.
+    pub(crate) event: PaymentEvent,
+    /// How much went where, where it said.
+    pub(crate) amounts: Option<Amounts>,
+    /// Its name for the payment, where it said.
+    pub(crate) provider_ref: Option<String>,
+}
+
+impl Reported {
+    /// A word alone: the whole or nothing.
+    pub(crate) const fn word(event: PaymentEvent) -> Self {
+        Self { event, amounts: None, provider_ref: None }
+    }
+}
+
 /// Says what an answer of the provider tells about our payment.
-pub(crate) fn report(
-    payment: &PaymentRecord,
-    answer: Result<Intent, PaymentError>,
-) -> (PaymentEvent, Option<String>) {
+pub(crate) fn report(payment: &PaymentRecord, answer: Result<Intent, PaymentError>) -> Reported {
     match answer {
         Ok(intent) if intent.reference == payment.id && intent.amount == payment.amount => {
-            (intent.status.event(), Some(intent.id))
+            Reported {
+                event: intent.status.event(),
+                amounts: Some(intent.amounts),
+                provider_ref: Some(intent.id),
+            }
         }
         Ok(_other) => {
             tracing::error!(payment.id = %payment.id, "the provider answered about another payment");
-            (PaymentEvent::TimedOut, None)
+            Reported::word(PaymentEvent::TimedOut)
         }
-        Err(PaymentError::Declined(_)) => (PaymentEvent::Declined, None),
+        Err(PaymentError::Declined(_)) => Reported::word(PaymentEvent::Declined),
         Err(error) => {
             let cause = std::error::Error::source(&error).map(ToString::to_string);
             tracing::warn!(payment.id = %payment.id, error = %error, cause, "could not settle a payment yet");
-            (PaymentEvent::TimedOut, None)
+            Reported::word(PaymentEvent::TimedOut)
         }
     }
 }
@@ -197,15 +213,15 @@ impl App {
     pub(crate) async fn settle(
         &self,
         order: &OrderRecord,
-        event: PaymentEvent,
-        provider_ref: Option<String>,
+        report: Reported,
     ) -> Result<OrderRecord, Error> {
         let (payment, now) = (order.payment.id, self.clock.now());
         let settle = Settle {
             payment,
-            event: Some(event),
+            event: Some(report.event),
+            amounts: report.amounts,
             amount: None,
-            provider_ref,
+            provider_ref: report.provider_ref,
             answer: None,
             webhook: None,
             now,

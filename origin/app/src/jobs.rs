@@ -6,7 +6,7 @@ use domain::payment::PaymentEvent;
 use domain::{OrderStatus, PaymentStatus};
 use store::{OrderRecord, POSITIONS_KEPT, UpkeepLimits};
 
-use crate::checkout::{ours, provider_key, report};
+use crate::checkout::{Reported, ours, provider_key, report};
 use crate::{App, Error};
 
 /// Orders that one round ends: 256, one short transaction.
@@ -40,11 +40,13 @@ impl App {
     pub async fn reconcile_payments(&self) -> Result<usize, Error> {
         let orders = self.store.claim_payments_to_check(self.clock.now(), CHECKS_MAX).await?;
         for order in &orders {
-            let (event, provider_ref) = self.find_out(order).await;
-            if event == PaymentEvent::TimedOut && order.payment.status != PaymentStatus::Created {
+            let report = self.find_out(order).await;
+            if report.event == PaymentEvent::TimedOut
+                && order.payment.status != PaymentStatus::Created
+            {
                 continue;
             }
-            let settled = self.settle(order, event, provider_ref).await?;
+            let settled = self.settle(order, report).await?;
             tracing::info!(
                 order.id = %settled.id,
                 payment.id = %settled.payment.id,
@@ -55,9 +57,9 @@ impl App {
         Ok(orders.len())
     }
 
-    async fn find_out(&self, order: &OrderRecord) -> (PaymentEvent, Option<String>) {
+    async fn find_out(&self, order: &OrderRecord) -> Reported {
         let payment = &order.payment;
-        if payment.status == PaymentStatus::Captured {
+        if matches!(payment.status, PaymentStatus::Captured | PaymentStatus::PartiallyCaptured) {
             // Paid, but its stock is gone: the money goes back.
             return match payment.provider_ref.clone() {
                 Some(id) => {
@@ -65,7 +67,10 @@ impl App {
                     let refunded = self.payments.refund(key, id, None).await;
                     report(payment, refunded.map(|refunded| refunded.intent))
                 }
-                None => self.look_up(order).await.unwrap_or((PaymentEvent::TimedOut, None)),
+                None => self
+                    .look_up(order)
+                    .await
+                    .unwrap_or_else(|_error| Reported::word(PaymentEvent::TimedOut)),
             };
         }
         let found = match self.payments.lookup(ours(payment.id)).await {
@@ -78,9 +83,9 @@ impl App {
             // Not there yet is not never: what was asked just before the order ended may arrive after this answer, and
             // not every method tells by webhook.
             (None, false) if self.clock.now() < order.expires_at.after(UNDER_WAY_MAX) => {
-                (PaymentEvent::TimedOut, None)
+                Reported::word(PaymentEvent::TimedOut)
             }
-            (None, false) => (PaymentEvent::Cancelled, None),
+            (None, false) => Reported::word(PaymentEvent::Cancelled),
             (Some(intent), true) => report(payment, Ok(intent)),
             (Some(intent), false) if intent.status.event().status().has_moved_money() => {
                 report(payment, Ok(intent))
@@ -94,14 +99,11 @@ impl App {
     }
 
     /// Asks the provider where a payment stands.
-    pub(crate) async fn look_up(
-        &self,
-        order: &OrderRecord,
-    ) -> Result<(PaymentEvent, Option<String>), Error> {
+    pub(crate) async fn look_up(&self, order: &OrderRecord) -> Result<Reported, Error> {
         let payment = &order.payment;
         Ok(match self.payments.lookup(ours(payment.id)).await? {
             Some(intent) => report(payment, Ok(intent)),
-            None => (PaymentEvent::TimedOut, None),
+            None => Reported::word(PaymentEvent::TimedOut),
         })
     }
 

@@ -75,14 +75,14 @@ impl App {
         };
         let answer =
             self.payments.act(provider_key(order.payment.id, word), provider_ref, decision).await;
-        let (event, provider_ref) = match answer {
+        let reported = match answer {
             // The other decision was faster, or the intent has ended. The provider says where it stands.
             Err(PaymentError::NotAllowed | PaymentError::NotFound | PaymentError::KeyReused) => {
                 self.look_up(&order).await?
             }
             answer => report(&order.payment, Ok(answer?)),
         };
-        Ok(view(self.settle(&order, event, provider_ref).await?))
+        Ok(view(self.settle(&order, reported).await?))
     }
 
     async fn readable_order(

@@ -28,6 +28,7 @@ impl App {
         let settle = Settle {
             payment: intent.reference,
             event: Some(intent.status.event()),
+            amounts: Some(intent.amounts),
             amount: Some(intent.amount),
             provider_ref: Some(intent.id),
             answer: None,

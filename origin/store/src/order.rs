@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use api_types::cart::{Line, Totals};
 use api_types::order::Address;
-use domain::payment::TestMethod;
+use domain::payment::{Amounts, Payment, TestMethod};
 use domain::{
     CartId, Email, LineId, Money, OrderId, OrderStatus, PaymentId, PaymentStatus, Sku, Timestamp,
     UserId,
@@ -147,8 +147,24 @@ pub struct PaymentRecord {
     pub status: PaymentStatus,
     /// How much.
     pub amount: Money,
+    /// How much went where.
+    pub amounts: Amounts,
     /// The provider's name for it, once known.
     pub provider_ref: Option<String>,
+}
+
+impl PaymentRecord {
+    /// Returns what is known of the payment. A state that moved money and no amounts was written by a program that knew
+    /// none yet: it means the whole.
+    ///
+    /// # Errors
+    /// When state and amounts contradict each other.
+    pub(crate) fn known(&self) -> Result<Payment, StoreError> {
+        let is_old = self.amounts == Amounts::zero(self.amount.currency);
+        let amounts = if is_old { Amounts::whole(self.status, self.amount) } else { self.amounts };
+        Payment::restore(self.amount, self.status, amounts)
+            .map_err(|_contradiction| StoreError::Corrupt("amounts of a payment"))
+    }
 }
 
 impl OrderRecord {

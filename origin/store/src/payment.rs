@@ -1,6 +1,6 @@
 //! Payments: one function settles what anybody reports.
 
-use domain::payment::PaymentEvent;
+use domain::payment::{Amounts, PaymentEvent, Report};
 use domain::{Money, PaymentId, Timestamp};
 
 use crate::{CheckoutOutcome, Claim, Engine, OrderRecord, Store, StoreError, lease, sql};
@@ -14,6 +14,8 @@ pub struct Settle {
     pub payment: PaymentId,
     /// What is reported; `None` only reads, to answer a checkout that was settled by others.
     pub event: Option<PaymentEvent>,
+    /// How much went where, as reported; `None`: all of it or nothing, as the word says.
+    pub amounts: Option<Amounts>,
     /// How much the report is about, where nobody has compared it yet: another amount than ours settles nothing.
     pub amount: Option<Money>,
     /// The provider's name for the payment, if the report had it.
@@ -24,6 +26,21 @@ pub struct Settle {
     pub webhook: Option<String>,
     /// Now.
     pub now: Timestamp,
+}
+
+impl Settle {
+    /// Returns the report, if it is one that can be about `amount`.
+    pub(crate) fn report(&self, amount: Money) -> Option<Report> {
+        let event = self.event?;
+        let amounts = self.amounts.unwrap_or_else(|| Amounts::whole(event.status(), amount));
+        match Report::new(event, amount, amounts) {
+            Ok(report) => Some(report),
+            Err(contradiction) => {
+                tracing::error!(payment.id = %self.payment, error = %contradiction, "refused a report about a payment");
+                None
+            }
+        }
+    }
 }
 
 /// What became of a report.

@@ -76,6 +76,14 @@ impl Store {
         .await
     }
 
+    /// Adds up the entries of an account of the ledger, over all currencies.
+    ///
+    /// # Errors
+    /// As every read.
+    pub async fn ledger_sum(&self, account: &'static str) -> Result<i64, StoreError> {
+        self.read(account, |tx, account| Box::pin(sql::upkeep::ledger_sum(tx, account))).await
+    }
+
     /// Adds up stock and ledger.
     ///
     /// # Errors

@@ -138,24 +138,37 @@ async fn a_checkout_that_nobody_comes_back_for_is_ended_by_the_reconciler_and_it
     world.check_sums().await;
 }
 
-async fn a_webhook_about_a_hold_or_a_part_is_taken_and_moves_nothing_yet(engine: Engine) {
+async fn a_hold_confirms_the_order_and_parts_go_into_the_books_once(engine: Engine) {
     let world = World::with_stock(engine, 5).await;
     let placed = world.checkout(world.cart(1).await, "late", "k").await.unwrap().value;
     let payment = world.payment_of(placed.order_id).await;
+    let statuses = || async {
+        let order = world.order(&placed).await;
+        (order.status, order.payment_status)
+    };
+    // The bank holds the money: the goods may be packed, and nothing is ours yet.
     world.deliver("evt_1", payment, IntentStatus::Authorized).await.unwrap();
-    assert_eq!(world.order(&placed).await.payment_status, PaymentStatus::Processing);
+    assert_eq!(statuses().await, (OrderStatus::Confirmed, PaymentStatus::Authorized));
+    assert_eq!(world.store.ledger_sum("provider_clearing").await.unwrap(), 0);
     world.deliver("evt_2", payment, IntentStatus::Captured).await.unwrap();
+    let total = placed.totals.total.minor;
+    assert_eq!(world.store.ledger_sum("provider_clearing").await.unwrap(), total);
+    // A part goes back, told twice; then all of it.
     let id = world.provider.intent_of(payment).id;
     world.provider.wish(&id, Wish::Settle).unwrap();
-    let part = Some(Money::new(1, Currency::Eur));
+    let part = Some(Money::new(7, Currency::Eur));
     let refunded = world.provider.wish(&id, Wish::Refund(part)).unwrap();
-    assert_eq!(refunded.status, IntentStatus::PartiallyRefunded);
-    world.deliver_intent("evt_3", refunded).await.unwrap();
-    let order = world.order(&placed).await;
-    assert_eq!(
-        (order.status, order.payment_status),
-        (OrderStatus::Confirmed, PaymentStatus::Captured)
-    );
+    for webhook in ["evt_3", "evt_4"] {
+        world.deliver_intent(webhook, refunded.clone()).await.unwrap();
+    }
+    assert_eq!(statuses().await, (OrderStatus::Confirmed, PaymentStatus::PartiallyRefunded));
+    assert_eq!(world.store.ledger_sum("provider_clearing").await.unwrap(), total - 7);
+    let refunded = world.provider.wish(&id, Wish::Refund(None)).unwrap();
+    world.deliver_intent("evt_5", refunded).await.unwrap();
+    assert_eq!(statuses().await, (OrderStatus::Confirmed, PaymentStatus::Refunded));
+    for account in ["provider_clearing", "tax_payable", "revenue"] {
+        assert_eq!(world.store.ledger_sum(account).await.unwrap(), 0, "{account}");
+    }
     world.check_sums().await;
 }
 
@@ -242,6 +255,7 @@ async fn an_attempt_that_comes_second_is_answered_as_the_first_one_was(engine: E
     let late = Settle {
         payment: world.payment_of(first.order_id).await,
         event: Some(PaymentEvent::Captured),
+        amounts: None,
         amount: None,
         provider_ref: None,
         answer: Some(world.app.claim(format!("test {cart}"), "k".to_owned(), &[b"success"])),
@@ -266,7 +280,7 @@ on_every_engine!(
     a_key_that_is_in_use_waits_and_another_request_under_it_is_refused,
     a_key_left_behind_is_in_use_until_its_lease_ends_and_is_then_taken_up,
     a_checkout_that_nobody_comes_back_for_is_ended_by_the_reconciler_and_its_key_answers,
-    a_webhook_about_a_hold_or_a_part_is_taken_and_moves_nothing_yet,
+    a_hold_confirms_the_order_and_parts_go_into_the_books_once,
     a_webhook_about_another_amount_confirms_nothing,
     a_request_that_arrives_after_its_order_has_ended_is_found_though_no_webhook_tells,
     a_payment_that_the_provider_never_heard_of_is_given_up_some_minutes_after_its_order,

@@ -143,6 +143,7 @@ impl Storm {
         let look = Settle {
             payment,
             event: None,
+            amounts: None,
             amount: None,
             provider_ref: None,
             answer: None,

@@ -47,6 +47,12 @@ pub(crate) const ORIGIN: &[Migration] = &[
         readable_from: 1,
         sql: include_str!("../../migrations/postgres/0004_webhooks.sql"),
     },
+    Migration {
+        number: 5,
+        name: "amounts",
+        readable_from: 1,
+        sql: include_str!("../../migrations/postgres/0005_amounts.sql"),
+    },
 ];
 
 /// Applies what is missing.

@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use api_types::cart::{Cart, Line};
 use domain::cart::CartStatus;
+use domain::payment::Amounts;
 use domain::reservation::Stock;
 use domain::{
     CartId, Currency, LineId, Money, OrderStatus, PaymentStatus, Quantity, Sku, Timestamp,
@@ -558,6 +559,7 @@ fn record(command: &PlaceOrder, cart: &Cart) -> OrderRecord {
             method: command.method,
             status: PaymentStatus::Created,
             amount: cart.totals.total,
+            amounts: Amounts::zero(cart.currency),
             provider_ref: None,
         },
     }

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use api_types::cart::Line;
 use domain::order::{Consequence, OrderEvent};
-use domain::payment::{Move, PaymentEvent};
+use domain::payment::Amounts;
 use domain::{OrderId, OrderStatus, PaymentId, PaymentStatus};
 use futures::join;
 
@@ -22,7 +22,8 @@ use crate::{Claim, StoreError};
 
 const LOCK_PAYMENTS: &str = "SELECT o.id, o.number, o.cart_id, o.cart_version, o.user_id, o.token_hash, o.email,
   o.address_json, o.status, o.currency, o.subtotal_minor, o.shipping_minor, o.tax_minor, o.total_minor, o.created_at_ms,
-  o.expires_at_ms, p.id, p.method, p.status, p.amount_minor, p.provider_ref
+  o.expires_at_ms, p.id, p.method, p.status, p.amount_minor, p.provider_ref, p.authorized_minor,
+  p.captured_minor, p.released_minor, p.refunded_minor
 FROM payments p JOIN orders o ON o.id = p.order_id WHERE p.id = ANY(?1) ORDER BY p.id FOR UPDATE";
 const LOCK_STOCK: &str = "SELECT sku FROM stock WHERE sku IN
   (SELECT l.sku FROM payments p JOIN order_lines l ON l.order_id = p.order_id WHERE p.id = ANY(?1)) ORDER BY sku FOR UPDATE";
@@ -31,7 +32,7 @@ const READ_LINES: &str = "SELECT l.id, l.sku, l.handle, l.title, l.variant_title
 FROM payments p JOIN order_lines l ON l.order_id = p.order_id WHERE p.id = ANY(?1) ORDER BY l.order_id, l.position";
 const READ_WEBHOOKS: &str = "SELECT id FROM webhook_events WHERE id = ANY(?1)";
 const WRITE_PAYMENTS: &str = "UPDATE payments SET status = 'captured', updated_at_ms = d.at_ms, next_check_at_ms = NULL,
-  checks = 0, provider_ref = coalesce(payments.provider_ref, d.provider_ref)
+  authorized_minor = payments.amount_minor, captured_minor = payments.amount_minor, checks = 0, provider_ref = coalesce(payments.provider_ref, d.provider_ref)
 FROM unnest(?1::bytea[], ?2::text[], ?3::bigint[]) AS d (id, provider_ref, at_ms) WHERE payments.id = d.id";
 const WRITE_ORDERS: &str = "UPDATE orders SET status = 'confirmed', updated_at_ms = d.at_ms
 FROM unnest(?1::bytea[], ?2::bigint[]) AS d (id, at_ms) WHERE orders.id = d.id";
@@ -160,6 +161,17 @@ async fn read(session: &Session, commands: &[&Settle]) -> Result<Known, StoreErr
 
 /// Answers by scope and key.
 type Answers = BTreeMap<(String, String), String>;
+/// Tells whether a report makes all of a payment ours, of which nothing was before.
+fn is_whole_capture(command: &Settle, order: &OrderRecord) -> bool {
+    let payment = &order.payment;
+    let merged =
+        command.report(payment.amount).and_then(|report| payment.known().ok()?.merge(report).ok());
+    merged.is_some_and(|merged| {
+        merged.payment.status() == PaymentStatus::Captured
+            && merged.captured_more == payment.amount
+            && merged.payment.amounts().captured() == payment.amount
+    })
+}
 
 /// What is to be written.
 #[derive(Default)]
@@ -171,13 +183,10 @@ impl<'a> Plan<'a> {
     /// Decides about one report, as `sql::payment::settle` does for one alone.
     fn decide(&mut self, command: &'a Settle, known: &mut Known) -> Outcome<Settled> {
         let is_plain = |order: &OrderRecord| {
-            let payment = &order.payment;
-            command.event == Some(PaymentEvent::Captured)
-                && payment.status.on(PaymentEvent::Captured)
-                    == Ok(Move::To(PaymentStatus::Captured))
+            is_whole_capture(command, order)
                 && order.status.on(OrderEvent::Payment(PaymentStatus::Captured))
                     == Consequence::Confirm
-                && command.amount.is_none_or(|amount| amount == payment.amount)
+                && command.amount.is_none_or(|amount| amount == order.payment.amount)
                 && command.webhook.as_ref().is_none_or(|id| !known.webhooks.contains(id))
         };
         if !known.orders.get(&command.payment).is_some_and(is_plain) {
@@ -188,6 +197,7 @@ impl<'a> Plan<'a> {
         known.webhooks.extend(command.webhook.clone());
         order.status = OrderStatus::Confirmed;
         order.payment.status = PaymentStatus::Captured;
+        order.payment.amounts = Amounts::whole(PaymentStatus::Captured, order.payment.amount);
         if order.payment.provider_ref.is_none() {
             order.payment.provider_ref.clone_from(&command.provider_ref);
         }

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use api_types::cart::{Cart, Line, Totals};
 use domain::cart::CartStatus;
 use domain::order::{Consequence, OrderEvent};
+use domain::payment::Amounts;
 use domain::reservation::Stock;
 use domain::{
     CartId, Currency, LineId, Money, OrderId, OrderStatus, PaymentId, Quantity, Sku, Timestamp,
@@ -212,7 +213,8 @@ pub(crate) fn quantity(line: &Line) -> Result<Quantity, StoreError> {
 /// An order `o` and its payment `p`, as [`record_of`] reads them.
 pub(crate) const COLUMNS: &str = "o.id, o.number, o.cart_id, o.cart_version, o.user_id, o.token_hash, o.email, o.address_json,
   o.status, o.currency, o.subtotal_minor, o.shipping_minor, o.tax_minor, o.total_minor, o.created_at_ms,
-  o.expires_at_ms, p.id, p.method, p.status, p.amount_minor, p.provider_ref";
+  o.expires_at_ms, p.id, p.method, p.status, p.amount_minor, p.provider_ref, p.authorized_minor, p.captured_minor,
+  p.released_minor, p.refunded_minor";
 
 pub(crate) async fn load(tx: &Tx<'_>, id: OrderId) -> Result<Option<OrderRecord>, StoreError> {
     // By primary key, and payments by their unique order_id.
@@ -296,6 +298,8 @@ pub(crate) fn record_of(row: &Row) -> Result<OrderRecord, StoreError> {
             method: text(17)?.parse().map_err(|_unknown| corrupt("payment method"))?,
             status: text(18)?.parse().map_err(|_unknown| corrupt("status of a payment"))?,
             amount: money(19)?,
+            amounts: Amounts::new(money(21)?, money(22)?, money(23)?, money(24)?)
+                .map_err(|_contradiction| corrupt("amounts of a payment"))?,
             provider_ref: row.get(20)?,
         },
     })

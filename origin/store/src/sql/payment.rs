@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use domain::order::{Consequence, OrderEvent};
-use domain::payment::Move;
-use domain::{OrderId, OrderStatus, PaymentStatus, Timestamp};
+use domain::payment::Merged;
+use domain::{Money, OrderId, OrderStatus, PaymentStatus, Timestamp};
 
 use super::stock::Movement;
 use super::{idempotency, order, outbox};
@@ -70,29 +70,31 @@ async fn is_first_delivery(tx: &Tx<'_>, command: &Settle) -> Result<bool, StoreE
 
 /// The one compare-and-set of a payment, with everything that follows from it.
 async fn apply(tx: &Tx<'_>, command: &Settle, found: &OrderRecord) -> Result<bool, StoreError> {
-    let Some(event) = command.event else {
-        return Ok(false);
-    };
-    let next = match found.payment.status.on(event) {
-        Ok(Move::To(next)) => next,
-        Ok(Move::Stay) => return Ok(false),
-        Err(illegal) => {
-            tracing::error!(payment.id = %found.payment.id, error = %illegal, "refused a report about a payment");
+    let Some(report) = command.report(found.payment.amount) else { return Ok(false) };
+    let merged = match found.payment.known()?.merge(report) {
+        Ok(merged) => merged,
+        Err(other) => {
+            tracing::error!(payment.id = %found.payment.id, error = %other, "refused a report about a payment");
             return Ok(false);
         }
     };
-    if !is_whole(next) {
-        tracing::error!(payment.id = %found.payment.id, status = %next, "a report about a part: the books know none yet");
+    if !merged.is_news {
         return Ok(false);
     }
+    let (next, amounts) = (merged.payment.status(), merged.payment.amounts());
     let moved = tx
         .execute(
-            "UPDATE payments SET status = ?3, updated_at_ms = ?4 WHERE id = ?1 AND status = ?2",
+            "UPDATE payments SET status = ?3, updated_at_ms = ?4, authorized_minor = ?5, captured_minor = ?6,
+               released_minor = ?7, refunded_minor = ?8 WHERE id = ?1 AND status = ?2",
             values![
                 found.payment.id.as_bytes(),
                 found.payment.status.as_str(),
                 next.as_str(),
-                command.now.unix_ms()
+                command.now.unix_ms(),
+                amounts.authorized().minor,
+                amounts.captured().minor,
+                amounts.released().minor,
+                amounts.refunded().minor
             ],
         )
         .await?;
@@ -100,25 +102,10 @@ async fn apply(tx: &Tx<'_>, command: &Settle, found: &OrderRecord) -> Result<boo
         return Ok(false);
     }
     outbox::append(tx, found.id, &format!("payment.{next}"), command.now).await?;
-    match next {
-        PaymentStatus::Captured => write_capture(tx, found, Direction::In, command.now).await?,
-        PaymentStatus::Refunded => write_capture(tx, found, Direction::Out, command.now).await?,
-        _ => {}
-    }
+    write_money(tx, found, &merged, command.now).await?;
     let status = follow(tx, found, next, command.now).await?;
     schedule_check(tx, found, next, status, command.now).await?;
     Ok(true)
-}
-
-/// Whether the table of payments and the ledger have a place for a state: neither knows holds and parts yet, and a
-/// webhook about one must not be refused for days.
-const fn is_whole(status: PaymentStatus) -> bool {
-    !matches!(
-        status,
-        PaymentStatus::Authorized
-            | PaymentStatus::PartiallyCaptured
-            | PaymentStatus::PartiallyRefunded
-    )
 }
 
 /// Does to the order what its payment's move means; returns where the order stands then.
@@ -159,12 +146,17 @@ async fn schedule_check(
 ) -> Result<(), StoreError> {
     let next = match payment {
         PaymentStatus::Processing => Some(now.after(WEBHOOK_PATIENCE)),
-        PaymentStatus::RequiresAction
-        | PaymentStatus::Authorized
-        | PaymentStatus::PartiallyCaptured => Some(found.expires_at),
+        PaymentStatus::RequiresAction => Some(found.expires_at),
         PaymentStatus::Created | PaymentStatus::Unknown => Some(now.after(UNKNOWN_PATIENCE)),
-        PaymentStatus::Captured if order != OrderStatus::Confirmed => Some(now),
-        PaymentStatus::Captured
+        // Money that is ours or held for us, and no order for it: it goes back, now.
+        PaymentStatus::Authorized | PaymentStatus::PartiallyCaptured | PaymentStatus::Captured
+            if !matches!(order, OrderStatus::Confirmed | OrderStatus::Completed) =>
+        {
+            Some(now)
+        }
+        PaymentStatus::Authorized
+        | PaymentStatus::PartiallyCaptured
+        | PaymentStatus::Captured
         | PaymentStatus::Declined
         | PaymentStatus::Cancelled
         | PaymentStatus::PartiallyRefunded
@@ -178,47 +170,75 @@ async fn schedule_check(
     Ok(())
 }
 
-#[derive(Clone, Copy)]
-enum Direction {
-    In,
-    Out,
-}
-
-/// Returns the entries of a capture: debits positive, credits negative, sum zero.
+/// Returns the entries of the whole of an order's money: debits positive, credits negative, sum zero.
 pub(crate) fn capture_entries(order: &OrderRecord) -> Result<[(&'static str, i64); 3], StoreError> {
-    let (total, tax) = (order.totals.total, order.totals.tax);
-    let net = total.checked_sub(tax).map_err(|_out| StoreError::Corrupt("amount of an order"))?;
-    Ok([("provider_clearing", total.minor), ("tax_payable", -tax.minor), ("revenue", -net.minor)])
+    let total = order.totals.total;
+    entries(order, Money::zero(total.currency), total)
 }
 
-/// Writes the entries of a capture or of its refund.
-async fn write_capture(
+/// Returns the entries of the money between two sums of an order. Its tax is a share of the order's, rounded once for each
+/// sum: however it is cut, the parts add up to the whole.
+fn entries(
+    order: &OrderRecord,
+    from: Money,
+    to: Money,
+) -> Result<[(&'static str, i64); 3], StoreError> {
+    let corrupt = |_out| StoreError::Corrupt("amount of an order");
+    let (total, tax) = (order.totals.total, order.totals.tax);
+    let share = |sum: Money| match (u64::try_from(sum.minor), u64::try_from(total.minor)) {
+        (_, Ok(0)) => Ok(Money::zero(total.currency)),
+        (Ok(sum), Ok(whole)) => tax.scaled(sum, whole).map_err(corrupt),
+        _ => Err(StoreError::Corrupt("amount of an order")),
+    };
+    let moved = to.checked_sub(from).map_err(corrupt)?;
+    let tax = share(to)?.checked_sub(share(from)?).map_err(corrupt)?;
+    let net = moved.checked_sub(tax).map_err(corrupt)?;
+    Ok([
+        ("provider_clearing", moved.minor),
+        ("tax_payable", tax.minor.saturating_neg()),
+        ("revenue", net.minor.saturating_neg()),
+    ])
+}
+
+/// Writes the entries of the money that a report moved.
+async fn write_money(
     tx: &Tx<'_>,
     found: &OrderRecord,
-    direction: Direction,
+    merged: &Merged,
     now: Timestamp,
 ) -> Result<(), StoreError> {
-    let (word, sign) = match direction {
-        Direction::In => ("capture", 1),
-        Direction::Out => ("refund", -1),
-    };
-    let key = format!("{word}:{}", found.payment.id);
-    let total = found.totals.total;
-    let entries = capture_entries(found)?;
-    for (account, minor) in entries {
-        tx.execute(
-            "INSERT INTO ledger_entries (key, account, currency, minor, payment_id, at_ms)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
-            values![
-                &key,
-                account,
-                total.currency.code(),
-                minor * sign,
-                found.payment.id.as_bytes(),
-                now.unix_ms()
-            ],
-        )
-        .await?;
+    let corrupt = |_out| StoreError::Corrupt("amount of a payment");
+    let amounts = merged.payment.amounts();
+    let moves = [
+        ("capture", amounts.captured(), merged.captured_more, 1),
+        ("refund", amounts.refunded(), merged.refunded_more, -1),
+    ];
+    for (word, to, more, sign) in moves {
+        if more.minor == 0 {
+            continue;
+        }
+        let from = to.checked_sub(more).map_err(corrupt)?;
+        // A sum is reached once: its name says that once, too. The whole has the name it always had.
+        let key = if more == found.totals.total {
+            format!("{word}:{}", found.payment.id)
+        } else {
+            format!("{word}:{}:{}", found.payment.id, to.minor)
+        };
+        for (account, minor) in entries(found, from, to)? {
+            tx.execute(
+                "INSERT INTO ledger_entries (key, account, currency, minor, payment_id, at_ms)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+                values![
+                    key,
+                    account,
+                    to.currency.code(),
+                    minor.saturating_mul(sign),
+                    found.payment.id.as_bytes(),
+                    now.unix_ms()
+                ],
+            )
+            .await?;
+        }
     }
     Ok(())
 }

@@ -120,6 +120,15 @@ async fn forget_carts(
     Ok(count(&carts))
 }
 
+pub(crate) async fn ledger_sum(tx: &Tx<'_>, account: &str) -> Result<i64, StoreError> {
+    tx.query_one(
+        "SELECT CAST(coalesce(sum(minor), 0) AS BIGINT) FROM ledger_entries WHERE account = ?1",
+        values![account],
+    )
+    .await?
+    .get(0)
+}
+
 pub(crate) async fn sums(tx: &Tx<'_>) -> Result<StockSums, StoreError> {
     Ok(StockSums {
         on_hand: sum(tx, "SELECT CAST(coalesce(sum(on_hand), 0) AS BIGINT) FROM stock").await?,

@@ -42,6 +42,11 @@ pub(crate) const ORIGIN: &[Migration] = &[
         name: "webhooks",
         sql: include_str!("../../migrations/sqlite/0004_webhooks.sql"),
     },
+    Migration {
+        number: 5,
+        name: "amounts",
+        sql: include_str!("../../migrations/sqlite/0005_amounts.sql"),
+    },
 ];
 
 /// The local payment provider's database.
@@ -142,5 +147,43 @@ mod tests {
                 Err(StoreError::TooNew { found: 99, .. })
             ));
         }
+    }
+
+    #[test]
+    fn payments_of_before_find_their_amounts_and_the_ledger_finds_them() {
+        let mut connection = Connection::open_in_memory().unwrap();
+        connection.execute_batch("PRAGMA foreign_keys = ON").unwrap();
+        apply(&mut connection, &ORIGIN[..4]).unwrap();
+        let one = |number: u8, status: &str| {
+            connection
+                .execute_batch(&format!(
+                    "INSERT INTO carts VALUES (x'{number:02x}', NULL, 'EUR', 1, NULL, 0, 0);
+                     INSERT INTO orders VALUES (x'{number:02x}', {number}, x'{number:02x}', 1, NULL, x'00', '', '{{}}',
+                       'confirmed', 'EUR', 5, 0, 0, 5, 0, 0, 0);
+                     INSERT INTO payments VALUES (x'{number:02x}', x'{number:02x}', 'test', 'success', '{status}', 'EUR', 5,
+                       NULL, 0, NULL, 0, 0);
+                     INSERT INTO ledger_entries (key, account, currency, minor, payment_id, at_ms)
+                       VALUES ('k{number}', 'a', 'EUR', 0, x'{number:02x}', 0);"
+                ))
+                .unwrap();
+        };
+        for (number, status) in (1..).zip(["created", "captured", "refunded"]) {
+            one(number, status);
+        }
+        apply(&mut connection, ORIGIN).unwrap();
+        let amounts: Vec<[i64; 3]> = connection
+            .prepare(
+                "SELECT authorized_minor, captured_minor, refunded_minor FROM payments ORDER BY id",
+            )
+            .unwrap()
+            .query_map([], |row| Ok([row.get(0)?, row.get(1)?, row.get(2)?]))
+            .unwrap()
+            .collect::<Result<_, _>>()
+            .unwrap();
+        assert_eq!(amounts, [[0, 0, 0], [5, 5, 0], [5, 5, 5]]);
+        let lost: i64 = connection
+            .query_row("SELECT count(*) FROM pragma_foreign_key_check", [], |row| row.get(0))
+            .unwrap();
+        assert_eq!(lost, 0);
     }
 }

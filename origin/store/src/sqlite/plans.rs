@@ -100,6 +100,7 @@ fn settle(tx: &Tx<'_>, number: u8, event: PaymentEvent, now: Timestamp) {
     let command = Settle {
         payment: PaymentId::from_bytes([number; 16]),
         event: Some(event),
+        amounts: None,
         amount: None,
         provider_ref: Some("pi".to_owned()),
         answer: Some(claim(&number.to_string())),

@@ -155,6 +155,7 @@ async fn buy(store: &Store, cart: CartId, is_paid: bool) -> Result<()> {
     let settle = Settle {
         payment: order.payment.id,
         event: Some(PaymentEvent::Captured),
+        amounts: None,
         amount: None,
         provider_ref: Some("pi".to_owned()),
         answer: Some(claim),
