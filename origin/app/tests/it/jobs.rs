@@ -5,6 +5,7 @@ use std::time::Duration;
 use api_types::cart::NewCart;
 use api_types::read_model::SCHEMA_VERSION;
 use app::ChangesQuery;
+use providers::local::Wish;
 
 use crate::engines::{Engine, on_every_engine};
 use crate::world::{GUEST, World};
@@ -44,6 +45,24 @@ async fn carts_are_forgotten_a_month_after_they_were_touched_unless_they_became_
     }
 }
 
+async fn events_are_numbered_on_after_the_first_ones_were_forgotten(engine: Engine) {
+    let world = World::with_stock(engine, 5).await;
+    let placed = world.checkout(world.cart(1).await, "success", "k").await.unwrap().value;
+    let numbers = || async {
+        let events = world.store.waiting_events(100).await.unwrap();
+        events.iter().map(|event| event.sequence).collect::<Vec<_>>()
+    };
+    assert_eq!(numbers().await, [1, 2, 3]);
+    world.app.deliver_events().await.unwrap();
+    world.clock.advance(9 * DAY);
+    world.app.forget_old().await.unwrap();
+    let payment = world.payment_of(placed.order_id).await;
+    let id = world.provider.intent_of(payment).id;
+    let refunded = world.provider.wish(&id, Wish::Refund(None)).unwrap();
+    world.deliver_intent("evt_1", refunded).await.unwrap();
+    assert_eq!(numbers().await, [4]);
+}
+
 async fn an_edge_that_waits_is_sent_home_when_the_process_stops(engine: Engine) {
     let world = World::with_stock(engine, 5).await;
     let feed = world.app.feed_state().await.unwrap();
@@ -62,6 +81,7 @@ async fn an_edge_that_waits_is_sent_home_when_the_process_stops(engine: Engine) 
 }
 
 on_every_engine!(
+    events_are_numbered_on_after_the_first_ones_were_forgotten,
     a_key_that_nobody_came_back_for_is_forgotten_after_a_day,
     carts_are_forgotten_a_month_after_they_were_touched_unless_they_became_orders,
     an_edge_that_waits_is_sent_home_when_the_process_stops

@@ -19,8 +19,10 @@ use crate::{PlaceOrder, Placed, PostgresConfig, Settle, Settled, StoreError};
 
 /// How long a command is tried again: 3 s from its start. A caller waits no longer than a server's own deadline.
 const RETRY_BUDGET: Duration = Duration::from_secs(3);
-/// Longest pause between two tries: 50 ms. The first is about 1 ms; they double.
+/// Longest pause between two tries of what met another: 50 ms. The first is about 1 ms; they double.
 const PAUSE_MAX: Duration = Duration::from_millis(50);
+/// The same while nobody takes writes: 250 ms. A server that recovers has better things to do than to refuse.
+const PAUSE_UNREACHABLE_MAX: Duration = Duration::from_millis(250);
 /// Longest a transaction may take up to its COMMIT: 10 s; the server's own limits end it before.
 const WORK_MAX: Duration = Duration::from_secs(10);
 /// Longest wait for the answer to a COMMIT: 10 s. Then its outcome is unknown. It is never cancelled: a cancelled
@@ -203,7 +205,9 @@ impl Cluster {
             }
             self.counts.retried.fetch_add(1, Ordering::Relaxed);
             tokio::time::sleep(wait).await;
-            pause = (pause * 2).min(PAUSE_MAX);
+            let pause_max =
+                if error.is_conflict() { PAUSE_MAX } else { PAUSE_UNREACHABLE_MAX };
+            pause = (pause * 2).min(pause_max);
         }
     }
 

@@ -11,6 +11,12 @@ use crate::tx::values;
 /// Names the lock that instances which start together wait for; any number that nobody else uses.
 const LOCK: i64 = 0x5669_7472_696e_6501;
 
+/// What was applied. Everybody may read it.
+const LIST: &str = "CREATE TABLE public.schema_migrations (
+  number BIGINT PRIMARY KEY, name TEXT NOT NULL, readable_from BIGINT NOT NULL,
+  applied_at TIMESTAMPTZ NOT NULL DEFAULT now());
+GRANT SELECT ON public.schema_migrations TO PUBLIC";
+
 /// One change. Numbers are dense from 1 and those of SQLite's twin; a published one is never edited.
 #[derive(Debug)]
 pub(crate) struct Migration {
@@ -53,6 +59,12 @@ pub(crate) const ORIGIN: &[Migration] = &[
         readable_from: 1,
         sql: include_str!("../../migrations/postgres/0005_amounts.sql"),
     },
+    Migration {
+        number: 6,
+        name: "event_sequences",
+        readable_from: 6,
+        sql: include_str!("../../migrations/postgres/0006_event_sequences.sql"),
+    },
 ];
 
 /// Applies what is missing.
@@ -66,13 +78,11 @@ pub(crate) async fn apply(cluster: &Cluster) -> Result<(), StoreError> {
 /// Applies one change; `false` when nothing is missing.
 async fn apply_next(session: &Session) -> Result<bool, StoreError> {
     session.batch(&format!("BEGIN; SELECT pg_advisory_xact_lock({LOCK})")).await?;
-    session
-        .batch(
-            "CREATE TABLE IF NOT EXISTS public.schema_migrations (
-               number BIGINT PRIMARY KEY, name TEXT NOT NULL, readable_from BIGINT NOT NULL,
-               applied_at TIMESTAMPTZ NOT NULL DEFAULT now())",
-        )
-        .await?;
+    // Looked for first: who may only use the tables may not say CREATE here, even where there is nothing to be made.
+    let table = session.query("SELECT to_regclass('public.schema_migrations')::text", &[]).await?;
+    if table.first().map(|row| row.get::<Option<String>>(0)).transpose()?.flatten().is_none() {
+        session.batch(LIST).await?;
+    }
     let row = session
         .query(
             "SELECT coalesce(max(number), 0), coalesce(max(readable_from), 0) FROM public.schema_migrations",

@@ -70,7 +70,8 @@ FROM unnest(?1::bytea[], ?2::bytea[], ?3::text[], ?4::text[], ?5::bigint[], ?6::
 const WRITE_CARTS: &str = "UPDATE carts SET order_id = d.order_id, updated_at_ms = d.at_ms
 FROM unnest(?1::bytea[], ?2::bytea[], ?3::bigint[]) AS d (id, order_id, at_ms) WHERE carts.id = d.id";
 const WRITE_EVENTS: &str =
-    "INSERT INTO outbox (aggregate, aggregate_id, sequence, kind, payload_json, created_at_ms)
+    "WITH counted AS (INSERT INTO event_sequences (aggregate, aggregate_id, last) SELECT 'order', unnest(?1::text[]), 1)
+INSERT INTO outbox (aggregate, aggregate_id, sequence, kind, payload_json, created_at_ms)
 SELECT 'order', d.aggregate_id, 1, 'order.placed', d.payload, d.at_ms
 FROM unnest(?1::text[], ?2::text[], ?3::bigint[]) AS d (aggregate_id, payload, at_ms)";
 const WRITE_ANSWERS: &str =

@@ -13,12 +13,8 @@ pub(crate) async fn append(
     kind: &str,
     now: Timestamp,
 ) -> Result<(), StoreError> {
-    let payload = payload(order, kind, now);
-    tx.execute("INSERT INTO outbox (aggregate, aggregate_id, sequence, kind, payload_json, created_at_ms)
-             SELECT 'order', CAST(?1 AS TEXT), coalesce(max(sequence), 0) + 1, CAST(?2 AS TEXT), CAST(?3 AS TEXT),
-               CAST(?4 AS BIGINT)
-             FROM outbox WHERE aggregate = 'order' AND aggregate_id = ?1", values![&order.to_string(), kind, &payload, now.unix_ms()]).await?;
-    Ok(())
+    let words = payload(order, kind, now);
+    append_about(tx, ("order", &order.to_string()), kind, &words, now).await
 }
 
 /// Writes an event about something else: what it is and which one.
@@ -29,12 +25,19 @@ pub(crate) async fn append_about(
     words: &str,
     now: Timestamp,
 ) -> Result<(), StoreError> {
+    // By primary key. The events that are left do not tell how many there were.
+    let sequence: i64 = tx
+        .query_one(
+            "INSERT INTO event_sequences (aggregate, aggregate_id, last) VALUES (?1, ?2, 1)
+             ON CONFLICT (aggregate, aggregate_id) DO UPDATE SET last = event_sequences.last + 1 RETURNING last",
+            values![aggregate, id],
+        )
+        .await?
+        .get(0)?;
     tx.execute(
         "INSERT INTO outbox (aggregate, aggregate_id, sequence, kind, payload_json, created_at_ms)
-         SELECT CAST(?1 AS TEXT), CAST(?2 AS TEXT), coalesce(max(sequence), 0) + 1, CAST(?3 AS TEXT), CAST(?4 AS TEXT),
-           CAST(?5 AS BIGINT)
-         FROM outbox WHERE aggregate = ?1 AND aggregate_id = ?2",
-        values![aggregate, id, kind, words, now.unix_ms()],
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+        values![aggregate, id, sequence, kind, words, now.unix_ms()],
     )
     .await?;
     Ok(())

@@ -47,6 +47,11 @@ pub(crate) const ORIGIN: &[Migration] = &[
         name: "amounts",
         sql: include_str!("../../migrations/sqlite/0005_amounts.sql"),
     },
+    Migration {
+        number: 6,
+        name: "event_sequences",
+        sql: include_str!("../../migrations/sqlite/0006_event_sequences.sql"),
+    },
 ];
 
 /// The local payment provider's database.
