@@ -147,8 +147,6 @@ impl App {
             store.free_abandoned_jobs().await?;
         }
         let secret = Secret(store.shared_secret("tokens", random()?).await?);
-        let sender = Sender::new(settings.webhook_reach)
-            .map_err(|error| Error::Fault("set up TLS", Box::new(error)))?;
         let app = Self {
             store,
             payments,
@@ -157,7 +155,7 @@ impl App {
             secret,
             keys: Keys::default(),
             passwords: Passwords::new()?,
-            sender,
+            sender: Sender::new(settings.webhook_reach),
             closing: watch::Sender::new(false),
             process: UserId::v4(random()?).to_string(),
         };

@@ -6,7 +6,7 @@
 
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -157,10 +157,10 @@ struct Place {
 }
 
 /// Sends messages.
-#[derive(Clone)]
 pub struct Sender {
     reach: Reach,
-    tls: TlsConnector,
+    /// Made at the first attempt: reading the machine's authorities takes a while. `None`: TLS cannot be set up.
+    tls: OnceLock<Option<TlsConnector>>,
 }
 
 impl fmt::Debug for Sender {
@@ -169,21 +169,29 @@ impl fmt::Debug for Sender {
     }
 }
 
+/// Trusts whom the machine trusts.
+fn machine() -> Option<TlsConnector> {
+    let mut roots = RootCertStore::empty();
+    roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+    trusting(roots)
+}
+
+fn trusting(roots: RootCertStore) -> Option<TlsConnector> {
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let mut config = ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .ok()?
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    config.alpn_protocols = vec![b"http/1.1".to_vec()];
+    Some(TlsConnector::from(Arc::new(config)))
+}
+
 impl Sender {
     /// Makes a sender that trusts the machine's certificate authorities.
-    ///
-    /// # Errors
-    /// When TLS cannot be set up.
-    pub fn new(reach: Reach) -> Result<Self, rustls::Error> {
-        let mut roots = RootCertStore::empty();
-        roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
-        let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let mut config = ClientConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()?
-            .with_root_certificates(roots)
-            .with_no_client_auth();
-        config.alpn_protocols = vec![b"http/1.1".to_vec()];
-        Ok(Self { reach, tls: TlsConnector::from(Arc::new(config)) })
+    #[must_use]
+    pub const fn new(reach: Reach) -> Self {
+        Self { reach, tls: OnceLock::new() }
     }
 
     /// Checks an address as far as that is possible without looking anything up.
@@ -246,7 +254,9 @@ impl Sender {
         }
         let name = ServerName::try_from(place.host)
             .map_err(|_invalid| SendError::Url(UrlError::Unreadable))?;
-        let stream = self.tls.connect(name, stream).await.map_err(SendError::Tls)?;
+        let tls = self.tls.get_or_init(machine).as_ref();
+        let tls = tls.ok_or_else(|| SendError::Tls(std::io::Error::other("set up TLS")))?;
+        let stream = tls.connect(name, stream).await.map_err(SendError::Tls)?;
         exchange(stream, request).await
     }
 

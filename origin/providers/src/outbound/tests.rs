@@ -3,8 +3,11 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
+use tokio_rustls::TlsAcceptor;
 
 use super::*;
 
@@ -34,6 +37,59 @@ async fn subscriber(answer: &'static str, is_endless: bool) -> Subscriber {
     Subscriber { port, connections, request }
 }
 
+// Certificates for tests alone; they are the node's, which has the same need.
+const AUTHORITY: &[u8] =
+    include_bytes!("../../../../edge/runtime/src/connector/tests/authority.pem");
+const SERVER: &[u8] = include_bytes!("../../../../edge/runtime/src/connector/tests/server.pem");
+const SERVER_KEY: &[u8] =
+    include_bytes!("../../../../edge/runtime/src/connector/tests/server-key.pem");
+
+/// Answers over TLS in the name of `localhost`.
+async fn subscriber_over_tls() -> u16 {
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let certificate = vec![CertificateDer::from_pem_slice(SERVER).unwrap()];
+    let config = rustls::ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_no_client_auth()
+        .with_single_cert(certificate, PrivateKeyDer::from_pem_slice(SERVER_KEY).unwrap())
+        .unwrap();
+    let acceptor = TlsAcceptor::from(Arc::new(config));
+    let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    tokio::spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            // A client that trusts nobody ends here.
+            let Ok(mut stream) = acceptor.accept(stream).await else { continue };
+            let _ = stream.read(&mut [0; 4_096]).await;
+            let _ = stream.write_all(b"HTTP/1.1 202 Accepted\r\ncontent-length: 0\r\n\r\n").await;
+            let _ = stream.shutdown().await;
+        }
+    });
+    port
+}
+
+#[tokio::test]
+async fn over_tls_a_subscriber_must_be_whom_an_authority_vouches_for() {
+    let port = subscriber_over_tls().await;
+    for (authority, host, expected) in [
+        (Some(AUTHORITY), "localhost", Ok(202)),
+        (Some(AUTHORITY), "127.0.0.1", Err("tls")),
+        (Some(SERVER), "localhost", Err("tls")),
+        (None, "localhost", Err("tls")),
+    ] {
+        let mut roots = RootCertStore::empty();
+        if let Some(pem) = authority {
+            roots.add(CertificateDer::from_pem_slice(pem).unwrap()).unwrap();
+        }
+        let sender = Sender::new(Reach::Loopback);
+        assert!(sender.tls.set(trusting(roots)).is_ok());
+        let sent = sender.send(message(format!("https://{host}:{port}/"))).await;
+        let sent = sent.map(|answer| answer.status).map_err(|error| error.class());
+        assert_eq!(sent, expected, "{host}");
+    }
+}
+
 fn message(url: String) -> Message {
     Message {
         url,
@@ -45,7 +101,7 @@ fn message(url: String) -> Message {
 }
 
 async fn send(reach: Reach, url: &str) -> Result<Answer, SendError> {
-    Sender::new(reach).unwrap().send(message(url.to_owned())).await
+    Sender::new(reach).send(message(url.to_owned())).await
 }
 
 #[tokio::test]
@@ -129,8 +185,8 @@ async fn nobody_on_this_side_of_the_internet_is_called() {
 
 #[test]
 fn addresses_are_checked_before_they_are_kept() {
-    let public = Sender::new(Reach::Public).unwrap();
-    let development = Sender::new(Reach::Loopback).unwrap();
+    let public = Sender::new(Reach::Public);
+    let development = Sender::new(Reach::Loopback);
     for (url, by_public, in_development) in [
         ("https://shop.example/hooks", Ok(()), Ok(())),
         ("https://shop.example:8443", Ok(()), Ok(())),
