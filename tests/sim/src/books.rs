@@ -114,9 +114,10 @@ pub(crate) struct ClaimRow {
 }
 
 impl Books {
-    /// Reads everything. The shop must be between two commands: the tables are read one by one.
+    /// Reads everything, as it is at one moment.
     pub(crate) fn read(place: &dyn Place) -> Result<Self> {
-        Ok(Self {
+        place.begin_look()?;
+        let books = Self {
             stock: stock(place)?,
             movements: movements(place)?,
             reservations: reservations(place)?,
@@ -126,7 +127,9 @@ impl Books {
             ledger: ledger(place)?,
             events: events(place)?,
             claims: claims(place)?,
-        })
+        };
+        place.end_look()?;
+        Ok(books)
     }
 }
 

@@ -137,7 +137,7 @@ async fn kill(world: &Arc<World>, place: usize, dice: &mut Dice) {
         world.sim.sleep_while_rough(dice.between(5, 4_000)).await;
         // A start may be killed too.
         let polls_max = if world.sim.mishap(200) { 1 } else { usize::MAX };
-        match world.start(place, polls_max) {
+        match world.start(place, polls_max).await {
             Ok(true) => break,
             Ok(false) => world.sim.say(format!("chaos: origin {place} is killed while it starts")),
             Err(error) => {
@@ -154,7 +154,8 @@ async fn jam(world: &Arc<World>, dice: &mut Dice) {
     let jam = match world.store().map(|store| world.place.jam(&store)) {
         Some(Ok(Some(jam))) => jam,
         Some(Err(error)) => return world.problem(format!("fill the write queue: {error:#}")),
-        Some(Ok(None)) | None => return,
+        Some(Ok(None)) => return cut(world),
+        None => return,
     };
     world.sim.say("chaos: the write queue is full");
     world.count("full queues");
@@ -164,6 +165,17 @@ async fn jam(world: &Arc<World>, dice: &mut Dice) {
         drain(&store);
     }
     world.sim.say("chaos: the write queue has room");
+}
+
+/// Every connection to the database breaks, whatever was under way on it.
+fn cut(world: &World) {
+    match world.place.cut() {
+        Ok(_count) => {
+            world.sim.say("chaos: the connections to the database break");
+            world.count("cut connections");
+        }
+        Err(error) => world.problem(format!("cut the connections: {error:#}")),
+    }
 }
 
 /// Nobody comes for hours, now and then for days; what is under way arrives.

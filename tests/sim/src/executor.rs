@@ -33,23 +33,33 @@ pub enum Interleaving {
     EveryAwait,
     /// It goes on at once until it waits for something outside: for a store whose driver wakes a task more often.
     CallsOnly,
+    /// Others go on meanwhile, so that several commands are with the store at the same time. When which of them is
+    /// answered is the store's decision: two runs of a seed differ.
+    AtOnce,
 }
+
+/// How far the world's time may go on while the store works, with [`Interleaving::AtOnce`]: 1 s.
+const AHEAD_MAX_MS: i64 = 1_000;
 
 pub(crate) struct Executor {
     world: Arc<World>,
     sim: Sim,
     tasks: BTreeMap<TaskId, Task>,
     interleaving: Interleaving,
+    /// Who waits for the store, with [`Interleaving::AtOnce`].
+    at_store: BTreeMap<TaskId, Arc<Signal>>,
 }
 
 impl Executor {
     pub(crate) fn new(world: Arc<World>, interleaving: Interleaving) -> Self {
-        Self { sim: world.sim.clone(), world, tasks: BTreeMap::new(), interleaving }
+        let (sim, at_store) = (world.sim.clone(), BTreeMap::new());
+        Self { sim, world, tasks: BTreeMap::new(), interleaving, at_store }
     }
 
     /// Lets one task go on until it waits. `false`: there is nobody left who ever will.
     pub(crate) fn step(&mut self) -> bool {
         self.take_changes();
+        self.let_store_work();
         let Some(id) = self.sim.choose() else {
             return false;
         };
@@ -58,13 +68,14 @@ impl Executor {
             self.sim.forget(id);
             return true;
         };
+        self.sim.begin_step(id);
         let signal = Signal::new();
         let waker = Waker::from(Arc::clone(&signal));
         loop {
             let is_shop = matches!(self.sim.owner(id), Some(Owner::Origin(_)));
             self.sim.begin_poll(id);
             // Nobody else has anything to do with the store.
-            let gate = is_shop.then(|| Gate::close(&*self.world.place));
+            let gate = is_shop.then(|| Gate::close(&*self.world.place)).flatten();
             let poll = task.as_mut().poll(&mut Context::from_waker(&waker));
             drop(gate);
             if poll.is_ready() {
@@ -73,6 +84,12 @@ impl Executor {
                 break;
             }
             if self.sim.end_poll(id) {
+                self.tasks.insert(id, task);
+                break;
+            }
+            if self.interleaving == Interleaving::AtOnce {
+                self.sim.leave_to_store(id);
+                self.at_store.insert(id, signal);
                 self.tasks.insert(id, task);
                 break;
             }
@@ -91,6 +108,29 @@ impl Executor {
         !self.sim.tasks_of(owner).is_empty()
     }
 
+    /// Waits until the world can go on without those who wait for the store, or one of them is answered.
+    fn let_store_work(&mut self) {
+        if self.at_store.is_empty() {
+            return;
+        }
+        // Half of the time the world does not wait: the store is as slow as that.
+        let ahead = self.sim.throw(|dice| i64::from(dice.in_thousand(500)));
+        let since = Instant::now();
+        loop {
+            self.at_store.retain(|&id, signal| {
+                let is_answered = signal.take();
+                if is_answered {
+                    self.sim.wake(id);
+                }
+                !is_answered
+            });
+            if self.at_store.is_empty() || self.sim.is_due_within(ahead * AHEAD_MAX_MS) {
+                return;
+            }
+            Signal::park(since);
+        }
+    }
+
     fn take_changes(&mut self) {
         // Dropping a task may spawn and end others: what a broken connection tells its client.
         loop {
@@ -100,6 +140,7 @@ impl Executor {
             }
             self.tasks.extend(spawned);
             for id in cancelled {
+                self.at_store.remove(&id);
                 drop(self.tasks.remove(&id));
             }
         }
@@ -114,12 +155,15 @@ struct Gate<'a> {
 }
 
 impl<'a> Gate<'a> {
-    fn close(place: &'a dyn Place) -> Self {
+    fn close(place: &'a dyn Place) -> Option<Self> {
+        if !place.is_held_back() {
+            return None;
+        }
         let (reads, end) = sync_channel::<()>(0);
         // Reads queue up behind it: the runtime of a run has one blocking thread.
         drop(tokio::task::spawn_blocking(move || end.recv()));
         place.hold_writes();
-        Self { place, _reads: reads }
+        Some(Self { place, _reads: reads })
     }
 }
 
@@ -163,6 +207,20 @@ pub(crate) fn block_on_for<T>(
     None
 }
 
+/// Lets a future go on for so many polls at most, within the world's time.
+pub(crate) async fn for_polls<T>(future: impl Future<Output = T>, polls_max: usize) -> Option<T> {
+    let mut future = pin!(future);
+    let mut polls = 0;
+    std::future::poll_fn(|context| {
+        if polls == polls_max {
+            return Poll::Ready(None);
+        }
+        polls += 1;
+        future.as_mut().poll(context).map(Some)
+    })
+    .await
+}
+
 /// Wakes the one thread of the simulation.
 struct Signal {
     is_set: AtomicBool,
@@ -174,14 +232,23 @@ impl Signal {
         Arc::new(Self { is_set: AtomicBool::new(false), thread: std::thread::current() })
     }
 
-    #[expect(clippy::panic, reason = "a store that hangs cannot be simulated any further")]
+    fn take(&self) -> bool {
+        self.is_set.swap(false, Ordering::Acquire)
+    }
+
     fn wait(&self) {
         let since = Instant::now();
-        while !self.is_set.swap(false, Ordering::Acquire) {
-            std::thread::park_timeout(STORE_WAIT_MAX);
-            if since.elapsed() > STORE_WAIT_MAX {
-                panic!("the store gave no answer for {STORE_WAIT_MAX:?}");
-            }
+        while !self.take() {
+            Self::park(since);
+        }
+    }
+
+    /// Waits until any signal is set.
+    #[expect(clippy::panic, reason = "a store that hangs cannot be simulated any further")]
+    fn park(since: Instant) {
+        std::thread::park_timeout(STORE_WAIT_MAX);
+        if since.elapsed() > STORE_WAIT_MAX {
+            panic!("the store gave no answer for {STORE_WAIT_MAX:?}");
         }
     }
 }

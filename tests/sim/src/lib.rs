@@ -15,10 +15,15 @@
 //! what the checks read is sorted by order number and time. Two orders are never made in one millisecond, so an id's
 //! random part does not decide an order either.
 //!
+//! On PostgreSQL this holds for [`StoreKind::PostgresInTurn`], where a use case goes on until it waits for the payment
+//! provider and is killed there alone. With [`StoreKind::Postgres`] commands of both processes are with the server at
+//! the same time and a use case is killed anywhere; all decisions are still drawn from the seed, but the server decides
+//! who is answered first, so two runs of a seed differ.
+//!
 //! # What is not simulated
 //!
-//! Commands are never combined into one transaction, for there is never more than one; a power cut (a kill keeps what
-//! the system has of the file); a second process on SQLite, which its design excludes.
+//! On SQLite, commands that are combined into one transaction, for there is never more than one, and a second process,
+//! which its design excludes. Power cuts (a kill keeps what the system has of the file), standbys and their promotion.
 
 mod books;
 mod chaos;

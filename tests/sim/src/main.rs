@@ -82,10 +82,12 @@ fn run(args: &Args, seed: u64) -> Result<Report> {
 }
 
 fn run_once(options: &Options) -> Result<Report> {
-    let Options { seed, steps, .. } = *options;
+    let Options { seed, steps, store, .. } = *options;
     let run = catch_unwind(AssertUnwindSafe(|| sim::run(options)));
     run.map_err(|_panic| {
-        anyhow::anyhow!("panicked; repeat it: cargo xtask sim --seed {seed} --steps {steps}")
+        anyhow::anyhow!(
+            "panicked; repeat it: cargo xtask sim --seed {seed} --steps {steps} --store {store}"
+        )
     })
     .and_then(|report| report)
     .with_context(|| format!("run seed {seed}"))

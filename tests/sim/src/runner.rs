@@ -78,6 +78,8 @@ pub struct Report {
     pub seed: u64,
     /// Steps of its rough time.
     pub steps: u64,
+    /// The store it was over.
+    pub store: StoreKind,
     /// The step at which the first finding was made.
     pub at_step: u64,
     /// Digest of its trace: SHA-256 in hexadecimal.
@@ -98,7 +100,7 @@ pub struct Report {
 
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { seed, steps, at_step, .. } = self;
+        let Self { seed, steps, store, at_step, .. } = self;
         if self.findings.is_empty() {
             return write!(f, "seed {seed}: good, {} ({:?})", self.digest, self.counts);
         }
@@ -109,7 +111,7 @@ impl fmt::Display for Report {
         for finding in &self.findings {
             writeln!(f, "  {finding}")?;
         }
-        write!(f, "repeat it: cargo xtask sim --seed {seed} --steps {steps}")
+        write!(f, "repeat it: cargo xtask sim --seed {seed} --steps {steps} --store {store}")
     }
 }
 
@@ -149,6 +151,7 @@ pub fn run(options: &Options) -> Result<Report> {
     let mut report = Report {
         seed: options.seed,
         steps: options.steps,
+        store: options.store,
         at_step: run.at_step,
         digest: sim.with_trace(|trace| trace.digest()),
         findings: std::mem::take(&mut run.findings),

@@ -256,7 +256,8 @@ impl Sim {
         .await;
     }
 
-    fn wake(&self, id: TaskId) {
+    /// Lets a task go on when its turn comes.
+    pub(crate) fn wake(&self, id: TaskId) {
         if let Some(task) = self.core().tasks.get_mut(&id) {
             task.state = State::Ready;
         }
@@ -291,12 +292,18 @@ impl Sim {
         ready.get(place).map(|&(_, id)| id)
     }
 
+    /// Notes whose turn a step is.
+    pub(crate) fn begin_step(&self, id: TaskId) {
+        let mut core = self.core();
+        let (step, now_ms) = (core.step, core.now_ms);
+        core.trace.step(step, id, now_ms);
+    }
+
+    /// How many polls a step has may be the store's decision, so they leave no trace.
     pub(crate) fn begin_poll(&self, id: TaskId) {
         let mut core = self.core();
         core.current = id;
         core.parked = None;
-        let (step, now_ms) = (core.step, core.now_ms);
-        core.trace.step(step, id, now_ms);
         core.set_clocks();
     }
 
@@ -312,6 +319,20 @@ impl Sim {
             task.state = State::Parked { until_ms };
         }
         parked.is_some()
+    }
+
+    /// Lets a task wait until somebody wakes it.
+    pub(crate) fn leave_to_store(&self, id: TaskId) {
+        if let Some(task) = self.core().tasks.get_mut(&id) {
+            task.state = State::Parked { until_ms: None };
+        }
+    }
+
+    /// Whether anybody may go on now, or so soon.
+    pub(crate) fn is_due_within(&self, ahead_ms: i64) -> bool {
+        let core = self.core();
+        let until_ms = core.now_ms.saturating_add(ahead_ms);
+        core.tasks.values().filter_map(|task| core.due_ms(task)).any(|due_ms| due_ms <= until_ms)
     }
 
     pub(crate) fn forget(&self, id: TaskId) {

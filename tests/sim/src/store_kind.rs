@@ -1,7 +1,9 @@
 //! Which store a run is over, and what the simulation does to it behind the shop's back.
 //!
-//! A second engine is one more variant here and one more [`Place`]: how a process opens it, how its tables are read at
-//! the end, how a test damages them, and, if the engine can, how its write queue is filled up.
+//! An engine is a variant here and a [`Place`]: how a process opens it, how its tables are read at the end, how a test
+//! damages them, how its write queue is filled up if it has one, and how its connections are cut.
+
+mod postgres;
 
 use std::fmt;
 use std::future::Future;
@@ -26,9 +28,34 @@ pub enum StoreKind {
     /// SQLite in a file, in memory where the machine has `/dev/shm`: one process.
     #[default]
     Sqlite,
+    /// PostgreSQL, a database in the server of `ORIGIN_TEST_PG_URL`: two processes, their commands at the same time.
+    Postgres,
+    /// The same, one command after the other: a run of a seed can be repeated.
+    PostgresInTurn,
+}
+
+impl fmt::Display for StoreKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Sqlite => "sqlite",
+            Self::Postgres => "postgres",
+            Self::PostgresInTurn => "postgres-in-turn",
+        })
+    }
 }
 
 impl StoreKind {
+    /// Whether its database can be made here: PostgreSQL needs a server, which `ORIGIN_TEST_PG_URL` names.
+    #[must_use]
+    pub fn is_there(self) -> bool {
+        match self {
+            Self::Sqlite => true,
+            Self::Postgres | Self::PostgresInTurn => {
+                std::env::var_os(pgcluster::TEST_URL).is_some()
+            }
+        }
+    }
+
     /// Makes an empty database.
     ///
     /// # Errors
@@ -36,6 +63,9 @@ impl StoreKind {
     pub(crate) fn fresh(self) -> Result<Box<dyn Place>> {
         match self {
             Self::Sqlite => Ok(Box::new(SqliteFile::fresh()?)),
+            Self::Postgres | Self::PostgresInTurn => {
+                Ok(Box::new(postgres::PostgresDatabase::fresh()?))
+            }
         }
     }
 
@@ -45,6 +75,9 @@ impl StoreKind {
         match self {
             // It reads on the blocking pool. One thread, so that a gate holds back all reads: see `executor`.
             Self::Sqlite => Builder::new_current_thread().max_blocking_threads(1).build(),
+            Self::Postgres | Self::PostgresInTurn => {
+                Builder::new_multi_thread().worker_threads(1).enable_all().build()
+            }
         }
     }
 
@@ -53,6 +86,7 @@ impl StoreKind {
     pub const fn instances(self) -> usize {
         match self {
             Self::Sqlite => 1,
+            Self::Postgres | Self::PostgresInTurn => 2,
         }
     }
 
@@ -61,6 +95,8 @@ impl StoreKind {
     pub const fn interleaving(self) -> Interleaving {
         match self {
             Self::Sqlite => Interleaving::EveryAwait,
+            Self::Postgres => Interleaving::AtOnce,
+            Self::PostgresInTurn => Interleaving::CallsOnly,
         }
     }
 }
@@ -76,8 +112,28 @@ pub(crate) trait Place: fmt::Debug + Send + Sync {
     /// Damages it: the statements of a planted bug.
     fn damage(&self, sql: &str) -> Result<()>;
 
-    /// Keeps the store from carrying out writes until [`Place::release_writes`]; they wait in its queue. An engine with
-    /// [`Interleaving::CallsOnly`] needs none of this.
+    /// Lets [`Place::rows`] see one moment of the tables, until [`Place::end_look`].
+    fn begin_look(&self) -> Result<()> {
+        Ok(())
+    }
+
+    /// Ends [`Place::begin_look`].
+    fn end_look(&self) -> Result<()> {
+        Ok(())
+    }
+
+    /// Whether the store is held back while a task of the shop runs, for an engine with [`Interleaving::EveryAwait`].
+    fn is_held_back(&self) -> bool {
+        true
+    }
+
+    /// Breaks every connection of the shop to the database; says how many.
+    fn cut(&self) -> Result<u64> {
+        Ok(0)
+    }
+
+    /// Keeps the store from carrying out writes until [`Place::release_writes`]; they wait in its queue. An engine that
+    /// is not held back needs none of this.
     fn hold_writes(&self);
 
     /// Ends [`Place::hold_writes`].

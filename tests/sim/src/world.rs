@@ -11,7 +11,7 @@ use providers::payment::{BoxFuture, PaymentProvider};
 use store::Store;
 
 use crate::books::{self, EventRow};
-use crate::executor::{block_on, block_on_for};
+use crate::executor::{Interleaving, block_on, block_on_for, for_polls};
 use crate::history::log::{Answer, Call, Outcome, Recorder};
 use crate::provider::SimProvider;
 use crate::sim::{Owner, Sim, Slot, TaskId};
@@ -91,6 +91,7 @@ pub(crate) struct World {
     history: Mutex<Recorder<Vec<u8>>>,
     is_open: Mutex<bool>,
     stock_times: u32,
+    interleaving: Interleaving,
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -116,6 +117,7 @@ impl World {
             history: Mutex::new(Recorder::new(Vec::new())),
             is_open: Mutex::new(true),
             stock_times,
+            interleaving: kind.interleaving(),
             sim,
         });
         world.provider.connect(&world);
@@ -125,7 +127,7 @@ impl World {
         block_on(store.upsert_catalogue(catalogue, world.sim.now())).context("fill the shop")?;
         drop(store);
         for place in 0..kind.instances() {
-            world.start(place, usize::MAX).context("start the shop")?;
+            block_on(world.start(place, usize::MAX)).context("start the shop")?;
         }
         Ok(world)
     }
@@ -161,7 +163,7 @@ impl World {
     // === the processes ===
 
     /// Starts a process that is not running. `polls_max`: it is killed again after so many awaits; then `false`.
-    pub(crate) fn start(&self, place: usize, polls_max: usize) -> Result<bool> {
+    pub(crate) async fn start(&self, place: usize, polls_max: usize) -> Result<bool> {
         let clock = match lock(&self.origins).get(place) {
             Some(origin) if origin.running.is_none() => {
                 anyhow::ensure!(
@@ -172,7 +174,12 @@ impl World {
             }
             _ => return Ok(true),
         };
-        let store = Arc::new(block_on(self.place.open()).context("open the store")?);
+        let opened = match self.interleaving {
+            Interleaving::AtOnce => self.place.open().await,
+            // What is opened at once must not be held back.
+            Interleaving::EveryAwait | Interleaving::CallsOnly => block_on(self.place.open()),
+        };
+        let store = Arc::new(opened.context("open the store")?);
         let payments: Arc<dyn PaymentProvider> = Arc::<SimProvider>::clone(&self.provider);
         let parts = Parts {
             store: Arc::clone(&store),
@@ -181,7 +188,14 @@ impl World {
             clock,
         };
         self.sim.set_clocks();
-        let Some(app) = block_on_for(&*self.place, App::start(parts), polls_max) else {
+        let starting = Box::pin(App::start(parts));
+        let started = match self.interleaving {
+            Interleaving::AtOnce => for_polls(starting, polls_max).await,
+            Interleaving::EveryAwait | Interleaving::CallsOnly => {
+                block_on_for(&*self.place, starting, polls_max)
+            }
+        };
+        let Some(app) = started else {
             return Ok(false);
         };
         let app = Arc::new(app.context("start the app")?);

@@ -193,7 +193,8 @@ pub(crate) struct SimArgs {
     /// Runs at once; the default is one per core.
     #[arg(long)]
     pub(crate) jobs: Option<usize>,
-    /// The store that the shop runs over: `sqlite`.
+    /// The store that the shop runs over: `sqlite`; or, in the server of `ORIGIN_TEST_PG_URL`, `postgres` with two
+    /// processes at once, or `postgres-in-turn`, which can be repeated.
     #[arg(long)]
     pub(crate) store: Option<String>,
     /// Print every line of the trace; for one seed.
