@@ -219,20 +219,23 @@ async fn read(session: &Session, commands: &[&PlaceOrder]) -> Result<Shop, Store
         session.bulk(READ_LINES, [&carts]),
         session.bulk(READ_RULES, [&settings]),
     );
+    // Looked at in the order in which they were sent: after a failure the engine only says that there was one.
     begun?;
+    let (claimed, carts, stock) = (claimed?, carts?, stock?);
+    let (lines, settings) = (lines?, settings?);
     let pair =
         |row: &Row| -> Result<(String, String), StoreError> { Ok((row.get(0)?, row.get(1)?)) };
     let stock: BTreeMap<Sku, Stock> =
-        stock?.iter().map(read_stock).collect::<Result<_, StoreError>>()?;
+        stock.iter().map(read_stock).collect::<Result<_, StoreError>>()?;
     let carts: BTreeMap<CartId, (Currency, i64, bool)> =
-        carts?.iter().map(read_cart).collect::<Result<_, StoreError>>()?;
+        carts.iter().map(read_cart).collect::<Result<_, StoreError>>()?;
     Ok(Shop {
-        claimed: claimed?.iter().map(pair).collect::<Result<_, _>>()?,
-        lines: read_lines(&carts, &lines?)?,
+        claimed: claimed.iter().map(pair).collect::<Result<_, _>>()?,
+        lines: read_lines(&carts, &lines)?,
         carts,
         before: stock.clone(),
         stock,
-        settings: settings?.iter().map(pair).collect::<Result<_, _>>()?,
+        settings: settings.iter().map(pair).collect::<Result<_, _>>()?,
     })
 }
 
@@ -343,8 +346,9 @@ impl<'a> Plan<'a> {
         let mut numbers = BTreeMap::new();
         if !self.orders.is_empty() {
             let (orders, rest) = join!(self.write_orders(session), self.write_rest(session));
+            let orders = orders?;
             rest?;
-            for row in orders? {
+            for row in orders {
                 numbers.insert(row.get(0)?, row.get(1)?);
             }
         }

@@ -145,14 +145,16 @@ async fn read(session: &Session, commands: &[&Settle]) -> Result<Known, StoreErr
         session.bulk(READ_LINES, [&ids]),
         session.bulk(READ_WEBHOOKS, [&webhooks]),
     );
+    // Looked at in the order in which they were sent: after a failure the engine only says that there was one.
     begun?;
+    let payments = payments?;
     stock?;
     let mut lines_of: BTreeMap<OrderId, Vec<Row>> = BTreeMap::new();
     for row in lines? {
         lines_of.entry(OrderId::from_bytes(row.get(9)?)).or_default().push(row);
     }
     let mut orders = BTreeMap::new();
-    for row in payments? {
+    for row in payments {
         let mut record = order::record_of(&row)?;
         let rows = lines_of.remove(&record.id).unwrap_or_default();
         let currency = record.totals.currency;
@@ -225,13 +227,15 @@ impl<'a> Plan<'a> {
             self.write_answers(session),
             self.write_webhooks(session),
         );
+        // In the order in which they were sent, as above.
         payments?;
         orders?;
         stock?;
         entries?;
         events?;
+        let answers = answers?;
         webhooks?;
-        answers
+        Ok(answers)
     }
 
     async fn write_payments(&self, session: &Session) -> Result<(), StoreError> {

@@ -1,6 +1,7 @@
 //! The store over a real file, and over a real PostgreSQL.
 #![expect(clippy::unwrap_used, reason = "what fails in a helper fails its test")]
 
+mod batches;
 mod engines;
 mod leases;
 mod payments_db;
