@@ -50,24 +50,41 @@ pub(crate) struct Executor {
     at_store: BTreeMap<TaskId, Arc<Signal>>,
 }
 
+/// What became of a task's turn.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Turn {
+    /// It has ended, or waits for something in the world.
+    Over,
+    /// It waits for the store, and others go on.
+    AtStore,
+}
+
 impl Executor {
     pub(crate) fn new(world: Arc<World>, interleaving: Interleaving) -> Self {
         let (sim, at_store) = (world.sim.clone(), BTreeMap::new());
         Self { sim, world, tasks: BTreeMap::new(), interleaving, at_store }
     }
 
-    /// Lets one task go on until it waits. `false`: there is nobody left who ever will.
-    pub(crate) fn step(&mut self) -> bool {
+    /// Lets tasks go on until one of them waits for something in the world. What the store does in between with
+    /// [`Interleaving::AtOnce`] is no step, for its round trips are many.
+    pub(crate) fn step(&mut self) {
+        while self.turn() == Turn::AtStore {}
+    }
+
+    /// Lets one task go on until it waits.
+    fn turn(&mut self) -> Turn {
         self.take_changes();
         self.let_store_work();
+        // Nobody: there is nobody left who ever will.
         let Some(id) = self.sim.choose() else {
-            return false;
+            return Turn::Over;
         };
         // It may have been spawned by a task that then ended it.
         let Some(mut task) = self.tasks.remove(&id) else {
             self.sim.forget(id);
-            return true;
+            return Turn::Over;
         };
+        let mut turn = Turn::Over;
         self.sim.begin_step(id);
         let signal = Signal::new();
         let waker = Waker::from(Arc::clone(&signal));
@@ -88,9 +105,13 @@ impl Executor {
                 break;
             }
             if self.interleaving == Interleaving::AtOnce {
+                if !self.at_store.is_empty() {
+                    self.world.count("waits beside another");
+                }
                 self.sim.leave_to_store(id);
                 self.at_store.insert(id, signal);
                 self.tasks.insert(id, task);
+                turn = Turn::AtStore;
                 break;
             }
             signal.wait();
@@ -100,7 +121,7 @@ impl Executor {
             }
         }
         self.take_changes();
-        true
+        turn
     }
 
     /// Whether any task of an owner is left.

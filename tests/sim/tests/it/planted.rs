@@ -4,16 +4,21 @@
 
 use std::collections::BTreeSet;
 
-use sim::{Check, Options, Plant, ProviderBug, run};
+use sim::{Check, Options, Plant, ProviderBug, StoreKind, run};
 
 /// Seeds that a bug gets to show itself: 40.
 const SEEDS: std::ops::RangeInclusive<u64> = 1..=40;
 
 /// Runs seeds with a bug until the check finds it; says what else was found.
 fn finds(plant: &Plant, check: Check) {
+    finds_over(StoreKind::Sqlite, plant, check);
+}
+
+fn finds_over(store: StoreKind, plant: &Plant, check: Check) {
     let mut others = BTreeSet::new();
     for seed in SEEDS {
-        let report = run(&Options { plant: plant.clone(), ..Options::of_seed(seed) }).unwrap();
+        let plant = plant.clone();
+        let report = run(&Options { plant, store, ..Options::of_seed(seed) }).unwrap();
         let found = report.findings.iter().any(|finding| finding.check == check);
         if found {
             let text = report.to_string();
@@ -157,4 +162,20 @@ fn finds_what_never_ends() {
     let sql = "CREATE TRIGGER planted AFTER UPDATE ON payments WHEN NEW.next_check_at_ms IS NULL
                BEGIN UPDATE payments SET next_check_at_ms = 9000000000000 WHERE id = NEW.id; END";
     finds(&at_start(sql), Check::Settles);
+}
+
+/// One of each kind also where the tables are read from PostgreSQL; without a server they are left out, as `runs` says.
+#[test]
+fn finds_a_bug_of_the_provider_and_one_of_the_store_on_postgresql() {
+    if !StoreKind::Postgres.is_there() {
+        return;
+    }
+    finds_over(StoreKind::Postgres, &provider(ProviderBug::ForgetsKeys), Check::ProviderBooks);
+    let sql = "CREATE FUNCTION planted() RETURNS trigger LANGUAGE plpgsql AS $$
+               BEGIN
+                 IF NEW.reserved < OLD.reserved AND NEW.on_hand = OLD.on_hand THEN NEW.reserved = OLD.reserved; END IF;
+                 RETURN NEW;
+               END $$;
+               CREATE TRIGGER planted BEFORE UPDATE ON stock FOR EACH ROW EXECUTE FUNCTION planted()";
+    finds_over(StoreKind::Postgres, &at_start(sql), Check::Holds);
 }
