@@ -6,21 +6,25 @@
 //!
 //! Everything about [`PaymentProvider`] is in this file; what moves which intent where is [`providers::local`]'s.
 
-use std::collections::BTreeMap;
+mod ledger;
+
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
-use domain::payment::{Amounts, TestMethod};
+use domain::payment::TestMethod;
 use domain::{Money, Timestamp};
 use http::{HeaderMap, HeaderValue};
 use providers::http_payment::receive;
 use providers::local::{self, Refusal, Wish, webhook_pause};
 use providers::payment::{
-    BoxFuture, Capture, CaptureMode, Decision, Event, Intent, IntentStatus, Lookup, Method,
-    NewIntent, PaymentError, PaymentProvider, Refund, RefundStatus, Refunded,
+    BoxFuture, Capture, Decision, Event, Intent, IntentStatus, Lookup, Method, NewIntent,
+    PaymentError, PaymentProvider, Refund, RefundStatus, Refunded,
 };
 use providers::webhook::{
     ID_HEADER, PaymentWebhook, SIGNATURE_HEADER, TIMESTAMP_HEADER, WebhookError, sign,
 };
+
+use ledger::{Books, No, Use};
+pub(crate) use ledger::{Kept, Moved};
 
 use crate::sim::{Owner, Sim, Slot};
 use crate::world::{Lost, World};
@@ -41,76 +45,6 @@ pub enum ProviderBug {
     ForgetsKeys,
     /// It says that it gave money back and keeps it.
     KeepsRefunds,
-}
-
-/// Money that moved at the provider.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Moved {
-    In(Money),
-    Out(Money),
-}
-
-/// An intent with its books.
-#[derive(Debug, Clone)]
-pub(crate) struct Kept {
-    pub(crate) intent: Intent,
-    pub(crate) key: String,
-    /// What its payer plays; nothing until the payer has given a method.
-    pub(crate) method: Option<TestMethod>,
-    pub(crate) moved: Vec<Moved>,
-    mode: CaptureMode,
-    refunds: Vec<Refund>,
-    /// How often it changed, for the names of its webhooks.
-    changes: u32,
-}
-
-impl Kept {
-    fn change(&mut self, intent: Intent, bug: Option<ProviderBug>) {
-        let (before, after) = (self.intent.amounts, intent.amounts);
-        let more = |amount: fn(Amounts) -> Money| {
-            amount(after).checked_sub(amount(before)).ok().filter(|money| money.minor > 0)
-        };
-        self.moved.extend(more(Amounts::captured).map(Moved::In));
-        if bug != Some(ProviderBug::KeepsRefunds) {
-            self.moved.extend(more(Amounts::refunded).map(Moved::Out));
-        }
-        self.intent = intent;
-        self.changes += 1;
-    }
-}
-
-#[derive(Debug, Default)]
-struct Books {
-    intents: Vec<Kept>,
-    /// What each key was used for; used for something else, it is refused.
-    keys: BTreeMap<String, Use>,
-    is_gone: bool,
-}
-
-/// What a key was used for.
-#[derive(Debug)]
-struct Use {
-    what: String,
-    is_done: bool,
-}
-
-/// Why it says no.
-#[derive(Debug, Clone, Copy)]
-enum No {
-    KeyReused,
-    NotFound,
-    Refused(Refusal),
-}
-
-impl From<No> for PaymentError {
-    fn from(no: No) -> Self {
-        match no {
-            No::KeyReused => Self::KeyReused,
-            No::NotFound => Self::NotFound,
-            No::Refused(Refusal::NotAllowed) => Self::NotAllowed,
-            No::Refused(refusal) => Self::Invalid(refusal.to_string()),
-        }
-    }
 }
 
 /// The provider.
