@@ -147,6 +147,7 @@ impl App {
             store.free_abandoned_jobs().await?;
         }
         let secret = Secret(store.shared_secret("tokens", random()?).await?);
+        let sender = Sender::new(settings.webhook_reach);
         let app = Self {
             store,
             payments,
@@ -155,7 +156,7 @@ impl App {
             secret,
             keys: Keys::default(),
             passwords: Passwords::new()?,
-            sender: Sender::new(settings.webhook_reach),
+            sender,
             closing: watch::Sender::new(false),
             process: UserId::v4(random()?).to_string(),
         };
