@@ -205,8 +205,7 @@ impl Cluster {
             }
             self.counts.retried.fetch_add(1, Ordering::Relaxed);
             tokio::time::sleep(wait).await;
-            let pause_max =
-                if error.is_conflict() { PAUSE_MAX } else { PAUSE_UNREACHABLE_MAX };
+            let pause_max = if error.is_conflict() { PAUSE_MAX } else { PAUSE_UNREACHABLE_MAX };
             pause = (pause * 2).min(pause_max);
         }
     }
