@@ -63,6 +63,18 @@ async fn events_are_numbered_on_after_the_first_ones_were_forgotten(engine: Engi
     assert_eq!(numbers().await, [4]);
 }
 
+/// All seeds of the simulator on PostgreSQL: a join inside the statement that writes them gave them another order.
+async fn events_of_an_order_wait_in_the_order_of_their_numbers(engine: Engine) {
+    let world = World::with_stock(engine, 12).await;
+    for number in 0..12 {
+        let cart = world.cart(1).await;
+        world.checkout(cart, "success", &format!("k{number}")).await.unwrap();
+    }
+    let events = world.store.waiting_events(100).await.unwrap();
+    let numbers: Vec<i64> = events.iter().map(|event| event.sequence).collect();
+    assert_eq!(numbers, [1, 2, 3].repeat(12));
+}
+
 async fn an_edge_that_waits_is_sent_home_when_the_process_stops(engine: Engine) {
     let world = World::with_stock(engine, 5).await;
     let feed = world.app.feed_state().await.unwrap();
@@ -81,6 +93,7 @@ async fn an_edge_that_waits_is_sent_home_when_the_process_stops(engine: Engine) 
 }
 
 on_every_engine!(
+    events_of_an_order_wait_in_the_order_of_their_numbers,
     events_are_numbered_on_after_the_first_ones_were_forgotten,
     a_key_that_nobody_came_back_for_is_forgotten_after_a_day,
     carts_are_forgotten_a_month_after_they_were_touched_unless_they_became_orders,

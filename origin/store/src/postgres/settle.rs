@@ -47,8 +47,7 @@ FROM unnest(?1::text[], ?2::bigint[], ?3::bytea[], ?4::bigint[]) AS d (sku, piec
 const WRITE_ENTRIES: &str =
     "INSERT INTO ledger_entries (key, account, currency, minor, payment_id, at_ms)
 SELECT * FROM unnest(?1::text[], ?2::text[], ?3::text[], ?4::bigint[], ?5::bytea[], ?6::bigint[])";
-const WRITE_EVENTS: &str =
-    "WITH counted AS (
+const WRITE_EVENTS: &str = "WITH counted AS (
   INSERT INTO event_sequences (aggregate, aggregate_id, last)
   SELECT 'order', e.aggregate_id, count(*)
   FROM unnest(?1::text[]) AS e (aggregate_id) GROUP BY e.aggregate_id
@@ -57,7 +56,8 @@ const WRITE_EVENTS: &str =
 INSERT INTO outbox (aggregate, aggregate_id, sequence, kind, payload_json, created_at_ms)
 SELECT 'order', d.aggregate_id, c.last - 2 + d.place, d.kind, d.payload, d.at_ms
 FROM unnest(?1::text[], ?2::bigint[], ?3::text[], ?4::text[], ?5::bigint[])
-  AS d (aggregate_id, place, kind, payload, at_ms) JOIN counted c ON c.aggregate_id = d.aggregate_id";
+  AS d (aggregate_id, place, kind, payload, at_ms) JOIN counted c ON c.aggregate_id = d.aggregate_id
+ORDER BY d.aggregate_id, d.place";
 const WRITE_ANSWERS: &str = "INSERT INTO idempotency (scope, key, fingerprint, answer, lease_until_ms, created_at_ms)
 SELECT d.scope, d.key, d.fingerprint, d.answer, 0, d.at_ms
 FROM unnest(?1::text[], ?2::text[], ?3::bytea[], ?4::text[], ?5::bigint[]) AS d (scope, key, fingerprint, answer, at_ms)
