@@ -20,8 +20,9 @@ use crate::{App, Error, random};
 
 /// Attempts under way to one subscriber: 4.
 pub const UNDER_WAY_MAX_EACH: usize = 4;
-/// Attempts under way in all: 64. Each is a connection and some 40 KiB.
-pub const UNDER_WAY_MAX: usize = 64;
+/// Attempts under way in all: 128, so that as many subscribers as a shop may have find a place each. Each is a connection
+/// and some 40 KiB.
+pub const UNDER_WAY_MAX: usize = 128;
 /// How long a delivery that was taken is left alone: 60 s, six times an attempt. That of a killed process comes again
 /// after it.
 const CLAIM_KEPT: Duration = Duration::from_mins(1);

@@ -3,14 +3,16 @@
 use std::time::Duration;
 
 use domain::payment::PaymentEvent;
-use domain::{OrderStatus, PaymentStatus};
-use store::{OrderRecord, POSITIONS_KEPT, UpkeepLimits};
+use domain::{ErrorKind, OrderStatus, PaymentStatus};
+use store::{OrderRecord, POSITIONS_KEPT, StoreError, UpkeepLimits};
 
 use crate::checkout::{Reported, ours, provider_key, report};
 use crate::{App, Error};
 
-/// Orders that one round ends: 256, one short transaction.
+/// Orders that one round ends: 256.
 pub const EXPIRED_MAX: u32 = 256;
+/// Orders that one transaction ends where other processes sell beside it: 16.
+const EXPIRED_AT_ONCE_SHARED: u32 = 16;
 /// Payments that one round asks about: 32.
 pub const CHECKS_MAX: u32 = 32;
 /// Events that one round takes: 64, times as many deliveries as there are subscriptions: one short transaction.
@@ -26,7 +28,23 @@ impl App {
     /// # Errors
     /// As every write.
     pub async fn release_expired(&self) -> Result<usize, Error> {
-        let count = self.store.release_expired(self.clock.now(), EXPIRED_MAX).await?;
+        // Beside others, an order's end meets whoever buys the same: a few at a time, one by one where that fails.
+        let mut at_once = if self.store.is_shared() { EXPIRED_AT_ONCE_SHARED } else { EXPIRED_MAX };
+        let mut count = 0;
+        while count < usize::try_from(EXPIRED_MAX).unwrap_or(usize::MAX) {
+            let ended = match self.store.release_expired(self.clock.now(), at_once).await {
+                Ok(ended) => ended,
+                Err(error) if error.kind() == ErrorKind::Unavailable && at_once > 1 => {
+                    at_once = 1;
+                    continue;
+                }
+                Err(error) => return Err(error.into()),
+            };
+            count = count.saturating_add(ended);
+            if u32::try_from(ended).is_ok_and(|ended| ended < at_once) {
+                break;
+            }
+        }
         if count > 0 {
             tracing::info!(count, "released the stock of expired orders");
         }
@@ -46,7 +64,15 @@ impl App {
             {
                 continue;
             }
-            let settled = self.settle(order, report).await?;
+            let settled = match self.settle(order, report).await {
+                Ok(settled) => settled,
+                Err(error @ Error::Store(StoreError::LeaseLost)) => return Err(error),
+                // The others are not to wait for this one; it comes up again by itself.
+                Err(error) => {
+                    tracing::error!(payment.id = %order.payment.id, error = %error, "could not settle a payment");
+                    continue;
+                }
+            };
             tracing::info!(
                 order.id = %settled.id,
                 payment.id = %settled.payment.id,
@@ -59,7 +85,10 @@ impl App {
 
     async fn find_out(&self, order: &OrderRecord) -> Reported {
         let payment = &order.payment;
-        if matches!(payment.status, PaymentStatus::Captured | PaymentStatus::PartiallyCaptured) {
+        let has_goods = matches!(order.status, OrderStatus::Confirmed | OrderStatus::Completed);
+        if matches!(payment.status, PaymentStatus::Captured | PaymentStatus::PartiallyCaptured)
+            && !has_goods
+        {
             // Paid, but its stock is gone: the money goes back.
             return match payment.provider_ref.clone() {
                 Some(id) => {

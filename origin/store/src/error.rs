@@ -96,9 +96,22 @@ impl StoreError {
         }
     }
 
-    /// Tells whether the database itself said no, in a state that it goes on from.
-    pub(crate) fn is_said_by_database(&self) -> bool {
-        matches!(self, Self::Database(error) if !error.is_lost())
+    /// Tells whether it is for what was asked that it failed, so that something else may go well.
+    pub(crate) fn is_of_a_command(&self) -> bool {
+        match self {
+            Self::Corrupt(_) => true,
+            Self::Database(error) => !error.is_lost(),
+            _ => false,
+        }
+    }
+
+    /// Tells whether the engine refused a commit and kept nothing: a broken constraint, or a transaction that it undid.
+    /// Whatever else is said instead of a commit's answer leaves its outcome unknown.
+    pub(crate) fn is_refused_commit(&self) -> bool {
+        matches!(self, Self::Database(error) if error.code().is_some_and(|code| {
+            let is_rolled_back = code.code().starts_with("23") || code.code().starts_with("40");
+            is_rolled_back && *code != SqlState::T_R_STATEMENT_COMPLETION_UNKNOWN
+        }))
     }
 }
 

@@ -1,5 +1,5 @@
 -- How many events each thing has had. The events themselves are forgotten some days after they were taken; their numbers
--- must go on all the same. A program that counts the events that are left must not write beside one that does not.
+-- must go on all the same.
 
 CREATE TABLE orders.event_sequences (
   aggregate TEXT NOT NULL,

@@ -24,7 +24,7 @@ const PAUSE_MAX: Duration = Duration::from_millis(50);
 /// The same while nobody takes writes: 250 ms. A server that recovers has better things to do than to refuse.
 const PAUSE_UNREACHABLE_MAX: Duration = Duration::from_millis(250);
 /// Longest a transaction may take up to its COMMIT: 10 s; the server's own limits end it before.
-const WORK_MAX: Duration = Duration::from_secs(10);
+pub(crate) const WORK_MAX: Duration = Duration::from_secs(10);
 /// Longest wait for the answer to a COMMIT: 10 s. Then its outcome is unknown. It is never cancelled: a cancelled
 /// wait for the standbys would be told as a success.
 const COMMIT_MAX: Duration = Duration::from_secs(10);
@@ -284,7 +284,7 @@ pub(crate) async fn commit<T>(session: &Session, value: T) -> Tried<T> {
         Ok(Ok(())) => Tried::Done(value),
         // The engine itself says that nothing was kept.
         Ok(Err(error)) if error.is_conflict() => Tried::Again(error),
-        Ok(Err(error)) if error.is_said_by_database() => Tried::Failed(error),
+        Ok(Err(error)) if error.is_refused_commit() => Tried::Failed(error),
         Ok(Err(error)) => {
             tracing::error!(error = %error, "lost the answer to a commit");
             Tried::Unknown

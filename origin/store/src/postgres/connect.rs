@@ -10,6 +10,7 @@ use rustls::RootCertStore;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::watch;
 use tokio_postgres::config::TargetSessionAttrs;
+use tokio_postgres::error::SqlState;
 use tokio_postgres::{AsyncMessage, Config, Connection};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
@@ -136,7 +137,8 @@ async fn drive<S, T>(
     while let Some(message) = poll_fn(|context| connection.poll_message(context)).await {
         match message {
             // A commit whose wait for the standbys was cancelled ends as a success with no more than a warning.
-            Ok(AsyncMessage::Notice(notice)) if notice.message().contains("synchronous") => {
+            // Its text may be of any language; such a warning has no other code than this (class 01).
+            Ok(AsyncMessage::Notice(notice)) if *notice.code() == SqlState::WARNING => {
                 is_in_doubt.store(true, Ordering::Release);
                 tracing::error!(notice = notice.message(), "a commit may not be on the standbys");
             }

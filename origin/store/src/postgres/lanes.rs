@@ -7,14 +7,16 @@
 use std::collections::VecDeque;
 use std::fmt;
 use std::future::Future;
+use std::panic::AssertUnwindSafe;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures::FutureExt;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 
-use super::cluster::Tried;
+use super::cluster::{Tried, WORK_MAX, commit, roll_back};
 use super::connect::Connector;
 use super::session::Session;
 use crate::StoreError;
@@ -25,6 +27,8 @@ const BATCH_MAX: usize = 256;
 const QUEUE_MAX: usize = 1_024;
 /// How long a batch is tried again when it met another transaction, or no primary: 3 s.
 const RETRY_BUDGET: Duration = Duration::from_secs(3);
+/// How long after that a batch is still halved, to find whom it fails for: 10 s.
+const HALVING_MAX: Duration = Duration::from_secs(10);
 /// Pause before a try: 2 ms after the first, doubled up to 100 ms.
 const PAUSE_FIRST: Duration = Duration::from_millis(2);
 const PAUSE_MAX: Duration = Duration::from_millis(100);
@@ -40,7 +44,7 @@ pub(crate) enum Outcome<T> {
 
 /// A batch at work: the outcomes of its commands, in their order.
 pub(crate) type BatchWork<'a, T> =
-    Pin<Box<dyn Future<Output = Tried<Vec<Outcome<T>>>> + Send + 'a>>;
+    Pin<Box<dyn Future<Output = Result<Vec<Outcome<T>>, StoreError>> + Send + 'a>>;
 
 /// How a kind of command is settled in batches.
 pub(crate) trait Kind: 'static {
@@ -50,8 +54,8 @@ pub(crate) trait Kind: 'static {
     type Answer: Send + fmt::Debug + 'static;
     /// The statements that a connection must know before a batch is sent in one go.
     const STATEMENTS: &'static [&'static str];
-    /// Runs a batch in one transaction, its commit included.
-    fn run<'a>(
+    /// Begins a transaction and does a batch in it, all but the commit.
+    fn work<'a>(
         session: &'a Session,
         commands: &'a [&'a Self::Command],
     ) -> BatchWork<'a, Self::Answer>;
@@ -133,8 +137,9 @@ impl Lane {
                 }
                 Err(error) => error,
             };
-            if part.len() > 1 && error.is_said_by_database() && !error.is_conflict() {
-                // One of them is poisoned; the others shall not suffer for it.
+            let is_in_time = Instant::now() < until + HALVING_MAX;
+            if part.len() > 1 && error.is_of_a_command() && is_in_time {
+                // One of them is poisoned, or meets somebody again and again; the others shall not suffer for it.
                 let rest = part.split_off(part.len() / 2);
                 parts.push_front(rest);
                 parts.push_front(part);
@@ -186,7 +191,18 @@ impl Lane {
             Err(error) => return Tried::Failed(error),
         };
         let commands: Vec<&K::Command> = part.iter().map(|waiting| &waiting.command).collect();
-        K::run(session, &commands).await
+        // A server that is frozen keeps no time, and its kernel goes on acknowledging: the time is ours to keep.
+        let work = AssertUnwindSafe(K::work(session, &commands)).catch_unwind();
+        match tokio::time::timeout(WORK_MAX, work).await {
+            Ok(Ok(Ok(outcomes))) => commit(session, outcomes).await,
+            Ok(Ok(Err(error))) => roll_back(session, error).await,
+            Ok(Err(_panic)) => {
+                // A bug in one command; the session is in the middle of something.
+                self.session = None;
+                Tried::Failed(StoreError::Corrupt("command of a batch"))
+            }
+            Err(_elapsed) => Tried::Again(StoreError::Unreachable),
+        }
     }
 
     async fn connect<K: Kind>(&mut self) -> Result<&Session, StoreError> {
@@ -195,7 +211,9 @@ impl Lane {
             Some(session) => session,
             None => {
                 let session = self.connector.connect().await?;
-                session.prepare_all(K::STATEMENTS).await?;
+                tokio::time::timeout(WORK_MAX, session.prepare_all(K::STATEMENTS))
+                    .await
+                    .map_err(|_elapsed| StoreError::Unreachable)??;
                 session
             }
         };

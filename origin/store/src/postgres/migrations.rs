@@ -62,7 +62,7 @@ pub(crate) const ORIGIN: &[Migration] = &[
     Migration {
         number: 6,
         name: "event_sequences",
-        readable_from: 6,
+        readable_from: 1,
         sql: include_str!("../../migrations/postgres/0006_event_sequences.sql"),
     },
 ];

@@ -15,7 +15,6 @@ use domain::{
 };
 use futures::join;
 
-use super::cluster::{commit, roll_back};
 use super::lanes::{BatchWork, Kind, Outcome};
 use super::levels;
 use super::session::Session;
@@ -112,13 +111,8 @@ impl Kind for Placing {
         levels::WRITE_CHANGES,
     ];
 
-    fn run<'a>(session: &'a Session, commands: &'a [&'a PlaceOrder]) -> BatchWork<'a, Placed> {
-        Box::pin(async move {
-            match work(session, commands).await {
-                Ok(outcomes) => commit(session, outcomes).await,
-                Err(error) => roll_back(session, error).await,
-            }
-        })
+    fn work<'a>(session: &'a Session, commands: &'a [&'a PlaceOrder]) -> BatchWork<'a, Placed> {
+        Box::pin(work(session, commands))
     }
 }
 
@@ -212,7 +206,7 @@ async fn read(session: &Session, commands: &[&PlaceOrder]) -> Result<Shop, Store
         .collect();
     // Sent one behind the other, answered together. What is read after a lock is as it was left by whoever had it.
     let (begun, claimed, carts, stock, lines, settings) = join!(
-        session.batch("BEGIN"),
+        session.batch("BEGIN ISOLATION LEVEL READ COMMITTED"),
         session.bulk(CLAIM, [&scopes, &keys, &fingerprints, &orders, &leases, &created]),
         session.bulk(LOCK_CARTS, [&carts]),
         session.bulk(LOCK_STOCK, [&carts]),

@@ -11,7 +11,6 @@ use domain::payment::Amounts;
 use domain::{OrderId, OrderStatus, PaymentId, PaymentStatus};
 use futures::join;
 
-use super::cluster::{commit, roll_back};
 use super::lanes::{BatchWork, Kind, Outcome};
 use super::session::Session;
 use crate::order::OrderRecord;
@@ -49,9 +48,10 @@ const WRITE_ENTRIES: &str =
 SELECT * FROM unnest(?1::text[], ?2::text[], ?3::text[], ?4::bigint[], ?5::bytea[], ?6::bigint[])";
 const WRITE_EVENTS: &str = "WITH counted AS (
   INSERT INTO event_sequences (aggregate, aggregate_id, last)
-  SELECT 'order', e.aggregate_id, count(*)
+  SELECT 'order', e.aggregate_id, 2 + coalesce((SELECT max(o.sequence) FROM outbox o
+    WHERE o.aggregate = 'order' AND o.aggregate_id = e.aggregate_id), 0)
   FROM unnest(?1::text[]) AS e (aggregate_id) GROUP BY e.aggregate_id
-  ON CONFLICT (aggregate, aggregate_id) DO UPDATE SET last = event_sequences.last + excluded.last
+  ON CONFLICT (aggregate, aggregate_id) DO UPDATE SET last = 2 + greatest(event_sequences.last, excluded.last - 2)
   RETURNING aggregate_id, last)
 INSERT INTO outbox (aggregate, aggregate_id, sequence, kind, payload_json, created_at_ms)
 SELECT 'order', d.aggregate_id, c.last - 2 + d.place, d.kind, d.payload, d.at_ms
@@ -92,13 +92,8 @@ impl Kind for Settling {
         WRITE_WEBHOOKS,
     ];
 
-    fn run<'a>(session: &'a Session, commands: &'a [&'a Settle]) -> BatchWork<'a, Settled> {
-        Box::pin(async move {
-            match work(session, commands).await {
-                Ok(outcomes) => commit(session, outcomes).await,
-                Err(error) => roll_back(session, error).await,
-            }
-        })
+    fn work<'a>(session: &'a Session, commands: &'a [&'a Settle]) -> BatchWork<'a, Settled> {
+        Box::pin(work(session, commands))
     }
 }
 
@@ -139,7 +134,7 @@ async fn read(session: &Session, commands: &[&Settle]) -> Result<Known, StoreErr
     let webhooks: Vec<&str> =
         commands.iter().filter_map(|command| command.webhook.as_deref()).collect();
     let (begun, payments, stock, lines, webhooks) = join!(
-        session.batch("BEGIN"),
+        session.batch("BEGIN ISOLATION LEVEL READ COMMITTED"),
         session.bulk(LOCK_PAYMENTS, [&ids]),
         session.bulk(LOCK_STOCK, [&ids]),
         session.bulk(READ_LINES, [&ids]),

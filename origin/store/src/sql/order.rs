@@ -93,7 +93,7 @@ pub(crate) fn shortages(
 
 async fn hold_stock(tx: &Tx<'_>, command: &PlaceOrder, cart: &Cart) -> Result<(), StoreError> {
     let expires_at_ms = command.now.after(command.hold).unix_ms();
-    for line in &cart.lines {
+    for line in by_sku(&cart.lines) {
         let quantity = quantity(line)?;
         let is_held = stock::move_pieces(
             tx,
@@ -362,14 +362,21 @@ pub(crate) async fn end(
     if !advance(tx, order, next, now).await? {
         return Ok(());
     }
-    finish_holds(tx, order, Movement::Released, now).await?;
+    // Cart before stock, as checkouts do: who takes them in one order never waits for each other in a ring.
     tx.execute(
         "UPDATE carts SET order_id = NULL, version = version + 1, updated_at_ms = ?3
              WHERE id = ?1 AND order_id = ?2",
         values![order.cart.as_bytes(), order.id.as_bytes(), now.unix_ms()],
     )
     .await?;
-    Ok(())
+    finish_holds(tx, order, Movement::Released, now).await
+}
+
+/// Brings lines into the one order in which everybody takes stock.
+fn by_sku(lines: &[Line]) -> Vec<&Line> {
+    let mut lines: Vec<&Line> = lines.iter().collect();
+    lines.sort_by(|one, other| one.sku.cmp(&other.sku));
+    lines
 }
 
 /// Ends the holds of an order: sold or given back.
@@ -385,7 +392,7 @@ pub(crate) async fn finish_holds(
         values![order.id.as_bytes(), status],
     )
     .await?;
-    for line in &order.lines {
+    for line in by_sku(&order.lines) {
         if !stock::move_pieces(tx, &line.sku, quantity(line)?, movement, order.id, now).await? {
             return Err(StoreError::Corrupt("stock counter"));
         }
@@ -412,7 +419,7 @@ pub(crate) async fn retake(
             return Ok(false);
         }
     }
-    for line in &order.lines {
+    for line in by_sku(&order.lines) {
         let quantity = quantity(line)?;
         if !stock::move_pieces(tx, &line.sku, quantity, Movement::Retaken, order.id, now).await? {
             return Err(StoreError::Corrupt("stock counter"));
@@ -452,14 +459,15 @@ pub(crate) async fn release_expired(
     for &id in &ids {
         let order = load(tx, OrderId::from_bytes(id)).await?.ok_or(StoreError::Corrupt("order"))?;
         if let Consequence::End(next) = order.status.on(OrderEvent::HoldExpired) {
-            end(tx, &order, next, now).await?;
-            // The provider may still hold the payment open: the reconciler tells it to stop.
+            // The provider may still hold the payment open: the reconciler tells it to stop. Payment before order, as
+            // whoever settles it.
             tx.execute(
                 "UPDATE payments SET next_check_at_ms = ?2 WHERE id = ?1
                      AND status IN ('created', 'processing', 'requires_action', 'unknown')",
                 values![order.payment.id.as_bytes(), now.unix_ms()],
             )
             .await?;
+            end(tx, &order, next, now).await?;
         }
     }
     Ok(ids.len())

@@ -25,11 +25,16 @@ pub(crate) async fn append_about(
     words: &str,
     now: Timestamp,
 ) -> Result<(), StoreError> {
-    // By primary key. The events that are left do not tell how many there were.
+    // By primary key, and by the outbox's unique index. The events that are left do not tell how many there were; but a
+    // program that counts those alone may have written beside this one.
     let sequence: i64 = tx
         .query_one(
-            "INSERT INTO event_sequences (aggregate, aggregate_id, last) VALUES (?1, ?2, 1)
-             ON CONFLICT (aggregate, aggregate_id) DO UPDATE SET last = event_sequences.last + 1 RETURNING last",
+            "INSERT INTO event_sequences (aggregate, aggregate_id, last)
+             VALUES (?1, ?2, 1 + coalesce(
+               (SELECT max(o.sequence) FROM outbox o WHERE o.aggregate = ?1 AND o.aggregate_id = ?2), 0))
+             ON CONFLICT (aggregate, aggregate_id) DO UPDATE SET last = 1 + CASE
+               WHEN event_sequences.last >= excluded.last THEN event_sequences.last ELSE excluded.last - 1 END
+             RETURNING last",
             values![aggregate, id],
         )
         .await?

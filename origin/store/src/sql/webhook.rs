@@ -157,8 +157,12 @@ pub(crate) async fn rotate(
 ) -> Result<bool, StoreError> {
     let rotated = tx
         .execute(
-            "UPDATE webhook_subscriptions SET previous_secret = secret, previous_until_ms = ?3, secret = ?2,
-               updated_at_ms = ?4 WHERE id = ?1 AND deleted_at_ms IS NULL",
+            // One that still signs stays, unless the old ones shall go at once: whoever asks twice, for the first answer
+            // was lost, must not take away the secret that the subscriber has.
+            "UPDATE webhook_subscriptions SET
+               previous_secret = CASE WHEN ?3 > ?4 AND previous_until_ms > ?4 THEN previous_secret ELSE secret END,
+               previous_until_ms = CASE WHEN ?3 > ?4 AND previous_until_ms > ?4 THEN previous_until_ms ELSE ?3 END,
+               secret = ?2, updated_at_ms = ?4 WHERE id = ?1 AND deleted_at_ms IS NULL",
             values![id.as_bytes(), secret, previous_until.unix_ms(), now.unix_ms()],
         )
         .await?;
