@@ -3,10 +3,12 @@
 //! Layer: dev (L5). Drives the origin's store as its application does, without HTTP: carts lie ready, buyers place
 //! orders and their payments are captured. Beside it, in the same run and on the same database, what others do: one
 //! transaction for each order, with `SELECT … FOR UPDATE` of the stock row; and what the database does of itself.
-//! Not here: the edge (`load`), and whether it is right (`sim`, the tests of `store` and `app`).
-//! Start at [`bench::run`].
+//! [`faults`] asks the other question, of real processes over HTTP: whether it is right while they are killed.
+//! Not here: the edge (`load`), and faults that are simulated (`sim`).
+//! Start at [`bench::run`] and [`faults::run`].
 
 mod bench;
+mod faults;
 
 use std::io::Write as _;
 
@@ -27,6 +29,8 @@ struct Cli {
 enum Command {
     /// Measures checkouts.
     Checkout(bench::Options),
+    /// Kills, cuts and fills while people buy, and looks whether anything is lost, sold or charged twice.
+    Faults(faults::Options),
 }
 
 fn main() -> anyhow::Result<()> {
@@ -40,6 +44,7 @@ fn main() -> anyhow::Result<()> {
         .context("start the runtime")?;
     match Cli::parse().command {
         Command::Checkout(options) => runtime.block_on(bench::run(&options)),
+        Command::Faults(options) => runtime.block_on(faults::run(&options)),
     }
 }
 

@@ -16,6 +16,9 @@ pub(crate) fn run(context: &Context, args: &BenchArgs) -> Result<()> {
     if args.what == BenchTarget::Checkout {
         return checkout(context, args);
     }
+    if args.what == BenchTarget::Faults {
+        return faults(context, args);
+    }
     let mut load = Command::new(context.workspace.programs(true).join("load"));
     let (what, title) = prepare(context, args.what, &mut load)?;
     let workspace = &context.workspace;
@@ -44,6 +47,21 @@ fn checkout(context: &Context, args: &BenchArgs) -> Result<()> {
     context.steps.run("build the flash sale", &mut command)?;
     let mut sale = Command::new(workspace.programs(true).join("sale"));
     sale.current_dir(workspace.root()).arg("checkout").args(&args.rest);
+    let ended = context.steps.passed_on(title, &mut sale)?;
+    hand_on(context, args, title, &ended)
+}
+
+/// Real origins over real databases, without an edge.
+fn faults(context: &Context, args: &BenchArgs) -> Result<()> {
+    let title = "harm a shop under load";
+    tools::postgres(context, "the primary of a PostgreSQL cluster is killed")?;
+    let workspace = &context.workspace;
+    let mut command = workspace.cargo();
+    command.args(["build", "--release", "--package", "sale", "--package", "server"]);
+    context.steps.run("build the origin and what harms it", &mut command)?;
+    let mut sale = Command::new(workspace.programs(true).join("sale"));
+    sale.current_dir(workspace.root()).arg("faults").args(&args.rest);
+    sale.env("VITRINE_ORIGIN_BIN", workspace.programs(true).join("vitrine-origin"));
     let ended = context.steps.passed_on(title, &mut sale)?;
     hand_on(context, args, title, &ended)
 }
@@ -86,7 +104,11 @@ fn prepare(
             Ok(("worker", "measure the Worker"))
         }
         // The others have returned already.
-        BenchTarget::Soak | BenchTarget::Cdn | BenchTarget::CdnSoak | BenchTarget::Checkout => {
+        BenchTarget::Soak
+        | BenchTarget::Cdn
+        | BenchTarget::CdnSoak
+        | BenchTarget::Checkout
+        | BenchTarget::Faults => {
             load.env("VITRINE_GUESTS_WASM", build::guests(context)?.current);
             Ok(("soak", "keep a node under load"))
         }
