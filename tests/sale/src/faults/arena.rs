@@ -86,8 +86,8 @@ fn kill_origin(shop: &mut Shop, dice: &mut Dice) -> Result<Wound> {
     let count = u64::try_from(shop.origins.len())?;
     let victim = usize::try_from(dice.below(count))?;
     let origin = shop.origins.get_mut(victim).context("find an origin")?;
-    let at = Instant::now();
     origin.kill();
+    let at = Instant::now();
     wait(200 + dice.below(800));
     origin.restart()?;
     let what = format!("origin {victim} killed and started again");
@@ -96,8 +96,8 @@ fn kill_origin(shop: &mut Shop, dice: &mut Dice) -> Result<Wound> {
 
 fn kill_primary(cluster: &mut Cluster, dice: &mut Dice) -> Result<Wound> {
     let lost = cluster.primary_index();
-    let at = Instant::now();
     cluster.primary_mut().kill();
+    let at = Instant::now();
     wait(dice.below(1_000));
     let took = cluster.fail_over()?;
     let mended = Instant::now();
@@ -110,8 +110,8 @@ fn kill_primary(cluster: &mut Cluster, dice: &mut Dice) -> Result<Wound> {
 fn freeze_primary(cluster: &mut Cluster, dice: &mut Dice) -> Result<Wound> {
     let lost = cluster.primary_index();
     let pid = cluster.primary().pid().context("find the primary")?;
-    let at = Instant::now();
     let frozen = Frozen::freeze(pid);
+    let at = Instant::now();
     wait(dice.below(1_000));
     let took = cluster.fail_over()?;
     let mended = Instant::now();
@@ -128,8 +128,8 @@ fn freeze_primary(cluster: &mut Cluster, dice: &mut Dice) -> Result<Wound> {
 fn cut(network: &Network, cluster: &mut Cluster, round: u64, dice: &mut Dice) -> Result<Wound> {
     let lost = cluster.primary_index();
     let port = cluster.primary().place().port;
-    let at = Instant::now();
     let cut = network.cut(port)?;
+    let at = Instant::now();
     wait(1_000 + dice.below(3_000));
     if round % 2 == 1 {
         drop(cut);
