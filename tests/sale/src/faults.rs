@@ -3,7 +3,7 @@
 //!
 //! A round of one kind: buyers talk HTTP to the origins, something is harmed and mended, buyers end, everything comes
 //! to rest, and all books are compared: what clients were told, the shop's database, its counters against its
-//! movements, the payment provider's database.
+//! movements, the payment provider's database; and `sim`'s checker reads the clients' log.
 
 mod arena;
 mod buyers;
@@ -215,6 +215,7 @@ async fn run_round(
     let sums = arena.shop.sums().await?;
     let books = Books::read(&arena.shop, sums).await?;
     faults.extend(books.faults(&purchases));
+    faults.extend(crowd.log.faults()?);
     if is_file {
         for origin in &mut arena.shop.origins {
             tokio::task::block_in_place(|| origin.restart())?;

@@ -5,12 +5,13 @@
 
 use std::fs::File;
 use std::io::{BufWriter, Write as _};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::time::Instant;
 
 use anyhow::{Context as _, Result};
 use serde_json::{Value, json};
+use sim::history::linear::{Life, check_objects};
 
 /// How a question ended.
 #[derive(Debug, Clone)]
@@ -27,13 +28,15 @@ pub(crate) enum End {
 #[derive(Debug)]
 pub(crate) struct Log {
     began: Instant,
+    path: PathBuf,
     out: Mutex<(BufWriter<File>, u64)>,
 }
 
 impl Log {
     pub(crate) fn create(path: &Path) -> Result<Self> {
         let file = File::create(path).with_context(|| format!("make {}", path.display()))?;
-        Ok(Self { began: Instant::now(), out: Mutex::new((BufWriter::new(file), 0)) })
+        let (began, path) = (Instant::now(), path.to_owned());
+        Ok(Self { began, path, out: Mutex::new((BufWriter::new(file), 0)) })
     }
 
     /// Writes that a client asks; returns the number of the operation.
@@ -67,8 +70,47 @@ impl Log {
         out.0.flush().context("write the log")
     }
 
+    /// Judges all that was written: each order must have gone through its life as one register would, whatever each
+    /// client saw of it. Returns what does not fit.
+    pub(crate) fn faults(&self) -> Result<Vec<String>> {
+        self.flush()?;
+        let text = std::fs::read_to_string(&self.path).context("read the log")?;
+        judge(&text)
+    }
+
     /// Returns microseconds since the begin.
     fn at_us(&self) -> Value {
         json!(u64::try_from(self.began.elapsed().as_micros()).unwrap_or(u64::MAX))
+    }
+}
+
+fn judge(text: &str) -> Result<Vec<String>> {
+    let operations = sim::history::log::read(text).context("read the log")?;
+    let verdicts = check_objects(&operations, &Life::of_orders());
+    Ok(verdicts.iter().map(|verdict| format!("the history of an order: {verdict:?}")).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_history_is_read_by_the_checker_and_a_lost_order_found() {
+        let folder = tempfile::tempdir().unwrap();
+        let log = Log::create(&folder.path().join("history.ndjson")).unwrap();
+        let write = |key: &str, ends: &[End]| {
+            for end in ends {
+                let op = log.ask(0, key).unwrap();
+                log.end(op, end).unwrap();
+            }
+        };
+        let seen = |status: &str| End::Seen(Some(status.to_owned()));
+        write("right", &[End::Unknown, seen("pending_payment"), seen("confirmed")]);
+        write("refused", &[End::Unknown, End::Refused]);
+        assert_eq!(log.faults().unwrap(), Vec::<String>::new());
+        write("lost", &[seen("confirmed"), End::Seen(None)]);
+        write("undone", &[seen("confirmed"), seen("pending_payment")]);
+        let faults = log.faults().unwrap();
+        assert_eq!(faults.len(), 2, "{faults:?}");
     }
 }
