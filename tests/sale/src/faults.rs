@@ -191,6 +191,7 @@ async fn run_round(
     };
     tokio::time::sleep(Duration::from_millis(500)).await;
     crowd.stop();
+    let stopped = Instant::now();
     let mut faults = Vec::new();
     let until = tokio::time::Instant::now() + LEAVE_MAX;
     for buyer in buyers {
@@ -222,7 +223,7 @@ async fn run_round(
         }
     }
     let of_round = purchases.get(began..).unwrap_or_default();
-    Ok((wound.clone(), Times::of(of_round, &wound), faults))
+    Ok((wound.clone(), Times::of(of_round, &wound, stopped), faults))
 }
 
 /// Waits until a checkout that was asked for after a moment is acknowledged.

@@ -33,6 +33,8 @@ pub(crate) struct Purchase {
     pub(crate) told: Told,
     /// Every state in which the order was seen, in order.
     pub(crate) seen: Vec<String>,
+    /// From the first request with this key to the answer.
+    pub(crate) waited: Duration,
     /// When the answered request was sent, and when its answer came.
     pub(crate) asked: Instant,
     pub(crate) answered: Instant,
@@ -130,15 +132,12 @@ impl Crowd {
             key: Some(key),
             ..Question::default()
         };
+        let began = Instant::now();
         let (told, asked) = self.check_out(asker, client, key, question).await?;
-        let mut purchase = Purchase {
-            key: key.to_owned(),
-            cart,
-            told,
-            seen: Vec::new(),
-            asked,
-            answered: Instant::now(),
-        };
+        let answered = Instant::now();
+        let waited = answered - began;
+        let mut purchase =
+            Purchase { key: key.to_owned(), cart, told, seen: Vec::new(), waited, asked, answered };
         if let Told::Placed { status, .. } = &purchase.told {
             purchase.seen.push(status.clone());
             self.look(asker, client, &mut purchase).await?;

@@ -269,7 +269,15 @@ mod tests {
         let told =
             Told::Placed { order: word("a-a"), token: word("t"), status: word("pending_payment") };
         let seen = vec![word("pending_payment"), word("confirmed")];
-        Purchase { key: word("k"), cart: word("c-c"), told, seen, asked: now, answered: now }
+        Purchase {
+            key: word("k"),
+            cart: word("c-c"),
+            told,
+            seen,
+            waited: std::time::Duration::ZERO,
+            asked: now,
+            answered: now,
+        }
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! Decisions drawn from a seed: the same seed, the same decisions. What the machine makes of them differs.
 
-/// SplitMix64.
+/// The generator `SplitMix64`.
 #[derive(Debug, Clone)]
 pub(crate) struct Dice(u64);
 

@@ -13,14 +13,16 @@ pub(crate) struct Times {
     recovery: Duration,
     /// From the end of the harm to the first order that was asked for after it.
     mending: Duration,
-    /// The longest time in which no order was acknowledged.
+    /// The longest time in which no order was acknowledged, until buyers were asked to end.
     pause: Duration,
+    /// The longest that somebody asked with one key before there was an answer.
+    slowest: Duration,
     /// Orders acknowledged.
     orders: usize,
 }
 
 impl Times {
-    pub(crate) fn of(purchases: &[Purchase], wound: &Wound) -> Self {
+    pub(crate) fn of(purchases: &[Purchase], wound: &Wound, stopped: Instant) -> Self {
         let first_after = |moment: Instant| {
             let answers = purchases.iter().filter(|one| one.is_placed() && one.asked >= moment);
             answers.map(|one| one.answered - moment).min().unwrap_or_default()
@@ -28,21 +30,25 @@ impl Times {
         let mut answered: Vec<Instant> =
             purchases.iter().filter(|one| one.is_placed()).map(|one| one.answered).collect();
         answered.sort();
+        let orders = answered.len();
+        answered.retain(|moment| *moment <= stopped);
         let pauses = answered.iter().zip(answered.iter().skip(1));
         Self {
             recovery: first_after(wound.at),
             mending: first_after(wound.mended),
             pause: pauses.map(|(one, next)| *next - *one).max().unwrap_or_default(),
-            orders: answered.len(),
+            slowest: purchases.iter().map(|one| one.waited).max().unwrap_or_default(),
+            orders,
         }
     }
 
     pub(crate) fn text(&self) -> String {
         format!(
-            "first order after {} ms ({} ms after mending), longest pause {} ms, {} orders",
+            "first order after {} ms ({} ms after mending), longest pause {} ms, slowest checkout {} ms, {} orders",
             self.recovery.as_millis(),
             self.mending.as_millis(),
             self.pause.as_millis(),
+            self.slowest.as_millis(),
             self.orders
         )
     }
@@ -73,11 +79,12 @@ pub(crate) fn lines(kind: Kind, outcome: &Outcome) -> Vec<String> {
         count => format!("{count} WRONG"),
     };
     vec![format!(
-        "{}: {} rounds, {orders} orders, {verdict}; min / median / max: recovery {}, after mending {}, longest pause {}",
+        "{}: {} rounds, {orders} orders, {verdict}; min / median / max: recovery {}, after mending {}, longest pause {}, slowest checkout {}",
         name(kind),
         outcome.times.len(),
         spread(|times| times.recovery),
         spread(|times| times.mending),
         spread(|times| times.pause),
+        spread(|times| times.slowest),
     )]
 }
