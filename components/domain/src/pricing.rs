@@ -1,6 +1,6 @@
 //! What a cart costs: prices, promotions, shipping, taxes and gift cards, decided in one place.
 //!
-//! [`quote`] takes everything that matters ([`Request`]) and returns everything that follows ([`Quote`]). It reads
+//! [`quote()`] takes everything that matters ([`Request`]) and returns everything that follows ([`Quote`]). It reads
 //! nothing else, so the same request has the same answer on every machine, whatever the order of its promotions.
 //!
 //! The reckoning, step by step, each on what the one before has left:

@@ -212,7 +212,7 @@ pub enum ShippingOffer {
     },
 }
 
-/// A sum that does not hold in a quote. There is none in what [`quote`](super::quote) returns; a stored quote can be
+/// A sum that does not hold in a quote. There is none in what [`quote`](super::quote()) returns; a stored quote can be
 /// checked again before money moves.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Imbalance {
