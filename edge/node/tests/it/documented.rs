@@ -25,6 +25,12 @@ fn every_test_that_the_limits_name_exists() {
         "../runtime/src/capability/database/remote",
         "../runtime/src/capability/file_store",
         "../runtime/src/capability/redis",
+        "../../origin/app/tests/it",
+        "../../origin/providers/src",
+        "../../origin/providers/src/outbound",
+        "../../origin/server/src/commands/jobs",
+        "../../origin/server/tests/it",
+        "../../origin/store/tests/it",
     ] {
         for entry in fs::read_dir(here.join(folder)).expect("exists") {
             let path = entry.expect("is read").path();
@@ -38,7 +44,8 @@ fn every_test_that_the_limits_name_exists() {
     let names: Vec<&str> = cells.flat_map(|cell| cell.split('`').skip(1).step_by(2)).collect();
     assert!(names.len() > 30, "{} tests", names.len());
     for name in names {
-        assert!(sources.contains(&format!("fn {name}()")), "there is no test `{name}`");
+        // Those that run on several engines take theirs as an argument.
+        assert!(sources.contains(&format!("fn {name}(")), "there is no test `{name}`");
     }
 }
 
