@@ -15,4 +15,5 @@ pub mod outbound;
 pub mod payment;
 pub mod secret;
 pub mod stripe;
+mod tls;
 pub mod webhook;

@@ -14,13 +14,14 @@ use http::{Request, StatusCode, Uri, header};
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
+use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
-use rustls::{ClientConfig, RootCertStore};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 
 use crate::destination::is_public;
+use crate::tls;
 use crate::webhook::{ID_HEADER, SIGNATURE_HEADER, TIMESTAMP_HEADER};
 
 /// Longest attempt, from looking up the name to the end of the answer: 10 s.
@@ -159,8 +160,8 @@ struct Place {
 /// Sends messages.
 pub struct Sender {
     reach: Reach,
-    /// Made at the first attempt: reading the machine's authorities takes a while. `None`: TLS cannot be set up.
-    tls: OnceLock<Option<TlsConnector>>,
+    /// Made at the first attempt: reading the machine's authorities takes a while.
+    tls: OnceLock<TlsConnector>,
 }
 
 impl fmt::Debug for Sender {
@@ -169,22 +170,10 @@ impl fmt::Debug for Sender {
     }
 }
 
-/// Trusts whom the machine trusts.
-fn machine() -> Option<TlsConnector> {
-    let mut roots = RootCertStore::empty();
-    roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
-    trusting(roots)
-}
-
-fn trusting(roots: RootCertStore) -> Option<TlsConnector> {
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let mut config = ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .ok()?
-        .with_root_certificates(roots)
-        .with_no_client_auth();
+/// Speaks HTTP/1.1 over TLS with whom these settings trust.
+fn connector(mut config: ClientConfig) -> TlsConnector {
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
-    Some(TlsConnector::from(Arc::new(config)))
+    TlsConnector::from(Arc::new(config))
 }
 
 impl Sender {
@@ -254,9 +243,8 @@ impl Sender {
         }
         let name = ServerName::try_from(place.host)
             .map_err(|_invalid| SendError::Url(UrlError::Unreadable))?;
-        let tls = self.tls.get_or_init(machine).as_ref();
-        let tls = tls.ok_or_else(|| SendError::Tls(std::io::Error::other("set up TLS")))?;
-        let stream = tls.connect(name, stream).await.map_err(SendError::Tls)?;
+        let connector = self.tls.get_or_init(|| connector(tls::machine()));
+        let stream = connector.connect(name, stream).await.map_err(SendError::Tls)?;
         exchange(stream, request).await
     }
 

@@ -1,3 +1,6 @@
+use std::sync::Arc;
+
+use rustls::RootCertStore;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -59,9 +62,7 @@ fn client(authority: Option<&[u8]>) -> HttpClient {
     if let Some(pem) = authority {
         roots.add(CertificateDer::from_pem_slice(pem).unwrap()).unwrap();
     }
-    let connector = Connector::new();
-    assert!(connector.tls.set(trusting(roots)).is_ok());
-    HttpClient::with(connector, 16)
+    HttpClient::with(tls::trusting(roots), 16)
 }
 
 async fn ask(client: &HttpClient, uri: String) -> Result<Answer, PaymentError> {

@@ -9,6 +9,8 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 use tokio_rustls::TlsAcceptor;
 
+use rustls::RootCertStore;
+
 use super::*;
 
 /// Answers every connection with the same bytes; counts them and keeps the last request.
@@ -83,7 +85,7 @@ async fn over_tls_a_subscriber_must_be_whom_an_authority_vouches_for() {
             roots.add(CertificateDer::from_pem_slice(pem).unwrap()).unwrap();
         }
         let sender = Sender::new(Reach::Loopback);
-        assert!(sender.tls.set(trusting(roots)).is_ok());
+        assert!(sender.tls.set(connector(tls::trusting(roots))).is_ok());
         let sent = sender.send(message(format!("https://{host}:{port}/"))).await;
         let sent = sent.map(|answer| answer.status).map_err(|error| error.class());
         assert_eq!(sent, expected, "{host}");
