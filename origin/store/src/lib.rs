@@ -273,12 +273,7 @@ impl Store {
         work: for<'a> fn(&'a Tx<'a>, &'a C) -> Work<'a, T>,
     ) -> Result<T, StoreError> {
         match &self.engine {
-            Engine::Sqlite(file) => {
-                let run = move |connection: &Mutex<Connection>| {
-                    at_once(work(&Tx::Sqlite(connection), &command).as_mut())
-                };
-                file.writer.run_shared(run).await
-            }
+            Engine::Sqlite(file) => file.writer.run_shared(on_the_file(command, work)).await,
             Engine::Postgres(cluster) => cluster.write(&command, work).await,
         }
     }
@@ -289,12 +284,7 @@ impl Store {
         work: for<'a> fn(&'a Tx<'a>, &'a C) -> Work<'a, T>,
     ) -> Result<T, StoreError> {
         match &self.engine {
-            Engine::Sqlite(file) => {
-                let run = move |connection: &Mutex<Connection>| {
-                    at_once(work(&Tx::Sqlite(connection), &query).as_mut())
-                };
-                file.readers.run(run).await
-            }
+            Engine::Sqlite(file) => file.readers.run(on_the_file(query, work)).await,
             Engine::Postgres(cluster) => cluster.read(&query, work).await,
         }
     }
@@ -318,15 +308,18 @@ impl Store {
         work: for<'a> fn(&'a Tx<'a>, &'a C) -> Work<'a, T>,
     ) -> Result<T, StoreError> {
         match &self.engine {
-            Engine::Sqlite(file) => {
-                let run = move |connection: &Mutex<Connection>| {
-                    at_once(work(&Tx::Sqlite(connection), &query).as_mut())
-                };
-                file.snapshots.run(run).await
-            }
+            Engine::Sqlite(file) => file.snapshots.run(on_the_file(query, work)).await,
             Engine::Postgres(cluster) => cluster.copy(&query, work).await,
         }
     }
+}
+
+/// Makes work into what a thread of the file's runs: on this engine it never waits.
+fn on_the_file<C: Send + Sync + 'static, T: Send + 'static>(
+    command: C,
+    work: for<'a> fn(&'a Tx<'a>, &'a C) -> Work<'a, T>,
+) -> impl FnOnce(&Mutex<Connection>) -> Result<T, StoreError> + Send + 'static {
+    move |connection| at_once(work(&Tx::Sqlite(connection), &command).as_mut())
 }
 
 /// Makes the folder and an empty file that only its owner may read, before anything is written to it.
