@@ -6,8 +6,8 @@ use domain::{OrderStatus, PaymentStatus};
 use providers::local::Wish;
 use providers::payment::IntentStatus;
 
-use crate::engines::{Engine, on_every_engine};
 use crate::world::World;
+use engines::{Engine, on_every_engine};
 
 const AFTER_THE_HOLD: Duration = Duration::from_secs(601);
 

@@ -7,8 +7,8 @@ use api_types::read_model::SCHEMA_VERSION;
 use app::ChangesQuery;
 use providers::local::Wish;
 
-use crate::engines::{Engine, on_every_engine};
 use crate::world::{GUEST, World};
+use engines::{Engine, on_every_engine};
 
 const DAY: Duration = Duration::from_hours(24);
 

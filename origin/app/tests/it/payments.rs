@@ -9,8 +9,8 @@ use providers::local::Wish;
 use providers::payment::{CaptureMode, Intent, IntentStatus, Method, NewIntent, PaymentProvider};
 use store::{CheckoutOutcome, Settle, Settled};
 
-use crate::engines::{Engine, on_every_engine};
 use crate::world::World;
+use engines::{Engine, on_every_engine};
 
 const A_WHILE: Duration = Duration::from_secs(5);
 

@@ -5,8 +5,8 @@ use app::{Caller, NewStaffKey};
 use domain::staff::{Permission, Role};
 use store::Granting;
 
-use crate::engines::{Engine, on_every_engine};
 use crate::world::{GUEST, World};
+use engines::{Engine, on_every_engine};
 
 async fn an_account_with_roles_may_what_they_allow_until_they_are_taken_or_it_logs_out(
     engine: Engine,

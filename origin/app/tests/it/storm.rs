@@ -10,8 +10,8 @@ use providers::local::Wish;
 use providers::payment::{Decision, Intent, IntentStatus};
 use store::{OrderRecord, Settle, Settled};
 
-use crate::engines::{Engine, on_every_engine};
 use crate::world::{GUEST, World};
+use engines::{Engine, on_every_engine};
 
 /// Seed 11 paid for one cart twice while nothing forbade it, seed 12 while only carts in use did.
 const SEEDS: std::ops::Range<u64> = 8..16;

@@ -11,8 +11,8 @@ use serde_json::Value;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
-use crate::engines::{Engine, on_every_engine};
 use crate::world::World;
+use engines::{Engine, on_every_engine};
 
 /// Says nothing at all, for ever.
 const SILENT: u16 = 0;

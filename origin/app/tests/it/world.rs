@@ -21,7 +21,7 @@ use providers::webhook::{
 };
 use store::Store;
 
-use crate::engines::Engine;
+use engines::Engine;
 
 const WEBHOOK_SECRET: &[u8] = b"a secret of sixteen bytes or more";
 

@@ -8,7 +8,7 @@ use domain::{CartId, ErrorKind, OrderId, PaymentId, Timestamp};
 use store::{Claim, PlaceOrder};
 use tokio_postgres::NoTls;
 
-use crate::engines::Engine;
+use engines::Engine;
 
 fn checkout(key: &str) -> PlaceOrder {
     PlaceOrder {

@@ -7,7 +7,7 @@ use domain::Timestamp;
 use store::{Lease, Leasing, Store, StoreError};
 
 use crate::NOW;
-use crate::engines::{Engine, on_every_engine};
+use engines::{Engine, on_every_engine};
 
 const KEPT: Duration = Duration::from_secs(15);
 

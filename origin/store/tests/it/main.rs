@@ -2,7 +2,6 @@
 #![expect(clippy::unwrap_used, reason = "what fails in a helper fails its test")]
 
 mod batches;
-mod engines;
 mod leases;
 mod payments_db;
 
