@@ -57,6 +57,10 @@ impl From<CountryCode> for String {
     }
 }
 
+/// The location that every shop has: where stock lies until the merchant names other places.
+pub const MAIN_LOCATION: LocationId =
+    LocationId::from_bytes([0, 0, 0, 0, 0, 0, 0x80, 0, 0x80, 0, 0, 0, 0, 0, 0, 1]);
+
 /// A place where stock lies: a warehouse, a shop, a supplier that ships for us.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Location {
