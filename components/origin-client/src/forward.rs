@@ -22,6 +22,9 @@ const PRIMARY: &str = "origin_url";
 /// Name of the variable with a second origin's address; the same as the primary's where there is none.
 const SECONDARY: &str = "origin_url_secondary";
 
+/// Name of the variable that says whether the second origin serves too.
+const BALANCE: &str = "origin_balance";
+
 /// Request headers that origins get. Cookies and everything about the connection stay here.
 const REQUEST_HEADERS: [HeaderName; 12] = [
     header::ACCEPT,
@@ -69,7 +72,10 @@ pub async fn handle<P: HttpClient + Clock + Timer + Variables>(
 async fn origins<P: Variables>(ports: &P) -> Option<Origins> {
     let primary = ports.variable(PRIMARY).await.ok()?;
     let secondary = ports.variable(SECONDARY).await.unwrap_or_default();
-    Origins::parse(&format!("{primary},{secondary}")).ok()
+    let balance = ports.variable(BALANCE).await.unwrap_or_default();
+    let origins = Origins::parse(&format!("{primary},{secondary}")).ok()?;
+    // A word that is none must not stop the shop: one origin at a time is right for every kind of origin.
+    Some(origins.balanced(balance.parse().unwrap_or_default()))
 }
 
 /// Keeps method, path, query, body and the headers that origins get.

@@ -5,7 +5,7 @@ use core::time::Duration;
 use domain::Timestamp;
 use pool_core::{Instant, Origin, Pool, Tier};
 
-use crate::origins::Origins;
+use crate::origins::{Balance, Origins};
 use crate::rules;
 
 /// What one instance remembers of its origins. Losing it costs a slower first request, nothing else.
@@ -53,9 +53,13 @@ impl Health {
     }
 }
 
-/// The first one serves, the others stand by; their places in the pool are those of the list.
+/// The first one serves, the others stand by, unless all share; their places in the pool are those of the list.
 fn listed(origins: &Origins) -> Vec<Origin> {
-    let tiers = core::iter::once(Tier::Primary).chain(core::iter::repeat(Tier::Secondary));
+    let others = match origins.balance() {
+        Balance::Standby => Tier::Secondary,
+        Balance::Share => Tier::Primary,
+    };
+    let tiers = core::iter::once(Tier::Primary).chain(core::iter::repeat(others));
     let named = |(origin, tier): (&crate::origins::Origin, Tier)| Origin {
         tier,
         ..Origin::new(origin.to_string())

@@ -1,6 +1,7 @@
 //! The list of origins.
 
 use core::fmt;
+use core::str::FromStr;
 
 use http::Uri;
 use http::uri::{Authority, Scheme};
@@ -49,9 +50,39 @@ pub enum OriginsError {
     Invalid(usize),
 }
 
+/// How several origins are used.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Balance {
+    /// The first one serves, the others stand by: of origins that cannot serve one shop at the same time.
+    #[default]
+    Standby,
+    /// All of them serve: of origins over one database.
+    Share,
+}
+
+impl FromStr for Balance {
+    type Err = UnknownBalance;
+
+    fn from_str(text: &str) -> Result<Self, UnknownBalance> {
+        match text.trim() {
+            "" | "standby" => Ok(Self::Standby),
+            "share" => Ok(Self::Share),
+            _ => Err(UnknownBalance),
+        }
+    }
+}
+
+/// Refused text for a [`Balance`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("origins are used as \"standby\" or \"share\"")]
+pub struct UnknownBalance;
+
 /// Origins in order of preference; the first is the primary.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Origins(Vec<Origin>);
+pub struct Origins {
+    listed: Vec<Origin>,
+    balance: Balance,
+}
 
 impl Origins {
     /// Reads a comma-separated list. Spaces around entries, empty entries and repetitions are ignored, and so are
@@ -71,26 +102,38 @@ impl Origins {
         }
         match origins.len() {
             0 => Err(OriginsError::Empty),
-            1..=ORIGINS_MAX => Ok(Self(origins)),
+            1..=ORIGINS_MAX => Ok(Self { listed: origins, balance: Balance::Standby }),
             _ => Err(OriginsError::TooMany),
         }
+    }
+
+    /// Returns the same origins, used in this way.
+    #[must_use]
+    pub fn balanced(self, balance: Balance) -> Self {
+        Self { balance, ..self }
+    }
+
+    /// Returns how they are used.
+    #[must_use]
+    pub const fn balance(&self) -> Balance {
+        self.balance
     }
 
     /// Returns the origin at a place of the list.
     #[must_use]
     pub fn at(&self, index: usize) -> Option<&Origin> {
-        self.0.get(index)
+        self.listed.get(index)
     }
 
     /// Returns all of them, in order of preference.
     pub fn iter(&self) -> impl Iterator<Item = &Origin> {
-        self.0.iter()
+        self.listed.iter()
     }
 
     /// Returns how many there are: at least 1.
     #[must_use]
     pub fn count(&self) -> usize {
-        self.0.len()
+        self.listed.len()
     }
 }
 
@@ -130,6 +173,19 @@ mod tests {
             ),
         ] {
             assert_eq!(Origins::parse(list).map(|origins| origins.count()), expected, "{list}");
+        }
+    }
+
+    #[test]
+    fn reads_how_they_are_used() {
+        for (text, expected) in [
+            ("", Ok(Balance::Standby)),
+            ("standby", Ok(Balance::Standby)),
+            (" share ", Ok(Balance::Share)),
+            ("Share", Err(UnknownBalance)),
+            ("both", Err(UnknownBalance)),
+        ] {
+            assert_eq!(text.parse(), expected, "{text}");
         }
     }
 

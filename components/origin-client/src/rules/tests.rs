@@ -6,7 +6,7 @@ use pool_core::{Outcome, Plan, Step};
 
 use super::*;
 use crate::health::{AsOf, Health, wait};
-use crate::origins::Origins;
+use crate::origins::{Balance, Origins};
 
 const OK: Outcome = answered(StatusCode::OK);
 const UNAVAILABLE: Outcome = answered(StatusCode::SERVICE_UNAVAILABLE);
@@ -107,6 +107,27 @@ fn asks_again_only_where_that_is_safe() {
         asked.sort_unstable();
         asked.dedup();
         assert_eq!(asked.len(), 3, "each of them once");
+    }
+}
+
+#[test]
+fn origins_that_share_are_all_asked_and_one_that_fails_is_passed_over() {
+    let mut world = World::of(2);
+    world.origins = world.origins.clone().balanced(Balance::Share);
+    let mut asked = [0_u32; 2];
+    for _ in 0..200 {
+        for place in world.play(true, &[OK, OK], 1) {
+            asked[usize::from(place)] += 1;
+        }
+    }
+    assert!(asked.iter().all(|&times| times >= 50), "{asked:?}");
+    // Whoever meets the dead one first turns to the other, and the next requests go there at once.
+    let mut world = World::of(2);
+    world.origins = world.origins.clone().balanced(Balance::Share);
+    let first = world.play(false, &[Outcome::NotSent, OK], 1);
+    assert_eq!(first.len(), 2);
+    for _ in 0..20 {
+        assert_eq!(world.play(false, &[OK], 1), [first[1]]);
     }
 }
 

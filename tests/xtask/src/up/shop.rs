@@ -235,7 +235,7 @@ impl Shop {
         ]);
         if let Some(cluster) = self.ports.cluster {
             let second = format!("origin_url_secondary={}", url(cluster.second_origin));
-            args.extend(words(["--variable", &second]));
+            args.extend(words(["--variable", &second, "--variable", "origin_balance=share"]));
         }
         for variable in variables {
             args.extend(words(["--variable", variable]));
