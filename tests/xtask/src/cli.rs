@@ -147,6 +147,8 @@ pub(crate) enum Ring {
     E2e,
     /// The 3D models, with other people's validators.
     Models,
+    /// The simulated checkout: 1 000 seeds on each store.
+    Sim,
     /// All of them.
     All,
 }

@@ -9,14 +9,19 @@ use crate::cli::SimArgs;
 
 /// The command. Unoptimised, as the tests are: a seed takes a twentieth of a second, an optimised build minutes.
 pub(crate) fn run(context: &Context, args: &SimArgs) -> Result<()> {
+    build(context)?;
     let workspace = &context.workspace;
-    let mut build = workspace.cargo();
-    build.args(["build", "--package", "sim"]);
-    context.steps.run("build the simulator", &mut build)?;
     let mut sim = Command::new(workspace.programs(false).join("sim"));
     sim.current_dir(workspace.root()).args(words(args));
     let title = "simulate the checkout";
     context.steps.passed_on(title, &mut sim)?.require_success(title)
+}
+
+/// Builds the simulator.
+pub(crate) fn build(context: &Context) -> Result<()> {
+    let mut build = context.workspace.cargo();
+    build.args(["build", "--package", "sim"]);
+    context.steps.run("build the simulator", &mut build).map(drop)
 }
 
 /// The simulator's own command line.

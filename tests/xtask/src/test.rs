@@ -4,6 +4,7 @@ mod cache_suite;
 mod conformance;
 mod count;
 mod database;
+mod simulation;
 
 use std::fs;
 use std::path::PathBuf;
@@ -15,6 +16,7 @@ use anyhow::{Context as _, Result, bail};
 use crate::Context;
 use crate::build;
 use crate::cli::{Ring, TestArgs};
+use crate::sim;
 use crate::step;
 use crate::tools;
 use crate::worker;
@@ -72,6 +74,9 @@ pub(crate) fn run(context: &Context, args: &TestArgs) -> Result<()> {
     if wants(Ring::Unit) || wants(Ring::It) {
         run.rust(ring)?;
     }
+    if args.name.is_none() && wants(Ring::Sim) {
+        run.simulations()?;
+    }
     if wants(Ring::Conformance) {
         run.conformance()?;
     }
@@ -127,6 +132,10 @@ impl Run<'_> {
         if ring == Ring::Cache {
             return build::node(context, false);
         }
+        if ring == Ring::Sim {
+            sim::build(context)?;
+            return self.database();
+        }
         if matches!(ring, Ring::Unit | Ring::It | Ring::All) {
             self.redis()?;
         }
@@ -140,7 +149,7 @@ impl Run<'_> {
         match ring {
             Ring::Conformance | Ring::All => worker::build_for_tests(context)?,
             Ring::E2e => worker::build(context)?,
-            Ring::Unit | Ring::It | Ring::Models | Ring::Cache => {}
+            Ring::Unit | Ring::It | Ring::Models | Ring::Cache | Ring::Sim => {}
         }
         // Programs and tests in one command: the same features, so nothing is compiled twice.
         let mut command = context.workspace.cargo();
@@ -152,14 +161,19 @@ impl Run<'_> {
         }
         if matches!(ring, Ring::It | Ring::All) {
             self.remote_stores()?;
-            let database = Database::start(context)?;
-            self.said.push(database.said());
-            self.database = Some(database);
+            self.database()?;
         }
         if matches!(ring, Ring::E2e | Ring::All) {
             // The measurements run there, too.
             tools::peers(context)?;
         }
+        Ok(())
+    }
+
+    fn database(&mut self) -> Result<()> {
+        let database = Database::start(self.context)?;
+        self.said.push(database.said());
+        self.database = Some(database);
         Ok(())
     }
 
@@ -193,12 +207,22 @@ impl Run<'_> {
                 command.args(["--test", "*"]);
                 "rust: service"
             }
-            Ring::Conformance | Ring::Cache | Ring::E2e | Ring::Models | Ring::All => {
+            Ring::Conformance | Ring::Cache | Ring::E2e | Ring::Models | Ring::Sim | Ring::All => {
                 "rust: unit and service"
             }
         };
         self.add_name(&mut command);
         self.record(name, command)
+    }
+
+    /// A thousand runs of the checkout on each store.
+    fn simulations(&mut self) -> Result<()> {
+        for simulation in simulation::ALL {
+            let command = simulation::command(self.context, simulation);
+            let lines = self.record_lines(simulation.name, command)?;
+            self.said.extend(lines.into_iter().filter(|line| line.contains(" seeds from ")));
+        }
+        Ok(())
     }
 
     /// One table of cases on every host.

@@ -37,6 +37,11 @@ impl Count {
             let passed = before(line, "files,").saturating_sub(failed);
             return Self { passed, failed, skipped: 0 };
         }
+        // The simulator: seeds are its tests.
+        if line.contains(" seeds from ") && line.contains(" failed; ") {
+            let (ran, failed) = (before(line, "of"), before(line, "failed;"));
+            return Self { passed: ran.saturating_sub(failed), failed, skipped: 0 };
+        }
         let node = ["# ", "ℹ "].iter().find_map(|mark| line.strip_prefix(mark));
         if let Some(text) = node {
             let number = |word: &str| {
@@ -114,6 +119,7 @@ mod tests {
             ("ℹ fail 2", 0, 2, 0),
             ("9 passed, 1 failed, 2 skipped", 9, 1, 2),
             ("the 9 passed, as we say", 0, 0, 0),
+            ("7 of 9 seeds from 1 ran, 600 steps each, 1 failed; 3.6 s, 2 at once", 6, 1, 0),
             ("gltf-validator 2.0.0: 24 files, 0 errors, 3 warnings; largest 9 bytes", 24, 0, 0),
             (
                 "\u{1b}[32m     Summary\u{1b}[0m [   0.5s] \u{1b}[1m3\u{1b}[0m tests run: \u{1b}[1m3\u{1b}[0m passed, 0 skipped",
