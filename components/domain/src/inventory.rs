@@ -14,7 +14,7 @@ pub use allocation::{
     Allocation, Backorder, Hold, LOCATIONS_MAX, Request, Shortage, ShortageReason, Strategy,
     Wanted, allocate,
 };
-pub use location::{CountryCode, InvalidCountry, Location, MAIN_LOCATION};
+pub use location::{Location, MAIN_LOCATION};
 pub use movement::{
     Cause, Effect, InvalidMovement, InvalidPieces, Movement, MovementKind, MovementReason,
     PIECES_MAX, Pieces,

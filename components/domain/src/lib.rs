@@ -16,6 +16,7 @@
 
 pub mod account;
 pub mod cart;
+pub mod country;
 pub mod ids;
 pub mod inventory;
 pub mod kind;
@@ -32,6 +33,7 @@ pub mod time;
 pub mod webhook;
 
 pub use account::Email;
+pub use country::{Country, InvalidCountry};
 pub use ids::{
     CartId, FulfilmentId, GiftCardId, LineId, LocationId, NoteId, OrderId, PaymentId, PromotionId,
     RefundId, RequestId, ReturnId, SessionId, StaffKeyId, TransferId, UserId, WebhookDeliveryId,

@@ -46,8 +46,7 @@ pub use self::code::{CODE_BYTES_MAX, CODE_RANDOM_MIN, Code, InvalidCode};
 pub use self::freeze::{FREEZE_DEFAULT, FrozenPrice, PriceChange};
 pub use self::gift_card::{GiftCard, GiftCardPayment, GiftCardRefusal, RefusedGiftCard};
 pub use self::place::{
-    Country, Destination, InvalidPlace, POSTCODE_BYTES_MAX, Place, Postcode, REGION_BYTES_MAX,
-    Region,
+    Destination, InvalidPlace, POSTCODE_BYTES_MAX, Place, Postcode, REGION_BYTES_MAX, Region,
 };
 pub use self::promotion::{Candidate, CodeRefusal, EnteredCode, FoundCode, Promotion};
 pub use self::quote::{

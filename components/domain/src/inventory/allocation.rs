@@ -4,10 +4,8 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::{
-    Cause, CountryCode, InvalidMovement, InvalidPieces, Location, Movement, MovementKind, SkuStock,
-};
-use crate::{LocationId, Quantity, Sku, Timestamp};
+use super::{Cause, InvalidMovement, InvalidPieces, Location, Movement, MovementKind, SkuStock};
+use crate::{Country, LocationId, Quantity, Sku, Timestamp};
 
 /// Most locations of one shop that take part: 100. Giving out is quadratic in them when parcels shall be few.
 pub const LOCATIONS_MAX: usize = 100;
@@ -42,7 +40,7 @@ pub struct Request<'a> {
     /// The lines; several may ask for one SKU.
     pub lines: &'a [Wanted],
     /// Where it goes, once that is known.
-    pub destination: Option<CountryCode>,
+    pub destination: Option<Country>,
     /// Whom to ask first.
     pub strategy: Strategy,
     /// Now.

@@ -1,9 +1,11 @@
-//! Where things go: countries, regions and postcodes, and the places that taxes and tariffs are made for.
+//! Where things go: regions and postcodes of countries, and the places that taxes and tariffs are made for.
 
 use core::fmt;
 use core::str::FromStr;
 
 use serde::{Deserialize, Serialize};
+
+use crate::Country;
 
 /// Longest [`Region`] in bytes: the second half of an ISO 3166-2 code has 1 to 3 characters.
 pub const REGION_BYTES_MAX: usize = 3;
@@ -13,9 +15,6 @@ pub const POSTCODE_BYTES_MAX: usize = 12;
 /// Refused text for a part of a place.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidPlace {
-    /// Not a country.
-    #[error("a country is two letters of ISO 3166-1")]
-    Country,
     /// Not a region.
     #[error("a region is 1 to 3 letters or digits, as after the hyphen of ISO 3166-2")]
     Region,
@@ -23,11 +22,6 @@ pub enum InvalidPlace {
     #[error("a postcode is 1 to 12 letters or digits")]
     Postcode,
 }
-
-/// A country by its two letters of ISO 3166-1. Read in any case, kept in upper case.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
-pub struct Country(String);
 
 /// A part of a country by the second half of its ISO 3166-2 code: `NY` of `US-NY`. Kept in upper case.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -38,11 +32,6 @@ pub struct Region(String);
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Postcode(String);
-
-fn parse_country(text: &str) -> Option<String> {
-    (text.len() == 2 && text.bytes().all(|byte| byte.is_ascii_alphabetic()))
-        .then(|| text.to_ascii_uppercase())
-}
 
 fn parse_region(text: &str) -> Option<String> {
     ((1..=REGION_BYTES_MAX).contains(&text.len())
@@ -101,7 +90,6 @@ macro_rules! place_text {
     };
 }
 
-place_text!(Country, parse_country);
 place_text!(Region, parse_region);
 place_text!(Postcode, parse_postcode);
 
@@ -194,13 +182,9 @@ mod tests {
 
     #[test]
     fn texts_are_kept_in_a_normal_form() {
-        assert_eq!("de".parse::<Country>().unwrap().as_str(), "DE");
         assert_eq!("sw1a 1aa".parse::<Postcode>().unwrap().as_str(), "SW1A1AA");
         assert_eq!("150-0001".parse::<Postcode>().unwrap().as_str(), "1500001");
         assert_eq!("ny".parse::<Region>().unwrap().to_string(), "NY");
-        for bad in ["", "D", "DEU", "D1", "ÄÖ"] {
-            assert_eq!(bad.parse::<Country>(), Err(InvalidPlace::Country), "{bad}");
-        }
         assert_eq!("".parse::<Region>(), Err(InvalidPlace::Region));
         assert_eq!("US-NY".parse::<Region>(), Err(InvalidPlace::Region));
         for bad in ["", " - ", "1234567890123", "12/3"] {
