@@ -122,6 +122,10 @@ id!(
     PaymentId
 );
 id!(
+    /// Something that the payment provider is asked to do with a payment: capture, void, refund.
+    PaymentOperationId
+);
+id!(
     /// A refund of an order.
     RefundId
 );

@@ -35,9 +35,9 @@ pub mod webhook;
 pub use account::Email;
 pub use country::{Country, InvalidCountry};
 pub use ids::{
-    CartId, FulfilmentId, GiftCardId, LineId, LocationId, NoteId, OrderId, PaymentId, PromotionId,
-    RefundId, RequestId, ReturnId, SessionId, StaffKeyId, TransferId, UserId, WebhookDeliveryId,
-    WebhookId,
+    CartId, FulfilmentId, GiftCardId, LineId, LocationId, NoteId, OrderId, PaymentId,
+    PaymentOperationId, PromotionId, RefundId, RequestId, ReturnId, SessionId, StaffKeyId,
+    TransferId, UserId, WebhookDeliveryId, WebhookId,
 };
 pub use kind::ErrorKind;
 pub use money::{BasisPoints, Currency, Money, MoneyError};

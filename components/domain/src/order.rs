@@ -7,6 +7,7 @@ mod apply;
 mod check;
 mod effect;
 mod flow;
+mod history;
 mod offer;
 mod parcel;
 mod refund;
@@ -18,6 +19,7 @@ pub use apply::{Applied, NewLine, NewOrder};
 pub use check::Broken;
 pub use effect::{Effect, Refused};
 pub use flow::{Flow, Split, share};
+pub use history::Retold;
 pub use offer::{FULFILMENTS_MAX, RETURNS_MAX, next_steps};
 pub use parcel::{
     CARRIER_CHARS_MAX, Fulfilment, FulfilmentStatus, InvalidTracking, Return, ReturnLine,

@@ -3,7 +3,9 @@
 use serde::{Deserialize, Serialize};
 
 use super::step::CancelReason;
-use crate::{FulfilmentId, LineId, Money, NoteId, RefundId, ReturnId, Timestamp, UserId};
+use crate::{
+    FulfilmentId, LineId, Money, NoteId, RefundId, ReturnId, StaffKeyId, Timestamp, UserId,
+};
 
 /// Longest [`NoteText`], in characters: 2 000.
 pub const NOTE_CHARS_MAX: usize = 2_000;
@@ -16,6 +18,8 @@ pub enum Actor {
     Shopper,
     /// Somebody of the shop.
     Staff(UserId),
+    /// A program of the merchant, by its key.
+    Program(StaffKeyId),
     /// The payment provider.
     Provider,
     /// The shop's own jobs.
