@@ -16,7 +16,9 @@ mod feed;
 mod idempotency;
 mod keys;
 mod lease;
+mod operation;
 mod order;
+mod order_state;
 mod outbox;
 mod payment;
 pub mod payments_db;
@@ -49,8 +51,13 @@ pub use feed::{ChangesPage, FeedState, POSITIONS_KEPT};
 pub use idempotency::{Claim, KEPT as IDEMPOTENCY_KEPT, Once};
 pub use keys::{KeyMaterial, KeyState, SigningKey};
 pub use lease::{Lease, Leasing};
+pub use operation::{EndOperation, Operation, OperationKind, OperationReport, OperationStatus};
 pub use order::{
     CheckoutOutcome, CheckoutSnapshot, OrderRecord, PaymentRecord, PlaceOrder, Placed, Shortage,
+};
+pub use order_state::{
+    AddNote, AskProvider, ListOrders, ListedOrder, NOTES_MAX, OrderLife, StatedOrder, StepRefused,
+    StepTaken, TakeStep, Wish,
 };
 pub use outbox::OutboxEvent;
 pub use payment::{Settle, Settled};

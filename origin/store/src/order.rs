@@ -132,6 +132,8 @@ pub struct OrderRecord {
     pub created_at: Timestamp,
     /// Until when its stock is held.
     pub expires_at: Timestamp,
+    /// Steps of the state that is kept of it; 0 while its payment alone tells its story.
+    pub state_version: i64,
     /// Its payment.
     pub payment: PaymentRecord,
 }

@@ -65,6 +65,12 @@ pub(crate) const ORIGIN: &[Migration] = &[
         readable_from: 1,
         sql: include_str!("../../migrations/postgres/0006_event_sequences.sql"),
     },
+    Migration {
+        number: 7,
+        name: "order_life",
+        readable_from: 1,
+        sql: include_str!("../../migrations/postgres/0007_order_life.sql"),
+    },
 ];
 
 /// Applies what is missing.

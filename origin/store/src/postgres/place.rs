@@ -553,6 +553,7 @@ fn record(command: &PlaceOrder, cart: &Cart) -> OrderRecord {
         totals: cart.totals,
         created_at: command.now,
         expires_at: command.now.after(command.hold),
+        state_version: 0,
         payment: PaymentRecord {
             id: command.payment,
             method: command.method,

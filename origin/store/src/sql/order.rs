@@ -14,7 +14,7 @@ use domain::{
 
 use super::idempotency::{self, Found};
 use super::stock::{self, Movement};
-use super::{cart, outbox};
+use super::{cart, order_state, outbox};
 use crate::StoreError;
 use crate::cart::CartRefusal;
 use crate::order::{
@@ -214,7 +214,9 @@ pub(crate) fn quantity(line: &Line) -> Result<Quantity, StoreError> {
 pub(crate) const COLUMNS: &str = "o.id, o.number, o.cart_id, o.cart_version, o.user_id, o.token_hash, o.email, o.address_json,
   o.status, o.currency, o.subtotal_minor, o.shipping_minor, o.tax_minor, o.total_minor, o.created_at_ms,
   o.expires_at_ms, p.id, p.method, p.status, p.amount_minor, p.provider_ref, p.authorized_minor, p.captured_minor,
-  p.released_minor, p.refunded_minor";
+  p.released_minor, p.refunded_minor, o.state_version";
+/// How many they are: what a query adds to them comes after.
+pub(crate) const COLUMNS_COUNT: usize = 26;
 
 pub(crate) async fn load(tx: &Tx<'_>, id: OrderId) -> Result<Option<OrderRecord>, StoreError> {
     // By primary key, and payments by their unique order_id.
@@ -259,7 +261,7 @@ pub(crate) async fn of_user(
     Ok(orders)
 }
 
-async fn read(tx: &Tx<'_>, row: &Row) -> Result<OrderRecord, StoreError> {
+pub(crate) async fn read(tx: &Tx<'_>, row: &Row) -> Result<OrderRecord, StoreError> {
     let mut order = record_of(row)?;
     order.lines = lines(tx, order.id, order.totals.currency).await?;
     Ok(order)
@@ -293,6 +295,7 @@ pub(crate) fn record_of(row: &Row) -> Result<OrderRecord, StoreError> {
         },
         created_at: Timestamp::from_unix_ms(row.get(14)?),
         expires_at: Timestamp::from_unix_ms(row.get(15)?),
+        state_version: row.get(25)?,
         payment: PaymentRecord {
             id: PaymentId::from_bytes(row.get(16)?),
             method: text(17)?.parse().map_err(|_unknown| corrupt("payment method"))?,
@@ -458,7 +461,9 @@ pub(crate) async fn release_expired(
         .collect::<Result<_, StoreError>>()?;
     for &id in &ids {
         let order = load(tx, OrderId::from_bytes(id)).await?.ok_or(StoreError::Corrupt("order"))?;
-        if let Consequence::End(next) = order.status.on(OrderEvent::HoldExpired) {
+        if order.state_version > 0 {
+            order_state::expire(tx, &order, now).await?;
+        } else if let Consequence::End(next) = order.status.on(OrderEvent::HoldExpired) {
             // The provider may still hold the payment open: the reconciler tells it to stop. Payment before order, as
             // whoever settles it.
             tx.execute(

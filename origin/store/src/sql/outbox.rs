@@ -17,6 +17,21 @@ pub(crate) async fn append(
     append_about(tx, ("order", &order.to_string()), kind, &words, now).await
 }
 
+/// Writes an event about a part of an order, which `subject` names.
+pub(crate) async fn append_part(
+    tx: &Tx<'_>,
+    order: OrderId,
+    kind: &str,
+    subject: Option<(&'static str, String)>,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    let mut words = serde_json::json!({ "order_id": order, "type": kind, "at": now });
+    if let (Some((member, name)), Some(members)) = (subject, words.as_object_mut()) {
+        members.insert(member.to_owned(), name.into());
+    }
+    append_about(tx, ("order", &order.to_string()), kind, &words.to_string(), now).await
+}
+
 /// Writes an event about something else: what it is and which one.
 pub(crate) async fn append_about(
     tx: &Tx<'_>,

@@ -2,12 +2,13 @@
 
 use std::time::Duration;
 
+use domain::ledger::Posting;
 use domain::order::{Consequence, OrderEvent};
 use domain::payment::Merged;
-use domain::{Money, OrderId, OrderStatus, PaymentStatus, Timestamp};
+use domain::{Money, OrderId, OrderStatus, PaymentId, PaymentStatus, Timestamp};
 
 use super::stock::Movement;
-use super::{idempotency, order, outbox};
+use super::{idempotency, order, order_state, outbox};
 use crate::order::OrderRecord;
 use crate::payment::{Settle, Settled};
 use crate::tx::{Tx, values};
@@ -102,8 +103,12 @@ async fn apply(tx: &Tx<'_>, command: &Settle, found: &OrderRecord) -> Result<boo
         return Ok(false);
     }
     outbox::append(tx, found.id, &format!("payment.{next}"), command.now).await?;
-    write_money(tx, found, &merged, command.now).await?;
-    let status = follow(tx, found, next, command.now).await?;
+    let status = if found.state_version > 0 {
+        order_state::follow(tx, found, merged.payment, command.now).await?
+    } else {
+        write_money(tx, found, &merged, command.now).await?;
+        follow(tx, found, next, command.now).await?
+    };
     schedule_check(tx, found, next, status, command.now).await?;
     Ok(true)
 }
@@ -148,6 +153,10 @@ async fn schedule_check(
         PaymentStatus::Processing => Some(now.after(WEBHOOK_PATIENCE)),
         PaymentStatus::RequiresAction => Some(found.expires_at),
         PaymentStatus::Created | PaymentStatus::Unknown => Some(now.after(UNKNOWN_PATIENCE)),
+        // Its state has had the money sent back, or let go what is held.
+        PaymentStatus::PartiallyCaptured | PaymentStatus::Captured if found.state_version > 0 => {
+            None
+        }
         // Money that is ours or held for us, and no order for it: it goes back, now.
         PaymentStatus::Authorized | PaymentStatus::PartiallyCaptured | PaymentStatus::Captured
             if !matches!(order, OrderStatus::Confirmed | OrderStatus::Completed) =>
@@ -239,6 +248,32 @@ async fn write_money(
             )
             .await?;
         }
+    }
+    Ok(())
+}
+
+/// Writes a posting into the books. Its key names it once and for all.
+pub(crate) async fn post(
+    tx: &Tx<'_>,
+    payment: PaymentId,
+    key: &str,
+    posting: &Posting,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    for entry in posting.entries() {
+        tx.execute(
+            "INSERT INTO ledger_entries (key, account, currency, minor, payment_id, at_ms)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+            values![
+                key,
+                entry.account.as_str(),
+                entry.amount.currency.code(),
+                entry.amount.minor,
+                payment.as_bytes(),
+                now.unix_ms()
+            ],
+        )
+        .await?;
     }
     Ok(())
 }

@@ -1,5 +1,8 @@
 //! Counters of stock and their movements.
 
+use std::collections::BTreeMap;
+
+use domain::inventory::{self, Cause, Counters, MAIN_LOCATION, MovementRefused};
 use domain::reservation::Stock;
 use domain::{OrderId, Quantity, Sku, Timestamp};
 
@@ -56,6 +59,74 @@ pub(crate) async fn move_pieces(
         "INSERT INTO stock_movements (sku, kind, on_hand_delta, reserved_delta, order_id, at_ms)
              VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
         values![sku.as_str(), kind, on_hand_delta, reserved_delta, order.as_bytes(), now.unix_ms()],
+    )
+    .await?;
+    Ok(true)
+}
+
+/// Finds the first entry that the counters do not allow, when all are written in this order.
+pub(crate) async fn refused(
+    tx: &Tx<'_>,
+    movements: &[inventory::Movement],
+) -> Result<Option<(Sku, MovementRefused)>, StoreError> {
+    let mut counters: BTreeMap<&Sku, Counters> = BTreeMap::new();
+    for movement in movements {
+        let sku = movement.sku();
+        let known = match counters.get(sku) {
+            Some(known) => *known,
+            None => {
+                let stock =
+                    find(tx, sku).await?.ok_or(StoreError::Corrupt("stock of a variant"))?;
+                let Stock { on_hand, reserved } = stock;
+                Counters { on_hand, reserved, ..Counters::default() }
+            }
+        };
+        match known.apply(movement) {
+            Ok(next) => counters.insert(sku, next),
+            Err(refused) => return Ok(Some((sku.clone(), refused))),
+        };
+    }
+    Ok(None)
+}
+
+/// Writes an entry of the stock ledger and moves the counters by it. `false`: they do not allow it, nothing happened.
+pub(crate) async fn carry_out(
+    tx: &Tx<'_>,
+    movement: &inventory::Movement,
+    now: Timestamp,
+) -> Result<bool, StoreError> {
+    let effect = movement.effect();
+    if movement.location() != MAIN_LOCATION || effect.incoming != 0 || effect.backordered != 0 {
+        // Until other locations and promises have counters, nothing is given out there.
+        return Err(StoreError::Corrupt("location of a movement"));
+    }
+    let order = match movement.cause() {
+        Cause::Order(order) => Some(*order.as_bytes()),
+        Cause::Staff | Cause::Transfer(_) => None,
+    };
+    let sku = movement.sku().as_str();
+    // By primary key.
+    let moved = tx
+        .execute(
+            "UPDATE stock SET on_hand = on_hand + ?2, reserved = reserved + ?3
+             WHERE sku = ?1 AND on_hand + ?2 >= 0 AND reserved + ?3 >= 0 AND reserved + ?3 <= on_hand + ?2",
+            values![sku, effect.on_hand, effect.reserved],
+        )
+        .await?;
+    if moved == 0 {
+        return Ok(false);
+    }
+    tx.execute(
+        "INSERT INTO stock_movements (sku, kind, on_hand_delta, reserved_delta, order_id, at_ms)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+        values![
+            sku,
+            movement.kind().as_str(),
+            effect.on_hand,
+            effect.reserved,
+            order,
+            now.unix_ms()
+        ],
     )
     .await?;
     Ok(true)

@@ -52,6 +52,11 @@ pub(crate) const ORIGIN: &[Migration] = &[
         name: "event_sequences",
         sql: include_str!("../../migrations/sqlite/0006_event_sequences.sql"),
     },
+    Migration {
+        number: 7,
+        name: "order_life",
+        sql: include_str!("../../migrations/sqlite/0007_order_life.sql"),
+    },
 ];
 
 /// The local payment provider's database.

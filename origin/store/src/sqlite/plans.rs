@@ -7,26 +7,28 @@ use std::time::Duration;
 
 use api_types::events::{Day, EventBatch, EventCount, EventName};
 use api_types::order::Address;
+use domain::order::{Actor, CancelReason, Command, Note, NoteAudience, RefundOf, RefundReason};
 use domain::payment::{PaymentEvent, TestMethod};
 use domain::staff::Role;
 use domain::webhook::DeliveryStatus;
 use domain::{
-    CartId, Currency, LineId, OrderId, PaymentId, SessionId, StaffKeyId, Timestamp, UserId,
-    WebhookId,
+    CartId, Currency, LineId, Money, NoteId, OrderId, OrderStatus, PaymentId, PaymentOperationId,
+    RefundId, SessionId, StaffKeyId, Timestamp, UserId, WebhookId,
 };
 use rusqlite::Connection;
 use rusqlite::trace::{TraceEvent, TraceEventCodes};
 
 use super::migrations;
 use crate::sql::{
-    account, cart, delivery, events, feed, idempotency, lease, order, outbox, payment, staff,
-    upkeep, webhook,
+    account, cart, delivery, events, feed, idempotency, lease, operation, order, order_life,
+    order_list, order_state, outbox, payment, staff, upkeep, webhook,
 };
 use crate::tx::{Tx, at_once, lock};
 use crate::{
-    Attempt, Attempted, ChangeCart, ChangeSubscription, Claim, ClaimDeliveries, CreateAccount,
-    LineEdit, ListDeliveries, NewSubscription, OpenCart, OpenSession, Outcome, PlaceOrder,
-    Recorded, Replay, Rotate, Settle, UpkeepLimits, WebhookSecrets,
+    AddNote, AskProvider, Attempt, Attempted, ChangeCart, ChangeSubscription, Claim,
+    ClaimDeliveries, CreateAccount, EndOperation, LineEdit, ListDeliveries, ListOrders,
+    NewSubscription, OpenCart, OpenSession, OperationStatus, Outcome, PlaceOrder, Recorded, Replay,
+    Rotate, Settle, TakeStep, UpkeepLimits, WebhookSecrets, Wish,
 };
 
 const NOW: Timestamp = Timestamp::from_unix_ms(1_795_348_800_000);
@@ -192,6 +194,49 @@ fn ask(tx: &Tx<'_>, user: UserId) {
     }
 }
 
+/// Looks after an order that is paid: gives some back, writes a note, calls it off.
+fn look_after(tx: &Tx<'_>, now: Timestamp) {
+    let order = OrderId::from_bytes([4; 16]);
+    let take = |command| {
+        let actor = Actor::System;
+        now!(order_state::take_step(tx, &TakeStep { order, version: None, command, actor, now }))
+    };
+    let refund = RefundId::from_bytes([6; 16]);
+    let of = RefundOf::Amount { amount: Money::new(1, Currency::Eur) };
+    take(Command::Refund { id: refund, of, reason: RefundReason::Other }).unwrap();
+    let due = now!(operation::claim_due(tx, now.after(LATER), 10));
+    let (asked, _provider_ref) = due.first().unwrap();
+    assert!(now!(operation::by_key(tx, &asked.provider_key)).is_some());
+    assert_eq!(now!(operation::pending_of(tx, order)).len(), 1);
+    let status = OperationStatus::Succeeded;
+    let end = EndOperation { id: asked.id, status, error: None, report: None, now };
+    assert_eq!(now!(operation::end(tx, &end)), Some(status));
+    let id = PaymentOperationId::from_bytes([8; 16]);
+    let ask = AskProvider { order, version: None, id, wish: Wish::Void, actor: Actor::System, now };
+    assert!(now!(operation::ask(tx, &ask)).is_err());
+    let text = "call".to_owned().try_into().unwrap();
+    let (author, audience) = (Actor::System, NoteAudience::Staff);
+    let note = Note { id: NoteId::from_bytes([9; 16]), at: now, author, audience, text };
+    now!(order_life::add_note(tx, &AddNote { order, note })).unwrap();
+    take(Command::Cancel { reason: CancelReason::Other, refund: RefundId::from_bytes([7; 16]) })
+        .unwrap();
+    assert_eq!(now!(order_life::life(tx, order)).unwrap().operations.len(), 2);
+    let some = ListOrders { limit: 10, ..ListOrders::default() };
+    let email = Some("ada@example.org".to_owned());
+    for list in [
+        some.clone(),
+        ListOrders { email, ..some.clone() },
+        ListOrders { number: Some(100_002), ..some.clone() },
+        ListOrders {
+            status: Some(OrderStatus::Cancelled),
+            before: Some(OrderId::from_bytes([5; 16])),
+            ..some
+        },
+    ] {
+        assert!(!now!(order_list::list(tx, &list)).is_empty(), "{list:?}");
+    }
+}
+
 /// Runs a shop's day on a connection.
 fn live(tx: &Tx<'_>) {
     let user = UserId::from_bytes([7; 16]);
@@ -205,8 +250,9 @@ fn live(tx: &Tx<'_>) {
     assert_eq!(now!(order::release_expired(tx, after, 10)), 1);
     assert_eq!(now!(payment::claim_to_check(tx, after, 10)).len(), 1);
     settle(tx, 4, PaymentEvent::Captured, after);
+    look_after(tx, after);
     settle(tx, 4, PaymentEvent::Refunded, after);
-    assert_eq!(now!(order::of_user(tx, user, 10)).len(), 2);
+    assert_eq!(now!(order_life::of_user(tx, user, 10)).len(), 2);
     ask(tx, user);
     tell(tx, after);
     let events = now!(outbox::waiting(tx, 100));
