@@ -16,6 +16,7 @@
 )]
 
 pub mod admin;
+pub mod admin_order;
 pub mod ar;
 pub mod auth;
 pub mod cart;

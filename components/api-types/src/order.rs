@@ -1,6 +1,12 @@
 //! Checkout and orders on the wire.
 
-use domain::{OrderId, OrderStatus, PaymentStatus, Timestamp};
+use domain::order::{
+    FulfilmentStatus, PiecesOf, RefundReason, RefundStatus, ReturnLine, ReturnStatus, ReturnWish,
+    Step, Tracking,
+};
+use domain::{
+    FulfilmentId, Money, OrderId, OrderStatus, PaymentStatus, RefundId, ReturnId, Timestamp,
+};
 use serde::{Deserialize, Serialize};
 
 use crate::cart::{Line, Totals};
@@ -115,6 +121,75 @@ pub struct Order {
     pub created_at: Timestamp,
     /// Until when its stock is held; absent once it is settled.
     pub expires_at: Option<Timestamp>,
+    /// Steps that the order has taken; also the ETag.
+    pub version: i64,
+    /// Pieces that were called off.
+    pub cancelled: Vec<PiecesOf>,
+    /// Its parcels, those that are being packed included.
+    pub fulfilments: Vec<Parcel>,
+    /// What comes back.
+    pub returns: Vec<OrderReturn>,
+    /// What is given back.
+    pub refunds: Vec<OrderRefund>,
+    /// What its shopper may do now, with the bounds: `cancel`, `request_return`, `cancel_return`.
+    pub next_steps: Vec<Step>,
+    /// What the shop wrote to the shopper; only where one order is read.
+    pub notes: Vec<OrderNote>,
+}
+
+/// A parcel, as its receiver sees it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Parcel {
+    /// Its name.
+    pub id: FulfilmentId,
+    /// Where it stands.
+    pub status: FulfilmentStatus,
+    /// What is in it.
+    pub lines: Vec<PiecesOf>,
+    /// How it can be followed, once it has left.
+    pub tracking: Option<Tracking>,
+}
+
+/// Pieces that come back.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OrderReturn {
+    /// Its name.
+    pub id: ReturnId,
+    /// Where it stands.
+    pub status: ReturnStatus,
+    /// What comes back.
+    pub lines: Vec<ReturnLine>,
+    /// What was given back for it.
+    pub refund: Option<RefundId>,
+}
+
+/// Money that is given back.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OrderRefund {
+    /// Its name.
+    pub id: RefundId,
+    /// Where it stands.
+    pub status: RefundStatus,
+    /// Why.
+    pub reason: RefundReason,
+    /// How much, tax included.
+    pub amount: Money,
+}
+
+/// What the shop wrote to the shopper.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OrderNote {
+    /// When.
+    pub at: Timestamp,
+    /// What.
+    pub text: String,
+}
+
+/// Body of `POST /v1/orders/{id}/returns`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NewReturn {
+    /// What shall go back; a line once.
+    pub lines: Vec<ReturnWish>,
 }
 
 /// Answer of `GET /v1/orders`.

@@ -88,6 +88,8 @@ impl App {
         let has_goods = matches!(order.status, OrderStatus::Confirmed | OrderStatus::Completed);
         if matches!(payment.status, PaymentStatus::Captured | PaymentStatus::PartiallyCaptured)
             && !has_goods
+            // Where a state is kept, the refund is written down there, and asked for as such.
+            && order.state_version == 0
         {
             // Paid, but its stock is gone: the money goes back.
             return match payment.provider_ref.clone() {

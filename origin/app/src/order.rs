@@ -1,16 +1,22 @@
-//! Orders after the checkout.
+//! Orders after the checkout, in the hands of their shoppers.
 
-use api_types::order::{Order, Orders, PaymentAction};
-use domain::order::number_text;
-use domain::{ErrorKind, OrderId, OrderStatus, PaymentStatus};
+use api_types::order::{NewReturn, Order, Orders, PaymentAction};
+use domain::order::{Actor, CancelReason, Command, Step};
+use domain::{ErrorKind, OrderId, OrderStatus, PaymentStatus, RefundId, ReturnId};
 use providers::payment::{Decision, PaymentError};
-use store::OrderRecord;
+use store::{Claim, OrderRecord, StatedOrder, TakeStep};
 
-use crate::checkout::{next_action, provider_key, report};
-use crate::{App, Caller, Error, Refusal, tokens};
+use crate::checkout::{provider_key, report};
+use crate::error::answered;
+use crate::order_admin::lines_of;
+use crate::order_refusal::refuse;
+use crate::order_view::{shopper_steps, shopper_view};
+use crate::{Answered, App, Caller, Error, Refusal, random, tokens};
 
 /// Most orders in one list: 100.
 const ORDERS_MAX: u32 = 100;
+/// A version that no order has.
+const NO_VERSION: i64 = -1;
 
 impl App {
     /// Reads an order for its account or for who has its token.
@@ -23,7 +29,13 @@ impl App {
         id: OrderId,
         token: Option<&str>,
     ) -> Result<Order, Error> {
-        Ok(view(self.readable_order(caller, id, token).await?))
+        let record = self.readable_order(caller, id, token).await?;
+        self.told(record.id).await
+    }
+
+    async fn told(&self, id: OrderId) -> Result<Order, Error> {
+        let life = self.store.order_life(id).await?.ok_or_else(Refusal::not_found)?;
+        Ok(shopper_view(&life.stated, &life.notes))
     }
 
     /// Reads the caller's own orders.
@@ -32,8 +44,8 @@ impl App {
     /// `unauthenticated`.
     pub async fn orders(&self, caller: &Caller) -> Result<Orders, Error> {
         let me = self.me(caller).await?;
-        let orders = self.store.orders_of(me.id, ORDERS_MAX).await?;
-        Ok(Orders { items: orders.into_iter().map(view).collect() })
+        let orders = self.store.stated_orders_of(me.id, ORDERS_MAX).await?;
+        Ok(Orders { items: orders.iter().map(|stated| shopper_view(stated, &[])).collect() })
     }
 
     /// Passes on what the payer decided, and returns the order as it is then.
@@ -65,7 +77,7 @@ impl App {
             Decision::Reject => order.payment.status == PaymentStatus::Declined,
         };
         if reached {
-            return Ok(view(order));
+            return self.told(id).await;
         }
         let is_waiting = order.status == OrderStatus::PendingPayment
             && order.payment.status == PaymentStatus::RequiresAction;
@@ -82,10 +94,95 @@ impl App {
             }
             answer => report(&order.payment, Ok(answer?)),
         };
-        Ok(view(self.settle(&order, reported).await?))
+        self.settle(&order, reported).await?;
+        self.told(id).await
     }
 
-    async fn readable_order(
+    /// Calls an order off, as long as nothing of it is packed.
+    ///
+    /// # Errors
+    /// `not-found`, `step-not-possible`, and what a key may refuse.
+    pub async fn cancel_own_order(
+        &self,
+        caller: &Caller,
+        id: OrderId,
+        token: Option<&str>,
+        claim: Claim,
+    ) -> Result<Answered<Order>, Error> {
+        let refund = RefundId::v7(self.clock.now(), random()?);
+        let command = Command::Cancel { reason: CancelReason::Shopper, refund };
+        self.own_step(caller, (id, token), command, claim).await
+    }
+
+    /// Asks to send pieces back.
+    ///
+    /// # Errors
+    /// As [`App::cancel_own_order`], and `invalid-input`.
+    pub async fn request_return(
+        &self,
+        caller: &Caller,
+        id: OrderId,
+        token: Option<&str>,
+        request: NewReturn,
+        claim: Claim,
+    ) -> Result<Answered<Order>, Error> {
+        let name = ReturnId::v7(self.clock.now(), random()?);
+        let command = Command::RequestReturn { id: name, lines: request.lines };
+        self.own_step(caller, (id, token), command, claim).await
+    }
+
+    /// Drops a return that was asked for.
+    ///
+    /// # Errors
+    /// As [`App::cancel_own_order`].
+    pub async fn cancel_own_return(
+        &self,
+        caller: &Caller,
+        id: OrderId,
+        token: Option<&str>,
+        name: ReturnId,
+        claim: Claim,
+    ) -> Result<Answered<Order>, Error> {
+        let command = Command::CancelReturn { id: name };
+        self.own_step(caller, (id, token), command, claim).await
+    }
+
+    /// Takes a step that is the shopper's own. For calling off, the rules ask less than we do of a shopper: that nothing is
+    /// packed.
+    async fn own_step(
+        &self,
+        caller: &Caller,
+        (id, token): (OrderId, Option<&str>),
+        command: Command,
+        claim: Claim,
+    ) -> Result<Answered<Order>, Error> {
+        self.readable_order(caller, id, token).await?;
+        let StatedOrder { state, version, .. } =
+            self.store.stated_order(id).await?.ok_or_else(Refusal::not_found)?;
+        let may = match (&command, &state) {
+            (Command::Cancel { .. }, Some(state)) => shopper_steps(state).contains(&Step::Cancel),
+            (Command::Cancel { .. }, None) => false,
+            _ => true,
+        };
+        let lines = lines_of(&command);
+        let (now, actor) = (self.clock.now(), Actor::Shopper);
+        // What was looked at is what the step is taken of: a parcel that is packed meanwhile stands in its way. A step that
+        // is not theirs only asks whether it was taken before, under this key.
+        let version = if may { version } else { NO_VERSION };
+        let take = TakeStep { order: id, version: Some(version), command, actor, now };
+        let outcome = self.store.take_order_step(take, Some(claim)).await?;
+        let taken = outcome.map_err(|refused| match refused {
+            store::StepRefused::Stale { .. } => not_possible(),
+            refused => refuse(refused, &lines),
+        })?;
+        let Answered { is_replay, .. } = answered(taken)?;
+        if !is_replay {
+            self.ask_for_operations(id).await;
+        }
+        Ok(Answered { value: self.told(id).await?, is_replay })
+    }
+
+    pub(crate) async fn readable_order(
         &self,
         caller: &Caller,
         id: OrderId,
@@ -109,19 +206,7 @@ impl App {
     }
 }
 
-fn view(record: OrderRecord) -> Order {
-    let next_action = next_action(record.id, record.status, record.payment.status);
-    Order {
-        id: record.id,
-        number: number_text(record.number),
-        status: record.status,
-        payment_status: record.payment.status,
-        email: record.email,
-        shipping_address: record.address,
-        lines: record.lines,
-        totals: record.totals,
-        next_action,
-        created_at: record.created_at,
-        expires_at: (record.status == OrderStatus::PendingPayment).then_some(record.expires_at),
-    }
+fn not_possible() -> Error {
+    let title = "The order does not allow this now";
+    Refusal::new(ErrorKind::Conflict, "step-not-possible", title).into()
 }

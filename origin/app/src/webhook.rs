@@ -20,7 +20,11 @@ impl App {
         let Event { id, kind, subject } = event;
         let intent = match subject {
             Subject::Intent(intent) => intent,
-            Subject::Refund { .. } | Subject::Other => {
+            Subject::Refund { refund, .. } => {
+                tracing::info!(webhook.id = id, kind, "took a webhook about a refund");
+                return self.take_refund_report(&refund).await;
+            }
+            Subject::Other => {
                 tracing::info!(webhook.id = id, kind, "took a webhook that settles nothing");
                 return Ok(());
             }

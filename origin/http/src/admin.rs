@@ -15,7 +15,7 @@ use http::request::Parts;
 
 use crate::Context;
 use crate::extract::bearer;
-use crate::handlers::{merchant, staff};
+use crate::handlers::{admin_order, merchant, staff};
 use crate::problem::Failure;
 use crate::router::Route;
 
@@ -31,12 +31,22 @@ pub struct AdminRoute {
 /// What the staff and the merchant's programs ask for, through the edge as shoppers do.
 #[must_use]
 pub fn admin_routes() -> Vec<AdminRoute> {
-    use Permission::{StaffRead, StaffWrite, WebhooksRead, WebhooksWrite};
+    [staff_routes(), webhook_routes(), order_routes()].into_iter().flatten().collect()
+}
+
+fn staff_routes() -> Vec<AdminRoute> {
+    use Permission::{StaffRead, StaffWrite};
     vec![
         any_staff(Method::GET, "/admin/v1/me", staff::me),
         admin(Method::GET, "/admin/v1/staff", StaffRead, staff::members),
         admin(Method::GET, "/admin/v1/staff/keys", StaffRead, staff::keys),
         admin(Method::DELETE, "/admin/v1/staff/keys/{key_id}", StaffWrite, staff::revoke_key),
+    ]
+}
+
+fn webhook_routes() -> Vec<AdminRoute> {
+    use Permission::{WebhooksRead, WebhooksWrite};
+    vec![
         admin(Method::GET, "/admin/v1/webhooks", WebhooksRead, merchant::list),
         admin(Method::POST, "/admin/v1/webhooks", WebhooksWrite, merchant::create),
         admin(Method::GET, "/admin/v1/webhooks/{webhook_id}", WebhooksRead, merchant::show),
@@ -76,6 +86,59 @@ pub fn admin_routes() -> Vec<AdminRoute> {
     ]
 }
 
+/// The life of orders after their checkout.
+fn order_routes() -> Vec<AdminRoute> {
+    use Permission::{OrdersNote, OrdersRead, OrdersWrite, PaymentsWrite};
+    use admin_order as order;
+    vec![
+        admin(Method::GET, "/admin/v1/orders", OrdersRead, order::list),
+        admin(Method::GET, "/admin/v1/orders/{order_id}", OrdersRead, order::show),
+        post("/admin/v1/orders/{order_id}/capture", PaymentsWrite, order::capture),
+        post("/admin/v1/orders/{order_id}/void", PaymentsWrite, order::void),
+        post("/admin/v1/orders/{order_id}/refunds", PaymentsWrite, order::refund),
+        post("/admin/v1/orders/{order_id}/cancel", OrdersWrite, order::cancel),
+        post("/admin/v1/orders/{order_id}/complete", OrdersWrite, order::complete),
+        post("/admin/v1/orders/{order_id}/fulfilments", OrdersWrite, order::fulfil),
+        post(
+            "/admin/v1/orders/{order_id}/fulfilments/{fulfilment_id}/ship",
+            OrdersWrite,
+            order::ship,
+        ),
+        post(
+            "/admin/v1/orders/{order_id}/fulfilments/{fulfilment_id}/deliver",
+            OrdersWrite,
+            order::deliver,
+        ),
+        post(
+            "/admin/v1/orders/{order_id}/fulfilments/{fulfilment_id}/cancel",
+            OrdersWrite,
+            order::unpack,
+        ),
+        post("/admin/v1/orders/{order_id}/returns", OrdersWrite, order::open_return),
+        post(
+            "/admin/v1/orders/{order_id}/returns/{return_id}/approve",
+            OrdersWrite,
+            order::approve_return,
+        ),
+        post(
+            "/admin/v1/orders/{order_id}/returns/{return_id}/reject",
+            OrdersWrite,
+            order::reject_return,
+        ),
+        post(
+            "/admin/v1/orders/{order_id}/returns/{return_id}/cancel",
+            OrdersWrite,
+            order::cancel_return,
+        ),
+        post(
+            "/admin/v1/orders/{order_id}/returns/{return_id}/receive",
+            OrdersWrite,
+            order::receive_return,
+        ),
+        post("/admin/v1/orders/{order_id}/notes", OrdersNote, order::add_note),
+    ]
+}
+
 fn admin<T: 'static>(
     method: Method,
     path: &'static str,
@@ -83,6 +146,14 @@ fn admin<T: 'static>(
     handler: impl Handler<T, Arc<Context>>,
 ) -> AdminRoute {
     AdminRoute { route: Route::new(method, path, handler), permission: Some(permission) }
+}
+
+fn post<T: 'static>(
+    path: &'static str,
+    permission: Permission,
+    handler: impl Handler<T, Arc<Context>>,
+) -> AdminRoute {
+    admin(Method::POST, path, permission, handler)
 }
 
 fn any_staff<T: 'static>(

@@ -158,6 +158,14 @@ impl FromRequest<Arc<Context>> for Raw {
     }
 }
 
+/// Demands a key: what it is for must not be done twice.
+pub(crate) fn demanded(claim: Option<Claim>) -> Result<Claim, Failure> {
+    claim.ok_or_else(|| {
+        let title = "This needs an Idempotency-Key";
+        Problem::new(ErrorKind::Unreadable, "idempotency-key-required", title).into()
+    })
+}
+
 /// Reads an id from a path: one that is none names nothing.
 pub(crate) fn id<T: std::str::FromStr>(text: &str) -> Result<T, Failure> {
     text.parse().map_err(|_invalid| ErrorKind::NotFound.into())

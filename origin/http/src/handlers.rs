@@ -1,6 +1,7 @@
 //! A file per noun; here what they share.
 
 pub(crate) mod account;
+pub(crate) mod admin_order;
 pub(crate) mod cart;
 pub(crate) mod event;
 pub(crate) mod feed;

@@ -2,8 +2,10 @@
 #![expect(clippy::unwrap_used, reason = "what fails in a helper fails its test")]
 
 mod accounts;
+mod captures;
 mod holds;
 mod jobs;
+mod orders;
 mod payments;
 mod staff;
 mod storm;

@@ -1,6 +1,6 @@
 //! A shop with one product, a scripted payment provider, and helpers to buy.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
@@ -29,6 +29,16 @@ const WEBHOOK_SECRET: &[u8] = b"a secret of sixteen bytes or more";
 #[derive(Debug, Default)]
 pub(crate) struct Provider {
     intents: Mutex<BTreeMap<String, Intent>>,
+    /// Refunds with the payments that they are of, oldest first.
+    refunds: Mutex<Vec<(String, Refund)>>,
+    /// Keys of captures and cancellations that were done.
+    done: Mutex<BTreeSet<String>>,
+    /// What the next webhook says, instead of what is in it.
+    pub(crate) said: Mutex<Option<Event>>,
+    /// While set, money is only held.
+    pub(crate) is_manual: AtomicBool,
+    /// While set, refunds are said to be on their way.
+    pub(crate) is_slow_to_refund: AtomicBool,
     pub(crate) is_silent: AtomicBool,
     /// While set, requests do not even arrive.
     pub(crate) is_gone: AtomicBool,
@@ -60,6 +70,57 @@ impl Provider {
         *intent = local::advance(intent, CaptureMode::Automatic, wish)
             .map_err(|_refusal| PaymentError::NotAllowed)?;
         self.answer(intent.clone())
+    }
+
+    /// Does what it is asked by a key; once.
+    fn once(&self, key: String, id: &str, wish: Wish) -> Result<Intent, PaymentError> {
+        if self.done.lock().unwrap().contains(&key) {
+            let intents = self.intents.lock().unwrap();
+            let intent = intents.values().find(|intent| intent.id == id).unwrap().clone();
+            return self.answer(intent);
+        }
+        let is_done = !self.is_gone.load(Ordering::Relaxed);
+        let answer = self.wish(id, wish);
+        if is_done && !matches!(answer, Err(PaymentError::NotAllowed | PaymentError::NotFound)) {
+            self.done.lock().unwrap().insert(key);
+        }
+        answer
+    }
+
+    fn give_back(
+        &self,
+        key: String,
+        id: &str,
+        amount: Option<Money>,
+    ) -> Result<Refunded, PaymentError> {
+        let known = |key: &str| {
+            let refunds = self.refunds.lock().unwrap();
+            let found = refunds.iter().find(|(_, refund)| refund.key.as_deref() == Some(key));
+            found.map(|(_, refund)| refund.clone())
+        };
+        if known(&key).is_none() {
+            let is_silent = self.is_silent.swap(false, Ordering::Relaxed);
+            let asked = self.wish(id, Wish::Refund(amount));
+            self.is_silent.store(is_silent, Ordering::Relaxed);
+            let intent = asked?;
+            let amount = amount.unwrap_or(intent.amount);
+            let status = if self.is_slow_to_refund.load(Ordering::Relaxed) {
+                RefundStatus::Pending
+            } else {
+                RefundStatus::Succeeded
+            };
+            let refund = Refund { id: format!("re_{key}"), key: Some(key.clone()), amount, status };
+            self.refunds.lock().unwrap().push((id.to_owned(), refund));
+        }
+        let refund = known(&key).unwrap();
+        let intents = self.intents.lock().unwrap();
+        let intent = intents.values().find(|intent| intent.id == id).unwrap().clone();
+        Ok(Refunded { refund, intent: self.answer(intent)? })
+    }
+
+    /// Every refund, oldest first.
+    pub(crate) fn all_refunds(&self) -> Vec<Refund> {
+        self.refunds.lock().unwrap().iter().map(|(_, refund)| refund.clone()).collect()
     }
 
     pub(crate) fn intent_of(&self, payment: PaymentId) -> Intent {
@@ -96,6 +157,10 @@ impl PaymentProvider for Provider {
                 return Err(lost());
             }
             let mut intents = self.intents.lock().unwrap();
+            let mut new = new;
+            if self.is_manual.load(Ordering::Relaxed) {
+                new.capture = CaptureMode::Manual;
+            }
             let intent = intents
                 .entry(key.clone())
                 .or_insert_with(|| local::create(&new, format!("pi_{key}")).unwrap());
@@ -130,11 +195,11 @@ impl PaymentProvider for Provider {
 
     fn capture(
         &self,
-        _key: String,
+        key: String,
         id: String,
         capture: Capture,
     ) -> BoxFuture<'_, Result<Intent, PaymentError>> {
-        Box::pin(async move { self.wish(&id, Wish::Capture(capture)) })
+        Box::pin(async move { self.once(key, &id, Wish::Capture(capture)) })
     }
 
     fn act(
@@ -146,8 +211,8 @@ impl PaymentProvider for Provider {
         Box::pin(async move { self.wish(&id, Wish::Act(decision)) })
     }
 
-    fn cancel(&self, _key: String, id: String) -> BoxFuture<'_, Result<Intent, PaymentError>> {
-        Box::pin(async move { self.wish(&id, Wish::Cancel) })
+    fn cancel(&self, key: String, id: String) -> BoxFuture<'_, Result<Intent, PaymentError>> {
+        Box::pin(async move { self.once(key, &id, Wish::Cancel) })
     }
 
     fn refund(
@@ -156,17 +221,18 @@ impl PaymentProvider for Provider {
         id: String,
         amount: Option<Money>,
     ) -> BoxFuture<'_, Result<Refunded, PaymentError>> {
-        Box::pin(async move {
-            let intent = self.wish(&id, Wish::Refund(amount))?;
-            let amount = amount.unwrap_or(intent.amount);
-            let status = RefundStatus::Succeeded;
-            let refund = Refund { id: format!("re_{key}"), key: Some(key), amount, status };
-            Ok(Refunded { refund, intent })
-        })
+        Box::pin(async move { self.give_back(key, &id, amount) })
     }
 
-    fn refunds(&self, _id: String) -> BoxFuture<'_, Result<Vec<Refund>, PaymentError>> {
-        Box::pin(async { Err(lost()) })
+    fn refunds(&self, id: String) -> BoxFuture<'_, Result<Vec<Refund>, PaymentError>> {
+        Box::pin(async move {
+            if self.is_gone.load(Ordering::Relaxed) || self.is_silent.load(Ordering::Relaxed) {
+                return Err(lost());
+            }
+            let refunds = self.refunds.lock().unwrap();
+            let of_it = refunds.iter().rev().filter(|(intent, _)| *intent == id);
+            Ok(of_it.map(|(_, refund)| refund.clone()).collect())
+        })
     }
 
     fn verify_webhook(
@@ -175,6 +241,9 @@ impl PaymentProvider for Provider {
         body: &[u8],
         now: Timestamp,
     ) -> Result<Event, WebhookError> {
+        if let Some(event) = self.said.lock().unwrap().take() {
+            return Ok(event);
+        }
         receive(WEBHOOK_SECRET, headers, body, now)
     }
 }

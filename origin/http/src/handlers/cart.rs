@@ -4,17 +4,14 @@ use std::sync::Arc;
 
 use api_types::cart::{Cart, LineChange, NewCart, NewLine};
 use api_types::order::CheckoutRequest;
-use api_types::problem::Problem;
 use app::Answered;
 use axum::extract::{Path, State};
-use domain::ErrorKind;
 use http::{HeaderValue, StatusCode, header};
 use serde::Deserialize;
 
 use super::{Reply, answered};
 use crate::Context;
-use crate::extract::{Command, Who, id};
-use crate::problem::Failure;
+use crate::extract::{Command, Who, demanded, id};
 
 /// A request without a body.
 #[derive(Deserialize)]
@@ -73,10 +70,7 @@ pub(crate) async fn checkout(
     command: Command<CheckoutRequest>,
 ) -> Reply {
     let cart = id(&cart)?;
-    let claim = command.claim.ok_or_else(|| {
-        let title = "A checkout needs an Idempotency-Key";
-        Failure::from(Problem::new(ErrorKind::Unreadable, "idempotency-key-required", title))
-    })?;
+    let claim = demanded(command.claim)?;
     answered(
         StatusCode::CREATED,
         context.app.checkout(&command.who.caller, cart, &command.value, claim).await?,

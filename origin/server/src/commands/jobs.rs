@@ -7,7 +7,7 @@ use std::fmt::Display;
 use std::sync::Arc;
 use std::time::Duration;
 
-use app::{CHECKS_MAX, EVENTS_MAX, EXPIRED_MAX};
+use app::{CHECKS_MAX, EVENTS_MAX, EXPIRED_MAX, OPERATIONS_MAX};
 use origin_http::Context;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -26,6 +26,9 @@ pub(crate) fn start(context: &Arc<Context>, stop: &watch::Receiver<bool>) -> Joi
     });
     jobs.once("reconcile payments", seconds(1), |shop| async move {
         shop.app().reconcile_payments().await.map(|count| is_full(count, CHECKS_MAX))
+    });
+    jobs.once("reconcile operations", seconds(1), |shop| async move {
+        shop.app().reconcile_operations().await.map(|count| is_full(count, OPERATIONS_MAX))
     });
     jobs.once("deliver events", seconds(1), |shop| async move {
         shop.app().deliver_events().await.map(|count| is_full(count, EVENTS_MAX))
