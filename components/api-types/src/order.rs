@@ -1,5 +1,7 @@
 //! Checkout and orders on the wire.
 
+use std::fmt;
+
 use domain::order::{
     FulfilmentStatus, PiecesOf, RefundReason, RefundStatus, ReturnLine, ReturnStatus, ReturnWish,
     Step, Tracking,
@@ -35,14 +37,24 @@ pub struct Address {
 }
 
 /// How to pay.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PaymentChoice {
-    /// Payment provider: `test`.
+    /// Payment provider: `test`, or the one that moves the shop's money, for instance `stripe`.
     #[serde(default)]
     pub provider: String,
-    /// What the provider is asked for, for instance `success`.
+    /// `token`, `hosted`, or what a provider is asked to play, for instance `success`.
     #[serde(default)]
     pub method: String,
+    /// The provider's name for what the payer gave to its own field, where the method is `token`. Never card data.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub token: Option<String>,
+}
+
+impl fmt::Debug for PaymentChoice {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let token = self.token.as_ref().map(|_| "***");
+        write!(f, "PaymentChoice({} {} {token:?})", self.provider, self.method)
+    }
 }
 
 /// Body of `POST /v1/carts/{id}/checkout`.
@@ -60,13 +72,25 @@ pub struct CheckoutRequest {
 }
 
 /// What the payer has to do next.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NextAction {
-    /// `approve`: ask the payer, then `POST` the decision to `url`.
+    /// `approve`: ask the payer, then `POST` the decision to `url`. `redirect`: go to the page `url`. `use_sdk`: go on in
+    /// the provider's own field with `client_secret`. `resume`: `POST` `{"action":"resume"}` to `url`, which tells which
+    /// of the two it is.
     #[serde(rename = "type")]
     pub kind: String,
-    /// Path that takes `{"action":"approve"}` or `{"action":"reject"}`.
+    /// The page of a `redirect`; else the path that takes `{"action":"approve"}`, `"reject"` or `"resume"`.
     pub url: String,
+    /// The secret of a `use_sdk`, for this payer's browser alone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub client_secret: Option<String>,
+}
+
+impl fmt::Debug for NextAction {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // A page's address and a client secret let whoever has them pay in the payer's place.
+        write!(f, "NextAction({}, ***)", self.kind)
+    }
 }
 
 /// Answer of a checkout.
@@ -91,7 +115,7 @@ pub struct CheckoutAnswer {
 /// Body of `POST /v1/orders/{id}/payment/actions`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PaymentAction {
-    /// `approve` or `reject`.
+    /// `approve`, `reject` or `resume`.
     #[serde(default)]
     pub action: String,
 }

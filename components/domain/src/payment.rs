@@ -5,6 +5,7 @@
 //! partial captures and refunds need. [`release()`] says when an authorization is given up.
 
 mod amounts;
+mod method;
 mod release;
 
 use core::fmt;
@@ -13,6 +14,7 @@ use core::str::FromStr;
 use serde::{Deserialize, Serialize};
 
 pub use amounts::{Amounts, AmountsError, Merged, OtherPayment, Payment, Report};
+pub use method::KeptMethod;
 pub use release::{AUTHORIZATION_KEPT_DEFAULT, Release, release};
 
 /// Where a payment stands.

@@ -4,17 +4,18 @@
 //! payment), then settle what the provider said. Whatever ends the story in between (a crash, a lost answer), the
 //! reconciler or a retry with the same key takes it up again; the provider knows every call by its key.
 
-use api_types::order::{CheckoutAnswer, CheckoutRequest, NextAction};
+use api_types::order::{CheckoutAnswer, CheckoutRequest};
 use domain::order::number_text;
 use domain::payment::{Amounts, PaymentEvent};
 use domain::{CartId, ErrorKind, OrderId, OrderStatus, PaymentId, PaymentStatus};
-use providers::payment::{CaptureMode, Intent, Lookup, Method, NewIntent, PaymentError};
+use providers::payment::{Intent, Lookup, NewIntent, PayerAction, PaymentError};
 use store::{
     CheckoutOutcome, Claim, OrderRecord, PaymentRecord, PlaceOrder, Placed, Settle, Settled,
     Shortage,
 };
 
 use crate::error::{in_flight, reused};
+use crate::method::{is_waiting, kept, next_action};
 use crate::{Answered, App, Caller, Error, Refusal, cart, random, tokens, validate};
 
 impl App {
@@ -30,19 +31,22 @@ impl App {
         request: &CheckoutRequest,
         claim: Claim,
     ) -> Result<Answered<CheckoutAnswer>, Error> {
-        let input = validate::checkout(request)?;
+        let input = validate::checkout(request, self.payments.as_ref())?;
         let now = self.clock.now();
         let order = OrderId::v7(now, random()?);
+        let payment = PaymentId::v7(now, random()?);
         let command = PlaceOrder {
             cart,
             order,
-            payment: PaymentId::v7(now, random()?),
+            payment,
             line_seed: random()?,
             token_hash: tokens::digest(&self.secret.order_token(order)),
             user: caller.user,
             email: input.email,
             address: input.address,
-            method: input.method,
+            provider: self.payments.name(),
+            method: kept(&input.method),
+            token: self.seal(payment, &input.method)?,
             claim: claim.clone(),
             hold: self.settings.hold,
             lease: self.settings.lease,
@@ -50,14 +54,17 @@ impl App {
         };
         let order = match self.store.place_order(command).await? {
             Placed::Order(order) => order,
-            Placed::Decided { outcome, is_replay } => return self.answer(outcome, is_replay),
+            Placed::Decided { outcome, is_replay } => {
+                let payment = self.waiting_payment(&outcome).await?;
+                return self.answer(outcome, is_replay, payment.as_ref(), None);
+            }
             Placed::Refused(refusal) => return Err(cart::refuse(refusal).into()),
             Placed::InFlight => return Err(in_flight()),
             Placed::Reused => return Err(reused()),
         };
         let report = match (order.status, order.payment.status) {
             (OrderStatus::PendingPayment, PaymentStatus::Created | PaymentStatus::Unknown) => {
-                Some(self.ask_for_payment(&order.payment).await)
+                Some(self.ask_for_payment(&order).await)
             }
             // Taken up again after others had settled it: only the answer is missing.
             _ => None,
@@ -67,7 +74,7 @@ impl App {
             event: report.as_ref().map(|report| report.event),
             amounts: report.as_ref().and_then(|report| report.amounts),
             amount: None,
-            provider_ref: report.and_then(|report| report.provider_ref),
+            provider_ref: report.as_ref().and_then(|report| report.provider_ref.clone()),
             answer: Some(claim),
             webhook: None,
             now: self.clock.now(),
@@ -76,31 +83,62 @@ impl App {
             Settled::Order { order, kept, .. } => {
                 let outcome = order.outcome();
                 let is_replay = kept.as_ref().is_some_and(|kept| *kept != outcome);
-                self.answer(kept.unwrap_or(outcome), is_replay)
+                let action = report.and_then(|report| report.action);
+                self.answer(kept.unwrap_or(outcome), is_replay, Some(&order.payment), action)
             }
             Settled::UnknownPayment => Err(lost_payment()),
         }
     }
 
     /// Asks the provider for the money. No answer is an answer too: the outcome is unknown, and said so.
-    pub(crate) async fn ask_for_payment(&self, payment: &PaymentRecord) -> Reported {
+    pub(crate) async fn ask_for_payment(&self, order: &OrderRecord) -> Reported {
+        let payment = &order.payment;
+        let Some(method) = self.method_of(payment) else {
+            // Nothing to pay with: the order ends with its hold.
+            tracing::warn!(payment.id = %payment.id, "cannot ask for a payment whose token is gone");
+            return Reported::word(PaymentEvent::TimedOut);
+        };
         let intent = NewIntent {
             reference: payment.id,
             amount: payment.amount,
-            method: Method::Test(payment.method),
-            capture: CaptureMode::Automatic,
-            return_url: None,
+            method,
+            capture: self.settings.capture,
+            return_url: self.return_url(order.id),
         };
-        report(payment, self.payments.create(provider_key(payment.id, "create"), intent).await)
+        match self.payments.create(provider_key(payment.id, "create"), intent).await {
+            // It will never do it as it is, and nothing moved: as good as a decline, and the shopper can go on.
+            Err(error @ (PaymentError::Invalid(_) | PaymentError::Method(_))) => {
+                tracing::error!(payment.id = %payment.id, error = %error, "the provider refused a request to pay");
+                Reported::word(PaymentEvent::Declined)
+            }
+            answer => report(payment, answer),
+        }
+    }
+
+    /// Reads the payment of a checkout that was answered before, where its payer has to do something.
+    async fn waiting_payment(
+        &self,
+        outcome: &CheckoutOutcome,
+    ) -> Result<Option<PaymentRecord>, Error> {
+        let CheckoutOutcome::Placed(snapshot) = outcome else { return Ok(None) };
+        if !is_waiting(snapshot.status, snapshot.payment_status) {
+            return Ok(None);
+        }
+        Ok(self.store.order(snapshot.order).await?.map(|order| order.payment))
     }
 
     fn answer(
         &self,
         outcome: CheckoutOutcome,
         is_replay: bool,
+        payment: Option<&PaymentRecord>,
+        action: Option<PayerAction>,
     ) -> Result<Answered<CheckoutAnswer>, Error> {
         match outcome {
             CheckoutOutcome::Placed(snapshot) => {
+                let next_action = payment
+                    .filter(|_| is_waiting(snapshot.status, snapshot.payment_status))
+                    .map(|payment| next_action(snapshot.order, payment, action));
                 let value = CheckoutAnswer {
                     order_id: snapshot.order,
                     number: number_text(snapshot.number),
@@ -108,11 +146,7 @@ impl App {
                     payment_status: snapshot.payment_status,
                     totals: snapshot.totals,
                     order_token: self.secret.order_token(snapshot.order),
-                    next_action: next_action(
-                        snapshot.order,
-                        snapshot.status,
-                        snapshot.payment_status,
-                    ),
+                    next_action,
                 };
                 Ok(Answered { value, is_replay })
             }
@@ -147,12 +181,14 @@ pub(crate) struct Reported {
     pub(crate) amounts: Option<Amounts>,
     /// Its name for the payment, where it said.
     pub(crate) provider_ref: Option<String>,
+    /// What the payer has to do, where it said.
+    pub(crate) action: Option<PayerAction>,
 }
 
 impl Reported {
     /// A word alone: the whole or nothing.
     pub(crate) const fn word(event: PaymentEvent) -> Self {
-        Self { event, amounts: None, provider_ref: None }
+        Self { event, amounts: None, provider_ref: None, action: None }
     }
 }
 
@@ -164,6 +200,7 @@ pub(crate) fn report(payment: &PaymentRecord, answer: Result<Intent, PaymentErro
                 event: intent.status.event(),
                 amounts: Some(intent.amounts),
                 provider_ref: Some(intent.id),
+                action: intent.action,
             }
         }
         Ok(_other) => {
@@ -177,20 +214,6 @@ pub(crate) fn report(payment: &PaymentRecord, answer: Result<Intent, PaymentErro
             Reported::word(PaymentEvent::TimedOut)
         }
     }
-}
-
-/// Says what the payer has to do, if anything.
-pub(crate) fn next_action(
-    order: OrderId,
-    status: OrderStatus,
-    payment: PaymentStatus,
-) -> Option<NextAction> {
-    let is_waiting =
-        status == OrderStatus::PendingPayment && payment == PaymentStatus::RequiresAction;
-    is_waiting.then(|| NextAction {
-        kind: "approve".to_owned(),
-        url: format!("/v1/orders/{order}/payment/actions"),
-    })
 }
 
 pub(crate) fn lost_payment() -> Error {

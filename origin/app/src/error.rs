@@ -52,8 +52,23 @@ impl Error {
         match self {
             Self::Refused(refusal) => refusal.kind,
             Self::Store(error) => error.kind(),
-            Self::Provider(_) => ErrorKind::Unavailable,
+            Self::Provider(error) => kind_of(error),
             Self::Fault(..) => ErrorKind::Internal,
+        }
+    }
+}
+
+/// Declined is the payer's matter, a refused credential or request is ours, and the rest may go well a moment later.
+const fn kind_of(error: &PaymentError) -> ErrorKind {
+    match error {
+        PaymentError::Declined(_) => ErrorKind::PaymentRefused,
+        PaymentError::NotAllowed | PaymentError::KeyReused => ErrorKind::Conflict,
+        PaymentError::Method(_) => ErrorKind::InvalidInput,
+        PaymentError::Invalid(_) | PaymentError::NotFound | PaymentError::Unauthorized => {
+            ErrorKind::Internal
+        }
+        PaymentError::Unknown(_) | PaymentError::KeyInUse | PaymentError::RateLimited { .. } => {
+            ErrorKind::Unavailable
         }
     }
 }
@@ -161,4 +176,26 @@ pub(crate) fn in_flight() -> Error {
 
 pub(crate) fn reused() -> Error {
     Refusal::key_reused().into()
+}
+
+#[cfg(test)]
+mod tests {
+    use providers::payment::DeclineCode;
+
+    use super::*;
+
+    #[test]
+    fn a_decline_a_fault_of_ours_and_a_provider_that_is_gone_are_told_apart() {
+        for (error, kind) in [
+            (PaymentError::Declined(DeclineCode::Declined), ErrorKind::PaymentRefused),
+            (PaymentError::NotAllowed, ErrorKind::Conflict),
+            (PaymentError::Unauthorized, ErrorKind::Internal),
+            (PaymentError::Invalid(String::new()), ErrorKind::Internal),
+            (PaymentError::NotFound, ErrorKind::Internal),
+            (PaymentError::unknown("cut"), ErrorKind::Unavailable),
+            (PaymentError::RateLimited { retry_after: None }, ErrorKind::Unavailable),
+        ] {
+            assert_eq!(Error::Provider(error).kind(), kind);
+        }
+    }
 }

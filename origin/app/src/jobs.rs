@@ -85,7 +85,21 @@ impl App {
 
     async fn find_out(&self, order: &OrderRecord) -> Reported {
         let payment = &order.payment;
+        let name = self.payments.name();
+        // Asked elsewhere, it would be unknown there, and paid a second time.
+        if payment.provider != name && payment.provider != "test" {
+            tracing::error!(payment.id = %payment.id, payment.provider, name, "cannot ask about a payment of another provider");
+            return Reported::word(PaymentEvent::TimedOut);
+        }
         let has_goods = matches!(order.status, OrderStatus::Confirmed | OrderStatus::Completed);
+        let is_held =
+            matches!(payment.status, PaymentStatus::Authorized | PaymentStatus::PartiallyCaptured);
+        if let (true, true, Some(id)) = (has_goods, is_held, payment.provider_ref.clone()) {
+            // Held for so long that nobody will take it any more: see `release_holds`.
+            tracing::warn!(order.id = %order.id, payment.id = %payment.id, "lets money go that nobody took");
+            let cancelled = self.payments.cancel(provider_key(payment.id, "cancel"), id).await;
+            return report(payment, cancelled);
+        }
         if matches!(payment.status, PaymentStatus::Captured | PaymentStatus::PartiallyCaptured)
             && !has_goods
             // Where a state is kept, the refund is written down there, and asked for as such.
@@ -110,7 +124,7 @@ impl App {
         };
         match (found, order.status == OrderStatus::PendingPayment) {
             // The provider never heard of it. The shopper has asked to buy and the stock is held: ask now.
-            (None, true) => self.ask_for_payment(payment).await,
+            (None, true) => self.ask_for_payment(order).await,
             // Not there yet is not never: what was asked just before the order ended may arrive after this answer, and
             // not every method tells by webhook.
             (None, false) if self.clock.now() < order.expires_at.after(UNDER_WAY_MAX) => {
@@ -127,6 +141,19 @@ impl App {
                 self.payments.cancel(provider_key(payment.id, "cancel"), intent.id).await,
             ),
         }
+    }
+
+    /// Lets the reconciler give up money that was held for longer than the shop wants it to be. Returns how many payments.
+    ///
+    /// The order stays as it is: whether it is called off is the staff's to say. `payment.cancelled` tells them.
+    ///
+    /// # Errors
+    /// As every write.
+    pub async fn release_holds(&self) -> Result<usize, Error> {
+        let now = self.clock.now();
+        let since = now.before(self.settings.hold_kept);
+        let count = self.store.check_abandoned_holds(since, CHECKS_MAX, now).await?;
+        Ok(usize::try_from(count).unwrap_or(usize::MAX))
     }
 
     /// Asks the provider where a payment stands.

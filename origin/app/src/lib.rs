@@ -18,6 +18,7 @@ mod jobs;
 mod keys;
 mod lease;
 mod merchant;
+mod method;
 mod operation;
 mod order;
 mod order_admin;
@@ -38,6 +39,7 @@ use domain::{SessionId, UserId};
 use hmac::{Hmac, KeyInit, Mac};
 pub use providers::outbound::Reach;
 use providers::outbound::Sender;
+pub use providers::payment::CaptureMode;
 use providers::payment::PaymentProvider;
 use sha2::Sha256;
 use store::Store;
@@ -76,7 +78,17 @@ pub struct Settings {
     pub key_age_max: Duration,
     /// Whom merchants' webhooks may lead to. Default: the public internet, over TLS.
     pub webhook_reach: Reach,
+    /// Whether money is taken at the checkout, or held until the staff takes it. Default: taken.
+    pub capture: CaptureMode,
+    /// How long money stays held for an order that nobody captures. Default 6 days; banks let it go after 7.
+    pub hold_kept: Duration,
+    /// Where payers come back to after a page of the provider or the bank, with [`ORDER_IN_URL`] for the order. Without
+    /// it, methods that lead away are not offered.
+    pub return_url: Option<String>,
 }
+
+/// What stands for an order's id in [`Settings::return_url`].
+pub const ORDER_IN_URL: &str = "{order_id}";
 
 impl Default for Settings {
     fn default() -> Self {
@@ -87,6 +99,9 @@ impl Default for Settings {
             refresh_life: Duration::from_hours(30 * 24),
             key_age_max: Duration::from_hours(30 * 24),
             webhook_reach: Reach::Public,
+            capture: CaptureMode::Automatic,
+            hold_kept: Duration::from_hours(6 * 24),
+            return_url: None,
         }
     }
 }

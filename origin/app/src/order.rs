@@ -3,11 +3,12 @@
 use api_types::order::{NewReturn, Order, Orders, PaymentAction};
 use domain::order::{Actor, CancelReason, Command, Step};
 use domain::{ErrorKind, OrderId, OrderStatus, PaymentStatus, RefundId, ReturnId};
-use providers::payment::{Decision, PaymentError};
+use providers::payment::{Decision, Lookup, PayerAction, PaymentError};
 use store::{Claim, OrderRecord, StatedOrder, TakeStep};
 
 use crate::checkout::{provider_key, report};
 use crate::error::answered;
+use crate::method::is_waiting;
 use crate::order_admin::lines_of;
 use crate::order_refusal::refuse;
 use crate::order_view::{shopper_steps, shopper_view};
@@ -30,12 +31,12 @@ impl App {
         token: Option<&str>,
     ) -> Result<Order, Error> {
         let record = self.readable_order(caller, id, token).await?;
-        self.told(record.id).await
+        self.told(record.id, None).await
     }
 
-    async fn told(&self, id: OrderId) -> Result<Order, Error> {
+    async fn told(&self, id: OrderId, action: Option<PayerAction>) -> Result<Order, Error> {
         let life = self.store.order_life(id).await?.ok_or_else(Refusal::not_found)?;
-        Ok(shopper_view(&life.stated, &life.notes))
+        Ok(shopper_view(&life.stated, &life.notes, action))
     }
 
     /// Reads the caller's own orders.
@@ -45,10 +46,10 @@ impl App {
     pub async fn orders(&self, caller: &Caller) -> Result<Orders, Error> {
         let me = self.me(caller).await?;
         let orders = self.store.stated_orders_of(me.id, ORDERS_MAX).await?;
-        Ok(Orders { items: orders.iter().map(|stated| shopper_view(stated, &[])).collect() })
+        Ok(Orders { items: orders.iter().map(|stated| shopper_view(stated, &[], None)).collect() })
     }
 
-    /// Passes on what the payer decided, and returns the order as it is then.
+    /// Passes on what the payer decided, or finds out what the payer has to do, and returns the order as it is then.
     ///
     /// # Errors
     /// `not-found`, `invalid-input`, `no-action-required`; unavailable when the provider does not answer.
@@ -62,11 +63,14 @@ impl App {
         let (decision, word) = match request.action.as_str() {
             "approve" => (Decision::Approve, "approve"),
             "reject" => (Decision::Reject, "reject"),
+            "resume" => {
+                return self.resume_payment(self.readable_order(caller, id, token).await?).await;
+            }
             _ => {
                 let refusal = Refusal::invalid().field(
                     "/action",
                     "invalid",
-                    "must be \"approve\" or \"reject\"",
+                    "must be \"approve\", \"reject\" or \"resume\"",
                 );
                 return Err(refusal.into());
             }
@@ -77,10 +81,9 @@ impl App {
             Decision::Reject => order.payment.status == PaymentStatus::Declined,
         };
         if reached {
-            return self.told(id).await;
+            return self.told(id, None).await;
         }
-        let is_waiting = order.status == OrderStatus::PendingPayment
-            && order.payment.status == PaymentStatus::RequiresAction;
+        let is_waiting = is_waiting(order.status, order.payment.status);
         let (true, Some(provider_ref)) = (is_waiting, order.payment.provider_ref.clone()) else {
             let title = "This payment waits for nobody";
             return Err(Refusal::new(ErrorKind::Conflict, "no-action-required", title).into());
@@ -94,8 +97,28 @@ impl App {
             }
             answer => report(&order.payment, Ok(answer?)),
         };
+        let action = reported.action.clone();
         self.settle(&order, reported).await?;
-        self.told(id).await
+        self.told(order.id, action).await
+    }
+
+    /// Asks the provider where a payment stands that has not ended: the payer may have come back from a page of the bank
+    /// before any webhook, or may have to be sent there again.
+    async fn resume_payment(&self, order: OrderRecord) -> Result<Order, Error> {
+        let is_open = order.status == OrderStatus::PendingPayment
+            && matches!(
+                order.payment.status,
+                PaymentStatus::RequiresAction | PaymentStatus::Processing
+            );
+        let (true, Some(provider_ref)) = (is_open, order.payment.provider_ref.clone()) else {
+            return self.told(order.id, None).await;
+        };
+        let found = self.payments.lookup(Lookup::Id(provider_ref)).await?;
+        let found = found.ok_or(PaymentError::NotFound)?;
+        let reported = report(&order.payment, Ok(found));
+        let action = reported.action.clone();
+        self.settle(&order, reported).await?;
+        self.told(order.id, action).await
     }
 
     /// Calls an order off, as long as nothing of it is packed.
@@ -179,7 +202,7 @@ impl App {
         if !is_replay {
             self.ask_for_operations(id).await;
         }
-        Ok(Answered { value: self.told(id).await?, is_replay })
+        Ok(Answered { value: self.told(id, None).await?, is_replay })
     }
 
     pub(crate) async fn readable_order(

@@ -7,14 +7,20 @@ use domain::order::{
     Refund, Step, next_steps, number_text,
 };
 use domain::{Money, MoneyError, OrderStatus, PaymentStatus};
+use providers::payment::PayerAction;
 use store::{ListedOrder, Operation, OrderLife, OrderRecord, StatedOrder};
 
-use crate::checkout::next_action;
+use crate::method::{is_waiting, next_action};
 
 /// Tells an order to its shopper. One whose state is broken is told without what the state knows.
-pub(crate) fn shopper_view(stated: &StatedOrder, notes: &[Note]) -> Order {
+pub(crate) fn shopper_view(
+    stated: &StatedOrder,
+    notes: &[Note],
+    action: Option<PayerAction>,
+) -> Order {
     let StatedOrder { order: record, state, version } = stated;
-    let next_action = next_action(record.id, record.status, record.payment.status);
+    let next_action = is_waiting(record.status, record.payment.status)
+        .then(|| next_action(record.id, &record.payment, action));
     let expires_at = (record.status == OrderStatus::PendingPayment).then_some(record.expires_at);
     let is_theirs = |note: &&Note| note.audience == NoteAudience::Shopper;
     let note = |note: &Note| OrderNote { at: note.at, text: note.text.as_str().to_owned() };
@@ -121,7 +127,7 @@ pub(crate) fn staff_view(life: &OrderLife) -> AdminOrder {
     let state = stated.state.as_ref();
     let record = &stated.order;
     AdminOrder {
-        order: shopper_view(stated, notes),
+        order: shopper_view(stated, notes, None),
         user_id: record.user,
         payment: payment_summary(record, state),
         fulfilment: fulfilment_summary(state),

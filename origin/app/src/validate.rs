@@ -2,9 +2,9 @@
 
 use api_types::order::{Address, CheckoutRequest};
 use domain::Email;
-use domain::payment::TestMethod;
+use providers::payment::{Method, PaymentProvider};
 
-use crate::Refusal;
+use crate::{Refusal, method};
 
 /// Longest line of an address: 200 characters.
 const LINE_CHARS_MAX: usize = 200;
@@ -16,10 +16,13 @@ const POSTAL_CODE_CHARS_MAX: usize = 20;
 pub(crate) struct CheckoutInput {
     pub(crate) email: Email,
     pub(crate) address: Address,
-    pub(crate) method: TestMethod,
+    pub(crate) method: Method,
 }
 
-pub(crate) fn checkout(request: &CheckoutRequest) -> Result<CheckoutInput, Refusal> {
+pub(crate) fn checkout(
+    request: &CheckoutRequest,
+    provider: &dyn PaymentProvider,
+) -> Result<CheckoutInput, Refusal> {
     let mut refusal = Refusal::invalid();
     let email = request.email.parse::<Email>();
     if email.is_err() {
@@ -55,18 +58,9 @@ pub(crate) fn checkout(request: &CheckoutRequest) -> Result<CheckoutInput, Refus
         refusal =
             refusal.field("/shipping_address/country", code, "must be a two-letter country code");
     }
-    if request.payment.provider != "test" {
-        let code = required_or_invalid(&request.payment.provider);
-        refusal = refusal.field("/payment/provider", code, "must be \"test\"");
-    }
-    let method = request.payment.method.parse::<TestMethod>();
-    if method.is_err() {
-        let words = TestMethod::ALL.map(TestMethod::as_str).join(", ");
-        let code = required_or_invalid(&request.payment.method);
-        refusal = refusal.field("/payment/method", code, format!("must be one of {words}"));
-    }
+    let (method, refusal) = method::choose(&request.payment, provider, refusal);
     match (email, method, refusal.fields.is_empty()) {
-        (Ok(email), Ok(method), true) => Ok(CheckoutInput { email, address, method }),
+        (Ok(email), Some(method), true) => Ok(CheckoutInput { email, address, method }),
         _ => Err(refusal),
     }
 }
@@ -83,13 +77,20 @@ fn tidy(address: &Address) -> Address {
     }
 }
 
-fn required_or_invalid(text: &str) -> &'static str {
+pub(crate) fn required_or_invalid(text: &str) -> &'static str {
     if text.trim().is_empty() { "required" } else { "invalid" }
 }
 
 #[cfg(test)]
 mod tests {
+    use domain::payment::TestMethod;
+    use providers::http_payment::HttpPaymentProvider;
+
     use super::*;
+
+    fn nobody() -> HttpPaymentProvider {
+        HttpPaymentProvider::new("http://127.0.0.1:1", String::new(), std::time::Duration::ZERO)
+    }
 
     fn good() -> CheckoutRequest {
         serde_json::from_value(serde_json::json!({
@@ -103,14 +104,14 @@ mod tests {
 
     #[test]
     fn takes_a_whole_request_and_tidies_it() {
-        let input = checkout(&good()).unwrap();
+        let input = checkout(&good(), &nobody()).unwrap();
         assert_eq!((input.address.country.as_str(), input.address.line2), ("DE", None));
-        assert_eq!(input.method, TestMethod::Success);
+        assert_eq!(input.method, Method::Test(TestMethod::Success));
     }
 
     #[test]
     fn names_every_wrong_field_at_once() {
-        let refusal = checkout(&CheckoutRequest::default()).unwrap_err();
+        let refusal = checkout(&CheckoutRequest::default(), &nobody()).unwrap_err();
         let pointers: Vec<&str> =
             refusal.fields.iter().map(|field| field.pointer.as_str()).collect();
         assert_eq!(
@@ -127,5 +128,35 @@ mod tests {
             ]
         );
         assert!(refusal.fields.iter().all(|field| field.code == "required"));
+    }
+
+    #[test]
+    fn a_token_is_taken_where_it_is_one_and_a_card_number_is_refused_and_never_repeated() {
+        let choose = |provider: &str, method: &str, token: Option<&str>| {
+            let mut request = good();
+            request.payment.provider = provider.to_owned();
+            request.payment.method = method.to_owned();
+            request.payment.token = token.map(str::to_owned);
+            assert!(!format!("{request:?}").contains("tok_success"));
+            checkout(&request, &nobody()).map(|input| input.method).map_err(|refusal| {
+                let said = format!("{refusal:?}");
+                assert!(!said.contains("4242"), "{said}");
+                let field = refusal.fields.first().unwrap();
+                (field.pointer.clone(), field.code.clone())
+            })
+        };
+        assert!(matches!(choose("test", "token", Some("tok_success")), Ok(Method::Token(_))));
+        assert!(matches!(choose("test", "hosted", None), Ok(Method::Hosted)));
+        for (provider, method, token, pointer, code) in [
+            ("test", "token", None, "/payment/token", "required"),
+            ("test", "token", Some("4242 4242 4242 4242"), "/payment/token", "card-number"),
+            ("test", "token", Some("a b"), "/payment/token", "invalid"),
+            ("test", "token", Some("pm_card_visa"), "/payment/method", "not-accepted"),
+            ("stripe", "token", Some("pm_card_visa"), "/payment/provider", "invalid"),
+            ("test", "cash", None, "/payment/method", "invalid"),
+        ] {
+            let refused = choose(provider, method, token).unwrap_err();
+            assert_eq!(refused, (pointer.to_owned(), code.to_owned()), "{provider} {method}");
+        }
     }
 }

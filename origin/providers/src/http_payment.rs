@@ -12,6 +12,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use crate::client::{Answer, HttpClient, retry_after};
+use crate::local;
 use crate::payment::{
     BoxFuture, Capture, Decision, DeclineCode, Event, Intent, Lookup, Method, NewIntent,
     PaymentError, PaymentProvider, Refund, Refunded, Subject,
@@ -142,6 +143,12 @@ struct Nothing {}
 impl PaymentProvider for HttpPaymentProvider {
     fn name(&self) -> &'static str {
         "test"
+    }
+
+    fn accepts(&self, method: &Method) -> Result<(), PaymentError> {
+        local::played(method)
+            .map(drop)
+            .map_err(|refusal| PaymentError::Invalid(refusal.to_string()))
     }
 
     fn create(

@@ -187,6 +187,14 @@ pub trait PaymentProvider: fmt::Debug + Send + Sync {
     /// Returns the provider's name, as it is stored with a payment.
     fn name(&self) -> &'static str;
 
+    /// Tells whether payments can be created with a method, as far as that is known without asking.
+    ///
+    /// # Errors
+    /// Why not.
+    fn accepts(&self, _method: &Method) -> Result<(), PaymentError> {
+        Ok(())
+    }
+
     /// Creates a payment and, unless its method is [`Method::Hosted`], confirms it.
     fn create(&self, key: String, intent: NewIntent)
     -> BoxFuture<'_, Result<Intent, PaymentError>>;

@@ -40,6 +40,8 @@ pub const API_VERSION: &str = "2024-06-20";
 const REFERENCE: &str = "vitrine_reference";
 /// The key of the metadata that has our idempotency key.
 const KEY: &str = "vitrine_key";
+/// What the names of Stripe's confirmation tokens begin with.
+const CONFIRMATION_TOKEN_PREFIX: &str = "ctoken_";
 /// Intents on one page of a list: 100, Stripe's largest.
 const PAGE: usize = 100;
 /// Pages looked through for an intent that the search does not know yet: 10. A shop with more than 1 000 payments in
@@ -122,11 +124,17 @@ impl Stripe {
         })
     }
 
-    /// Names a method as Stripe does; `None` when the payer gives one on Stripe's field.
-    fn method(&self, method: &Method) -> Result<Option<String>, PaymentError> {
+    /// Names a method as Stripe does, with the parameter that takes it; `None` when the payer gives one on Stripe's field.
+    fn method(&self, method: &Method) -> Result<Option<(&'static str, String)>, PaymentError> {
         let test = match method {
             Method::Hosted => return Ok(None),
-            Method::Token(token) => return Ok(Some(token.as_str().to_owned())),
+            Method::Token(token) => {
+                let token = token.as_str();
+                // What Stripe's field makes: a token for one confirmation, or a method by its name.
+                let is_confirmation = token.starts_with(CONFIRMATION_TOKEN_PREFIX);
+                let name = if is_confirmation { "confirmation_token" } else { "payment_method" };
+                return Ok(Some((name, token.to_owned())));
+            }
             Method::Test(test) => *test,
         };
         let name = match test {
@@ -141,7 +149,7 @@ impl Stripe {
         if !self.is_test {
             return Err(PaymentError::Invalid("test_method_in_live_mode".to_owned()));
         }
-        Ok(Some(name.to_owned()))
+        Ok(Some(("payment_method", name.to_owned())))
     }
 
     async fn create_intent(&self, key: &str, new: NewIntent) -> Result<Intent, PaymentError> {
@@ -158,8 +166,8 @@ impl Stripe {
         form.add(&format!("metadata[{REFERENCE}]"), new.reference.to_string());
         form.add(&format!("metadata[{KEY}]"), key);
         form.add("automatic_payment_methods[enabled]", "true");
-        if let Some(method) = self.method(&new.method)? {
-            form.add("payment_method", method);
+        if let Some((name, method)) = self.method(&new.method)? {
+            form.add(name, method);
             form.add("confirm", "true");
             if let Some(url) = new.return_url {
                 form.add("return_url", url);
@@ -345,6 +353,10 @@ impl PaymentProvider for Stripe {
         "stripe"
     }
 
+    fn accepts(&self, method: &Method) -> Result<(), PaymentError> {
+        self.method(method).map(drop)
+    }
+
     fn create(
         &self,
         key: String,
@@ -361,8 +373,8 @@ impl PaymentProvider for Stripe {
     ) -> BoxFuture<'_, Result<Intent, PaymentError>> {
         Box::pin(async move {
             let mut form = Form::new();
-            if let Some(method) = self.method(&method)? {
-                form.add("payment_method", method);
+            if let Some((name, method)) = self.method(&method)? {
+                form.add(name, method);
             }
             self.caller.within(self.change(&key, &id, "confirm", form)).await
         })

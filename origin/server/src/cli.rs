@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 use providers::local::switches::Switches;
 use providers::stripe::BASE_DEFAULT;
 
@@ -106,9 +106,28 @@ pub(crate) struct Serve {
     /// How long a checkout holds its stock, in seconds.
     #[arg(long, default_value_t = 600, value_parser = clap::value_parser!(u64).range(1..=86_400))]
     pub(crate) hold_seconds: u64,
+    /// When money is taken: at the checkout, or held until the staff takes it.
+    #[arg(long, value_enum, default_value_t = Capture::Automatic)]
+    pub(crate) capture: Capture,
+    /// Days until money that was held and not taken is let go. Banks let it go by themselves after about seven.
+    #[arg(long, default_value_t = 6, value_parser = clap::value_parser!(u32).range(1..=30))]
+    pub(crate) hold_kept_days: u32,
+    /// Where payers come back to from a page of the provider or the bank, for instance
+    /// `https://shop.example/orders/{order_id}`. Without it, methods that lead away are not offered.
+    #[arg(long, value_parser = return_url)]
+    pub(crate) return_url: Option<String>,
     /// Longest call to the payment provider, in milliseconds.
     #[arg(long, default_value_t = 3_000, value_parser = clap::value_parser!(u64).range(50..=8_000))]
     pub(crate) payments_timeout_ms: u64,
+}
+
+/// When money is taken.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub(crate) enum Capture {
+    /// At the checkout.
+    Automatic,
+    /// Held at the checkout, and taken by the staff.
+    Manual,
 }
 
 #[derive(Debug, Args)]
@@ -163,6 +182,24 @@ pub(crate) struct Flag {
     pub(crate) name: String,
     /// Its value, for instance JSON; empty switches it off.
     pub(crate) value: String,
+}
+
+/// Checks a place to come back to: over TLS unless it is on this machine, and it names the order.
+fn return_url(text: &str) -> Result<String, String> {
+    let uri: http::Uri = text
+        .replace(app::ORDER_IN_URL, "o")
+        .parse()
+        .map_err(|error: http::uri::InvalidUri| error.to_string())?;
+    let is_here = matches!(uri.host(), Some("127.0.0.1" | "localhost" | "[::1]"));
+    let is_secure = uri.scheme_str() == Some("https") && uri.host().is_some();
+    let is_development = is_here && uri.scheme_str() == Some("http");
+    if !(is_secure || is_development) {
+        return Err("it must begin with https://".to_owned());
+    }
+    if !text.contains(app::ORDER_IN_URL) {
+        return Err(format!("it must have {} in it", app::ORDER_IN_URL));
+    }
+    Ok(text.to_owned())
 }
 
 fn switches(text: &str) -> Result<Switches, String> {

@@ -53,7 +53,8 @@ pub use keys::{KeyMaterial, KeyState, SigningKey};
 pub use lease::{Lease, Leasing};
 pub use operation::{EndOperation, Operation, OperationKind, OperationReport, OperationStatus};
 pub use order::{
-    CheckoutOutcome, CheckoutSnapshot, OrderRecord, PaymentRecord, PlaceOrder, Placed, Shortage,
+    CheckoutOutcome, CheckoutSnapshot, OrderRecord, PaymentRecord, PlaceOrder, Placed, SealedToken,
+    Shortage,
 };
 pub use order_state::{
     AddNote, AskProvider, ListOrders, ListedOrder, NOTES_MAX, OrderLife, StatedOrder, StepRefused,

@@ -1,10 +1,11 @@
 //! Checkouts and orders.
 
+use std::fmt;
 use std::time::Duration;
 
 use api_types::cart::{Line, Totals};
 use api_types::order::Address;
-use domain::payment::{Amounts, Payment, TestMethod};
+use domain::payment::{Amounts, KeptMethod, Payment};
 use domain::{
     CartId, Email, LineId, Money, OrderId, OrderStatus, PaymentId, PaymentStatus, Sku, Timestamp,
     UserId,
@@ -32,8 +33,12 @@ pub struct PlaceOrder {
     pub email: Email,
     /// Where to ship.
     pub address: Address,
+    /// Who moves the money, by its own name.
+    pub provider: &'static str,
     /// How to pay.
-    pub method: TestMethod,
+    pub method: KeptMethod,
+    /// What pays, where that is a token.
+    pub token: Option<SealedToken>,
     /// The caller's key.
     pub claim: Claim,
     /// How long the stock is held.
@@ -138,13 +143,36 @@ pub struct OrderRecord {
     pub payment: PaymentRecord,
 }
 
+/// A provider's token, sealed: kept until the provider has answered, opened by the shop's secret alone.
+#[derive(Clone, PartialEq, Eq)]
+pub struct SealedToken(pub Vec<u8>);
+
+impl fmt::Debug for SealedToken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("***")
+    }
+}
+
+/// Returns how a method is stored: a word that every program before could read, and what it really is where that is no
+/// test method. They take such a payment for one whose answer never comes, and ask nobody to pay it.
+pub(crate) const fn method_words(method: KeptMethod) -> (&'static str, Option<&'static str>) {
+    match method {
+        KeptMethod::Test(test) => (test.as_str(), None),
+        KeptMethod::Token | KeptMethod::Hosted => ("timeout", Some(method.as_str())),
+    }
+}
+
 /// The payment of an order.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PaymentRecord {
     /// Name; the provider knows it as our reference.
     pub id: PaymentId,
+    /// Who moves its money; `test` also where a program wrote it that knew no other name.
+    pub provider: String,
     /// How to pay.
-    pub method: TestMethod,
+    pub method: KeptMethod,
+    /// What pays, where that is a token and the provider has not answered yet.
+    pub token: Option<SealedToken>,
     /// Where it stands.
     pub status: PaymentStatus,
     /// How much.

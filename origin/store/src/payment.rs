@@ -89,6 +89,23 @@ impl Store {
         .await
     }
 
+    /// Lets the reconciler look at money that is held and that nobody has touched since `untouched_since`; at most
+    /// `limit` payments, the oldest first. Returns how many.
+    ///
+    /// # Errors
+    /// As every write.
+    pub async fn check_abandoned_holds(
+        &self,
+        untouched_since: Timestamp,
+        limit: u32,
+        now: Timestamp,
+    ) -> Result<u64, StoreError> {
+        self.write((untouched_since, limit, now), |tx, (untouched_since, limit, now)| {
+            Box::pin(sql::payment::check_abandoned_holds(tx, *untouched_since, *limit, *now))
+        })
+        .await
+    }
+
     /// Frees what a process that was killed left behind: its checkouts may be resumed at once. Call it once at start,
     /// before anything else; with this engine no other process can have a checkout under way.
     ///

@@ -231,6 +231,12 @@ impl<const N: usize> AsValue for [u8; N] {
     }
 }
 
+impl AsValue for Vec<u8> {
+    fn as_value(&self) -> Value<'_> {
+        Value::Blob(self)
+    }
+}
+
 impl<T: AsValue> AsValue for Option<T> {
     fn as_value(&self) -> Value<'_> {
         self.as_ref().map_or(Value::Null, AsValue::as_value)
@@ -290,6 +296,15 @@ impl<const N: usize> FromCell for [u8; N] {
     fn from_cell(cell: &Cell) -> Option<Self> {
         match cell {
             Cell::Blob(bytes) => bytes.as_slice().try_into().ok(),
+            _ => None,
+        }
+    }
+}
+
+impl FromCell for Vec<u8> {
+    fn from_cell(cell: &Cell) -> Option<Self> {
+        match cell {
+            Cell::Blob(bytes) => Some(bytes.clone()),
             _ => None,
         }
     }

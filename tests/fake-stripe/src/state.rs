@@ -78,6 +78,7 @@ impl State {
             "automatic_payment_methods[enabled]",
             "automatic_payment_methods[allow_redirects]",
             "payment_method",
+            "confirmation_token",
             "confirm",
             "return_url",
             "expand[",
@@ -97,7 +98,7 @@ impl State {
         if returns.is_some() && (redirects == Some("never") || form.find("confirm").is_none()) {
             return Err(invalid("return_url", "parameter_invalid"));
         }
-        let method = form.find("payment_method").map(known_method).transpose()?;
+        let method = method_of(form)?;
         let is_confirmed = form.find("confirm") == Some("true");
         if is_confirmed && method.is_none() {
             return Err(unexpected("payment_intent_unexpected_state", None));
@@ -117,7 +118,7 @@ impl State {
             capturable: 0,
             received: 0,
             metadata: form.metadata().collect(),
-            method: method.map(str::to_owned),
+            method,
             return_url: returns.map(str::to_owned),
             error: None,
             charge: None,
@@ -387,6 +388,21 @@ impl State {
 
 fn check(form: &Form, allowed: &[&str]) -> Result<(), Answer> {
     form.stranger(allowed).map_or(Ok(()), |name| Err(invalid(name, "parameter_unknown")))
+}
+
+/// Returns the card of a form: by its name, or by a token for one confirmation, `ctoken_card_…` for `pm_card_…`.
+fn method_of(form: &Form) -> Result<Option<String>, Answer> {
+    let Some(token) = form.find("confirmation_token") else {
+        return Ok(form.find("payment_method").map(known_method).transpose()?.map(str::to_owned));
+    };
+    if form.find("payment_method").is_some() {
+        return Err(invalid("confirmation_token", "parameter_invalid"));
+    }
+    let method = token.strip_prefix("ctoken_").map(|name| format!("pm_{name}"));
+    match method.filter(|method| card(method).is_some()) {
+        Some(method) => Ok(Some(method)),
+        None => Err(invalid("confirmation_token", "resource_missing")),
+    }
 }
 
 fn known_method(method: &str) -> Result<&str, Answer> {

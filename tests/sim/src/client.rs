@@ -562,7 +562,11 @@ fn request(method: TestMethod) -> CheckoutRequest {
             city: text("Berlin"),
             country: text("DE"),
         },
-        payment: PaymentChoice { provider: text("test"), method: text(method.as_str()) },
+        payment: PaymentChoice {
+            provider: text("test"),
+            method: text(method.as_str()),
+            token: None,
+        },
     }
 }
 

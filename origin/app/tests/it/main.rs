@@ -5,6 +5,7 @@ mod accounts;
 mod captures;
 mod holds;
 mod jobs;
+mod methods;
 mod orders;
 mod payments;
 mod staff;

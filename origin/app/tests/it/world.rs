@@ -262,11 +262,15 @@ pub(crate) const GUEST: Caller =
 
 impl World {
     pub(crate) async fn with_stock(engine: Engine, stock: u32) -> Self {
+        Self::with_settings(engine, stock, Settings::default()).await
+    }
+
+    pub(crate) async fn with_settings(engine: Engine, stock: u32, settings: Settings) -> Self {
         let store = Arc::new(engine.open("first").await);
         let (provider, clock) = (Arc::new(Provider::default()), Clock::default());
         let catalogue = app::parse_catalogue(catalogue(stock).to_string().as_bytes()).unwrap();
         store.upsert_catalogue(catalogue, clock.now()).await.unwrap();
-        let app = start(&store, &provider, &clock).await;
+        let app = start(&store, &provider, &clock, settings).await;
         Self { _engine: engine, app, store, provider, clock }
     }
 
@@ -276,7 +280,7 @@ impl World {
             // Nobody may say that the others have ended: what they left is free when their lease is over.
             self.clock.advance(Settings::default().lease);
         }
-        self.app = start(&self.store, &self.provider, &self.clock).await;
+        self.app = start(&self.store, &self.provider, &self.clock, Settings::default()).await;
     }
 
     pub(crate) async fn cart(&self, quantity: i64) -> CartId {
@@ -293,14 +297,26 @@ impl World {
         method: &str,
         key: &str,
     ) -> Result<Answered<CheckoutAnswer>, Error> {
+        let payment = serde_json::json!({"provider": "test", "method": method});
+        self.pay(cart, payment, key).await
+    }
+
+    pub(crate) async fn pay(
+        &self,
+        cart: CartId,
+        payment: serde_json::Value,
+        key: &str,
+    ) -> Result<Answered<CheckoutAnswer>, Error> {
+        let words =
+            payment["token"].as_str().or(payment["method"].as_str()).unwrap_or_default().to_owned();
         let request: CheckoutRequest = serde_json::from_value(serde_json::json!({
             "email": "ada@example.org",
             "shipping_address": {"name": "Ada", "line1": "Street 1", "postal_code": "10115", "city": "Berlin",
                 "country": "DE"},
-            "payment": {"provider": "test", "method": method}
+            "payment": payment
         }))
         .unwrap();
-        let claim = self.app.claim(format!("test {cart}"), key.to_owned(), &[method.as_bytes()]);
+        let claim = self.app.claim(format!("test {cart}"), key.to_owned(), &[words.as_bytes()]);
         self.app.checkout(&GUEST, cart, &request, claim).await
     }
 
@@ -319,6 +335,16 @@ impl World {
     /// Buys with a provider that never answers, and goes away once the stock is held: what a caller that gave up or a
     /// process that died leaves behind.
     pub(crate) async fn abandon_checkout(&self, cart: CartId, key: &str) {
+        let payment = serde_json::json!({"provider": "test", "method": "success"});
+        self.abandon_payment(cart, payment, key).await;
+    }
+
+    pub(crate) async fn abandon_payment(
+        &self,
+        cart: CartId,
+        payment: serde_json::Value,
+        key: &str,
+    ) {
         let before = self.available().await;
         self.provider.is_hanging.store(true, Ordering::Relaxed);
         let until_held = async {
@@ -328,7 +354,7 @@ impl World {
         };
         tokio::select! {
             () = until_held => {}
-            answer = self.checkout(cart, "success", key) => panic!("{answer:?}"),
+            answer = self.pay(cart, payment, key) => panic!("{answer:?}"),
         }
         self.provider.is_hanging.store(false, Ordering::Relaxed);
     }
@@ -371,12 +397,17 @@ impl World {
     }
 }
 
-async fn start(store: &Arc<Store>, provider: &Arc<Provider>, clock: &Clock) -> App {
+async fn start(
+    store: &Arc<Store>,
+    provider: &Arc<Provider>,
+    clock: &Clock,
+    settings: Settings,
+) -> App {
     let payments: Arc<dyn PaymentProvider> = Arc::<Provider>::clone(provider);
     let parts = Parts {
         store: Arc::clone(store),
         payments,
-        settings: Settings { webhook_reach: Reach::Loopback, ..Settings::default() },
+        settings: Settings { webhook_reach: Reach::Loopback, ..settings },
         clock: clock.clone(),
     };
     App::start(parts).await.unwrap()

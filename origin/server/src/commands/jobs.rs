@@ -30,6 +30,9 @@ pub(crate) fn start(context: &Arc<Context>, stop: &watch::Receiver<bool>) -> Joi
     jobs.once("reconcile operations", seconds(1), |shop| async move {
         shop.app().reconcile_operations().await.map(|count| is_full(count, OPERATIONS_MAX))
     });
+    jobs.once("release holds", seconds(60), |shop| async move {
+        shop.app().release_holds().await.map(|count| is_full(count, CHECKS_MAX))
+    });
     jobs.once("deliver events", seconds(1), |shop| async move {
         shop.app().deliver_events().await.map(|count| is_full(count, EVENTS_MAX))
     });

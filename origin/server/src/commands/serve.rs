@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, bail, ensure};
-use app::{App, Clock, Parts, Reach, Settings};
+use app::{App, CaptureMode, Clock, Parts, Reach, Settings};
 use origin_http::{Context, EdgeSecrets, Limits, router};
 use providers::http_payment::HttpPaymentProvider;
 use providers::payment::PaymentProvider;
@@ -13,7 +13,7 @@ use providers::secret::Secret;
 use providers::stripe::{Settings as StripeSettings, Stripe};
 
 use super::{jobs, open_store};
-use crate::cli::Serve;
+use crate::cli::{Capture, Serve};
 use crate::{listen, secret};
 
 pub(crate) async fn run(options: Serve) -> anyhow::Result<()> {
@@ -30,6 +30,12 @@ pub(crate) async fn run(options: Serve) -> anyhow::Result<()> {
         settings: Settings {
             hold: Duration::from_secs(options.hold_seconds),
             webhook_reach: webhook_reach(&options),
+            capture: match options.capture {
+                Capture::Automatic => CaptureMode::Automatic,
+                Capture::Manual => CaptureMode::Manual,
+            },
+            hold_kept: Duration::from_hours(24 * u64::from(options.hold_kept_days)),
+            return_url: options.return_url.clone(),
             ..Settings::default()
         },
         clock: Clock::default(),

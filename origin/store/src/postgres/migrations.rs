@@ -71,6 +71,12 @@ pub(crate) const ORIGIN: &[Migration] = &[
         readable_from: 1,
         sql: include_str!("../../migrations/postgres/0007_order_life.sql"),
     },
+    Migration {
+        number: 8,
+        name: "trade",
+        readable_from: 1,
+        sql: include_str!("../../migrations/postgres/0008_trade.sql"),
+    },
 ];
 
 /// Applies what is missing.

@@ -22,6 +22,7 @@ use crate::StoreError;
 use crate::catalogue::PriceRow;
 use crate::order::{
     CheckoutOutcome, OrderRecord, PaymentRecord, PlaceOrder, Placed, Shortage, line_id,
+    method_words,
 };
 use crate::sql::{cart, catalogue, idempotency, order, outbox};
 use crate::tx::Row;
@@ -61,11 +62,13 @@ SELECT * FROM unnest(?1::bytea[], ?2::bigint[], ?3::bytea[], ?4::text[], ?5::tex
 const WRITE_HOLDS: &str = "INSERT INTO reservations (order_id, sku, quantity, status, expires_at_ms)
 SELECT d.order_id, d.sku, d.quantity, 'held', d.expires_at_ms
 FROM unnest(?1::bytea[], ?2::text[], ?3::bigint[], ?4::bigint[]) AS d (order_id, sku, quantity, expires_at_ms)";
-const WRITE_PAYMENTS: &str = "INSERT INTO payments (id, order_id, provider, method, status, currency, amount_minor,
-  next_check_at_ms, created_at_ms, updated_at_ms)
-SELECT d.id, d.order_id, 'test', d.method, 'created', d.currency, d.amount, d.check_at_ms, d.at_ms, d.at_ms
-FROM unnest(?1::bytea[], ?2::bytea[], ?3::text[], ?4::text[], ?5::bigint[], ?6::bigint[], ?7::bigint[])
-  AS d (id, order_id, method, currency, amount, check_at_ms, at_ms)";
+const WRITE_PAYMENTS: &str = "INSERT INTO payments (id, order_id, provider, method, method_kind, token_sealed, status,
+  currency, amount_minor, next_check_at_ms, created_at_ms, updated_at_ms)
+SELECT d.id, d.order_id, d.provider, d.method, d.method_kind, d.token_sealed, 'created', d.currency, d.amount,
+  d.check_at_ms, d.at_ms, d.at_ms
+FROM unnest(?1::bytea[], ?2::bytea[], ?3::text[], ?4::text[], ?5::bigint[], ?6::bigint[], ?7::bigint[], ?8::text[],
+  ?9::text[], ?10::bytea[])
+  AS d (id, order_id, method, currency, amount, check_at_ms, at_ms, provider, method_kind, token_sealed)";
 const WRITE_CARTS: &str = "UPDATE carts SET order_id = d.order_id, updated_at_ms = d.at_ms
 FROM unnest(?1::bytea[], ?2::bytea[], ?3::bigint[]) AS d (id, order_id, at_ms) WHERE carts.id = d.id";
 const WRITE_EVENTS: &str =
@@ -484,7 +487,11 @@ impl<'a> Plan<'a> {
     async fn write_payments(&self, session: &Session) -> Result<(), StoreError> {
         let ids: Vec<&[u8]> = self.each(|command, _| command.payment.as_bytes().as_slice());
         let orders: Vec<&[u8]> = self.each(|command, _| command.order.as_bytes().as_slice());
-        let methods: Vec<&str> = self.each(|command, _| command.method.as_str());
+        let methods: Vec<&str> = self.each(|command, _| method_words(command.method).0);
+        let kinds: Vec<Option<&str>> = self.each(|command, _| method_words(command.method).1);
+        let providers: Vec<&str> = self.each(|command, _| command.provider);
+        let tokens: Vec<Option<&[u8]>> =
+            self.each(|command, _| command.token.as_ref().map(|token| token.0.as_slice()));
         let currencies: Vec<&str> = self.each(|_, cart| cart.currency.code());
         let amounts: Vec<i64> = self.each(|_, cart| cart.totals.total.minor);
         // The checkout itself goes on first; the reconciler steps in when its lease is over.
@@ -493,7 +500,18 @@ impl<'a> Plan<'a> {
         session
             .bulk(
                 WRITE_PAYMENTS,
-                [&ids, &orders, &methods, &currencies, &amounts, &checks, &created],
+                [
+                    &ids,
+                    &orders,
+                    &methods,
+                    &currencies,
+                    &amounts,
+                    &checks,
+                    &created,
+                    &providers,
+                    &kinds,
+                    &tokens,
+                ],
             )
             .await
             .map(drop)
@@ -556,7 +574,9 @@ fn record(command: &PlaceOrder, cart: &Cart) -> OrderRecord {
         state_version: 0,
         payment: PaymentRecord {
             id: command.payment,
+            provider: command.provider.to_owned(),
             method: command.method,
+            token: command.token.clone(),
             status: PaymentStatus::Created,
             amount: cart.totals.total,
             amounts: Amounts::zero(cart.currency),

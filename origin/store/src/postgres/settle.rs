@@ -22,7 +22,7 @@ use crate::{Claim, StoreError};
 const LOCK_PAYMENTS: &str = "SELECT o.id, o.number, o.cart_id, o.cart_version, o.user_id, o.token_hash, o.email,
   o.address_json, o.status, o.currency, o.subtotal_minor, o.shipping_minor, o.tax_minor, o.total_minor, o.created_at_ms,
   o.expires_at_ms, p.id, p.method, p.status, p.amount_minor, p.provider_ref, p.authorized_minor,
-  p.captured_minor, p.released_minor, p.refunded_minor, o.state_version
+  p.captured_minor, p.released_minor, p.refunded_minor, o.state_version, p.provider, p.method_kind, p.token_sealed
 FROM payments p JOIN orders o ON o.id = p.order_id WHERE p.id = ANY(?1) ORDER BY p.id FOR UPDATE";
 const LOCK_STOCK: &str = "SELECT sku FROM stock WHERE sku IN
   (SELECT l.sku FROM payments p JOIN order_lines l ON l.order_id = p.order_id WHERE p.id = ANY(?1)) ORDER BY sku FOR UPDATE";
@@ -31,7 +31,8 @@ const READ_LINES: &str = "SELECT l.id, l.sku, l.handle, l.title, l.variant_title
 FROM payments p JOIN order_lines l ON l.order_id = p.order_id WHERE p.id = ANY(?1) ORDER BY l.order_id, l.position";
 const READ_WEBHOOKS: &str = "SELECT id FROM webhook_events WHERE id = ANY(?1)";
 const WRITE_PAYMENTS: &str = "UPDATE payments SET status = 'captured', updated_at_ms = d.at_ms, next_check_at_ms = NULL,
-  authorized_minor = payments.amount_minor, captured_minor = payments.amount_minor, checks = 0, provider_ref = coalesce(payments.provider_ref, d.provider_ref)
+  authorized_minor = payments.amount_minor, captured_minor = payments.amount_minor, checks = 0, token_sealed = NULL,
+  provider_ref = coalesce(payments.provider_ref, d.provider_ref)
 FROM unnest(?1::bytea[], ?2::text[], ?3::bigint[]) AS d (id, provider_ref, at_ms) WHERE payments.id = d.id";
 const WRITE_ORDERS: &str = "UPDATE orders SET status = 'confirmed', updated_at_ms = d.at_ms
 FROM unnest(?1::bytea[], ?2::bigint[]) AS d (id, at_ms) WHERE orders.id = d.id";
@@ -201,6 +202,7 @@ impl<'a> Plan<'a> {
         order.status = OrderStatus::Confirmed;
         order.payment.status = PaymentStatus::Captured;
         order.payment.amounts = Amounts::whole(PaymentStatus::Captured, order.payment.amount);
+        order.payment.token = None;
         if order.payment.provider_ref.is_none() {
             order.payment.provider_ref.clone_from(&command.provider_ref);
         }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use api_types::cart::{Cart, Line, Totals};
 use domain::cart::CartStatus;
 use domain::order::{Consequence, OrderEvent};
-use domain::payment::Amounts;
+use domain::payment::{Amounts, KeptMethod};
 use domain::reservation::Stock;
 use domain::{
     CartId, Currency, LineId, Money, OrderId, OrderStatus, PaymentId, Quantity, Sku, Timestamp,
@@ -18,7 +18,8 @@ use super::{cart, order_state, outbox};
 use crate::StoreError;
 use crate::cart::CartRefusal;
 use crate::order::{
-    CheckoutOutcome, OrderRecord, PaymentRecord, PlaceOrder, Placed, Shortage, line_id,
+    CheckoutOutcome, OrderRecord, PaymentRecord, PlaceOrder, Placed, SealedToken, Shortage,
+    line_id, method_words,
 };
 use crate::tx::{Row, Tx, values};
 
@@ -145,21 +146,34 @@ async fn write_order(tx: &Tx<'_>, command: &PlaceOrder, cart: &Cart) -> Result<(
     for (place, line) in cart.lines.iter().enumerate() {
         write_line(tx, command, place, line).await?;
     }
-    tx.execute("INSERT INTO payments (id, order_id, provider, method, status, currency, amount_minor, next_check_at_ms,
-               created_at_ms, updated_at_ms)
-             VALUES (?1, ?2, 'test', ?3, 'created', ?4, ?5, ?6, ?7, ?7)", values![
+    write_payment(tx, command, cart).await?;
+    tx.execute(
+        "UPDATE carts SET order_id = ?2, updated_at_ms = ?3 WHERE id = ?1",
+        values![cart.id.as_bytes(), order, now_ms],
+    )
+    .await?;
+    Ok(())
+}
+
+async fn write_payment(tx: &Tx<'_>, command: &PlaceOrder, cart: &Cart) -> Result<(), StoreError> {
+    let (method, kind) = method_words(command.method);
+    tx.execute(
+        "INSERT INTO payments (id, order_id, provider, method, method_kind, token_sealed, status, currency, amount_minor,
+           next_check_at_ms, created_at_ms, updated_at_ms)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, 'created', ?7, ?8, ?9, ?10, ?10)",
+        values![
             command.payment.as_bytes(),
-            order,
-            command.method.as_str(),
+            command.order.as_bytes(),
+            command.provider,
+            method,
+            kind,
+            command.token.as_ref().map(|token| &token.0),
             cart.currency.code(),
             cart.totals.total.minor,
             // The checkout itself goes on first; the reconciler steps in when its lease is over.
             command.now.after(command.lease).unix_ms(),
-            now_ms
-        ]).await?;
-    tx.execute(
-        "UPDATE carts SET order_id = ?2, updated_at_ms = ?3 WHERE id = ?1",
-        values![cart.id.as_bytes(), order, now_ms],
+            command.now.unix_ms()
+        ],
     )
     .await?;
     Ok(())
@@ -214,9 +228,9 @@ pub(crate) fn quantity(line: &Line) -> Result<Quantity, StoreError> {
 pub(crate) const COLUMNS: &str = "o.id, o.number, o.cart_id, o.cart_version, o.user_id, o.token_hash, o.email, o.address_json,
   o.status, o.currency, o.subtotal_minor, o.shipping_minor, o.tax_minor, o.total_minor, o.created_at_ms,
   o.expires_at_ms, p.id, p.method, p.status, p.amount_minor, p.provider_ref, p.authorized_minor, p.captured_minor,
-  p.released_minor, p.refunded_minor, o.state_version";
+  p.released_minor, p.refunded_minor, o.state_version, p.provider, p.method_kind, p.token_sealed";
 /// How many they are: what a query adds to them comes after.
-pub(crate) const COLUMNS_COUNT: usize = 26;
+pub(crate) const COLUMNS_COUNT: usize = 29;
 
 pub(crate) async fn load(tx: &Tx<'_>, id: OrderId) -> Result<Option<OrderRecord>, StoreError> {
     // By primary key, and payments by their unique order_id.
@@ -298,7 +312,9 @@ pub(crate) fn record_of(row: &Row) -> Result<OrderRecord, StoreError> {
         state_version: row.get(25)?,
         payment: PaymentRecord {
             id: PaymentId::from_bytes(row.get(16)?),
-            method: text(17)?.parse().map_err(|_unknown| corrupt("payment method"))?,
+            provider: text(26)?,
+            method: method_of(&text(17)?, row.get::<Option<String>>(27)?.as_deref())?,
+            token: row.get::<Option<Vec<u8>>>(28)?.map(SealedToken),
             status: text(18)?.parse().map_err(|_unknown| corrupt("status of a payment"))?,
             amount: money(19)?,
             amounts: Amounts::new(money(21)?, money(22)?, money(23)?, money(24)?)
@@ -306,6 +322,11 @@ pub(crate) fn record_of(row: &Row) -> Result<OrderRecord, StoreError> {
             provider_ref: row.get(20)?,
         },
     })
+}
+
+/// Reads what [`method_words`] wrote.
+fn method_of(method: &str, kind: Option<&str>) -> Result<KeptMethod, StoreError> {
+    KeptMethod::parse(kind.unwrap_or(method)).ok_or(StoreError::Corrupt("payment method"))
 }
 
 async fn lines(tx: &Tx<'_>, order: OrderId, currency: Currency) -> Result<Vec<Line>, StoreError> {
@@ -467,7 +488,7 @@ pub(crate) async fn release_expired(
             // The provider may still hold the payment open: the reconciler tells it to stop. Payment before order, as
             // whoever settles it.
             tx.execute(
-                "UPDATE payments SET next_check_at_ms = ?2 WHERE id = ?1
+                "UPDATE payments SET next_check_at_ms = ?2, token_sealed = NULL WHERE id = ?1
                      AND status IN ('created', 'processing', 'requires_action', 'unknown')",
                 values![order.payment.id.as_bytes(), now.unix_ms()],
             )

@@ -86,7 +86,9 @@ async fn apply(tx: &Tx<'_>, command: &Settle, found: &OrderRecord) -> Result<boo
     let moved = tx
         .execute(
             "UPDATE payments SET status = ?3, updated_at_ms = ?4, authorized_minor = ?5, captured_minor = ?6,
-               released_minor = ?7, refunded_minor = ?8 WHERE id = ?1 AND status = ?2",
+               released_minor = ?7, refunded_minor = ?8,
+               token_sealed = CASE WHEN ?3 IN ('created', 'unknown') THEN token_sealed END
+             WHERE id = ?1 AND status = ?2",
             values![
                 found.payment.id.as_bytes(),
                 found.payment.status.as_str(),
@@ -303,6 +305,22 @@ pub(crate) async fn claim_to_check(
         orders.extend(order::load(tx, OrderId::from_bytes(order)).await?);
     }
     Ok(orders)
+}
+
+pub(crate) async fn check_abandoned_holds(
+    tx: &Tx<'_>,
+    untouched_since: Timestamp,
+    limit: u32,
+    now: Timestamp,
+) -> Result<u64, StoreError> {
+    // By index payments_held.
+    tx.execute(
+        "UPDATE payments SET next_check_at_ms = ?1, checks = 0 WHERE id IN
+           (SELECT id FROM payments WHERE status IN ('authorized', 'partially_captured') AND updated_at_ms <= ?2
+              AND next_check_at_ms IS NULL ORDER BY updated_at_ms LIMIT ?3)",
+        values![now.unix_ms(), untouched_since.unix_ms(), limit],
+    )
+    .await
 }
 
 pub(crate) async fn free_abandoned(tx: &Tx<'_>, now: Timestamp) -> Result<(), StoreError> {

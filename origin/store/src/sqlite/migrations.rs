@@ -57,6 +57,11 @@ pub(crate) const ORIGIN: &[Migration] = &[
         name: "order_life",
         sql: include_str!("../../migrations/sqlite/0007_order_life.sql"),
     },
+    Migration {
+        number: 8,
+        name: "trade",
+        sql: include_str!("../../migrations/sqlite/0008_trade.sql"),
+    },
 ];
 
 /// The local payment provider's database.

@@ -8,7 +8,7 @@ use std::time::Duration;
 use api_types::events::{Day, EventBatch, EventCount, EventName};
 use api_types::order::Address;
 use domain::order::{Actor, CancelReason, Command, Note, NoteAudience, RefundOf, RefundReason};
-use domain::payment::{PaymentEvent, TestMethod};
+use domain::payment::{KeptMethod, PaymentEvent, TestMethod};
 use domain::staff::Role;
 use domain::webhook::DeliveryStatus;
 use domain::{
@@ -89,7 +89,9 @@ fn place(tx: &Tx<'_>, number: u8, user: UserId) {
         user: Some(user),
         email: "ada@example.org".parse().unwrap(),
         address: Address::default(),
-        method: TestMethod::Success,
+        provider: "test",
+        method: KeptMethod::Test(TestMethod::Success),
+        token: None,
         claim: claim(&number.to_string()),
         hold: Duration::from_mins(10),
         lease: Duration::from_secs(10),

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use api_types::order::Address;
-use domain::payment::TestMethod;
+use domain::payment::{KeptMethod, TestMethod};
 use domain::{CartId, ErrorKind, OrderId, PaymentId, Timestamp};
 use store::{Claim, PlaceOrder};
 use tokio_postgres::NoTls;
@@ -20,7 +20,9 @@ fn checkout(key: &str) -> PlaceOrder {
         user: None,
         email: "ada@example.org".parse().unwrap(),
         address: serde_json::from_str::<Address>("{}").unwrap(),
-        method: TestMethod::Success,
+        provider: "test",
+        method: KeptMethod::Test(TestMethod::Success),
+        token: None,
         claim: Claim { scope: "test".to_owned(), key: key.to_owned(), fingerprint: [6; 32] },
         hold: Duration::from_mins(10),
         lease: Duration::from_secs(10),
