@@ -131,12 +131,13 @@ impl App {
     /// Makes a new secret; the one before signs too for a while.
     ///
     /// # Errors
-    /// `not-found`, `invalid-input`.
+    /// `not-found`, `invalid-input`, and what a key may refuse.
     pub async fn rotate_webhook_secret(
         &self,
         id: WebhookId,
         request: SecretRotation,
-    ) -> Result<WebhookWithSecret, Error> {
+        claim: Option<Claim>,
+    ) -> Result<Answered<WebhookWithSecret>, Error> {
         let kept = match request.previous_kept_s {
             None => ROTATION_KEPT,
             Some(seconds) if seconds <= PREVIOUS_KEPT_S_MAX => {
@@ -151,17 +152,23 @@ impl App {
         };
         let (secret, now) =
             (WebhookSecrets { newest: random()?, previous: None }, self.clock.now());
-        if !self.store.rotate_webhook_secret(id, secret, now.after(kept), now).await? {
-            return Err(Refusal::not_found().into());
-        }
-        self.with_secret(id).await
+        let rotated =
+            self.store.rotate_webhook_secret(id, secret, now.after(kept), claim, now).await?;
+        let Ok(once) = rotated else { return Err(Refusal::not_found().into()) };
+        // What is kept under the key is that it was done; the secret is told as it is.
+        let Answered { value: (), is_replay } = answered(once)?;
+        Ok(Answered { value: self.with_secret(id).await?, is_replay })
     }
 
     /// Sends an event that means nothing, so that a subscriber can be tried.
     ///
     /// # Errors
-    /// `not-found`, `webhook-disabled`.
-    pub async fn send_test_event(&self, id: WebhookId) -> Result<TestSent, Error> {
+    /// `not-found`, `webhook-disabled`, and what a key may refuse.
+    pub async fn send_test_event(
+        &self,
+        id: WebhookId,
+        claim: Option<Claim>,
+    ) -> Result<Answered<TestSent>, Error> {
         self.webhook(id).await?;
         let now = self.clock.now();
         let delivery = WebhookDeliveryId::v7(now, random()?);
@@ -182,11 +189,12 @@ impl App {
             body: body.to_string(),
             now,
         };
-        if !self.store.send_test_event(command).await? {
+        let Ok(once) = self.store.send_test_event(command, claim).await? else {
             let title = "The webhook is disabled";
             return Err(Refusal::new(ErrorKind::Conflict, "webhook-disabled", title).into());
-        }
-        Ok(TestSent { delivery_id: delivery })
+        };
+        let Answered { value: delivery_id, is_replay } = answered(once)?;
+        Ok(Answered { value: TestSent { delivery_id }, is_replay })
     }
 
     /// Lists deliveries, newest first.

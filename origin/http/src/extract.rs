@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use api_types::problem::Problem;
-use app::{Caller, Claim, Precondition};
+use app::{Caller, Claim, Precondition, Staff, StaffId};
 use axum::body::{Body, Bytes};
 use axum::extract::{FromRequest, FromRequestParts, Request};
 use domain::ErrorKind;
@@ -110,16 +110,16 @@ fn read_claim(
         return Err(Problem::new(ErrorKind::Unreadable, "idempotency-key-invalid", title).into());
     };
     let (method, path) = (parts.method.as_str(), parts.uri.path());
-    // Whose key: the account's; else that of who knows the cart or order in the path; else that of the address, so
-    // that one guest's key never opens another's answer.
-    let whose = match caller.user {
-        Some(user) => format!("user {user}"),
-        None if path.starts_with("/v1/carts/") || path.starts_with("/v1/orders/") => {
+    // Whose key: that of the staff's key or account that was let in; the account's; else that of who knows the cart or
+    // order in the path; else that of the address, so that one guest's key never opens another's answer.
+    let staff = parts.extensions.get::<Staff>().map(|staff| staff.who);
+    let whose = match (staff, caller.user) {
+        (Some(StaffId::Key(key)), _) => format!("staff key {key}"),
+        (Some(StaffId::Account(user)), _) | (None, Some(user)) => format!("user {user}"),
+        (None, None) if path.starts_with("/v1/carts/") || path.starts_with("/v1/orders/") => {
             "holder".to_owned()
         }
-        // Who asks has shown a key or a role before; a merchant's programs retry from many addresses.
-        None if path.starts_with(api_types::admin::PREFIX) => "staff".to_owned(),
-        None => format!("guest {}", caller.client),
+        (None, None) => format!("guest {}", caller.client),
     };
     let request = [method.as_bytes(), path.as_bytes(), canonical];
     Ok(Some(context.app.claim(format!("{whose} {method} {path}"), key.to_owned(), &request)))

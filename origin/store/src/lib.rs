@@ -66,8 +66,8 @@ pub use staff::{Granting, LAST_USE_NOTED_EVERY, STAFF_KEYS_MAX, StaffKey, StaffM
 pub use upkeep::{StockSums, UpkeepLimits};
 pub use webhook::{
     Attempt, Attempted, ChangeSubscription, ClaimDeliveries, ClaimedDelivery, Delivery, FannedOut,
-    ListDeliveries, NewSubscription, Outcome, Recorded, Replay, Replayed, Subscription,
-    TestDelivery, TooManySubscriptions, WebhookSecrets,
+    ListDeliveries, NewSubscription, NoSubscription, Outcome, Recorded, Replay, Replayed,
+    Subscription, TestDelivery, TooManySubscriptions, WebhookSecrets,
 };
 
 use lease::Fenced;

@@ -258,6 +258,10 @@ pub struct Replayed {
     pub more_after: Option<WebhookDeliveryId>,
 }
 
+/// There is no such subscription, or it takes nothing now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct NoSubscription;
+
 impl Store {
     /// Makes a subscription; once per claim. What is kept of the answer is the name alone.
     ///
@@ -318,8 +322,8 @@ impl Store {
         self.write((id, now), |tx, (id, now)| Box::pin(sql::webhook::delete(tx, *id, *now))).await
     }
 
-    /// Signs with another secret from now on, and until a moment with the one before too. `false` when there is no
-    /// such subscription.
+    /// Signs with another secret from now on, and until a moment with the one before too; once per claim. Refused when
+    /// there is no such subscription.
     ///
     /// # Errors
     /// As every write.
@@ -328,21 +332,31 @@ impl Store {
         id: WebhookId,
         secret: WebhookSecrets,
         previous_until: Timestamp,
+        claim: Option<Claim>,
         now: Timestamp,
-    ) -> Result<bool, StoreError> {
-        let command = (id, secret, previous_until, now);
-        self.write(command, |tx, (id, secret, until, now)| {
-            Box::pin(sql::webhook::rotate(tx, *id, &secret.newest, *until, *now))
+    ) -> Result<Result<Once<()>, NoSubscription>, StoreError> {
+        let command = (id, secret, previous_until, claim, now);
+        self.write(command, |tx, (id, secret, until, claim, now)| {
+            let work = sql::webhook::rotate(tx, *id, &secret.newest, *until, *now);
+            Box::pin(sql::idempotency::once(tx, claim.as_ref(), *now, work))
         })
         .await
     }
 
-    /// Sends one event to one subscription. `false` when there is none, or it is disabled.
+    /// Sends one event to one subscription, once per claim. Refused when there is none, or it is disabled.
     ///
     /// # Errors
     /// As every write.
-    pub async fn send_test_event(&self, command: TestDelivery) -> Result<bool, StoreError> {
-        self.write(command, |tx, command| Box::pin(sql::webhook::send_test(tx, command))).await
+    pub async fn send_test_event(
+        &self,
+        command: TestDelivery,
+        claim: Option<Claim>,
+    ) -> Result<Result<Once<WebhookDeliveryId>, NoSubscription>, StoreError> {
+        self.write((command, claim), |tx, (command, claim)| {
+            let work = sql::webhook::send_test(tx, command);
+            Box::pin(sql::idempotency::once(tx, claim.as_ref(), command.now, work))
+        })
+        .await
     }
 
     /// Takes waiting events out of the outbox, oldest first, and makes a delivery of each for every subscription that

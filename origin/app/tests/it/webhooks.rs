@@ -230,7 +230,10 @@ async fn who_is_gone_is_disabled_at_once_and_who_was_deleted_hears_no_more(engin
     let webhook = world.app.webhook(id).await.unwrap();
     assert_eq!(webhook.disabled_reason.as_deref(), Some("the subscriber answered 410 Gone"));
     assert_eq!(deliveries(&world, id).await[0].status, "dead");
-    assert_eq!(world.app.send_test_event(id).await.unwrap_err().to_string(), "webhook-disabled");
+    assert_eq!(
+        world.app.send_test_event(id, None).await.unwrap_err().to_string(),
+        "webhook-disabled"
+    );
     assert!(deleted.ids().is_empty());
     for error in [
         world.app.webhook(other).await.unwrap_err(),

@@ -62,17 +62,19 @@ pub(crate) async fn rotate(
     _asker: Asker,
     command: Command<SecretRotation>,
 ) -> Reply {
-    let webhook = context.app.rotate_webhook_secret(id(&webhook)?, command.value).await?;
-    private(StatusCode::OK, webhook)
+    let Command { value, claim, .. } = command;
+    let webhook = context.app.rotate_webhook_secret(id(&webhook)?, value, claim).await?;
+    answered(StatusCode::OK, webhook)
 }
 
 pub(crate) async fn test(
     State(context): State<Arc<Context>>,
     Path(webhook): Path<String>,
     _asker: Asker,
-    _command: Command<Nothing>,
+    command: Command<Nothing>,
 ) -> Reply {
-    private(StatusCode::ACCEPTED, context.app.send_test_event(id(&webhook)?).await?)
+    let sent = context.app.send_test_event(id(&webhook)?, command.claim).await?;
+    answered(StatusCode::ACCEPTED, sent)
 }
 
 /// Query of the list of deliveries.

@@ -220,3 +220,46 @@ async fn a_killed_process_leaves_its_jobs_to_the_other() {
     assert!(killed.elapsed() < Duration::from_secs(25), "{:?}", killed.elapsed());
     assert_eq!(kinds(&heard), ["payment.captured"; 3], "and nothing was told twice");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_key_of_one_of_the_staff_never_opens_anothers_answer_and_each_command_is_done_once() {
+    let shop = Shop::start(5);
+    let data = shop.folder.path().join("origin");
+    let database = ["--data", data.to_str().unwrap()];
+    let make = |name: &str| {
+        let (is_done, said) =
+            admin(&database, &["key", "create", "--name", name, "--role", "integrations"]);
+        assert!(is_done, "{said}");
+        key_of(&said).1
+    };
+    let (till, erp) = (make("till"), make("erp"));
+    let post = async |bearer: &str, path: &str, body: Value, key: &str| {
+        let with = With { bearer: Some(bearer), key: Some(key), ..With::default() };
+        shop.client.post(path, body, with).await
+    };
+    let hook = |url: &str| json!({"url": url, "patterns": ["order.*"]});
+    let path = "/admin/v1/webhooks";
+    let first = post(&till, path, hook("https://till.example/"), "k").await.expect(201);
+    // The same key with another body, of somebody else: neither a replay nor a reuse.
+    let other = post(&erp, path, hook("https://erp.example/"), "k").await.expect(201);
+    assert_ne!(first.text("/id"), other.text("/id"));
+    assert!(post(&till, path, hook("https://till.example/"), "k").await.expect(201).is_replay());
+
+    let secret = format!("{path}/{}/secret", first.text("/id"));
+    let rotated = post(&till, &secret, json!({}), "r").await.expect(200);
+    assert_ne!(rotated.text("/secret"), first.text("/secret"));
+    let again = post(&till, &secret, json!({}), "r").await.expect(200);
+    assert!(again.is_replay());
+    assert_eq!(again.text("/secret"), rotated.text("/secret"));
+    post(&till, &secret, json!({"previous_kept_s": 0}), "r")
+        .await
+        .expect_problem(422, "idempotency-key-reuse");
+
+    let test = format!("{path}/{}/test", first.text("/id"));
+    let sent = post(&till, &test, json!({}), "t").await.expect(202);
+    let again = post(&till, &test, json!({}), "t").await.expect(202);
+    assert_eq!(sent.text("/delivery_id"), again.text("/delivery_id"));
+    let deliveries = format!("{path}/{}/deliveries", first.text("/id"));
+    let listed = shop.client.ask("GET", &deliveries, None, shown(&till)).await.expect(200);
+    assert_eq!(listed.body["items"].as_array().unwrap().len(), 1);
+}

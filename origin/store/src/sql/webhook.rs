@@ -1,14 +1,14 @@
 //! Statements of merchants' subscriptions.
 
 use domain::webhook::{Pattern, SUBSCRIPTIONS_MAX};
-use domain::{Timestamp, WebhookId};
+use domain::{Timestamp, WebhookDeliveryId, WebhookId};
 
 use super::delivery::{self, NewDelivery};
 use crate::StoreError;
 use crate::tx::{Row, Tx, values};
 use crate::webhook::{
-    ChangeSubscription, NewSubscription, Subscription, TestDelivery, TooManySubscriptions,
-    WebhookSecrets,
+    ChangeSubscription, NewSubscription, NoSubscription, Subscription, TestDelivery,
+    TooManySubscriptions, WebhookSecrets,
 };
 
 /// Why a subscription is disabled that the staff has disabled.
@@ -154,7 +154,7 @@ pub(crate) async fn rotate(
     secret: &[u8; 32],
     previous_until: Timestamp,
     now: Timestamp,
-) -> Result<bool, StoreError> {
+) -> Result<Result<(), NoSubscription>, StoreError> {
     let rotated = tx
         .execute(
             // One that still signs stays, unless the old ones shall go at once: whoever asks twice, for the first answer
@@ -166,13 +166,16 @@ pub(crate) async fn rotate(
             values![id.as_bytes(), secret, previous_until.unix_ms(), now.unix_ms()],
         )
         .await?;
-    Ok(rotated == 1)
+    Ok(if rotated == 1 { Ok(()) } else { Err(NoSubscription) })
 }
 
-pub(crate) async fn send_test(tx: &Tx<'_>, command: &TestDelivery) -> Result<bool, StoreError> {
+pub(crate) async fn send_test(
+    tx: &Tx<'_>,
+    command: &TestDelivery,
+) -> Result<Result<WebhookDeliveryId, NoSubscription>, StoreError> {
     let found = find(tx, command.subscription).await?;
     if !found.is_some_and(|(subscription, _secrets)| subscription.is_enabled) {
-        return Ok(false);
+        return Ok(Err(NoSubscription));
     }
     let delivery = NewDelivery {
         id: command.id,
@@ -184,5 +187,6 @@ pub(crate) async fn send_test(tx: &Tx<'_>, command: &TestDelivery) -> Result<boo
         sequence: 1,
         body: &command.body,
     };
-    delivery::insert(tx, &delivery, command.now).await
+    delivery::insert(tx, &delivery, command.now).await?;
+    Ok(Ok(command.id))
 }

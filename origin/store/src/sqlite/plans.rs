@@ -21,14 +21,15 @@ use rusqlite::trace::{TraceEvent, TraceEventCodes};
 use super::migrations;
 use crate::sql::{
     account, cart, delivery, events, feed, idempotency, lease, operation, order, order_life,
-    order_list, order_state, outbox, payment, staff, upkeep, webhook,
+    order_list, order_state, outbox, payment, product, staff, upkeep, webhook,
 };
 use crate::tx::{Tx, at_once, lock};
 use crate::{
-    AddNote, AskProvider, Attempt, Attempted, ChangeCart, ChangeSubscription, Claim,
-    ClaimDeliveries, CreateAccount, EndOperation, LineEdit, ListDeliveries, ListOrders,
-    NewSubscription, OpenCart, OpenSession, OperationStatus, Outcome, PlaceOrder, Recorded, Replay,
-    Rotate, Settle, TakeStep, UpkeepLimits, WebhookSecrets, Wish,
+    AddNote, ArchiveProduct, AskProvider, Attempt, Attempted, ChangeCart, ChangeProduct,
+    ChangeSubscription, Claim, ClaimDeliveries, CreateAccount, CreateProduct, EndOperation,
+    LineEdit, ListDeliveries, ListOrders, ListProducts, NewSubscription, OpenCart, OpenSession,
+    OperationStatus, Outcome, PlaceOrder, ProductEdit, Recorded, Replay, Rotate, SetPrices, Settle,
+    TakeStep, UpkeepLimits, WebhookSecrets, Wish,
 };
 
 const NOW: Timestamp = Timestamp::from_unix_ms(1_795_348_800_000);
@@ -50,7 +51,9 @@ fn shop() -> Mutex<Connection> {
     lock(&connection)
         .execute_batch(
             "INSERT INTO categories VALUES ('all', 'All', '', 1, '');
-             INSERT INTO products VALUES (1, 'cup', 'Cup', '', '', 'all', '', 0, 0, '[]', '[]', '[]', NULL);
+             INSERT INTO products (id, handle, title, subtitle, description, category, search_words, featured,
+               created_at_ms, tags_json, images_json, options_json)
+               VALUES (1, 'cup', 'Cup', '', '', 'all', '', 0, 0, '[]', '[]', '[]');
              INSERT INTO variants VALUES ('CUP', 1, 0, 'Plain', '{}', '', '', '', '', '', '', '', 1, 1, 1);
              INSERT INTO prices VALUES ('CUP', 'EUR', 1900);
              INSERT INTO stock VALUES ('CUP', 50, 0);",
@@ -152,7 +155,7 @@ fn tell(tx: &Tx<'_>, now: Timestamp) {
     let (url, description) = ("https://a.example/".to_owned(), String::new());
     let new = NewSubscription { id, url, patterns, description, secrets, now };
     now!(webhook::create(tx, &new)).unwrap();
-    now!(webhook::rotate(tx, id, &[1; 32], now, now));
+    now!(webhook::rotate(tx, id, &[1; 32], now, now)).unwrap();
     assert!(now!(delivery::fan_out(tx, 1, [0; 10], now)).deliveries > 0);
     let mut claim = ClaimDeliveries {
         busy: Vec::new(),
@@ -239,6 +242,27 @@ fn look_after(tx: &Tx<'_>, now: Timestamp) {
     }
 }
 
+/// Keeps the catalogue, but for new variants: of an INSERT the plan names the scan of children that SQLite makes only
+/// where a reference is broken already.
+fn keep(tx: &Tx<'_>, now: Timestamp) {
+    let handle = || "cup".parse().unwrap();
+    let mut stored = now!(product::load(tx, &handle())).unwrap();
+    let variant = stored.variants.remove(0).variant;
+    let edit = ProductEdit { category: Some("all".parse().unwrap()), ..ProductEdit::default() };
+    let change = ChangeProduct { handle: handle(), version: None, edit, now };
+    now!(product::change(tx, &change)).unwrap();
+    let prices = SetPrices { sku: variant.sku.clone(), prices: variant.prices.clone(), now };
+    now!(product::set_prices(tx, &prices)).unwrap();
+    for is_archived in [true, false] {
+        let archive = ArchiveProduct { handle: handle(), version: None, is_archived, now };
+        now!(product::archive(tx, &archive)).unwrap();
+    }
+    let create = CreateProduct { product: stored.product, now };
+    assert!(now!(product::create(tx, &create)).is_err());
+    let list = ListProducts { limit: 10, ..ListProducts::default() };
+    assert_eq!(now!(product::list(tx, &list)).len(), 1);
+}
+
 /// Runs a shop's day on a connection.
 fn live(tx: &Tx<'_>) {
     let user = UserId::from_bytes([7; 16]);
@@ -255,6 +279,8 @@ fn live(tx: &Tx<'_>) {
     look_after(tx, after);
     settle(tx, 4, PaymentEvent::Refunded, after);
     assert_eq!(now!(order_life::of_user(tx, user, 10)).len(), 2);
+    assert_eq!(now!(payment::check_abandoned_holds(tx, after, 10, after)), 0);
+    keep(tx, after);
     ask(tx, user);
     tell(tx, after);
     let events = now!(outbox::waiting(tx, 100));
@@ -295,7 +321,9 @@ fn no_statement_of_a_shops_day_reads_a_whole_table() {
         let mut rows = explain.raw_query();
         while let Some(row) = rows.next().unwrap() {
             let step: String = row.get("detail").unwrap();
-            let is_sorted = step.starts_with("USE TEMP B-TREE");
+            // Of the one group that the view makes of a product's prices, which are found by index.
+            let is_of_prices = sql.contains("read_product_prices");
+            let is_sorted = step.starts_with("USE TEMP B-TREE") && !is_of_prices;
             // That index holds waiting events alone, oldest first: reading it from its start is what is wanted.
             let is_meant = [
                 "SCAN CONSTANT ROW",
@@ -303,6 +331,7 @@ fn no_statement_of_a_shops_day_reads_a_whole_table() {
                 // The same with subscriptions that were not deleted: all of them are asked for.
                 "SCAN webhook_subscriptions USING INDEX webhook_subscriptions_live",
                 "SCAN webhook_subscriptions USING COVERING INDEX webhook_subscriptions_live",
+                "SCAN read_product_prices",
             ]
             .contains(&&*step);
             let is_scan = step.starts_with("SCAN") && !is_meant;
