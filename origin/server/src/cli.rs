@@ -27,6 +27,8 @@ pub(crate) enum Command {
     NewEpoch(NewEpoch),
     /// Sets a flag that the edges look at, such as `waiting-room`; an empty value switches it off.
     Flag(Flag),
+    /// Says how a cluster numbers its orders. A file numbers without gaps, always.
+    Numbers(Numbers),
     /// Gives and takes roles of the staff, and makes and revokes keys for programs.
     Admin(Admin),
 }
@@ -192,14 +194,26 @@ fn return_url(text: &str) -> Result<String, String> {
         .map_err(|error: http::uri::InvalidUri| error.to_string())?;
     let is_here = matches!(uri.host(), Some("127.0.0.1" | "localhost" | "[::1]"));
     let is_secure = uri.scheme_str() == Some("https") && uri.host().is_some();
-    let is_development = is_here && uri.scheme_str() == Some("http");
-    if !(is_secure || is_development) {
+    let is_plain_here = is_here && uri.scheme_str() == Some("http");
+    if !is_secure && !is_plain_here {
         return Err("it must begin with https://".to_owned());
     }
     if !text.contains(app::ORDER_IN_URL) {
         return Err(format!("it must have {} in it", app::ORDER_IN_URL));
     }
     Ok(text.to_owned())
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Numbers {
+    #[command(flatten)]
+    pub(crate) database: Database,
+    /// Without gaps, in the order of commits. All checkouts of the shop then queue at one row.
+    #[arg(long, conflicts_with = "blocks", required_unless_present = "blocks")]
+    pub(crate) gapless: bool,
+    /// From a sequence, of which each connection draws so many ahead. What is drawn and not used is a gap.
+    #[arg(long, value_parser = clap::value_parser!(u16).range(1..=1_000))]
+    pub(crate) blocks: Option<u16>,
 }
 
 fn switches(text: &str) -> Result<Switches, String> {

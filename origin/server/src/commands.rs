@@ -4,6 +4,7 @@ pub(crate) mod admin;
 pub(crate) mod flag;
 pub(crate) mod jobs;
 pub(crate) mod new_epoch;
+pub(crate) mod numbers;
 pub(crate) mod payments;
 pub(crate) mod seed;
 pub(crate) mod serve;

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use api_types::cart::{Line, Totals};
 use api_types::order::Address;
+use domain::numbers::Drawing;
 use domain::payment::{Amounts, KeptMethod, Payment};
 use domain::{
     CartId, Email, LineId, Money, OrderId, OrderStatus, PaymentId, PaymentStatus, Sku, Timestamp,
@@ -234,6 +235,14 @@ impl Store {
             }
             Engine::Postgres(cluster) => cluster.place(command).await,
         }
+    }
+
+    /// Says where a cluster draws order numbers from now on; a file has one way, and it leaves no gaps.
+    ///
+    /// # Errors
+    /// As every write.
+    pub async fn set_order_numbers(&self, drawing: Drawing) -> Result<(), StoreError> {
+        self.write(drawing, |tx, drawing| Box::pin(sql::numbers::set_drawing(tx, *drawing))).await
     }
 
     /// Reads an order.

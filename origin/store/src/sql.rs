@@ -9,6 +9,7 @@ pub(crate) mod feed;
 pub(crate) mod idempotency;
 pub(crate) mod keys;
 pub(crate) mod lease;
+pub(crate) mod numbers;
 pub(crate) mod operation;
 pub(crate) mod order;
 pub(crate) mod order_life;

@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use api_types::cart::{Cart, Line};
 use domain::cart::CartStatus;
+use domain::numbers::Drawing;
 use domain::payment::Amounts;
 use domain::reservation::Stock;
 use domain::{
@@ -24,7 +25,7 @@ use crate::order::{
     CheckoutOutcome, OrderRecord, PaymentRecord, PlaceOrder, Placed, Shortage, line_id,
     method_words,
 };
-use crate::sql::{cart, catalogue, idempotency, order, outbox};
+use crate::sql::{cart, catalogue, idempotency, numbers, order, outbox};
 use crate::tx::Row;
 
 const CLAIM: &str =
@@ -54,6 +55,19 @@ FROM unnest(?1::bytea[], ?2::bytea[], ?3::bigint[], ?4::bytea[], ?5::bytea[], ?6
   ?9::bigint[], ?10::bigint[], ?11::bigint[], ?12::bigint[], ?13::bigint[], ?14::bigint[])
   AS d (id, cart_id, cart_version, user_id, token_hash, email, address_json, currency, subtotal, shipping, tax, total,
     at_ms, expires_at_ms)
+RETURNING id, number";
+/// The same with numbers from the counter row, all of a batch at once: a batch that comes to nothing has drawn none.
+const WRITE_NUMBERED_ORDERS: &str = "WITH drawn AS (UPDATE counters
+  SET value = greatest(value, (SELECT coalesce(max(number), 0) FROM orders)) + cardinality(?1::bytea[])
+  WHERE name = 'order_number' RETURNING value - cardinality(?1::bytea[]) AS used)
+INSERT INTO orders (id, number, cart_id, cart_version, user_id, token_hash, email, address_json,
+  status, currency, subtotal_minor, shipping_minor, tax_minor, total_minor, created_at_ms, updated_at_ms, expires_at_ms)
+SELECT d.id, drawn.used + d.place, d.cart_id, d.cart_version, d.user_id, d.token_hash, d.email, d.address_json,
+  'pending_payment', d.currency, d.subtotal, d.shipping, d.tax, d.total, d.at_ms, d.at_ms, d.expires_at_ms
+FROM drawn, unnest(?1::bytea[], ?2::bytea[], ?3::bigint[], ?4::bytea[], ?5::bytea[], ?6::text[], ?7::text[], ?8::text[],
+  ?9::bigint[], ?10::bigint[], ?11::bigint[], ?12::bigint[], ?13::bigint[], ?14::bigint[]) WITH ORDINALITY
+  AS d (id, cart_id, cart_version, user_id, token_hash, email, address_json, currency, subtotal, shipping, tax, total,
+    at_ms, expires_at_ms, place)
 RETURNING id, number";
 const WRITE_LINES: &str = "INSERT INTO order_lines (order_id, position, id, sku, handle, title, variant_title, image_url,
   quantity, unit_minor, total_minor)
@@ -100,6 +114,7 @@ impl Kind for Placing {
         WRITE_STOCK,
         WRITE_MOVEMENTS,
         WRITE_ORDERS,
+        WRITE_NUMBERED_ORDERS,
         WRITE_LINES,
         WRITE_HOLDS,
         WRITE_PAYMENTS,
@@ -127,7 +142,8 @@ async fn work(
     let mut plan = Plan::default();
     let mut outcomes: Vec<Outcome<Placed>> =
         commands.iter().map(|command| plan.decide(command, &mut shop)).collect::<Result<_, _>>()?;
-    let numbers = plan.write(session).await?;
+    let drawing = numbers::drawing_of(shop.setting(numbers::ORDER_NUMBERS))?;
+    let numbers = plan.write(session, drawing).await?;
     for outcome in &mut outcomes {
         if let Outcome::Done(Placed::Order(order)) = outcome {
             order.number = *numbers
@@ -164,6 +180,10 @@ impl Shop {
         self.stock.iter().filter(is_changed).map(|(sku, _)| sku).collect()
     }
 
+    fn setting(&self, name: &str) -> Option<&str> {
+        self.settings.get(name).map(String::as_str)
+    }
+
     /// Puts a cart together as it is bought; nothing where the shopper must hear why it cannot.
     fn cart(&self, id: CartId) -> Result<Option<Cart>, StoreError> {
         let Some(&(currency, version, is_checked_out)) = self.carts.get(&id) else {
@@ -173,7 +193,7 @@ impl Shop {
         if is_checked_out {
             return Ok(None);
         }
-        let setting = |name: &str| self.settings.get(name).map(String::as_str);
+        let setting = |name: &str| self.setting(name);
         let shipping = setting(&catalogue::shipping_setting(currency));
         let rules = catalogue::rules_of(setting(catalogue::TAX_RATE), shipping, currency)?;
         let Ok(totals) = cart::total(currency, lines, rules) else { return Ok(None) };
@@ -204,7 +224,9 @@ async fn read(session: &Session, commands: &[&PlaceOrder]) -> Result<Shop, Store
     let carts: BTreeSet<&[u8]> =
         commands.iter().map(|command| command.cart.as_bytes().as_slice()).collect();
     let carts: Vec<&[u8]> = carts.into_iter().collect();
-    let settings: Vec<String> = std::iter::once(catalogue::TAX_RATE.to_owned())
+    let settings: Vec<String> = [catalogue::TAX_RATE, numbers::ORDER_NUMBERS]
+        .into_iter()
+        .map(str::to_owned)
         .chain(Currency::ALL.into_iter().map(catalogue::shipping_setting))
         .collect();
     // Sent one behind the other, answered together. What is read after a lock is as it was left by whoever had it.
@@ -339,10 +361,15 @@ impl<'a> Plan<'a> {
     }
 
     /// The second round trip, all but the commit. Returns the numbers of the orders.
-    async fn write(&self, session: &Session) -> Result<BTreeMap<[u8; 16], i64>, StoreError> {
+    async fn write(
+        &self,
+        session: &Session,
+        drawing: Drawing,
+    ) -> Result<BTreeMap<[u8; 16], i64>, StoreError> {
         let mut numbers = BTreeMap::new();
         if !self.orders.is_empty() {
-            let (orders, rest) = join!(self.write_orders(session), self.write_rest(session));
+            let (orders, rest) =
+                join!(self.write_orders(session, drawing), self.write_rest(session));
             let orders = orders?;
             rest?;
             for row in orders {
@@ -362,7 +389,15 @@ impl<'a> Plan<'a> {
         Ok(numbers)
     }
 
-    async fn write_orders(&self, session: &Session) -> Result<Vec<Row>, StoreError> {
+    async fn write_orders(
+        &self,
+        session: &Session,
+        drawing: Drawing,
+    ) -> Result<Vec<Row>, StoreError> {
+        let sql = match drawing {
+            Drawing::Gapless => WRITE_NUMBERED_ORDERS,
+            Drawing::Blocks { .. } => WRITE_ORDERS,
+        };
         let column = |read: fn(&PlaceOrder, &Cart) -> i64| -> Vec<i64> {
             self.orders.iter().map(|(command, cart)| read(command, cart)).collect()
         };
@@ -387,7 +422,7 @@ impl<'a> Plan<'a> {
         let expires = column(|command, _| command.now.after(command.hold).unix_ms());
         session
             .bulk(
-                WRITE_ORDERS,
+                sql,
                 [
                     &ids,
                     &carts,

@@ -14,7 +14,7 @@ use domain::{
 
 use super::idempotency::{self, Found};
 use super::stock::{self, Movement};
-use super::{cart, order_state, outbox};
+use super::{cart, numbers, order_state, outbox};
 use crate::StoreError;
 use crate::cart::CartRefusal;
 use crate::order::{
@@ -120,7 +120,7 @@ async fn hold_stock(tx: &Tx<'_>, command: &PlaceOrder, cart: &Cart) -> Result<()
 }
 
 async fn write_order(tx: &Tx<'_>, command: &PlaceOrder, cart: &Cart) -> Result<(), StoreError> {
-    let number = next_number(tx).await?;
+    let number = numbers::next(tx, command).await?;
     let (order, now_ms) = (command.order.as_bytes(), command.now.unix_ms());
     let address = address_json(command)?;
     tx.execute("INSERT INTO orders (id, number, cart_id, cart_version, user_id, token_hash, email, address_json, status,
@@ -177,18 +177,6 @@ async fn write_payment(tx: &Tx<'_>, command: &PlaceOrder, cart: &Cart) -> Result
     )
     .await?;
     Ok(())
-}
-
-/// Takes the next order number. With several instances it comes from a sequence, which leaves gaps where a checkout
-/// comes to nothing, but makes nobody wait for anybody.
-async fn next_number(tx: &Tx<'_>) -> Result<i64, StoreError> {
-    let sql = match tx {
-        Tx::Sqlite(_) => {
-            "UPDATE counters SET value = value + 1 WHERE name = 'order_number' RETURNING value"
-        }
-        Tx::Postgres(_) => "SELECT nextval('orders.order_numbers')",
-    };
-    tx.query_one(sql, &[]).await?.get(0)
 }
 
 async fn write_line(
