@@ -27,6 +27,7 @@ pub mod feed;
 pub mod inventory;
 pub mod order;
 pub mod problem;
+pub mod product;
 pub mod read_model;
 pub mod reply;
 pub mod rooms;

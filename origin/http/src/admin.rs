@@ -15,7 +15,7 @@ use http::request::Parts;
 
 use crate::Context;
 use crate::extract::bearer;
-use crate::handlers::{admin_order, merchant, staff};
+use crate::handlers::{admin_order, merchant, product, staff};
 use crate::problem::Failure;
 use crate::router::Route;
 
@@ -31,7 +31,39 @@ pub struct AdminRoute {
 /// What the staff and the merchant's programs ask for, through the edge as shoppers do.
 #[must_use]
 pub fn admin_routes() -> Vec<AdminRoute> {
-    [staff_routes(), webhook_routes(), order_routes()].into_iter().flatten().collect()
+    [staff_routes(), webhook_routes(), order_routes(), product_routes()]
+        .into_iter()
+        .flatten()
+        .collect()
+}
+
+fn product_routes() -> Vec<AdminRoute> {
+    use Permission::{CatalogueRead, CatalogueWrite};
+    vec![
+        admin(Method::GET, "/admin/v1/products", CatalogueRead, product::list),
+        admin(Method::POST, "/admin/v1/products", CatalogueWrite, product::create),
+        admin(Method::GET, "/admin/v1/products/{handle}", CatalogueRead, product::show),
+        admin(Method::PATCH, "/admin/v1/products/{handle}", CatalogueWrite, product::change),
+        admin(
+            Method::POST,
+            "/admin/v1/products/{handle}/archive",
+            CatalogueWrite,
+            product::archive,
+        ),
+        admin(
+            Method::POST,
+            "/admin/v1/products/{handle}/restore",
+            CatalogueWrite,
+            product::restore,
+        ),
+        admin(
+            Method::PUT,
+            "/admin/v1/products/{handle}/variants/{sku}",
+            CatalogueWrite,
+            product::put_variant,
+        ),
+        admin(Method::PUT, "/admin/v1/variants/{sku}/prices", CatalogueWrite, product::set_prices),
+    ]
 }
 
 fn staff_routes() -> Vec<AdminRoute> {

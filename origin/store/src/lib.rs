@@ -23,6 +23,7 @@ mod outbox;
 mod payment;
 pub mod payments_db;
 mod postgres;
+mod product;
 mod sql;
 mod sqlite;
 mod staff;
@@ -62,6 +63,10 @@ pub use order_state::{
 };
 pub use outbox::OutboxEvent;
 pub use payment::{Settle, Settled};
+pub use product::{
+    ArchiveProduct, ChangeProduct, CreateProduct, ListProducts, ProductEdit, ProductRefusal,
+    ProductSummary, PutVariant, SetPrices, StoredProduct, StoredVariant,
+};
 pub use staff::{Granting, LAST_USE_NOTED_EVERY, STAFF_KEYS_MAX, StaffKey, StaffMember};
 pub use upkeep::{StockSums, UpkeepLimits};
 pub use webhook::{

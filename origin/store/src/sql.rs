@@ -17,6 +17,7 @@ pub(crate) mod order_list;
 pub(crate) mod order_state;
 pub(crate) mod outbox;
 pub(crate) mod payment;
+pub(crate) mod product;
 pub(crate) mod staff;
 pub(crate) mod stock;
 pub(crate) mod upkeep;

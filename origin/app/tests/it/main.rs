@@ -8,6 +8,7 @@ mod jobs;
 mod methods;
 mod orders;
 mod payments;
+mod products;
 mod staff;
 mod storm;
 mod webhooks;

@@ -227,10 +227,15 @@ fn test_methods_go_to_test_accounts_only() {
     let live = Settings { key: Secret::new("sk_live_1".into()), ..settings() };
     let (test, live) = (Stripe::new(settings()).unwrap(), Stripe::new(live).unwrap());
     let method = |word: &str| word.parse::<Method>().unwrap();
-    assert_eq!(test.method(&method("success")).unwrap().as_deref(), Some("pm_card_visa"));
+    assert_eq!(
+        test.method(&method("success")).unwrap(),
+        Some(("payment_method", "pm_card_visa".to_owned()))
+    );
     assert!(matches!(test.method(&method("late")), Err(PaymentError::Invalid(_))));
     assert!(matches!(live.method(&method("success")), Err(PaymentError::Invalid(_))));
-    assert_eq!(live.method(&method("pm_1")).unwrap().as_deref(), Some("pm_1"));
+    for (token, name) in [("pm_1", "payment_method"), ("ctoken_1", "confirmation_token")] {
+        assert_eq!(live.method(&method(token)).unwrap(), Some((name, token.to_owned())));
+    }
     assert_eq!(live.method(&Method::Hosted).unwrap(), None);
 }
 

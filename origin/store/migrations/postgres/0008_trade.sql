@@ -5,3 +5,40 @@ ALTER TABLE payments.payments
   ADD COLUMN method_kind TEXT CHECK (method_kind IN ('token', 'hosted')),
   ADD COLUMN token_sealed BYTEA;
 CREATE INDEX payments_held ON payments.payments (updated_at_ms) WHERE status IN ('authorized', 'partially_captured');
+
+-- The staff's catalogue: a version for each product, and products that are no longer sold.
+
+ALTER TABLE catalogue.products ADD COLUMN version BIGINT NOT NULL DEFAULT 1, ADD COLUMN archived_at_ms BIGINT;
+
+-- What is archived is not told to edges, and cannot be bought; orders and histories keep its name.
+
+CREATE OR REPLACE VIEW feed.read_categories AS
+  SELECT c.handle, c.title, c.description, c.image_url, c.position,
+    (SELECT count(*) FROM catalogue.products p WHERE p.category = c.handle AND p.archived_at_ms IS NULL) AS product_count
+  FROM catalogue.categories c;
+
+CREATE OR REPLACE VIEW feed.read_products AS
+  SELECT p.id, p.handle, v.sku AS default_sku, p.category, p.title, p.subtitle, p.description, p.search_words,
+    v.image_url, v.image_alt,
+    EXISTS (SELECT 1 FROM catalogue.variants a WHERE a.product_id = p.id AND a.usdz_url <> '') AS has_ar,
+    p.featured, p.created_at_ms, p.tags_json, p.images_json, p.options_json, p.model_json
+  FROM catalogue.products p
+  JOIN catalogue.variants v ON v.product_id = p.id
+    AND v.position = (SELECT min(f.position) FROM catalogue.variants f WHERE f.product_id = p.id)
+  WHERE p.archived_at_ms IS NULL;
+
+CREATE OR REPLACE VIEW feed.read_product_prices AS
+  SELECT r.currency, v.product_id, min(r.minor) AS minor
+  FROM catalogue.prices r JOIN catalogue.variants v ON v.sku = r.sku JOIN catalogue.products p ON p.id = v.product_id
+  WHERE p.archived_at_ms IS NULL
+  GROUP BY r.currency, v.product_id;
+
+CREATE OR REPLACE VIEW feed.read_variants AS
+  SELECT v.sku, v.product_id, v.position, v.title, v.options_json, v.image_url, v.image_alt, v.material_variant,
+    v.web_glb_url, v.plain_glb_url, v.usdz_url, v.poster_url, v.width_mm, v.height_mm, v.depth_mm
+  FROM catalogue.variants v JOIN catalogue.products p ON p.id = v.product_id WHERE p.archived_at_ms IS NULL;
+
+CREATE OR REPLACE VIEW feed.read_variant_prices AS
+  SELECT r.currency, r.sku, r.minor
+  FROM catalogue.prices r JOIN catalogue.variants v ON v.sku = r.sku JOIN catalogue.products p ON p.id = v.product_id
+  WHERE p.archived_at_ms IS NULL;

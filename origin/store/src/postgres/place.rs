@@ -39,7 +39,7 @@ const LOCK_STOCK: &str = "SELECT sku, on_hand, reserved FROM stock
 WHERE sku IN (SELECT sku FROM cart_lines WHERE cart_id = ANY(?1)) ORDER BY sku FOR UPDATE";
 const READ_LINES: &str = "SELECT l.cart_id, l.id, l.sku, l.quantity, p.handle, p.title, v.title, v.image_url, r.minor
 FROM cart_lines l JOIN carts c ON c.id = l.cart_id JOIN variants v ON v.sku = l.sku JOIN products p ON p.id = v.product_id
-LEFT JOIN prices r ON r.sku = l.sku AND r.currency = c.currency
+LEFT JOIN prices r ON r.sku = l.sku AND r.currency = c.currency AND p.archived_at_ms IS NULL
 WHERE l.cart_id = ANY(?1) ORDER BY l.cart_id, l.id";
 const READ_RULES: &str = "SELECT name, value FROM settings WHERE name = ANY(?1)";
 const WRITE_STOCK: &str = "UPDATE stock SET reserved = stock.reserved + d.pieces

@@ -79,7 +79,7 @@ pub(crate) async fn priced(
         .query_opt(
             "SELECT p.handle, p.title, v.title, v.image_url, r.minor
              FROM variants v JOIN products p ON p.id = v.product_id
-             LEFT JOIN prices r ON r.sku = v.sku AND r.currency = ?2
+             LEFT JOIN prices r ON r.sku = v.sku AND r.currency = ?2 AND p.archived_at_ms IS NULL
              WHERE v.sku = ?1",
             values![sku.as_str(), currency.code()],
         )
@@ -150,7 +150,7 @@ pub(crate) async fn upsert(
     feed::publish(tx, &touched, now).await
 }
 
-async fn product_of(tx: &Tx<'_>, sku: &Sku) -> Result<Option<i64>, StoreError> {
+pub(crate) async fn product_of(tx: &Tx<'_>, sku: &Sku) -> Result<Option<i64>, StoreError> {
     let product = tx
         .query_opt("SELECT product_id FROM variants WHERE sku = ?1", values![sku.as_str()])
         .await?
@@ -160,7 +160,11 @@ async fn product_of(tx: &Tx<'_>, sku: &Sku) -> Result<Option<i64>, StoreError> {
 }
 
 /// Names the rows that a variant's prices go into: its own, and the least of each currency of a product.
-async fn price_rows(tx: &Tx<'_>, sku: &Sku, product: i64) -> Result<Vec<feed::RowKey>, StoreError> {
+pub(crate) async fn price_rows(
+    tx: &Tx<'_>,
+    sku: &Sku,
+    product: i64,
+) -> Result<Vec<feed::RowKey>, StoreError> {
     let currencies: Vec<String> = tx
         .query("SELECT currency FROM prices WHERE sku = ?1", values![sku.as_str()])
         .await?
@@ -177,7 +181,7 @@ async fn price_rows(tx: &Tx<'_>, sku: &Sku, product: i64) -> Result<Vec<feed::Ro
     Ok(rows.collect())
 }
 
-async fn upsert_product(tx: &Tx<'_>, product: &ProductRow) -> Result<i64, StoreError> {
+pub(crate) async fn upsert_product(tx: &Tx<'_>, product: &ProductRow) -> Result<i64, StoreError> {
     let row = tx
         .query_one(
             "INSERT INTO products (handle, title, subtitle, description, category, search_words, featured,
@@ -188,7 +192,7 @@ async fn upsert_product(tx: &Tx<'_>, product: &ProductRow) -> Result<i64, StoreE
                search_words = excluded.search_words, featured = excluded.featured,
                created_at_ms = excluded.created_at_ms, tags_json = excluded.tags_json,
                images_json = excluded.images_json, options_json = excluded.options_json,
-               model_json = excluded.model_json
+               model_json = excluded.model_json, version = products.version + 1
              RETURNING id",
             values![
                 product.handle.as_str(),
@@ -209,7 +213,7 @@ async fn upsert_product(tx: &Tx<'_>, product: &ProductRow) -> Result<i64, StoreE
     row.get(0)
 }
 
-async fn upsert_variant(
+pub(crate) async fn upsert_variant(
     tx: &Tx<'_>,
     product_id: i64,
     position: i64,

@@ -251,7 +251,7 @@ fn keep(tx: &Tx<'_>, now: Timestamp) {
     let edit = ProductEdit { category: Some("all".parse().unwrap()), ..ProductEdit::default() };
     let change = ChangeProduct { handle: handle(), version: None, edit, now };
     now!(product::change(tx, &change)).unwrap();
-    let prices = SetPrices { sku: variant.sku.clone(), prices: variant.prices.clone(), now };
+    let prices = SetPrices { sku: variant.sku, prices: variant.prices, now };
     now!(product::set_prices(tx, &prices)).unwrap();
     for is_archived in [true, false] {
         let archive = ArchiveProduct { handle: handle(), version: None, is_archived, now };
