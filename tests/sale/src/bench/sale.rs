@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail, ensure};
 use api_types::order::Address;
-use domain::payment::{PaymentEvent, TestMethod};
+use domain::payment::{KeptMethod, PaymentEvent, TestMethod};
 use domain::{CartId, OrderId, PaymentId, Timestamp};
 use store::{Claim, PlaceOrder, Placed, Settle, Settled, Store};
 
@@ -139,7 +139,9 @@ async fn buy(store: &Store, cart: CartId, is_paid: bool) -> Result<()> {
         user: None,
         email: "ada@example.org".parse().context("read an address")?,
         address: Address::default(),
-        method: TestMethod::Success,
+        provider: "test",
+        method: KeptMethod::Test(TestMethod::Success),
+        token: None,
         claim: claim.clone(),
         hold: Duration::from_mins(10),
         lease: Duration::from_secs(10),
