@@ -26,6 +26,7 @@ pub mod events;
 pub mod feed;
 pub mod inventory;
 pub mod order;
+pub mod pricing;
 pub mod problem;
 pub mod product;
 pub mod read_model;

@@ -6,6 +6,7 @@ use domain::order::{
     FulfilmentStatus, PiecesOf, RefundReason, RefundStatus, ReturnLine, ReturnStatus, ReturnWish,
     Step, Tracking,
 };
+use domain::pricing::Quote;
 use domain::{
     FulfilmentId, Money, OrderId, OrderStatus, PaymentStatus, RefundId, ReturnId, Timestamp,
 };
@@ -31,6 +32,9 @@ pub struct Address {
     /// City.
     #[serde(default)]
     pub city: String,
+    /// State, province or prefecture, the second half of an ISO 3166-2 code; may be absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub region: Option<String>,
     /// ISO 3166-1 alpha-2 code.
     #[serde(default)]
     pub country: String,
@@ -69,6 +73,9 @@ pub struct CheckoutRequest {
     /// How to pay.
     #[serde(default)]
     pub payment: PaymentChoice,
+    /// What the shopper was shown as due. Where the order comes to something else, nothing is bought.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expected_due: Option<Money>,
 }
 
 /// What the payer has to do next.
@@ -139,6 +146,10 @@ pub struct Order {
     pub lines: Vec<Line>,
     /// What was or will be paid.
     pub totals: Totals,
+    /// Everything that led to the totals, where there were promotions, methods, zones or gift cards. Its lines have the
+    /// names of this order's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub quote: Option<Box<Quote>>,
     /// Present while the payer has to act.
     pub next_action: Option<NextAction>,
     /// When it was placed.

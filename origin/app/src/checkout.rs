@@ -5,13 +5,15 @@
 //! reconciler or a retry with the same key takes it up again; the provider knows every call by its key.
 
 use api_types::order::{CheckoutAnswer, CheckoutRequest};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use domain::order::number_text;
 use domain::payment::{Amounts, PaymentEvent};
-use domain::{CartId, ErrorKind, OrderId, OrderStatus, PaymentId, PaymentStatus};
+use domain::{CartId, Email, ErrorKind, OrderId, OrderStatus, PaymentId, PaymentStatus};
 use providers::payment::{Intent, Lookup, NewIntent, PayerAction, PaymentError};
 use store::{
     CheckoutOutcome, Claim, OrderRecord, PaymentRecord, PlaceOrder, Placed, Settle, Settled,
-    Shortage,
+    Shortage, Terms,
 };
 
 use crate::error::{in_flight, reused};
@@ -22,8 +24,9 @@ impl App {
     /// Buys a cart.
     ///
     /// # Errors
-    /// `invalid-input`, `not-found`, `cart-empty`, `cart-checked-out`, `out-of-stock`, `payment-declined`, and what a
-    /// key may refuse.
+    /// `invalid-input`, `not-found`, `cart-empty`, `cart-checked-out`, `out-of-stock`, `payment-declined`, `price-changed`,
+    /// `due-changed`, `shipping-not-chosen`, `shipping-unavailable`, `code-refused`, `gift-card-refused`, and what a key may
+    /// refuse.
     pub async fn checkout(
         &self,
         caller: &Caller,
@@ -33,6 +36,11 @@ impl App {
     ) -> Result<Answered<CheckoutAnswer>, Error> {
         let input = validate::checkout(request, self.payments.as_ref())?;
         let now = self.clock.now();
+        let terms = Terms {
+            buyer: self.buyer(caller, &input.email),
+            expected_due: request.expected_due,
+            freeze: self.settings.price_freeze,
+        };
         let order = OrderId::v7(now, random()?);
         let payment = PaymentId::v7(now, random()?);
         let command = PlaceOrder {
@@ -50,6 +58,7 @@ impl App {
             claim: claim.clone(),
             hold: self.settings.hold,
             lease: self.settings.lease,
+            terms,
             now,
         };
         let order = match self.store.place_order(command).await? {
@@ -90,9 +99,24 @@ impl App {
         }
     }
 
+    /// Says who buys, as uses of promotions are counted: by account, else by e-mail address, of which a digest is enough.
+    fn buyer(&self, caller: &Caller, email: &Email) -> String {
+        match caller.user {
+            Some(user) => format!("account:{user}"),
+            None => {
+                let email = email.as_str().to_lowercase();
+                let digest = self.secret.mac("buyer", &[email.as_bytes()]);
+                format!("guest:{}", STANDARD.encode(digest))
+            }
+        }
+    }
+
     /// Asks the provider for the money. No answer is an answer too: the outcome is unknown, and said so.
     pub(crate) async fn ask_for_payment(&self, order: &OrderRecord) -> Reported {
         let payment = &order.payment;
+        if let Some(settled) = without_provider(payment) {
+            return settled;
+        }
         let Some(method) = self.method_of(payment) else {
             // Nothing to pay with: the order ends with its hold.
             tracing::warn!(payment.id = %payment.id, "cannot ask for a payment whose token is gone");
@@ -170,6 +194,11 @@ pub(crate) fn provider_key(payment: PaymentId, operation: &str) -> String {
 /// Names a payment as the provider knows it from us.
 pub(crate) fn ours(payment: PaymentId) -> Lookup {
     Lookup::Ours { reference: payment, key: provider_key(payment, "create") }
+}
+
+/// What is to be said of a payment of nothing, where gift cards or promotions paid everything: no provider is asked.
+pub(crate) fn without_provider(payment: &PaymentRecord) -> Option<Reported> {
+    (payment.amount.minor == 0).then(|| Reported::word(PaymentEvent::Captured))
 }
 
 /// What the provider has told about a payment.

@@ -13,6 +13,7 @@ mod delivery;
 mod error;
 mod events;
 mod feed;
+mod gift_card;
 mod inventory;
 mod jobs;
 mod keys;
@@ -27,6 +28,7 @@ mod order_refusal;
 mod order_view;
 mod password;
 mod product;
+mod promotion;
 mod seed;
 mod staff;
 mod tokens;
@@ -73,6 +75,8 @@ pub struct Settings {
     /// How long a checkout under way is left alone by retries and the reconciler. Default 10 s; more than a call to
     /// the payment provider may take.
     pub lease: Duration,
+    /// How long the price of a line holds after it was put into the cart. Default 1 hour.
+    pub price_freeze: Duration,
     /// Life of an access token. Default 15 minutes; a stolen one is good for as long where an edge is cut off.
     pub access_life: Duration,
     /// Life of a refresh token. Default 30 days.
@@ -98,6 +102,7 @@ impl Default for Settings {
         Self {
             hold: domain::cart::HOLD_DEFAULT,
             lease: Duration::from_secs(10),
+            price_freeze: domain::pricing::FREEZE_DEFAULT,
             access_life: Duration::from_mins(15),
             refresh_life: Duration::from_hours(30 * 24),
             key_age_max: Duration::from_hours(30 * 24),

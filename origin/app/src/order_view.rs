@@ -33,6 +33,7 @@ pub(crate) fn shopper_view(
         shipping_address: record.address.clone(),
         lines: record.lines.clone(),
         totals: record.totals,
+        quote: record.quote.clone(),
         next_action,
         created_at: record.created_at,
         expires_at,

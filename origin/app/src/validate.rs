@@ -2,6 +2,7 @@
 
 use api_types::order::{Address, CheckoutRequest};
 use domain::Email;
+use domain::pricing::Region;
 use providers::payment::{Method, PaymentProvider};
 
 use crate::{Refusal, method};
@@ -58,6 +59,10 @@ pub(crate) fn checkout(
         refusal =
             refusal.field("/shipping_address/country", code, "must be a two-letter country code");
     }
+    if address.region.as_ref().is_some_and(|region| region.parse::<Region>().is_err()) {
+        let detail = "must be 1 to 3 letters or digits, as after the hyphen of ISO 3166-2";
+        refusal = refusal.field("/shipping_address/region", "invalid", detail);
+    }
     let (method, refusal) = method::choose(&request.payment, provider, refusal);
     match (email, method, refusal.fields.is_empty()) {
         (Ok(email), Some(method), true) => Ok(CheckoutInput { email, address, method }),
@@ -73,6 +78,7 @@ fn tidy(address: &Address) -> Address {
         line2: address.line2.as_deref().map(trim).filter(|text| !text.is_empty()),
         postal_code: trim(&address.postal_code),
         city: trim(&address.city),
+        region: address.region.as_deref().map(trim).filter(|text| !text.is_empty()),
         country: trim(&address.country).to_uppercase(),
     }
 }

@@ -15,7 +15,7 @@ use http::request::Parts;
 
 use crate::Context;
 use crate::extract::bearer;
-use crate::handlers::{admin_order, merchant, product, staff};
+use crate::handlers::{admin_order, merchant, pricing, product, staff};
 use crate::problem::Failure;
 use crate::router::Route;
 
@@ -31,7 +31,7 @@ pub struct AdminRoute {
 /// What the staff and the merchant's programs ask for, through the edge as shoppers do.
 #[must_use]
 pub fn admin_routes() -> Vec<AdminRoute> {
-    [staff_routes(), webhook_routes(), order_routes(), product_routes()]
+    [staff_routes(), webhook_routes(), order_routes(), product_routes(), pricing_routes()]
         .into_iter()
         .flatten()
         .collect()
@@ -114,6 +114,43 @@ fn webhook_routes() -> Vec<AdminRoute> {
             "/admin/v1/webhooks/{webhook_id}/deliveries/{delivery_id}/replay",
             WebhooksWrite,
             merchant::replay,
+        ),
+    ]
+}
+
+/// What decides prices: promotions and policies belong to the catalogue, gift cards to the money.
+fn pricing_routes() -> Vec<AdminRoute> {
+    use Permission::{CatalogueRead, CatalogueWrite, PaymentsRead, PaymentsWrite};
+    let promotion = "/admin/v1/promotions/{promotion_id}";
+    let card = "/admin/v1/gift-cards/{gift_card_id}";
+    vec![
+        admin(Method::GET, "/admin/v1/promotions", CatalogueRead, pricing::promotions),
+        admin(Method::POST, "/admin/v1/promotions", CatalogueWrite, pricing::create_promotion),
+        admin(Method::GET, promotion, CatalogueRead, pricing::promotion),
+        admin(Method::PUT, promotion, CatalogueWrite, pricing::replace_promotion),
+        admin(Method::GET, "/admin/v1/codes", CatalogueRead, pricing::codes),
+        admin(Method::POST, "/admin/v1/codes", CatalogueWrite, pricing::create_codes),
+        admin(Method::PATCH, "/admin/v1/codes/{code}", CatalogueWrite, pricing::change_code),
+        admin(Method::GET, "/admin/v1/shipping", CatalogueRead, pricing::shipping),
+        admin(Method::PUT, "/admin/v1/shipping", CatalogueWrite, pricing::set_shipping),
+        admin(Method::GET, "/admin/v1/taxes", CatalogueRead, pricing::taxes),
+        admin(Method::PUT, "/admin/v1/taxes", CatalogueWrite, pricing::set_taxes),
+        admin(Method::POST, "/admin/v1/quotes/preview", CatalogueRead, pricing::preview),
+        admin(
+            Method::PUT,
+            "/admin/v1/products/{handle}/pricing",
+            CatalogueWrite,
+            pricing::set_product,
+        ),
+        admin(Method::GET, "/admin/v1/gift-cards", PaymentsRead, pricing::gift_cards),
+        admin(Method::POST, "/admin/v1/gift-cards", PaymentsWrite, pricing::issue_gift_card),
+        admin(Method::GET, card, PaymentsRead, pricing::gift_card),
+        admin(Method::PATCH, card, PaymentsWrite, pricing::change_gift_card),
+        admin(
+            Method::POST,
+            "/admin/v1/gift-cards/{gift_card_id}/adjustments",
+            PaymentsWrite,
+            pricing::adjust_gift_card,
         ),
     ]
 }

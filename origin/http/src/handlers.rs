@@ -11,6 +11,7 @@ pub(crate) mod merchant;
 pub(crate) mod operations;
 pub(crate) mod order;
 pub(crate) mod payment;
+pub(crate) mod pricing;
 pub(crate) mod product;
 pub(crate) mod staff;
 

@@ -59,12 +59,16 @@ pub fn shop_routes() -> Vec<Route> {
             "/v1/carts/{cart_id}/lines/{line_id}",
             cart::set_line,
         ),
-        route(
-            Method::DELETE,
-            MethodFilter::DELETE,
-            "/v1/carts/{cart_id}/lines/{line_id}",
-            cart::remove_line,
-        ),
+        delete("/v1/carts/{cart_id}/lines/{line_id}", cart::remove_line),
+        put("/v1/carts/{cart_id}/codes/{code}", cart::enter_code),
+        delete("/v1/carts/{cart_id}/codes/{code}", cart::remove_code),
+        put("/v1/carts/{cart_id}/gift-cards", cart::enter_gift_card),
+        delete("/v1/carts/{cart_id}/gift-cards/{gift_card_id}", cart::remove_gift_card),
+        put("/v1/carts/{cart_id}/destination", cart::set_destination),
+        delete("/v1/carts/{cart_id}/destination", cart::clear_destination),
+        put("/v1/carts/{cart_id}/shipping-method", cart::set_method),
+        delete("/v1/carts/{cart_id}/shipping-method", cart::clear_method),
+        post("/v1/carts/{cart_id}/merge", cart::merge),
         post("/v1/carts/{cart_id}/checkout", cart::checkout),
         get("/v1/orders", order::list),
         get("/v1/orders/{order_id}", order::show),
@@ -123,6 +127,14 @@ fn get<T: 'static>(path: &'static str, handler: impl Handler<T, Arc<Context>>) -
 
 fn post<T: 'static>(path: &'static str, handler: impl Handler<T, Arc<Context>>) -> Route {
     route(Method::POST, MethodFilter::POST, path, handler)
+}
+
+fn put<T: 'static>(path: &'static str, handler: impl Handler<T, Arc<Context>>) -> Route {
+    route(Method::PUT, MethodFilter::PUT, path, handler)
+}
+
+fn delete<T: 'static>(path: &'static str, handler: impl Handler<T, Arc<Context>>) -> Route {
+    route(Method::DELETE, MethodFilter::DELETE, path, handler)
 }
 
 fn route<T: 'static>(

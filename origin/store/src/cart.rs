@@ -1,8 +1,15 @@
 //! Carts.
 
-use api_types::cart::Cart;
-use domain::{CartId, Currency, LineId, Quantity, Sku, Timestamp, UserId};
+use std::time::Duration;
 
+use api_types::cart::{Cart, MergedCart};
+use domain::cart::merge::MergeRule;
+use domain::pricing::{Code, Destination, Unavailable};
+use domain::{
+    CartId, Currency, GiftCardId, Handle, LineId, Money, Quantity, Sku, Timestamp, UserId,
+};
+
+use crate::pricing::ChangedPrice;
 use crate::{Claim, Once, Store, StoreError, sql};
 
 /// Opens an empty cart.
@@ -26,14 +33,16 @@ pub struct ChangeCart {
     /// The version the caller has seen, if it insists.
     pub version: Option<i64>,
     /// What to change.
-    pub edit: LineEdit,
+    pub edit: CartEdit,
+    /// How long the price of a new line holds.
+    pub freeze: Duration,
     /// Now.
     pub now: Timestamp,
 }
 
 /// What to change in a cart.
 #[derive(Debug, Clone)]
-pub enum LineEdit {
+pub enum CartEdit {
     /// Adds pieces: to the line of that SKU, or as a new line.
     Add {
         /// Name of the line if it is new.
@@ -55,6 +64,33 @@ pub enum LineEdit {
         /// Which line.
         line: LineId,
     },
+    /// Enters a promotion's code.
+    EnterCode(Code),
+    /// Takes a code out again.
+    RemoveCode(Code),
+    /// Enters a gift card, by the digest of its code.
+    EnterGiftCard([u8; 32]),
+    /// Takes a gift card out again.
+    RemoveGiftCard(GiftCardId),
+    /// Says where the cart goes, or no longer.
+    SetDestination(Option<Destination>),
+    /// Chooses a shipping method, or none.
+    SetShippingMethod(Option<Handle>),
+}
+
+/// Makes a guest's cart that of an account which has just signed in, together with the one that it has.
+#[derive(Debug, Clone)]
+pub struct MergeCarts {
+    /// The guest's cart.
+    pub guest: CartId,
+    /// The version of it that the caller has seen, if it insists.
+    pub version: Option<i64>,
+    /// The account.
+    pub user: UserId,
+    /// Which cart goes on; the shop's rule when absent.
+    pub rule: Option<MergeRule>,
+    /// Now.
+    pub now: Timestamp,
 }
 
 /// Why a cart was not changed or not checked out.
@@ -79,8 +115,33 @@ pub enum CartRefusal {
     TooManyLines,
     /// The line would hold more pieces than a line may.
     TooManyPieces,
+    /// No promotion has this code.
+    UnknownCode,
+    /// No gift card has this code.
+    UnknownGiftCard,
+    /// As many codes as a cart may have.
+    TooManyCodes,
+    /// As many gift cards as a cart may have.
+    TooManyGiftCards,
     /// Nothing in it.
     Empty,
+    /// No shipping method is chosen.
+    ShippingNotChosen,
+    /// The chosen method is not on offer.
+    ShippingRefused(Handle, Unavailable),
+    /// Prices are not those that the shopper was told; the cart now says the new ones.
+    PriceChanged(Vec<ChangedPrice>),
+    /// Codes that took something off, or might have, no longer do: place among the codes, and why.
+    CodesRefused(Vec<(usize, String)>),
+    /// Gift cards that no longer pay: place among the gift cards, and why.
+    GiftCardsRefused(Vec<(usize, String)>),
+    /// The order would not come to what the shopper was shown.
+    OtherDue {
+        /// What the shopper was shown as due.
+        expected: Money,
+        /// What is due.
+        due: Money,
+    },
     /// The sum of its prices is out of range.
     TooExpensive,
 }
@@ -118,11 +179,34 @@ impl Store {
         .await
     }
 
-    /// Reads a cart at today's prices.
+    /// Makes a guest's cart an account's, merged with the one that the account has.
+    ///
+    /// # Errors
+    /// As every write.
+    pub async fn merge_carts(
+        &self,
+        command: MergeCarts,
+        claim: Option<Claim>,
+    ) -> Result<Result<Once<MergedCart>, CartRefusal>, StoreError> {
+        self.write((command, claim), |tx, (command, claim)| {
+            let work = sql::merge::merge(tx, command);
+            Box::pin(sql::idempotency::once(tx, claim.as_ref(), command.now, work))
+        })
+        .await
+    }
+
+    /// Reads a cart at the prices of a moment.
     ///
     /// # Errors
     /// As every read.
-    pub async fn cart(&self, id: CartId) -> Result<Result<Cart, CartRefusal>, StoreError> {
-        self.read(id, |tx, id| Box::pin(sql::cart::load(tx, *id))).await
+    pub async fn cart(
+        &self,
+        id: CartId,
+        now: Timestamp,
+    ) -> Result<Result<Cart, CartRefusal>, StoreError> {
+        self.read((id, now), |tx, (id, now)| {
+            Box::pin(async move { sql::cart::load(tx, *id, *now).await })
+        })
+        .await
     }
 }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use domain::{Currency, Handle, Money, Sku, Timestamp};
 
+use crate::pricing::Attributes;
 use crate::{Store, StoreError, sql};
 
 /// Everything that is for sale, checked.
@@ -109,6 +110,8 @@ pub struct PriceRow {
     pub image_url: String,
     /// Its price, where it is sold in the currency asked for.
     pub price: Option<Money>,
+    /// What pricing looks at.
+    pub attributes: Attributes,
 }
 
 impl Store {

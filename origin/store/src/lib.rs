@@ -13,6 +13,7 @@ mod catalogue;
 mod error;
 mod events;
 mod feed;
+mod gift_card;
 mod idempotency;
 mod keys;
 mod lease;
@@ -23,7 +24,10 @@ mod outbox;
 mod payment;
 pub mod payments_db;
 mod postgres;
+mod pricing;
 mod product;
+mod product_pricing;
+mod promotion;
 mod sql;
 mod sqlite;
 mod staff;
@@ -45,10 +49,14 @@ pub use account::{
     Account, CreateAccount, EmailTaken, LoginStart, OpenSession, RefreshRefused, Rotate,
     SessionGrant,
 };
-pub use cart::{CartRefusal, ChangeCart, LineEdit, OpenCart};
+pub use cart::{CartEdit, CartRefusal, ChangeCart, MergeCarts, OpenCart};
 pub use catalogue::{Catalogue, CategoryRow, PriceRow, ProductRow, VariantRow};
 pub use error::{DatabaseError, StoreError};
 pub use feed::{ChangesPage, FeedState, POSITIONS_KEPT};
+pub use gift_card::{
+    ChangeGiftCard, GiftCardChangeRefused, GiftCardMovement, GiftCardRow, GiftCardSums,
+    IssueGiftCard,
+};
 pub use idempotency::{Claim, KEPT as IDEMPOTENCY_KEPT, Once};
 pub use keys::{KeyMaterial, KeyState, SigningKey};
 pub use lease::{Lease, Leasing};
@@ -63,9 +71,15 @@ pub use order_state::{
 };
 pub use outbox::OutboxEvent;
 pub use payment::{Settle, Settled};
+pub use pricing::{Attributes, ChangedPrice, Terms, Versioned};
 pub use product::{
     ArchiveProduct, ChangeProduct, CreateProduct, ListProducts, ProductEdit, ProductRefusal,
     ProductSummary, PutVariant, SetPrices, StoredProduct, StoredVariant,
+};
+pub use product_pricing::{ProductPricingRefused, WriteProductPricing};
+pub use promotion::{
+    CodeRow, MakeCodes, Policy, PromotionRefused, PromotionRow, StalePolicy, WritePolicy,
+    WritePromotion,
 };
 pub use staff::{Granting, LAST_USE_NOTED_EVERY, STAFF_KEYS_MAX, StaffKey, StaffMember};
 pub use upkeep::{StockSums, UpkeepLimits};

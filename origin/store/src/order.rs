@@ -7,13 +7,14 @@ use api_types::cart::{Line, Totals};
 use api_types::order::Address;
 use domain::numbers::Drawing;
 use domain::payment::{Amounts, KeptMethod, Payment};
+use domain::pricing::Quote;
 use domain::{
     CartId, Email, LineId, Money, OrderId, OrderStatus, PaymentId, PaymentStatus, Sku, Timestamp,
     UserId,
 };
 use serde::{Deserialize, Serialize};
 
-use crate::{CartRefusal, Claim, Engine, Store, StoreError, sql};
+use crate::{CartRefusal, Claim, Engine, Store, StoreError, Terms, sql};
 
 /// Makes an order of a cart: claims the key, holds the stock, writes order and payment. One commit.
 #[derive(Debug, Clone)]
@@ -46,6 +47,8 @@ pub struct PlaceOrder {
     pub hold: Duration,
     /// How long others must leave this checkout alone. Longer than a provider call may take.
     pub lease: Duration,
+    /// On what terms.
+    pub terms: Terms,
     /// Now.
     pub now: Timestamp,
 }
@@ -134,6 +137,8 @@ pub struct OrderRecord {
     pub lines: Vec<Line>,
     /// What it costs.
     pub totals: Totals,
+    /// What led to it; nothing where it was priced plainly. Its lines have the names of the order's.
+    pub quote: Option<Box<Quote>>,
     /// When it was placed.
     pub created_at: Timestamp,
     /// Until when its stock is held.

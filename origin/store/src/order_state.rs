@@ -9,8 +9,11 @@ use domain::order::{
     Actor, Command, Happening, NewLine, NewOrder, Note, OrderState, Refused, Retold, Split,
     TimelineEntry, share,
 };
+use domain::pricing::Quote;
+use domain::pricing::tax::PriceMode;
 use domain::{
-    ErrorKind, Money, OrderId, OrderStatus, PaymentOperationId, RefundId, Sku, Timestamp, UserId,
+    ErrorKind, Money, MoneyError, OrderId, OrderStatus, PaymentOperationId, RefundId, Sku,
+    Timestamp, UserId,
 };
 use serde::{Deserialize, Serialize};
 
@@ -167,24 +170,23 @@ pub(crate) fn tell(order: &OrderRecord) -> Result<Retold, Refused> {
     OrderState::retell(&new_order(order)?, order.status, payment, refund)
 }
 
-/// Makes the order as it was placed: its tax shown apart, as a share of each line's price and of shipping, and all its
-/// pieces from the main location.
+/// Makes the order as it was placed: its tax shown apart, as its quote says or as a share of each line's price and of
+/// shipping, and all its pieces from the main location.
 fn new_order(order: &OrderRecord) -> Result<NewOrder, Refused> {
     let totals = order.totals;
-    let prices: Vec<Money> =
-        order.lines.iter().map(|line| line.line_total).chain([totals.shipping]).collect();
-    let mut splits = Vec::with_capacity(prices.len());
-    for (price, tax) in prices.iter().zip(share(totals.tax, &prices)?) {
-        splits.push(Split { net: price.checked_sub(tax)?, tax });
+    let (prices, shipping) = match &order.quote {
+        Some(quote) => quoted_prices(quote)?,
+        None => plain_prices(order)?,
+    };
+    if prices.len() != order.lines.len() {
+        return Err(Refused::InvalidLines);
     }
-    let shipping = splits.pop().unwrap_or_else(|| Split::zero(totals.currency));
-    let new_line = |(line, price): (&Line, Split)| {
+    let new_line = |(line, (price, discount)): (&Line, (Split, Money))| {
         let quantity = line.quantity.try_into().map_err(|_invalid| Refused::InvalidLines)?;
-        let discount = Money::zero(totals.currency);
         Ok(NewLine { id: line.id, sku: line.sku.clone(), quantity, price, discount })
     };
     let lines: Result<Vec<NewLine>, Refused> =
-        order.lines.iter().zip(splits).map(new_line).collect();
+        order.lines.iter().zip(prices).map(new_line).collect();
     let hold =
         |(line, own): (usize, &Line)| Hold { line, location: MAIN_LOCATION, pieces: own.quantity };
     Ok(NewOrder {
@@ -192,12 +194,54 @@ fn new_order(order: &OrderRecord) -> Result<NewOrder, Refused> {
         currency: totals.currency,
         lines: lines?,
         shipping,
-        gift_card: Money::zero(totals.currency),
+        gift_card: totals.gift_cards,
         allocation: Allocation {
             holds: order.lines.iter().enumerate().map(hold).collect(),
             backorders: Vec::new(),
         },
     })
+}
+
+/// What is paid for each line with what was taken off it, and for shipping.
+type Prices = (Vec<(Split, Money)>, Split);
+
+fn plain_prices(order: &OrderRecord) -> Result<Prices, Refused> {
+    let totals = order.totals;
+    let nothing = Money::zero(totals.currency);
+    let prices: Vec<Money> =
+        order.lines.iter().map(|line| line.line_total).chain([totals.shipping]).collect();
+    let mut splits = Vec::with_capacity(prices.len());
+    for (price, tax) in prices.iter().zip(share(totals.tax, &prices)?) {
+        splits.push(Split { net: price.checked_sub(tax)?, tax });
+    }
+    let shipping = splits.pop().unwrap_or_else(|| Split::zero(totals.currency));
+    Ok((splits.into_iter().map(|split| (split, nothing)).collect(), shipping))
+}
+
+fn quoted_prices(quote: &Quote) -> Result<Prices, Refused> {
+    let split = |total: Money, tax: Money| Ok(Split { net: total.checked_sub(tax)?, tax });
+    let lines: Result<Vec<(Split, Money)>, MoneyError> = quote
+        .lines
+        .iter()
+        .map(|line| {
+            let price: Split = split(line.total, line.tax)?;
+            Ok((price, net_discount(quote.price_mode, price, line.discount)?))
+        })
+        .collect();
+    let shipping = match quote.shipping.quoted() {
+        Some(shipping) => split(shipping.total, shipping.tax)?,
+        None => Split::zero(quote.totals.total.currency),
+    };
+    Ok((lines?, shipping))
+}
+
+/// Returns a discount without the tax that it contains where prices do.
+fn net_discount(mode: PriceMode, price: Split, discount: Money) -> Result<Money, MoneyError> {
+    let total = price.total()?;
+    match (mode, u64::try_from(price.net.minor), u64::try_from(total.minor)) {
+        (PriceMode::Inclusive, Ok(net), Ok(total)) if total > 0 => discount.scaled(net, total),
+        _ => Ok(discount),
+    }
 }
 
 /// Says whose doing it was that a payment's story tells.

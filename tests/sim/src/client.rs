@@ -560,6 +560,7 @@ fn request(method: TestMethod) -> CheckoutRequest {
             line2: None,
             postal_code: text("10115"),
             city: text("Berlin"),
+            region: None,
             country: text("DE"),
         },
         payment: PaymentChoice {
@@ -567,6 +568,7 @@ fn request(method: TestMethod) -> CheckoutRequest {
             method: text(method.as_str()),
             token: None,
         },
+        expected_due: None,
     }
 }
 

@@ -3,12 +3,15 @@
 
 mod accounts;
 mod captures;
+mod gift_cards;
 mod holds;
 mod jobs;
 mod methods;
 mod orders;
 mod payments;
+mod pricing;
 mod products;
+mod promotions;
 mod staff;
 mod storm;
 mod webhooks;

@@ -48,7 +48,7 @@ async fn an_account_with_roles_may_what_they_allow_until_they_are_taken_or_it_lo
     assert!(world.app.staff(&caller, None).await.is_err());
 }
 
-fn caller_of(access_token: &str) -> Caller {
+pub(crate) fn caller_of(access_token: &str) -> Caller {
     use base64::Engine;
     let claims = access_token.split('.').nth(1).unwrap();
     let claims = base64::engine::general_purpose::URL_SAFE_NO_PAD.decode(claims).unwrap();

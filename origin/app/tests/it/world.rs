@@ -320,6 +320,58 @@ impl World {
         self.app.checkout(&GUEST, cart, &request, claim).await
     }
 
+    /// Buys as somebody, to somewhere, if it comes to what was shown.
+    pub(crate) async fn buy(
+        &self,
+        caller: &Caller,
+        cart: CartId,
+        wish: serde_json::Value,
+        key: &str,
+    ) -> Result<Answered<CheckoutAnswer>, Error> {
+        let mut request = serde_json::json!({
+            "email": "ada@example.org",
+            "shipping_address": {"name": "Ada", "line1": "Street 1", "postal_code": "10115", "city": "Berlin",
+                "country": "DE"},
+            "payment": {"provider": "test", "method": "success"}
+        });
+        let both = request.as_object_mut().unwrap();
+        for (name, value) in wish.as_object().unwrap() {
+            both.insert(name.clone(), value.clone());
+        }
+        let claim = self.app.claim(format!("test {cart}"), key.to_owned(), &[key.as_bytes()]);
+        let request: CheckoutRequest = serde_json::from_value(request).unwrap();
+        self.app.checkout(caller, cart, &request, claim).await
+    }
+
+    /// Writes products over the catalogue: SKU, minor units, currency.
+    pub(crate) async fn sell(&self, prices: &[(&str, i64, &str)]) {
+        let mut skus: Vec<&str> = prices.iter().map(|(sku, ..)| *sku).collect();
+        skus.dedup();
+        let mut currencies: Vec<&str> = prices.iter().map(|(.., currency)| *currency).collect();
+        currencies.sort_unstable();
+        currencies.dedup();
+        let products: Vec<_> = skus
+            .into_iter()
+            .map(|sku| {
+                let of_sku = prices.iter().filter(|(name, ..)| *name == sku);
+                let prices: Vec<_> = of_sku
+                    .map(|(_, minor, currency)| serde_json::json!({"currency": currency, "minor": minor}))
+                    .collect();
+                serde_json::json!({"handle": sku.to_lowercase(), "title": sku, "subtitle": "", "description": "",
+                    "category": "table", "tags": ["new"], "created_at": "2026-11-01T00:00:00Z",
+                    "variants": [{"sku": sku, "title": "Plain", "prices": prices, "stock": 1_000,
+                        "image_url": "/m/x.webp"}]})
+            })
+            .collect();
+        let text = serde_json::json!({
+            "currencies": currencies, "default_currency": "EUR",
+            "categories": [{"handle": "table", "title": "Table", "description": "", "position": 1}],
+            "products": products
+        });
+        let catalogue = app::parse_catalogue(text.to_string().as_bytes()).unwrap();
+        self.store.upsert_catalogue(catalogue, self.clock.now()).await.unwrap();
+    }
+
     pub(crate) async fn order(&self, answer: &CheckoutAnswer) -> Order {
         self.app.order(&GUEST, answer.order_id, Some(&answer.order_token)).await.unwrap()
     }
@@ -394,6 +446,13 @@ impl World {
             "{sums:?}"
         );
         assert_eq!(sums.ledger_imbalance, 0, "{sums:?}");
+        let mut owed = 0;
+        for card in self.store.gift_card_sums().await.unwrap() {
+            assert_eq!(card.balance_minor, card.moved_minor, "{card:?}");
+            owed += card.balance_minor + card.held_minor;
+        }
+        // What the shop owes on gift cards: what is on them, and what unfinished orders have taken off them.
+        assert_eq!(self.store.ledger_sum("gift_card_liability").await.unwrap(), -owed);
     }
 }
 

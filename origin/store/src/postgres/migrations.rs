@@ -77,6 +77,12 @@ pub(crate) const ORIGIN: &[Migration] = &[
         readable_from: 1,
         sql: include_str!("../../migrations/postgres/0008_trade.sql"),
     },
+    Migration {
+        number: 9,
+        name: "pricing",
+        readable_from: 1,
+        sql: include_str!("../../migrations/postgres/0009_pricing.sql"),
+    },
 ];
 
 /// Applies what is missing.

@@ -10,6 +10,7 @@ use api_types::cart::{Cart, Line};
 use domain::cart::CartStatus;
 use domain::numbers::Drawing;
 use domain::payment::Amounts;
+use domain::pricing::{AppliedPromotion, Buyer, Quote};
 use domain::reservation::Stock;
 use domain::{
     CartId, Currency, LineId, Money, OrderStatus, PaymentStatus, Quantity, Sku, Timestamp,
@@ -25,6 +26,9 @@ use crate::order::{
     CheckoutOutcome, OrderRecord, PaymentRecord, PlaceOrder, Placed, Shortage, line_id,
     method_words,
 };
+use crate::pricing::{self, Asked, Rules};
+use crate::sql::cart::{Stored, StoredLine};
+use crate::sql::pricing::{self as sql_pricing, PARENTS};
 use crate::sql::{cart, catalogue, idempotency, numbers, order, outbox};
 use crate::tx::Row;
 
@@ -33,41 +37,50 @@ const CLAIM: &str =
 SELECT * FROM unnest(?1::text[], ?2::text[], ?3::bytea[], ?4::bytea[], ?5::bigint[], ?6::bigint[])
 ON CONFLICT (scope, key) DO NOTHING RETURNING scope, key";
 const LOCK_CARTS: &str =
-    "SELECT id, currency, version, order_id IS NOT NULL FROM carts WHERE id = ANY(?1)
+    "SELECT id, currency, version, order_id IS NOT NULL, choices_json, user_id FROM carts WHERE id = ANY(?1)
 ORDER BY id FOR UPDATE";
 const LOCK_STOCK: &str = "SELECT sku, on_hand, reserved FROM stock
 WHERE sku IN (SELECT sku FROM cart_lines WHERE cart_id = ANY(?1)) ORDER BY sku FOR UPDATE";
-const READ_LINES: &str = "SELECT l.cart_id, l.id, l.sku, l.quantity, p.handle, p.title, v.title, v.image_url, r.minor
+const READ_LINES: &str = "SELECT l.cart_id, l.id, l.sku, l.quantity, p.handle, p.title, v.title, v.image_url, r.minor,
+  p.category, p.tags_json, p.tax_class, v.grams, p.is_shippable, p.is_discountable, l.price_minor, l.price_until_ms
 FROM cart_lines l JOIN carts c ON c.id = l.cart_id JOIN variants v ON v.sku = l.sku JOIN products p ON p.id = v.product_id
 LEFT JOIN prices r ON r.sku = l.sku AND r.currency = c.currency AND p.archived_at_ms IS NULL
 WHERE l.cart_id = ANY(?1) ORDER BY l.cart_id, l.id";
 const READ_RULES: &str = "SELECT name, value FROM settings WHERE name = ANY(?1)";
+const READ_PROMOTIONS: &str = "SELECT rule_json, uses FROM promotions
+WHERE is_automatic = 1 AND is_enabled = 1 AND coalesce(starts_at_ms, 0) <= ?2 AND coalesce(ends_at_ms, 9223372036854775807) > ?1
+ORDER BY id LIMIT 90";
 const WRITE_STOCK: &str = "UPDATE stock SET reserved = stock.reserved + d.pieces
 FROM unnest(?1::text[], ?2::bigint[]) AS d (sku, pieces) WHERE stock.sku = d.sku";
 const WRITE_MOVEMENTS: &str = "INSERT INTO stock_movements (sku, kind, on_hand_delta, reserved_delta, order_id, at_ms)
 SELECT d.sku, 'reserved', 0, d.pieces, d.order_id, d.at_ms
 FROM unnest(?1::text[], ?2::bigint[], ?3::bytea[], ?4::bigint[]) AS d (sku, pieces, order_id, at_ms)";
 const WRITE_ORDERS: &str = "INSERT INTO orders (id, number, cart_id, cart_version, user_id, token_hash, email, address_json,
-  status, currency, subtotal_minor, shipping_minor, tax_minor, total_minor, created_at_ms, updated_at_ms, expires_at_ms)
+  status, currency, subtotal_minor, shipping_minor, tax_minor, total_minor, created_at_ms, updated_at_ms, expires_at_ms,
+  discount_minor, quote_json)
 SELECT d.id, nextval('orders.order_numbers'), d.cart_id, d.cart_version, d.user_id, d.token_hash, d.email, d.address_json,
-  'pending_payment', d.currency, d.subtotal, d.shipping, d.tax, d.total, d.at_ms, d.at_ms, d.expires_at_ms
+  'pending_payment', d.currency, d.subtotal, d.shipping, d.tax, d.total, d.at_ms, d.at_ms, d.expires_at_ms,
+  d.discount, d.quote
 FROM unnest(?1::bytea[], ?2::bytea[], ?3::bigint[], ?4::bytea[], ?5::bytea[], ?6::text[], ?7::text[], ?8::text[],
-  ?9::bigint[], ?10::bigint[], ?11::bigint[], ?12::bigint[], ?13::bigint[], ?14::bigint[])
+  ?9::bigint[], ?10::bigint[], ?11::bigint[], ?12::bigint[], ?13::bigint[], ?14::bigint[], ?15::bigint[], ?16::text[])
   AS d (id, cart_id, cart_version, user_id, token_hash, email, address_json, currency, subtotal, shipping, tax, total,
-    at_ms, expires_at_ms)
+    at_ms, expires_at_ms, discount, quote)
 RETURNING id, number";
 /// The same with numbers from the counter row, all of a batch at once: a batch that comes to nothing has drawn none.
 const WRITE_NUMBERED_ORDERS: &str = "WITH drawn AS (UPDATE counters
   SET value = greatest(value, (SELECT coalesce(max(number), 0) FROM orders)) + cardinality(?1::bytea[])
   WHERE name = 'order_number' RETURNING value - cardinality(?1::bytea[]) AS used)
 INSERT INTO orders (id, number, cart_id, cart_version, user_id, token_hash, email, address_json,
-  status, currency, subtotal_minor, shipping_minor, tax_minor, total_minor, created_at_ms, updated_at_ms, expires_at_ms)
+  status, currency, subtotal_minor, shipping_minor, tax_minor, total_minor, created_at_ms, updated_at_ms, expires_at_ms,
+  discount_minor, quote_json)
 SELECT d.id, drawn.used + d.place, d.cart_id, d.cart_version, d.user_id, d.token_hash, d.email, d.address_json,
-  'pending_payment', d.currency, d.subtotal, d.shipping, d.tax, d.total, d.at_ms, d.at_ms, d.expires_at_ms
+  'pending_payment', d.currency, d.subtotal, d.shipping, d.tax, d.total, d.at_ms, d.at_ms, d.expires_at_ms,
+  d.discount, d.quote
 FROM drawn, unnest(?1::bytea[], ?2::bytea[], ?3::bigint[], ?4::bytea[], ?5::bytea[], ?6::text[], ?7::text[], ?8::text[],
-  ?9::bigint[], ?10::bigint[], ?11::bigint[], ?12::bigint[], ?13::bigint[], ?14::bigint[]) WITH ORDINALITY
+  ?9::bigint[], ?10::bigint[], ?11::bigint[], ?12::bigint[], ?13::bigint[], ?14::bigint[], ?15::bigint[],
+  ?16::text[]) WITH ORDINALITY
   AS d (id, cart_id, cart_version, user_id, token_hash, email, address_json, currency, subtotal, shipping, tax, total,
-    at_ms, expires_at_ms, place)
+    at_ms, expires_at_ms, discount, quote, place)
 RETURNING id, number";
 const WRITE_LINES: &str = "INSERT INTO order_lines (order_id, position, id, sku, handle, title, variant_title, image_url,
   quantity, unit_minor, total_minor)
@@ -83,6 +96,11 @@ SELECT d.id, d.order_id, d.provider, d.method, d.method_kind, d.token_sealed, 'c
 FROM unnest(?1::bytea[], ?2::bytea[], ?3::text[], ?4::text[], ?5::bigint[], ?6::bigint[], ?7::bigint[], ?8::text[],
   ?9::text[], ?10::bytea[])
   AS d (id, order_id, method, currency, amount, check_at_ms, at_ms, provider, method_kind, token_sealed)";
+const WRITE_REDEMPTIONS: &str =
+    "INSERT INTO redemptions (order_id, promotion_id, buyer, currency, amount_minor, is_counted, at_ms)
+SELECT d.order_id, d.promotion_id, d.buyer, d.currency, d.amount, 1, d.at_ms
+FROM unnest(?1::bytea[], ?2::bytea[], ?3::text[], ?4::text[], ?5::bigint[], ?6::bigint[])
+  AS d (order_id, promotion_id, buyer, currency, amount, at_ms)";
 const WRITE_CARTS: &str = "UPDATE carts SET order_id = d.order_id, updated_at_ms = d.at_ms
 FROM unnest(?1::bytea[], ?2::bytea[], ?3::bigint[]) AS d (id, order_id, at_ms) WHERE carts.id = d.id";
 const WRITE_EVENTS: &str =
@@ -111,6 +129,8 @@ impl Kind for Placing {
         LOCK_STOCK,
         READ_LINES,
         READ_RULES,
+        READ_PROMOTIONS,
+        PARENTS,
         WRITE_STOCK,
         WRITE_MOVEMENTS,
         WRITE_ORDERS,
@@ -118,6 +138,7 @@ impl Kind for Placing {
         WRITE_LINES,
         WRITE_HOLDS,
         WRITE_PAYMENTS,
+        WRITE_REDEMPTIONS,
         WRITE_CARTS,
         WRITE_EVENTS,
         WRITE_ANSWERS,
@@ -163,12 +184,12 @@ async fn work(
 struct Shop {
     /// Keys that nobody had used.
     claimed: BTreeSet<(String, String)>,
-    carts: BTreeMap<CartId, (Currency, i64, bool)>,
-    /// `None`: not everything in the cart can be bought as it is.
-    lines: BTreeMap<CartId, Option<Vec<Line>>>,
+    carts: BTreeMap<CartId, Stored>,
+    lines: BTreeMap<CartId, Vec<(StoredLine, PriceRow)>>,
     before: BTreeMap<Sku, Stock>,
     stock: BTreeMap<Sku, Stock>,
     settings: BTreeMap<String, String>,
+    rules: Rules,
 }
 
 impl Shop {
@@ -184,21 +205,55 @@ impl Shop {
         self.settings.get(name).map(String::as_str)
     }
 
-    /// Puts a cart together as it is bought; nothing where the shopper must hear why it cannot.
-    fn cart(&self, id: CartId) -> Result<Option<Cart>, StoreError> {
-        let Some(&(currency, version, is_checked_out)) = self.carts.get(&id) else {
+    /// Puts a cart together as it is bought; nothing where the shopper must hear why it cannot, or where more has to be
+    /// looked up to say what it costs.
+    fn cart(&self, command: &PlaceOrder) -> Result<Option<Cart>, StoreError> {
+        let (id, now) = (command.cart, command.now);
+        let (Some(stored), Some(rows)) = (self.carts.get(&id), self.lines.get(&id)) else {
             return Ok(None);
         };
-        let Some(Some(lines)) = self.lines.get(&id) else { return Ok(None) };
-        if is_checked_out {
+        let choices = &stored.choices;
+        let asks_for_more = !choices.codes.is_empty() || !choices.gift_cards.is_empty();
+        if stored.status == CartStatus::CheckedOut || asks_for_more {
             return Ok(None);
         }
+        let currency = stored.currency;
+        let line = |(stored, row): &(StoredLine, PriceRow)| {
+            cart::line_of(stored.clone(), row.clone(), currency, now)
+        };
+        let Ok(lines) = rows.iter().map(line).collect::<Result<Vec<_>, _>>() else {
+            return Ok(None);
+        };
         let setting = |name: &str| self.setting(name);
         let shipping = setting(&catalogue::shipping_setting(currency));
-        let rules = catalogue::rules_of(setting(catalogue::TAX_RATE), shipping, currency)?;
-        let Ok(totals) = cart::total(currency, lines, rules) else { return Ok(None) };
-        let status = CartStatus::Open;
-        Ok(Some(Cart { id, version, status, currency, lines: lines.clone(), totals }))
+        let asked = Asked {
+            now,
+            currency,
+            lines: &lines,
+            choices,
+            destination: pricing::destination_of(&command.address),
+            buyer: Buyer { has_account: command.user.is_some(), ..Buyer::default() },
+            codes: &[],
+            by_code: &[],
+            gift_cards: &[],
+            plain: catalogue::rules_of(setting(catalogue::TAX_RATE), shipping, currency)?,
+        };
+        let Ok(price) = self.rules.price(&asked)? else { return Ok(None) };
+        if price.quote.as_ref().is_some_and(|quote| self.is_limited(quote)) {
+            return Ok(None);
+        }
+        let cart = cart::cart(stored.clone(), lines, price, now);
+        let is_as_shown = pricing::refusal_of(&cart, &command.terms).is_none();
+        Ok(is_as_shown.then_some(cart))
+    }
+
+    /// Whether a promotion took something off whose uses or buyers must be counted first.
+    fn is_limited(&self, quote: &Quote) -> bool {
+        self.rules
+            .automatic
+            .iter()
+            .filter(|known| known.is_limited())
+            .any(|known| quote.promotions.iter().any(|one| one.promotion == known.promotion.id))
     }
 }
 
@@ -228,33 +283,48 @@ async fn read(session: &Session, commands: &[&PlaceOrder]) -> Result<Shop, Store
         .into_iter()
         .map(str::to_owned)
         .chain(Currency::ALL.into_iter().map(catalogue::shipping_setting))
+        .chain(pricing::SETTINGS.map(str::to_owned))
         .collect();
+    let moments = commands.iter().map(|command| command.now.unix_ms());
+    let (first, last) =
+        (moments.clone().min().unwrap_or_default(), moments.max().unwrap_or_default());
     // Sent one behind the other, answered together. What is read after a lock is as it was left by whoever had it.
-    let (begun, claimed, carts, stock, lines, settings) = join!(
+    let (begun, claimed, carts, stock, lines, settings, promotions, parents) = join!(
         session.batch("BEGIN ISOLATION LEVEL READ COMMITTED"),
         session.bulk(CLAIM, [&scopes, &keys, &fingerprints, &orders, &leases, &created]),
         session.bulk(LOCK_CARTS, [&carts]),
         session.bulk(LOCK_STOCK, [&carts]),
         session.bulk(READ_LINES, [&carts]),
         session.bulk(READ_RULES, [&settings]),
+        session.bulk(READ_PROMOTIONS, [&first, &last]),
+        session.bulk(PARENTS, []),
     );
     // Looked at in the order in which they were sent: after a failure the engine only says that there was one.
     begun?;
     let (claimed, carts, stock) = (claimed?, carts?, stock?);
-    let (lines, settings) = (lines?, settings?);
+    let (lines, settings, promotions, parents) = (lines?, settings?, promotions?, parents?);
     let pair =
         |row: &Row| -> Result<(String, String), StoreError> { Ok((row.get(0)?, row.get(1)?)) };
     let stock: BTreeMap<Sku, Stock> =
         stock.iter().map(read_stock).collect::<Result<_, StoreError>>()?;
-    let carts: BTreeMap<CartId, (Currency, i64, bool)> =
-        carts.iter().map(read_cart).collect::<Result<_, StoreError>>()?;
+    let carts: BTreeMap<CartId, Stored> = carts
+        .iter()
+        .map(|row| cart::read_stored(row).map(|stored| (stored.id, stored)))
+        .collect::<Result<_, StoreError>>()?;
+    let settings: BTreeMap<String, String> = settings.iter().map(pair).collect::<Result<_, _>>()?;
+    let rules = Rules::new(
+        |name| settings.get(name).map(String::as_str),
+        promotions.iter().map(sql_pricing::known).collect::<Result<_, _>>()?,
+        parents.iter().map(sql_pricing::parent).collect::<Result<_, _>>()?,
+    )?;
     Ok(Shop {
         claimed: claimed.iter().map(pair).collect::<Result<_, _>>()?,
         lines: read_lines(&carts, &lines)?,
         carts,
         before: stock.clone(),
         stock,
-        settings: settings.iter().map(pair).collect::<Result<_, _>>()?,
+        settings,
+        rules,
     })
 }
 
@@ -263,19 +333,13 @@ fn read_stock(row: &Row) -> Result<(Sku, Stock), StoreError> {
     Ok((sku, Stock { on_hand: row.get(1)?, reserved: row.get(2)? }))
 }
 
-fn read_cart(row: &Row) -> Result<(CartId, (Currency, i64, bool)), StoreError> {
-    let currency = parsed(row, 1, "currency of a cart")?;
-    Ok((CartId::from_bytes(row.get(0)?), (currency, row.get(2)?, row.get(3)?)))
-}
+type LinesOf = BTreeMap<CartId, Vec<(StoredLine, PriceRow)>>;
 
-fn read_lines(
-    carts: &BTreeMap<CartId, (Currency, i64, bool)>,
-    rows: &[Row],
-) -> Result<BTreeMap<CartId, Option<Vec<Line>>>, StoreError> {
-    let mut lines: BTreeMap<CartId, Option<Vec<Line>>> = BTreeMap::new();
+fn read_lines(carts: &BTreeMap<CartId, Stored>, rows: &[Row]) -> Result<LinesOf, StoreError> {
+    let mut lines = LinesOf::new();
     for row in rows {
         let id = CartId::from_bytes(row.get(0)?);
-        let Some(&(currency, ..)) = carts.get(&id) else { continue };
+        let Some(&Stored { currency, .. }) = carts.get(&id) else { continue };
         let sku: Sku = parsed(row, 2, "SKU of a line")?;
         let quantity = u32::try_from(row.get::<i64>(3)?)
             .ok()
@@ -288,14 +352,11 @@ fn read_lines(
             variant_title: row.get(6)?,
             image_url: row.get(7)?,
             price: row.get::<Option<i64>>(8)?.map(|minor| Money::new(minor, currency)),
+            attributes: catalogue::attributes(row, 9)?,
         };
-        let line = cart::line_of(LineId::from_bytes(row.get(1)?), sku, quantity, price, currency);
-        let found = lines.entry(id).or_insert_with(|| Some(Vec::new()));
-        match (line, found) {
-            (Ok(line), Some(found)) => found.push(line),
-            (Err(_refusal), found) => *found = None,
-            (Ok(_), None) => {}
-        }
+        let frozen = cart::frozen(row, 15, currency)?;
+        let line = StoredLine { id: LineId::from_bytes(row.get(1)?), sku, quantity, frozen };
+        lines.entry(id).or_default().push((line, price));
     }
     Ok(lines)
 }
@@ -329,7 +390,7 @@ impl<'a> Plan<'a> {
         if !shop.claimed.remove(&(claim.scope.clone(), claim.key.clone())) {
             return Ok(Outcome::Alone);
         }
-        let cart = shop.cart(command.cart)?.filter(|cart| !self.bought.contains(&cart.id));
+        let cart = shop.cart(command)?.filter(|cart| !self.bought.contains(&cart.id));
         let Some(cart) = cart else {
             self.given_up.push(command);
             return Ok(Outcome::Alone);
@@ -418,6 +479,12 @@ impl<'a> Plan<'a> {
         let shippings = column(|_, cart| cart.totals.shipping.minor);
         let taxes = column(|_, cart| cart.totals.tax.minor);
         let totals = column(|_, cart| cart.totals.total.minor);
+        let discounts = column(|_, cart| cart.totals.discount.minor);
+        let quotes: Vec<Option<String>> = self
+            .orders
+            .iter()
+            .map(|(command, cart)| order::quote_json(command, cart))
+            .collect::<Result<_, _>>()?;
         let created = column(|command, _| command.now.unix_ms());
         let expires = column(|command, _| command.now.after(command.hold).unix_ms());
         session
@@ -438,22 +505,26 @@ impl<'a> Plan<'a> {
                     &totals,
                     &created,
                     &expires,
+                    &discounts,
+                    &quotes,
                 ],
             )
             .await
     }
 
     async fn write_rest(&self, session: &Session) -> Result<(), StoreError> {
-        let (lines, holds, payments, carts, events) = join!(
+        let (lines, holds, payments, redemptions, carts, events) = join!(
             self.write_lines(session),
             self.write_holds(session),
             self.write_payments(session),
+            self.write_redemptions(session),
             self.write_carts(session),
             self.write_events(session),
         );
         lines?;
         holds?;
         payments?;
+        redemptions?;
         carts?;
         events
     }
@@ -528,7 +599,7 @@ impl<'a> Plan<'a> {
         let tokens: Vec<Option<&[u8]>> =
             self.each(|command, _| command.token.as_ref().map(|token| token.0.as_slice()));
         let currencies: Vec<&str> = self.each(|_, cart| cart.currency.code());
-        let amounts: Vec<i64> = self.each(|_, cart| cart.totals.total.minor);
+        let amounts: Vec<i64> = self.each(|_, cart| cart.totals.due.minor);
         // The checkout itself goes on first; the reconciler steps in when its lease is over.
         let checks: Vec<i64> = self.each(|command, _| command.now.after(command.lease).unix_ms());
         let created: Vec<i64> = self.each(|command, _| command.now.unix_ms());
@@ -547,6 +618,36 @@ impl<'a> Plan<'a> {
                     &kinds,
                     &tokens,
                 ],
+            )
+            .await
+            .map(drop)
+    }
+
+    /// Notes which promotions took something off; their uses in all are not limited, so nothing is counted with them.
+    async fn write_redemptions(&self, session: &Session) -> Result<(), StoreError> {
+        let used: Vec<(&PlaceOrder, &AppliedPromotion)> = self
+            .orders
+            .iter()
+            .filter_map(|(command, cart)| Some((*command, cart.quote.as_ref()?)))
+            .flat_map(|(command, quote)| quote.promotions.iter().map(move |one| (command, one)))
+            .collect();
+        if used.is_empty() {
+            return Ok(());
+        }
+        let orders: Vec<&[u8]> =
+            used.iter().map(|(command, _)| command.order.as_bytes().as_slice()).collect();
+        let promotions: Vec<&[u8]> =
+            used.iter().map(|(_, one)| one.promotion.as_bytes().as_slice()).collect();
+        let buyers: Vec<&str> =
+            used.iter().map(|(command, _)| command.terms.buyer.as_str()).collect();
+        let currencies: Vec<&str> =
+            used.iter().map(|(_, one)| one.amount.currency.code()).collect();
+        let amounts: Vec<i64> = used.iter().map(|(_, one)| one.amount.minor).collect();
+        let moments: Vec<i64> = used.iter().map(|(command, _)| command.now.unix_ms()).collect();
+        session
+            .bulk(
+                WRITE_REDEMPTIONS,
+                [&orders, &promotions, &buyers, &currencies, &amounts, &moments],
             )
             .await
             .map(drop)
@@ -604,6 +705,7 @@ fn record(command: &PlaceOrder, cart: &Cart) -> OrderRecord {
         status: OrderStatus::PendingPayment,
         lines: lines.collect(),
         totals: cart.totals,
+        quote: order::order_quote(command, cart),
         created_at: command.now,
         expires_at: command.now.after(command.hold),
         state_version: 0,
@@ -613,7 +715,7 @@ fn record(command: &PlaceOrder, cart: &Cart) -> OrderRecord {
             method: command.method,
             token: command.token.clone(),
             status: PaymentStatus::Created,
-            amount: cart.totals.total,
+            amount: cart.totals.due,
             amounts: Amounts::zero(cart.currency),
             provider_ref: None,
         },

@@ -22,7 +22,8 @@ use crate::{Claim, StoreError};
 const LOCK_PAYMENTS: &str = "SELECT o.id, o.number, o.cart_id, o.cart_version, o.user_id, o.token_hash, o.email,
   o.address_json, o.status, o.currency, o.subtotal_minor, o.shipping_minor, o.tax_minor, o.total_minor, o.created_at_ms,
   o.expires_at_ms, p.id, p.method, p.status, p.amount_minor, p.provider_ref, p.authorized_minor,
-  p.captured_minor, p.released_minor, p.refunded_minor, o.state_version, p.provider, p.method_kind, p.token_sealed
+  p.captured_minor, p.released_minor, p.refunded_minor, o.state_version, p.provider, p.method_kind, p.token_sealed,
+  o.discount_minor, o.gift_card_minor, o.quote_json
 FROM payments p JOIN orders o ON o.id = p.order_id WHERE p.id = ANY(?1) ORDER BY p.id FOR UPDATE";
 const LOCK_STOCK: &str = "SELECT sku FROM stock WHERE sku IN
   (SELECT l.sku FROM payments p JOIN order_lines l ON l.order_id = p.order_id WHERE p.id = ANY(?1)) ORDER BY sku FOR UPDATE";
@@ -188,6 +189,7 @@ impl<'a> Plan<'a> {
         let is_plain = |order: &OrderRecord| {
             order.state_version == 0
                 && is_whole_capture(command, order)
+                && order.totals.gift_cards.minor == 0
                 && order.status.on(OrderEvent::Payment(PaymentStatus::Captured))
                     == Consequence::Confirm
                 && command.amount.is_none_or(|amount| amount == order.payment.amount)

@@ -1,14 +1,22 @@
 //! Statements of carts.
 
-use api_types::cart::{Cart, Line, Totals};
-use domain::cart::{CartStatus, LINES_MAX, ShippingRule, totals};
-use domain::{CartId, Currency, LineId, MoneyError, Quantity, Sku, Timestamp};
+use std::time::Duration;
 
-use super::catalogue;
+use api_types::cart::{Cart, Line};
+use domain::cart::{CartStatus, LINES_MAX, ShippingRule};
+use domain::pricing::freeze::{FrozenPrice, effective_price};
+use domain::pricing::{
+    Buyer, Destination, EnteredCode, GiftCard, Quote, ShippingPolicy, TaxPolicy,
+};
+use domain::{CartId, Currency, LineId, Money, Quantity, Sku, Timestamp, UserId};
+
+use super::pricing::{self as sql_pricing, BuyerFacts, ShopRules};
+use super::{catalogue, choices, gift_card};
 use crate::StoreError;
-use crate::cart::{CartRefusal, ChangeCart, LineEdit, OpenCart};
+use crate::cart::{CartEdit, CartRefusal, ChangeCart, OpenCart};
 use crate::catalogue::PriceRow;
-use crate::tx::{Tx, values};
+use crate::pricing::{self, Asked, Choices, Known, Price, PricedLine, Rules};
+use crate::tx::{Row, Tx, values};
 
 type Outcome = Result<Result<Cart, CartRefusal>, StoreError>;
 
@@ -24,56 +32,218 @@ pub(crate) async fn open(tx: &Tx<'_>, command: &OpenCart) -> Outcome {
         ],
     )
     .await?;
-    load(tx, command.id).await
+    load(tx, command.id, command.now).await
 }
 
-pub(crate) async fn load(tx: &Tx<'_>, id: CartId) -> Outcome {
+/// A cart as it lies in the store.
+#[derive(Debug, Clone)]
+pub(crate) struct Stored {
+    pub(crate) id: CartId,
+    pub(crate) user: Option<UserId>,
+    pub(crate) currency: Currency,
+    pub(crate) version: i64,
+    pub(crate) status: CartStatus,
+    pub(crate) choices: Choices,
+}
+
+/// Who looks at a cart, or buys it.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Viewer<'a> {
+    pub(crate) buyer: BuyerFacts<'a>,
+    /// Where the checkout says that it goes.
+    pub(crate) destination: Option<Destination>,
+}
+
+/// Reads a cart for whoever knows its name.
+pub(crate) async fn load(tx: &Tx<'_>, id: CartId, now: Timestamp) -> Outcome {
+    load_for(tx, id, now, Viewer::default()).await
+}
+
+/// Reads a cart as it costs somebody.
+pub(crate) async fn load_for(
+    tx: &Tx<'_>,
+    id: CartId,
+    now: Timestamp,
+    mut viewer: Viewer<'_>,
+) -> Outcome {
+    let Some(stored) = stored(tx, id).await? else { return Ok(Err(CartRefusal::NotFound)) };
+    let lines = match priced_lines(tx, id, stored.currency, now).await? {
+        Ok(lines) => lines,
+        Err(refusal) => return Ok(Err(refusal)),
+    };
+    if viewer.buyer.email.is_none() {
+        // Nobody buys: the cart's owner looks at it.
+        viewer.buyer.user = viewer.buyer.user.or(stored.user);
+    }
+    let said = Said::read(tx, &stored, now, viewer.buyer).await?;
+    let asked = said.asked(&stored, &lines, now, viewer.destination);
+    let price = match said.rules.price(&asked)? {
+        Ok(price) => price,
+        Err(refusal) => return Ok(Err(refusal)),
+    };
+    Ok(Ok(cart(stored, lines, price, now)))
+}
+
+/// Puts a cart together as its owner reads it.
+pub(crate) fn cart(stored: Stored, lines: Vec<PricedLine>, price: Price, now: Timestamp) -> Cart {
+    let Choices { destination, shipping_method, codes, gift_cards } = stored.choices;
+    Cart {
+        id: stored.id,
+        version: stored.version,
+        status: stored.status,
+        currency: stored.currency,
+        price_changes: pricing::changes(&lines, now),
+        lines: lines.into_iter().map(|line| line.line).collect(),
+        totals: price.totals,
+        destination,
+        shipping_method,
+        codes,
+        gift_cards,
+        quote: price.quote,
+    }
+}
+
+pub(crate) async fn stored(tx: &Tx<'_>, id: CartId) -> Result<Option<Stored>, StoreError> {
     // By primary key.
-    let head = tx
+    let row = tx
         .query_opt(
-            "SELECT currency, version, order_id IS NOT NULL FROM carts WHERE id = ?1",
+            "SELECT id, currency, version, order_id IS NOT NULL, choices_json, user_id FROM carts WHERE id = ?1",
             values![id.as_bytes()],
         )
         .await?;
-    let Some(head) = head else {
-        return Ok(Err(CartRefusal::NotFound));
+    row.as_ref().map(read_stored).transpose()
+}
+
+/// Reads a cart: id, currency, version, whether an order was made of it, choices, account.
+pub(crate) fn read_stored(row: &Row) -> Result<Stored, StoreError> {
+    let currency: String = row.get(1)?;
+    let choices: Option<String> = row.get(4)?;
+    let choices = match choices.as_deref() {
+        None => Choices::default(),
+        Some(text) => serde_json::from_str(text)
+            .map_err(|_unreadable| StoreError::Corrupt("choices of a cart"))?,
     };
-    let (currency, version, is_checked_out): (String, i64, bool) =
-        (head.get(0)?, head.get(1)?, head.get(2)?);
-    let currency =
-        currency.parse().map_err(|_unknown| StoreError::Corrupt("currency of a cart"))?;
+    Ok(Stored {
+        id: CartId::from_bytes(row.get(0)?),
+        user: row.get::<Option<[u8; 16]>>(5)?.map(UserId::from_bytes),
+        currency: currency.parse().map_err(|_unknown| StoreError::Corrupt("currency of a cart"))?,
+        version: row.get(2)?,
+        status: if row.get(3)? { CartStatus::CheckedOut } else { CartStatus::Open },
+        choices,
+    })
+}
+
+/// What the shop and its books say about a cart's price.
+struct Said {
+    rules: Rules,
+    plain: (ShippingRule, u32),
+    buyer: Buyer,
+    codes: Vec<EnteredCode>,
+    by_code: Vec<Known>,
+    gift_cards: Vec<GiftCard>,
+}
+
+impl Said {
+    async fn read(
+        tx: &Tx<'_>,
+        stored: &Stored,
+        now: Timestamp,
+        buyer: BuyerFacts<'_>,
+    ) -> Result<Self, StoreError> {
+        let choices = &stored.choices;
+        let ShopRules { mut rules, plain } =
+            sql_pricing::rules(tx, stored.currency, now, !choices.codes.is_empty()).await?;
+        let (codes, mut by_code) = sql_pricing::entered(tx, &choices.codes).await?;
+        let mut known: Vec<_> = rules.automatic.iter_mut().chain(by_code.iter_mut()).collect();
+        let buyer = sql_pricing::buyer(tx, buyer, &mut known).await?;
+        let gift_cards = gift_card::entered(tx, &choices.gift_cards).await?;
+        Ok(Self { rules, plain, buyer, codes, by_code, gift_cards })
+    }
+
+    fn asked<'a>(
+        &'a self,
+        stored: &'a Stored,
+        lines: &'a [PricedLine],
+        now: Timestamp,
+        destination: Option<Destination>,
+    ) -> Asked<'a> {
+        Asked {
+            now,
+            currency: stored.currency,
+            lines,
+            choices: &stored.choices,
+            destination,
+            buyer: self.buyer,
+            codes: &self.codes,
+            by_code: &self.by_code,
+            gift_cards: &self.gift_cards,
+            plain: self.plain,
+        }
+    }
+}
+
+/// Quotes a cart under other policies.
+pub(crate) async fn preview(
+    tx: &Tx<'_>,
+    id: CartId,
+    shipping: Option<ShippingPolicy>,
+    taxes: Option<TaxPolicy>,
+    now: Timestamp,
+) -> Result<Result<Quote, CartRefusal>, StoreError> {
+    let Some(stored) = stored(tx, id).await? else { return Ok(Err(CartRefusal::NotFound)) };
+    let lines = match priced_lines(tx, id, stored.currency, now).await? {
+        Ok(lines) => lines,
+        Err(refusal) => return Ok(Err(refusal)),
+    };
+    let buyer = BuyerFacts { user: stored.user, ..BuyerFacts::default() };
+    let mut said = Said::read(tx, &stored, now, buyer).await?;
+    said.rules = said.rules.with(shipping, taxes);
+    said.rules.quote(&said.asked(&stored, &lines, now, None))
+}
+
+/// A line as it is stored.
+#[derive(Debug, Clone)]
+pub(crate) struct StoredLine {
+    pub(crate) id: LineId,
+    pub(crate) sku: Sku,
+    pub(crate) quantity: Quantity,
+    pub(crate) frozen: Option<FrozenPrice>,
+}
+
+async fn priced_lines(
+    tx: &Tx<'_>,
+    id: CartId,
+    currency: Currency,
+    now: Timestamp,
+) -> Result<Result<Vec<PricedLine>, CartRefusal>, StoreError> {
     let mut lines = Vec::new();
-    for (line, sku, quantity) in stored_lines(tx, id).await? {
-        let Some(row) = catalogue::priced(tx, &sku, currency).await? else {
-            return Ok(Err(CartRefusal::UnknownSku(sku)));
+    for stored in stored_lines(tx, id, currency).await? {
+        let Some(row) = catalogue::priced(tx, &stored.sku, currency).await? else {
+            return Ok(Err(CartRefusal::UnknownSku(stored.sku)));
         };
-        match line_of(line, sku, quantity, row, currency) {
+        match line_of(stored, row, currency, now) {
             Ok(line) => lines.push(line),
             Err(refusal) => return Ok(Err(refusal)),
         }
     }
-    let rules = catalogue::price_rules(tx, currency).await?;
-    let status = if is_checked_out { CartStatus::CheckedOut } else { CartStatus::Open };
-    let Ok(totals) = total(currency, &lines, rules) else {
-        return Ok(Err(CartRefusal::TooExpensive));
-    };
-    Ok(Ok(Cart { id, version, status, currency, lines, totals }))
+    Ok(Ok(lines))
 }
 
 /// Makes a line of what is stored and what it costs now.
 pub(crate) fn line_of(
-    id: LineId,
-    sku: Sku,
-    quantity: Quantity,
+    stored: StoredLine,
     row: PriceRow,
     currency: Currency,
-) -> Result<Line, CartRefusal> {
-    let Some(unit_price) = row.price else {
+    now: Timestamp,
+) -> Result<PricedLine, CartRefusal> {
+    let StoredLine { id, sku, quantity, frozen } = stored;
+    let Some(current) = row.price else {
         return Err(CartRefusal::NotSoldIn(sku, currency));
     };
+    let (unit_price, _told_elsewhere) = effective_price(id, current, frozen, now);
     let line_total =
         unit_price.checked_mul(quantity.get()).map_err(|_out| CartRefusal::TooExpensive)?;
-    Ok(Line {
+    let line = Line {
         id,
         sku,
         handle: row.handle,
@@ -83,45 +253,55 @@ pub(crate) fn line_of(
         quantity: quantity.get(),
         unit_price,
         line_total,
-    })
+    };
+    Ok(PricedLine { line, quantity, current, frozen, attributes: row.attributes })
 }
 
-/// Adds up lines.
-pub(crate) fn total(
+pub(crate) async fn stored_lines(
+    tx: &Tx<'_>,
+    id: CartId,
     currency: Currency,
-    lines: &[Line],
-    (shipping, tax): (ShippingRule, u32),
-) -> Result<Totals, MoneyError> {
-    let priced: Vec<_> = lines
-        .iter()
-        .filter_map(|line| Some((line.unit_price, Quantity::try_from(line.quantity).ok()?)))
-        .collect();
-    totals(currency, &priced, shipping, tax).map(Into::into)
-}
-
-async fn stored_lines(tx: &Tx<'_>, id: CartId) -> Result<Vec<(LineId, Sku, Quantity)>, StoreError> {
+) -> Result<Vec<StoredLine>, StoreError> {
     // By primary key; line ids are UUIDv7, so their order is the order of adding.
     let rows = tx
         .query(
-            "SELECT id, sku, quantity FROM cart_lines WHERE cart_id = ?1 ORDER BY id",
+            "SELECT id, sku, quantity, price_minor, price_until_ms FROM cart_lines WHERE cart_id = ?1 ORDER BY id",
             values![id.as_bytes()],
         )
         .await?;
     let mut lines = Vec::new();
     for row in rows {
         let sku: String = row.get(1)?;
-        let sku = sku.parse().map_err(|_invalid| StoreError::Corrupt("SKU of a line"))?;
         let quantity: u32 = row.get(2)?;
-        let quantity =
-            quantity.try_into().map_err(|_invalid| StoreError::Corrupt("quantity of a line"))?;
-        lines.push((LineId::from_bytes(row.get(0)?), sku, quantity));
+        lines.push(StoredLine {
+            id: LineId::from_bytes(row.get(0)?),
+            sku: sku.parse().map_err(|_invalid| StoreError::Corrupt("SKU of a line"))?,
+            quantity: quantity
+                .try_into()
+                .map_err(|_invalid| StoreError::Corrupt("quantity of a line"))?,
+            frozen: frozen(&row, 3, currency)?,
+        });
     }
     Ok(lines)
 }
 
+/// Reads the price that the shopper was told, and how long it holds.
+pub(crate) fn frozen(
+    row: &Row,
+    first: usize,
+    currency: Currency,
+) -> Result<Option<FrozenPrice>, StoreError> {
+    let (minor, until): (Option<i64>, Option<i64>) =
+        (row.get(first)?, row.get(first.saturating_add(1))?);
+    Ok(minor.zip(until).map(|(minor, until)| FrozenPrice {
+        price: Money::new(minor, currency),
+        until: Timestamp::from_unix_ms(until),
+    }))
+}
+
 /// Changes a cart. Refusals are found before anything is written.
 pub(crate) async fn change(tx: &Tx<'_>, command: &ChangeCart) -> Outcome {
-    let cart = match load(tx, command.id).await? {
+    let cart = match load(tx, command.id, command.now).await? {
         Ok(cart) => cart,
         Err(refusal) => return Ok(Err(refusal)),
     };
@@ -132,8 +312,10 @@ pub(crate) async fn change(tx: &Tx<'_>, command: &ChangeCart) -> Outcome {
         return Ok(Err(CartRefusal::Stale { version: cart.version }));
     }
     let refusal = match &command.edit {
-        LineEdit::Add { line, sku, quantity } => add(tx, &cart, *line, sku, *quantity).await?,
-        LineEdit::Set { line, quantity } => {
+        CartEdit::Add { line, sku, quantity } => {
+            add(tx, &cart, *line, sku, *quantity, command).await?
+        }
+        CartEdit::Set { line, quantity } => {
             let changed = tx
                 .execute(
                     "UPDATE cart_lines SET quantity = ?3 WHERE cart_id = ?1 AND id = ?2",
@@ -142,7 +324,7 @@ pub(crate) async fn change(tx: &Tx<'_>, command: &ChangeCart) -> Outcome {
                 .await?;
             (changed == 0).then_some(CartRefusal::LineNotFound)
         }
-        LineEdit::Remove { line } => {
+        CartEdit::Remove { line } => {
             let removed = tx
                 .execute(
                     "DELETE FROM cart_lines WHERE cart_id = ?1 AND id = ?2",
@@ -151,12 +333,13 @@ pub(crate) async fn change(tx: &Tx<'_>, command: &ChangeCart) -> Outcome {
                 .await?;
             (removed == 0).then_some(CartRefusal::LineNotFound)
         }
+        choice => choices::change(tx, &cart, choice).await?,
     };
     if let Some(refusal) = refusal {
         return Ok(Err(refusal));
     }
     bump(tx, cart.id, command.now).await?;
-    load(tx, command.id).await
+    load(tx, command.id, command.now).await
 }
 
 async fn add(
@@ -165,14 +348,14 @@ async fn add(
     line: LineId,
     sku: &Sku,
     quantity: Quantity,
+    command: &ChangeCart,
 ) -> Result<Option<CartRefusal>, StoreError> {
-    match catalogue::priced(tx, sku, cart.currency).await? {
-        None => return Ok(Some(CartRefusal::UnknownSku(sku.clone()))),
-        Some(row) if row.price.is_none() => {
-            return Ok(Some(CartRefusal::NotSoldIn(sku.clone(), cart.currency)));
-        }
-        Some(_) => {}
-    }
+    let Some(row) = catalogue::priced(tx, sku, cart.currency).await? else {
+        return Ok(Some(CartRefusal::UnknownSku(sku.clone())));
+    };
+    let Some(price) = row.price else {
+        return Ok(Some(CartRefusal::NotSoldIn(sku.clone(), cart.currency)));
+    };
     if let Some(present) = cart.lines.iter().find(|line| line.sku == *sku) {
         let Ok(quantity) =
             Quantity::try_from(present.quantity).and_then(|have| have.checked_add(quantity))
@@ -190,14 +373,44 @@ async fn add(
         return Ok(Some(CartRefusal::TooManyLines));
     }
     tx.execute(
-        "INSERT INTO cart_lines (cart_id, id, sku, quantity) VALUES (?1, ?2, ?3, ?4)",
-        values![cart.id.as_bytes(), line.as_bytes(), sku.as_str(), quantity.get()],
+        "INSERT INTO cart_lines (cart_id, id, sku, quantity, price_minor, price_until_ms)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+        values![
+            cart.id.as_bytes(),
+            line.as_bytes(),
+            sku.as_str(),
+            quantity.get(),
+            price.minor,
+            command.now.after(command.freeze).unix_ms()
+        ],
     )
     .await?;
     Ok(None)
 }
 
-async fn bump(tx: &Tx<'_>, id: CartId, now: Timestamp) -> Result<(), StoreError> {
+/// Notes that the shopper is told of new prices now; they hold from here on.
+pub(crate) async fn note_changes(
+    tx: &Tx<'_>,
+    cart: &Cart,
+    freeze: Duration,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    for change in &cart.price_changes {
+        tx.execute(
+            "UPDATE cart_lines SET price_minor = ?3, price_until_ms = ?4 WHERE cart_id = ?1 AND id = ?2",
+            values![
+                cart.id.as_bytes(),
+                change.line.as_bytes(),
+                change.new.minor,
+                now.after(freeze).unix_ms()
+            ],
+        )
+        .await?;
+    }
+    bump(tx, cart.id, now).await
+}
+
+pub(crate) async fn bump(tx: &Tx<'_>, id: CartId, now: Timestamp) -> Result<(), StoreError> {
     tx.execute(
         "UPDATE carts SET version = version + 1, updated_at_ms = ?2 WHERE id = ?1",
         values![id.as_bytes(), now.unix_ms()],

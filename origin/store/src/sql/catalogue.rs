@@ -1,12 +1,14 @@
 //! Statements of the catalogue.
 
 use domain::cart::ShippingRule;
+use domain::pricing::TaxClass;
 use domain::{Currency, Money, Sku, Timestamp};
 
 use super::feed;
 use crate::StoreError;
 use crate::catalogue::{Catalogue, PriceRow, ProductRow, VariantRow};
-use crate::tx::{Tx, values};
+use crate::pricing::Attributes;
+use crate::tx::{Row, Tx, values};
 
 /// Tax rate of a shop that has set none: 19 %.
 const TAX_BASIS_POINTS_DEFAULT: u32 = 1_900;
@@ -26,16 +28,6 @@ pub(crate) async fn currencies(tx: &Tx<'_>) -> Result<(Currency, Vec<Currency>),
     let all = setting(tx, "currencies").await?.ok_or_else(corrupt)?;
     let all = serde_json::from_str(&all).map_err(|_unreadable| corrupt())?;
     Ok((default.parse().map_err(|_unknown| corrupt())?, all))
-}
-
-/// Reads how totals are made.
-pub(crate) async fn price_rules(
-    tx: &Tx<'_>,
-    currency: Currency,
-) -> Result<(ShippingRule, u32), StoreError> {
-    let tax = setting(tx, TAX_RATE).await?;
-    let shipping = setting(tx, &shipping_setting(currency)).await?;
-    rules_of(tax.as_deref(), shipping.as_deref(), currency)
 }
 
 /// Name of the setting with the tax rate in basis points.
@@ -77,7 +69,8 @@ pub(crate) async fn priced(
     // By primary keys of variants, products, prices.
     let row = tx
         .query_opt(
-            "SELECT p.handle, p.title, v.title, v.image_url, r.minor
+            "SELECT p.handle, p.title, v.title, v.image_url, r.minor, p.category, p.tags_json, p.tax_class, v.grams,
+               p.is_shippable, p.is_discountable
              FROM variants v JOIN products p ON p.id = v.product_id
              LEFT JOIN prices r ON r.sku = v.sku AND r.currency = ?2 AND p.archived_at_ms IS NULL
              WHERE v.sku = ?1",
@@ -94,9 +87,25 @@ pub(crate) async fn priced(
             variant_title: row.get(2)?,
             image_url: row.get(3)?,
             price: minor.map(|minor| Money::new(minor, currency)),
+            attributes: attributes(&row, 5)?,
         })
     })
     .transpose()
+}
+
+/// Reads what pricing looks at: category, tags, tax class, weight, and whether it is shipped and may be discounted.
+pub(crate) fn attributes(row: &Row, first: usize) -> Result<Attributes, StoreError> {
+    let column = |more: usize| first.saturating_add(more);
+    let (category, class): (String, String) = (row.get(column(0))?, row.get(column(2))?);
+    let class = class.parse().map_err(|_invalid| StoreError::Corrupt("tax class"))?;
+    Ok(Attributes {
+        category: category.parse().map_err(|_invalid| StoreError::Corrupt("category"))?,
+        tags_json: row.get(column(1))?,
+        tax_class: TaxClass(class),
+        grams: row.get(column(3))?,
+        is_shippable: row.get(column(4))?,
+        is_discountable: row.get(column(5))?,
+    })
 }
 
 pub(crate) async fn upsert(

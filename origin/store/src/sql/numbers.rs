@@ -99,8 +99,8 @@ mod tests {
     use super::*;
     use crate::sql::order;
     use crate::{
-        Catalogue, CategoryRow, ChangeCart, Claim, ConnectionUrl, Engine, LineEdit, OpenCart,
-        Placed, ProductRow, Store, StoreConfig, VariantRow,
+        CartEdit, Catalogue, CategoryRow, ChangeCart, Claim, ConnectionUrl, Engine, OpenCart,
+        Placed, ProductRow, Store, StoreConfig, Terms, VariantRow,
     };
 
     const NOW: Timestamp = Timestamp::from_unix_ms(1_795_348_800_000);
@@ -152,12 +152,13 @@ mod tests {
         let cart = CartId::from_bytes([number; 16]);
         let open = OpenCart { id: cart, user: None, currency: Currency::Eur, now: NOW };
         store.open_cart(open, None).await.unwrap().unwrap();
-        let edit = LineEdit::Add {
+        let edit = CartEdit::Add {
             line: LineId::from_bytes([number; 16]),
             sku: "CUP".parse().unwrap(),
             quantity: 1.try_into().unwrap(),
         };
-        let change = ChangeCart { id: cart, version: None, edit, now: NOW };
+        let change =
+            ChangeCart { id: cart, version: None, edit, freeze: Duration::from_hours(1), now: NOW };
         store.change_cart(change, None).await.unwrap().unwrap();
         PlaceOrder {
             cart,
@@ -178,6 +179,7 @@ mod tests {
             },
             hold: Duration::from_mins(10),
             lease: Duration::from_secs(10),
+            terms: Terms::default(),
             now: NOW,
         }
     }

@@ -6,6 +6,7 @@ use api_types::cart::{Cart, Line, Totals};
 use domain::cart::CartStatus;
 use domain::order::{Consequence, OrderEvent};
 use domain::payment::{Amounts, KeptMethod};
+use domain::pricing::Quote;
 use domain::reservation::Stock;
 use domain::{
     CartId, Currency, LineId, Money, OrderId, OrderStatus, PaymentId, Quantity, Sku, Timestamp,
@@ -13,14 +14,16 @@ use domain::{
 };
 
 use super::idempotency::{self, Found};
+use super::pricing::BuyerFacts;
 use super::stock::{self, Movement};
-use super::{cart, numbers, order_state, outbox};
+use super::{cart, gift_card, numbers, order_state, outbox, promotion};
 use crate::StoreError;
 use crate::cart::CartRefusal;
 use crate::order::{
     CheckoutOutcome, OrderRecord, PaymentRecord, PlaceOrder, Placed, SealedToken, Shortage,
     line_id, method_words,
 };
+use crate::pricing;
 use crate::tx::{Row, Tx, values};
 
 pub(crate) async fn place(tx: &Tx<'_>, command: &PlaceOrder) -> Result<Placed, StoreError> {
@@ -40,7 +43,15 @@ pub(crate) async fn place(tx: &Tx<'_>, command: &PlaceOrder) -> Result<Placed, S
             return Ok(Placed::Order(Box::new(order)));
         }
     }
-    let cart = match cart::load(tx, command.cart).await? {
+    let viewer = cart::Viewer {
+        buyer: BuyerFacts {
+            user: command.user,
+            email: Some(command.email.as_str()),
+            key: Some(&command.terms.buyer),
+        },
+        destination: pricing::destination_of(&command.address),
+    };
+    let cart = match cart::load_for(tx, command.cart, command.now, viewer).await? {
         Err(refusal) => return Ok(Placed::Refused(refusal)),
         Ok(cart) if cart.status == CartStatus::CheckedOut => {
             return Ok(Placed::Refused(CartRefusal::CheckedOut));
@@ -48,6 +59,12 @@ pub(crate) async fn place(tx: &Tx<'_>, command: &PlaceOrder) -> Result<Placed, S
         Ok(cart) if cart.lines.is_empty() => return Ok(Placed::Refused(CartRefusal::Empty)),
         Ok(cart) => cart,
     };
+    if let Some(refusal) = pricing::refusal_of(&cart, &command.terms) {
+        if matches!(refusal, CartRefusal::PriceChanged(_)) {
+            cart::note_changes(tx, &cart, command.terms.freeze, command.now).await?;
+        }
+        return Ok(Placed::Refused(refusal));
+    }
     let shortages = shortages_of(tx, &cart).await?;
     if !shortages.is_empty() {
         let outcome = CheckoutOutcome::OutOfStock(shortages);
@@ -55,6 +72,10 @@ pub(crate) async fn place(tx: &Tx<'_>, command: &PlaceOrder) -> Result<Placed, S
         return Ok(Placed::Decided { outcome, is_replay: false });
     }
     write_order(tx, command, &cart).await?;
+    if let Some(quote) = &cart.quote {
+        promotion::redeem(tx, command.order, &command.terms.buyer, quote, command.now).await?;
+        gift_card::hold(tx, command.order, &quote.gift_cards, command.now).await?;
+    }
     hold_stock(tx, command, &cart).await?;
     idempotency::lease(tx, &command.claim, command.order, lease_until, command.now).await?;
     outbox::append(tx, command.order, "order.placed", command.now).await?;
@@ -123,10 +144,12 @@ async fn write_order(tx: &Tx<'_>, command: &PlaceOrder, cart: &Cart) -> Result<(
     let number = numbers::next(tx, command).await?;
     let (order, now_ms) = (command.order.as_bytes(), command.now.unix_ms());
     let address = address_json(command)?;
+    let quote = quote_json(command, cart)?;
     tx.execute("INSERT INTO orders (id, number, cart_id, cart_version, user_id, token_hash, email, address_json, status,
                currency, subtotal_minor, shipping_minor, tax_minor, total_minor, created_at_ms, updated_at_ms,
-               expires_at_ms)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, 'pending_payment', ?9, ?10, ?11, ?12, ?13, ?14, ?14, ?15)", values![
+               expires_at_ms, discount_minor, gift_card_minor, quote_json)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, 'pending_payment', ?9, ?10, ?11, ?12, ?13, ?14, ?14, ?15, ?16, ?17,
+               ?18)", values![
             order,
             number,
             cart.id.as_bytes(),
@@ -141,7 +164,10 @@ async fn write_order(tx: &Tx<'_>, command: &PlaceOrder, cart: &Cart) -> Result<(
             cart.totals.tax.minor,
             cart.totals.total.minor,
             now_ms,
-            command.now.after(command.hold).unix_ms()
+            command.now.after(command.hold).unix_ms(),
+            cart.totals.discount.minor,
+            cart.totals.gift_cards.minor,
+            quote
         ]).await?;
     for (place, line) in cart.lines.iter().enumerate() {
         write_line(tx, command, place, line).await?;
@@ -169,7 +195,7 @@ async fn write_payment(tx: &Tx<'_>, command: &PlaceOrder, cart: &Cart) -> Result
             kind,
             command.token.as_ref().map(|token| &token.0),
             cart.currency.code(),
-            cart.totals.total.minor,
+            cart.totals.due.minor,
             // The checkout itself goes on first; the reconciler steps in when its lease is over.
             command.now.after(command.lease).unix_ms(),
             command.now.unix_ms()
@@ -208,6 +234,17 @@ pub(crate) fn address_json(command: &PlaceOrder) -> Result<String, StoreError> {
     serde_json::to_string(&command.address).map_err(|_unwritable| StoreError::Corrupt("address"))
 }
 
+/// Writes what the quote of an order said, if it was quoted.
+pub(crate) fn quote_json(command: &PlaceOrder, cart: &Cart) -> Result<Option<String>, StoreError> {
+    order_quote(command, cart).map(|quote| pricing::quote_json(&quote)).transpose()
+}
+
+/// Returns the quote of an order, with the names of its lines.
+pub(crate) fn order_quote(command: &PlaceOrder, cart: &Cart) -> Option<Box<Quote>> {
+    let name = |place| line_id(command.now, command.line_seed, place);
+    cart.quote.as_ref().map(|quote| pricing::renamed(quote, name))
+}
+
 pub(crate) fn quantity(line: &Line) -> Result<Quantity, StoreError> {
     Quantity::try_from(line.quantity).map_err(|_invalid| StoreError::Corrupt("quantity of a line"))
 }
@@ -216,9 +253,10 @@ pub(crate) fn quantity(line: &Line) -> Result<Quantity, StoreError> {
 pub(crate) const COLUMNS: &str = "o.id, o.number, o.cart_id, o.cart_version, o.user_id, o.token_hash, o.email, o.address_json,
   o.status, o.currency, o.subtotal_minor, o.shipping_minor, o.tax_minor, o.total_minor, o.created_at_ms,
   o.expires_at_ms, p.id, p.method, p.status, p.amount_minor, p.provider_ref, p.authorized_minor, p.captured_minor,
-  p.released_minor, p.refunded_minor, o.state_version, p.provider, p.method_kind, p.token_sealed";
+  p.released_minor, p.refunded_minor, o.state_version, p.provider, p.method_kind, p.token_sealed, o.discount_minor,
+  o.gift_card_minor, o.quote_json";
 /// How many they are: what a query adds to them comes after.
-pub(crate) const COLUMNS_COUNT: usize = 29;
+pub(crate) const COLUMNS_COUNT: usize = 32;
 
 pub(crate) async fn load(tx: &Tx<'_>, id: OrderId) -> Result<Option<OrderRecord>, StoreError> {
     // By primary key, and payments by their unique order_id.
@@ -277,6 +315,8 @@ pub(crate) fn record_of(row: &Row) -> Result<OrderRecord, StoreError> {
         text(9)?.parse().map_err(|_unknown| corrupt("currency of an order"))?;
     let money = |index| row.get(index).map(|minor| Money::new(minor, currency));
     let id = OrderId::from_bytes(row.get(0)?);
+    let (total, gift_cards) = (money(13)?, money(30)?);
+    let quote: Option<String> = row.get(31)?;
     Ok(OrderRecord {
         id,
         number: row.get(1)?,
@@ -292,9 +332,16 @@ pub(crate) fn record_of(row: &Row) -> Result<OrderRecord, StoreError> {
             currency,
             subtotal: money(10)?,
             shipping: money(11)?,
+            discount: money(29)?,
             tax: money(12)?,
-            total: money(13)?,
+            total,
+            gift_cards,
+            due: total.checked_sub(gift_cards).map_err(|_out| corrupt("totals of an order"))?,
         },
+        quote: quote
+            .map(|text| serde_json::from_str(&text))
+            .transpose()
+            .map_err(|_unreadable| corrupt("quote of an order"))?,
         created_at: Timestamp::from_unix_ms(row.get(14)?),
         expires_at: Timestamp::from_unix_ms(row.get(15)?),
         state_version: row.get(25)?,
@@ -381,6 +428,10 @@ pub(crate) async fn end(
         values![order.cart.as_bytes(), order.id.as_bytes(), now.unix_ms()],
     )
     .await?;
+    if order.quote.is_some() {
+        promotion::give_back(tx, order).await?;
+        gift_card::release(tx, order, now).await?;
+    }
     finish_holds(tx, order, Movement::Released, now).await
 }
 
@@ -424,6 +475,13 @@ pub(crate) async fn retake(
     if is_bought_again {
         return Ok(false);
     }
+    let is_quoted = order.quote.is_some();
+    if is_quoted
+        && !(promotion::can_count_again(tx, order).await?
+            && gift_card::can_retake(tx, order).await?)
+    {
+        return Ok(false);
+    }
     for line in &order.lines {
         let stock =
             stock::find(tx, &line.sku).await?.ok_or(StoreError::Corrupt("stock of a variant"))?;
@@ -436,6 +494,10 @@ pub(crate) async fn retake(
         if !stock::move_pieces(tx, &line.sku, quantity, Movement::Retaken, order.id, now).await? {
             return Err(StoreError::Corrupt("stock counter"));
         }
+    }
+    if is_quoted {
+        promotion::count_again(tx, order).await?;
+        gift_card::retake(tx, order, now).await?;
     }
     stock::publish(tx, skus(order), now).await?;
     // The cart it came from is bought now, unless the shopper went on with it: then it holds something else. Its

@@ -1,16 +1,18 @@
 //! Statements of orders after their checkout: the state that the rules see, and everything that follows from a step.
 
+use std::collections::VecDeque;
 use std::slice;
 
 use domain::inventory::{self, MovementKind, MovementRefused};
 use domain::ledger::{self, LedgerEvent, Posting};
 use domain::order::{
-    Actor, Command, Effect, Happening, OrderState, RefundOf, RefundReason, Refused, TimelineEntry,
+    Actor, Command, Effect, Happening, OrderState, Refund, RefundOf, RefundReason, Refused,
+    TimelineEntry,
 };
 use domain::payment::Payment;
 use domain::{OrderId, OrderStatus, PaymentOperationId, RefundId, Sku, Timestamp};
 
-use super::{operation, order, outbox, payment, stock};
+use super::{gift_card, operation, order, outbox, payment, promotion, stock};
 use crate::order_state::{
     StepRefused, StepTaken, TakeStep, event_kind, event_subject, made_by, tell, teller,
 };
@@ -115,14 +117,21 @@ pub(crate) async fn take(
     commands: &[Command],
 ) -> Result<Result<(i64, OrderStatus), NotTaken>, StoreError> {
     let (mut state, mut effects) = (known.state.clone(), Vec::new());
-    for command in commands {
-        match state.apply(command) {
+    let mut steps = VecDeque::from(commands.to_vec());
+    let (mut taken, mut onto_cards) = (0_i64, Vec::new());
+    while let Some(command) = steps.pop_front() {
+        match state.apply(&command) {
             Ok(applied) => {
                 state = applied.state;
+                steps.extend(done_at_once(&state, &applied.effects));
                 effects.extend(applied.effects);
             }
             Err(refused) => return Ok(Err(NotTaken::Rule(refused))),
         }
+        if let Command::RefundSucceeded { id } = command {
+            onto_cards.extend(refund_of(&state, id).map(|own| own.gift_card));
+        }
+        taken = taken.saturating_add(1);
     }
     // What has gone back already is not to be asked for.
     let is_back = |id: &RefundId| commands.contains(&Command::RefundSucceeded { id: *id });
@@ -133,16 +142,36 @@ pub(crate) async fn take(
     if let Some((sku, refused)) = stock::refused(tx, &movements).await? {
         return Ok(Err(NotTaken::Stock(sku, refused)));
     }
-    let steps = i64::try_from(commands.len()).unwrap_or(i64::MAX);
-    let version = known.version.saturating_add(steps);
+    let version = known.version.saturating_add(taken);
     let status = state.status;
     write_state(tx, turn, &known, &state, version).await?;
     if effects.contains(&Effect::ReopenCart) {
         reopen_cart(tx, turn).await?;
+        // It came to nothing: what it used may be used again.
+        promotion::give_back(tx, turn.order).await?;
     }
     move_stock(tx, turn, &movements).await?;
     write_effects(tx, turn, version, &effects).await?;
+    for amount in onto_cards.into_iter().filter(|amount| amount.minor > 0) {
+        gift_card::refund(tx, turn.order, amount, turn.now).await?;
+    }
     Ok(Ok((version, status)))
+}
+
+fn refund_of(state: &OrderState, id: RefundId) -> Option<&Refund> {
+    state.refunds.iter().find(|own| own.id == id)
+}
+
+/// Returns the ends of refunds that go onto gift cards alone: nobody has to be asked for them.
+fn done_at_once(state: &OrderState, effects: &[Effect]) -> Vec<Command> {
+    let end = |effect: &Effect| match effect {
+        Effect::RefundGiftCard { refund, .. } => {
+            let is_all = refund_of(state, *refund).is_some_and(|own| own.provider.minor == 0);
+            is_all.then_some(Command::RefundSucceeded { id: *refund })
+        }
+        _ => None,
+    };
+    effects.iter().filter_map(end).collect()
 }
 
 /// Returns the entries of the stock ledger, by SKU: everybody takes stock in that order.
@@ -294,7 +323,8 @@ async fn write_effects(
 ) -> Result<(), StoreError> {
     for (place, effect) in effects.iter().enumerate() {
         match effect {
-            Effect::Stock { .. } | Effect::ReopenCart => {}
+            // Gift cards get their part once the provider has given back its own.
+            Effect::Stock { .. } | Effect::ReopenCart | Effect::RefundGiftCard { .. } => {}
             Effect::Post { posting } => {
                 let key = posting_key(turn, version, place, posting);
                 payment::post(tx, turn.order.payment.id, &key, posting, turn.now).await?;
@@ -309,11 +339,9 @@ async fn write_effects(
                 let id = PaymentOperationId::from_bytes(*refund.as_bytes());
                 operation::write(tx, turn, id, OperationKind::Refund, *amount).await?;
             }
-            Effect::RefundGiftCard { .. }
-            | Effect::RedeemGiftCard { .. }
-            | Effect::ReleaseGiftCard { .. } => {
-                // No order is placed with one as long as the store keeps none.
-                return Err(StoreError::Corrupt("gift card of an order"));
+            Effect::RedeemGiftCard { .. } => gift_card::note_redeemed(tx, turn.order).await?,
+            Effect::ReleaseGiftCard { .. } => {
+                gift_card::release(tx, turn.order, turn.now).await?;
             }
         }
     }

@@ -8,7 +8,7 @@ use domain::payment::Merged;
 use domain::{Money, OrderId, OrderStatus, PaymentId, PaymentStatus, Timestamp};
 
 use super::stock::Movement;
-use super::{idempotency, order, order_state, outbox};
+use super::{gift_card, idempotency, order, order_state, outbox};
 use crate::order::OrderRecord;
 use crate::payment::{Settle, Settled};
 use crate::tx::{Tx, values};
@@ -125,6 +125,7 @@ async fn follow(
     match found.status.on(OrderEvent::Payment(payment)) {
         Consequence::Nothing => Ok(found.status),
         Consequence::Confirm => {
+            redeem(tx, found, now).await?;
             order::finish_holds(tx, found, Movement::Sold, now).await?;
             order::advance(tx, found, OrderStatus::Confirmed, now).await?;
             Ok(OrderStatus::Confirmed)
@@ -138,9 +139,19 @@ async fn follow(
                 tracing::warn!(order.id = %found.id, "paid after its stock was gone or its cart was bought again: the money goes back");
                 return Ok(found.status);
             }
+            redeem(tx, found, now).await?;
             order::advance(tx, found, OrderStatus::Confirmed, now).await?;
             Ok(OrderStatus::Confirmed)
         }
+    }
+}
+
+/// Books what gift cards pay of an order that is accepted.
+async fn redeem(tx: &Tx<'_>, found: &OrderRecord, now: Timestamp) -> Result<(), StoreError> {
+    if found.totals.gift_cards.minor == 0 {
+        Ok(())
+    } else {
+        gift_card::redeem(tx, found, now).await
     }
 }
 
@@ -189,7 +200,7 @@ pub(crate) fn capture_entries(order: &OrderRecord) -> Result<[(&'static str, i64
 
 /// Returns the entries of the money between two sums of an order. Its tax is a share of the order's, rounded once for each
 /// sum: however it is cut, the parts add up to the whole.
-fn entries(
+pub(crate) fn entries(
     order: &OrderRecord,
     from: Money,
     to: Money,
@@ -230,11 +241,15 @@ async fn write_money(
         }
         let from = to.checked_sub(more).map_err(corrupt)?;
         // A sum is reached once: its name says that once, too. The whole has the name it always had.
-        let key = if more == found.totals.total {
+        let key = if more == found.payment.amount {
             format!("{word}:{}", found.payment.id)
         } else {
             format!("{word}:{}:{}", found.payment.id, to.minor)
         };
+        // Gift cards pay first: what the provider moves stands for the rest.
+        let cards = found.totals.gift_cards;
+        let (from, to) =
+            (from.checked_add(cards).map_err(corrupt)?, to.checked_add(cards).map_err(corrupt)?);
         for (account, minor) in entries(found, from, to)? {
             tx.execute(
                 "INSERT INTO ledger_entries (key, account, currency, minor, payment_id, at_ms)

@@ -62,6 +62,11 @@ pub(crate) const ORIGIN: &[Migration] = &[
         name: "trade",
         sql: include_str!("../../migrations/sqlite/0008_trade.sql"),
     },
+    Migration {
+        number: 9,
+        name: "pricing",
+        sql: include_str!("../../migrations/sqlite/0009_pricing.sql"),
+    },
 ];
 
 /// The local payment provider's database.

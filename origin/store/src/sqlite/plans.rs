@@ -25,11 +25,11 @@ use crate::sql::{
 };
 use crate::tx::{Tx, at_once, lock};
 use crate::{
-    AddNote, ArchiveProduct, AskProvider, Attempt, Attempted, ChangeCart, ChangeProduct,
+    AddNote, ArchiveProduct, AskProvider, Attempt, Attempted, CartEdit, ChangeCart, ChangeProduct,
     ChangeSubscription, Claim, ClaimDeliveries, CreateAccount, CreateProduct, EndOperation,
-    LineEdit, ListDeliveries, ListOrders, ListProducts, NewSubscription, OpenCart, OpenSession,
+    ListDeliveries, ListOrders, ListProducts, NewSubscription, OpenCart, OpenSession,
     OperationStatus, Outcome, PlaceOrder, ProductEdit, Recorded, Replay, Rotate, SetPrices, Settle,
-    TakeStep, UpkeepLimits, WebhookSecrets, Wish,
+    TakeStep, Terms, UpkeepLimits, WebhookSecrets, Wish,
 };
 
 const NOW: Timestamp = Timestamp::from_unix_ms(1_795_348_800_000);
@@ -50,11 +50,11 @@ fn shop() -> Mutex<Connection> {
     now!(feed::begin(&Tx::Sqlite(&connection), "first"));
     lock(&connection)
         .execute_batch(
-            "INSERT INTO categories VALUES ('all', 'All', '', 1, '');
+            "INSERT INTO categories (handle, title, description, position, image_url) VALUES ('all', 'All', '', 1, '');
              INSERT INTO products (id, handle, title, subtitle, description, category, search_words, featured,
                created_at_ms, tags_json, images_json, options_json)
                VALUES (1, 'cup', 'Cup', '', '', 'all', '', 0, 0, '[]', '[]', '[]');
-             INSERT INTO variants VALUES ('CUP', 1, 0, 'Plain', '{}', '', '', '', '', '', '', '', 1, 1, 1);
+             INSERT INTO variants VALUES ('CUP', 1, 0, 'Plain', '{}', '', '', '', '', '', '', '', 1, 1, 1, 400);
              INSERT INTO prices VALUES ('CUP', 'EUR', 1900);
              INSERT INTO stock VALUES ('CUP', 50, 0);",
         )
@@ -70,16 +70,17 @@ fn fill_cart(tx: &Tx<'_>) {
     let open = OpenCart { id: CART, user: None, currency: Currency::Eur, now: NOW };
     now!(cart::open(tx, &open)).unwrap();
     let change = |edit| {
-        let command = ChangeCart { id: CART, version: None, edit, now: NOW };
+        let freeze = Duration::from_hours(1);
+        let command = ChangeCart { id: CART, version: None, edit, freeze, now: NOW };
         now!(cart::change(tx, &command)).unwrap();
     };
     let (line, quantity) = (LineId::from_bytes([2; 16]), 2.try_into().unwrap());
     let sku = || "CUP".parse().unwrap();
-    change(LineEdit::Add { line, sku: sku(), quantity });
-    change(LineEdit::Add { line, sku: sku(), quantity });
-    change(LineEdit::Set { line, quantity });
-    change(LineEdit::Remove { line });
-    change(LineEdit::Add { line, sku: sku(), quantity });
+    change(CartEdit::Add { line, sku: sku(), quantity });
+    change(CartEdit::Add { line, sku: sku(), quantity });
+    change(CartEdit::Set { line, quantity });
+    change(CartEdit::Remove { line });
+    change(CartEdit::Add { line, sku: sku(), quantity });
 }
 
 fn place(tx: &Tx<'_>, number: u8, user: UserId) {
@@ -98,6 +99,7 @@ fn place(tx: &Tx<'_>, number: u8, user: UserId) {
         claim: claim(&number.to_string()),
         hold: Duration::from_mins(10),
         lease: Duration::from_secs(10),
+        terms: Terms::default(),
         now: NOW,
     };
     now!(order::place(tx, &command));
@@ -328,6 +330,8 @@ fn no_statement_of_a_shops_day_reads_a_whole_table() {
             let is_meant = [
                 "SCAN CONSTANT ROW",
                 "SCAN outbox USING INDEX outbox_waiting",
+                // Automatic promotions that are enabled: few, and all of them are asked for.
+                "SCAN promotions USING INDEX promotions_automatic",
                 // The same with subscriptions that were not deleted: all of them are asked for.
                 "SCAN webhook_subscriptions USING INDEX webhook_subscriptions_live",
                 "SCAN webhook_subscriptions USING COVERING INDEX webhook_subscriptions_live",

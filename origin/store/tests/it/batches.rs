@@ -5,7 +5,7 @@ use std::time::Duration;
 use api_types::order::Address;
 use domain::payment::{KeptMethod, TestMethod};
 use domain::{CartId, ErrorKind, OrderId, PaymentId, Timestamp};
-use store::{Claim, PlaceOrder};
+use store::{Claim, PlaceOrder, Terms};
 use tokio_postgres::NoTls;
 
 use engines::Engine;
@@ -26,6 +26,7 @@ fn checkout(key: &str) -> PlaceOrder {
         claim: Claim { scope: "test".to_owned(), key: key.to_owned(), fingerprint: [6; 32] },
         hold: Duration::from_mins(10),
         lease: Duration::from_secs(10),
+        terms: Terms::default(),
         now: Timestamp::from_unix_ms(1),
     }
 }

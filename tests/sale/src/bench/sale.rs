@@ -8,7 +8,7 @@ use anyhow::{Context as _, Result, bail, ensure};
 use api_types::order::Address;
 use domain::payment::{KeptMethod, PaymentEvent, TestMethod};
 use domain::{CartId, OrderId, PaymentId, Timestamp};
-use store::{Claim, PlaceOrder, Placed, Settle, Settled, Store};
+use store::{Claim, PlaceOrder, Placed, Settle, Settled, Store, Terms};
 
 use super::grow;
 use super::place::Shop;
@@ -145,6 +145,7 @@ async fn buy(store: &Store, cart: CartId, is_paid: bool) -> Result<()> {
         claim: claim.clone(),
         hold: Duration::from_mins(10),
         lease: Duration::from_secs(10),
+        terms: Terms::default(),
         now: NOW,
     };
     let order = match store.place_order(command).await.context("place an order")? {
