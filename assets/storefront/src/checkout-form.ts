@@ -12,7 +12,7 @@ export type FieldErrors = Partial<Record<FieldName, string>>;
 export const FIELD_CHARS_MAX = 120;
 
 export const EMPTY_FORM: CheckoutForm = {
-  email: '', name: '', line1: '', line2: '', postal_code: '', city: '', country: 'DE', method: 'success',
+  email: '', name: '', line1: '', line2: '', postal_code: '', city: '', country: 'DE', region: '', method: 'success',
 };
 
 /** Countries the demonstration shop "delivers" to. */
@@ -29,7 +29,15 @@ export function countryName(code: string): string {
   }
 }
 
-const MISSING: Record<Exclude<FieldName, 'line2'>, string> = {
+/** Countries whose addresses name a state or province, on which taxes depend. */
+const WITH_REGIONS: readonly string[] = ['AU', 'CA', 'US'];
+
+/** Tells whether an address there names a state or province. */
+export function hasRegions(country: string): boolean {
+  return WITH_REGIONS.includes(country);
+}
+
+const MISSING: Record<Exclude<FieldName, 'line2' | 'region'>, string> = {
   email: 'Enter your email address',
   name: 'Enter the name on the door',
   line1: 'Enter street and number',
@@ -50,11 +58,13 @@ export function validate(form: CheckoutForm): FieldErrors {
     if (form[name].trim() === '') errors[name] = message;
   }
   if (!errors.email && !isEmail(form.email.trim())) errors.email = 'This does not look like an email address';
+  const region = form.region.trim();
+  if (hasRegions(form.country) && !/^[a-z0-9]{1,3}$/i.test(region)) errors.region = 'Enter its letters, for instance NY';
   return errors;
 }
 
 function isField(name: string): name is FieldName {
-  return name in MISSING || name === 'line2';
+  return name in MISSING || name === 'line2' || name === 'region';
 }
 
 /** Puts the server's complaints at their fields; what belongs to none comes back in `rest`. */

@@ -12,7 +12,7 @@ const RETRIES_MAX = 1;
 const RETRY_WAIT_MS_MAX = 2_000;
 
 export interface Call {
-  method?: 'GET' | 'POST' | 'PATCH' | 'DELETE';
+  method?: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
   /** A value to send as JSON, or a string that is JSON already (kept byte for byte for idempotency). */
   body?: unknown;
   bearer?: string | null;

@@ -109,6 +109,20 @@ export function isSoldOut(error: ApiError): boolean {
   return /stock|sold|inventory|unavailable-item/.test(error.code) && (error.status === 409 || error.status === 422);
 }
 
+const OTHER_THAN_SHOWN: Record<string, string> = {
+  'price-changed': 'Prices have changed',
+  'due-changed': 'The total has changed',
+  'code-refused': 'A code does not apply any more',
+  'gift-card-refused': 'A gift card does not pay any more',
+  'shipping-unavailable': 'This delivery is not on offer',
+  'shipping-not-chosen': 'Choose a delivery first',
+};
+
+/** Tells that the order would not be what the shopper was shown: the cart says what it is now. */
+export function isOtherThanShown(error: ApiError): boolean {
+  return error.code in OTHER_THAN_SHOWN;
+}
+
 function isDeclined(error: ApiError): boolean {
   return error.status === 402 || /declin/.test(error.code);
 }
@@ -144,6 +158,9 @@ export function explain(error: ApiError, doing: Doing): Notice {
     const title = doing === 'pay' ? 'Sold out while you were paying' : 'Not enough left';
     const charged = doing === 'pay' ? 'Nothing was charged. ' : '';
     return { title, text: `${charged}${detail || 'Someone was faster with the last piece.'}`, canRetry: false };
+  }
+  if (isOtherThanShown(error)) {
+    return { title: OTHER_THAN_SHOWN[error.code] ?? error.title, text: 'Nothing was charged. Look at your order once more.', canRetry: false };
   }
   if (isInFlight(error)) {
     return { title: 'Still working on it', text: 'The same order is being placed already. Try again in a moment; it is placed once only.', canRetry: true };

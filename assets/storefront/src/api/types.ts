@@ -86,6 +86,41 @@ export interface Totals {
   shipping: Money;
   tax: Money;
   total: Money;
+  /** Absent in what an earlier visit kept, as the next two. */
+  discount?: Money;
+  gift_cards?: Money;
+  /** What is left to pay. */
+  due?: Money;
+}
+
+/** Why a code, a gift card or a shipping method does not do what was hoped. */
+export interface Reason {
+  reason: string;
+  missing?: Money | number;
+  grams_max?: number;
+  subtotal_min?: Money;
+}
+
+export interface Days {
+  min: number;
+  max: number;
+}
+
+export interface ShippingOption {
+  method: string;
+  title: string;
+  offer: { kind: 'available'; price: Money; days: Days } | { kind: 'unavailable'; why: Reason };
+}
+
+/** Everything that led to the totals. */
+export interface Quote {
+  shipping: { kind: 'not_needed' | 'not_chosen' | 'refused' | 'chosen'; method?: string; title?: string; why?: Reason };
+  shipping_options: ShippingOption[];
+  promotions: { promotion: string; title: string; code: string | null; amount: Money }[];
+  refused_codes: ({ code: string } & Reason)[];
+  taxes: { name: string; rate: number; amount: Money }[];
+  gift_cards: { gift_card: string; amount: Money }[];
+  refused_gift_cards: ({ gift_card: string } & Reason)[];
 }
 
 export interface Line {
@@ -106,6 +141,11 @@ export interface Cart {
   lines: Line[];
   totals: Totals;
   currency: string;
+  codes?: string[];
+  gift_cards?: { id: string; last4: string }[];
+  shipping_method?: string | null;
+  price_changes?: { line: string; old: Money; new: Money }[];
+  quote?: Quote | null;
 }
 
 export interface Address {
@@ -115,6 +155,7 @@ export interface Address {
   postal_code: string;
   city: string;
   country: string;
+  region: string;
 }
 
 /** What the test payment provider is told to do. */
@@ -124,6 +165,8 @@ export interface CheckoutRequest {
   email: string;
   shipping_address: Address;
   payment: { provider: 'test'; method: PaymentMethod };
+  /** What was shown as due: where it comes to something else, nothing is bought. */
+  expected_due?: Money;
 }
 
 export interface CheckoutAnswer {
@@ -144,6 +187,7 @@ export interface Order {
   email: string;
   lines: Line[];
   totals: Totals;
+  quote?: Quote | null;
   shipping_address?: Address;
 }
 

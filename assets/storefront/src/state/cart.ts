@@ -1,11 +1,12 @@
 // The cart. Its id is an unguessable capability and is kept in this browser, with the last answer for when buying is paused.
 
 import { computed, signal } from '@preact/signals';
-import { send } from '../api/client';
+import { send, type Call } from '../api/client';
 import { ApiError } from '../api/problem';
 import type { Cart } from '../api/types';
 import { attemptFor, isOutcomeUnknown, newKey, type Attempt } from '../idempotency';
 import { currency } from './currency';
+import { sendAsAccount } from './session';
 import { load, save } from './storage';
 
 /** The cart as last seen; `null` before the first piece. */
@@ -97,6 +98,55 @@ export async function setQuantity(lineId: string, quantity: number): Promise<voi
   } catch (error) {
     if (!isGone(error)) throw error;
     await refreshCart(id);
+  }
+}
+
+async function say(path: string, call: Call): Promise<void> {
+  const id = cart.value?.id;
+  if (!id) return;
+  await settle(id, await send<Partial<Cart> | null>(`${cartPath(id)}/${path}`, call));
+}
+
+/** Enters what a shopper typed: a promotion's code, or else a gift card's. */
+export async function enterCode(text: string): Promise<void> {
+  try {
+    await say(`codes/${encodeURIComponent(text)}`, { method: 'PUT' });
+  } catch (error) {
+    if (!(error instanceof ApiError) || error.status !== 422) throw error;
+    await say('gift-cards', { method: 'PUT', body: { code: text } });
+  }
+}
+
+/** Takes a code out. */
+export function removeCode(code: string): Promise<void> {
+  return say(`codes/${encodeURIComponent(code)}`, { method: 'DELETE' });
+}
+
+/** Takes a gift card out. */
+export function removeGiftCard(id: string): Promise<void> {
+  return say(`gift-cards/${encodeURIComponent(id)}`, { method: 'DELETE' });
+}
+
+/** Chooses how it is delivered. */
+export function chooseMethod(method: string): Promise<void> {
+  return say('shipping-method', { method: 'PUT', body: { method } });
+}
+
+/** Says where it goes: taxes and delivery depend on it. */
+export function setDestination(to: { country: string; region: string; postal_code: string }): Promise<void> {
+  return say('destination', { method: 'PUT', body: to });
+}
+
+/** Makes the cart the account's that has just signed in, together with the one that it has. */
+export async function mergeCart(): Promise<void> {
+  const id = cart.value?.id;
+  if (!id) return;
+  try {
+    const merged = await sendAsAccount<{ cart: Cart }>(`${cartPath(id)}/merge`, { method: 'POST', body: {}, idempotencyKey: newKey() });
+    keep(merged.cart);
+  } catch (error) {
+    // Signing in went well all the same; the cart stays a guest's.
+    if (isGone(error)) keep(null);
   }
 }
 

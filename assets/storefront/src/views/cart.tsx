@@ -1,10 +1,12 @@
 import { useEffect, useState } from 'preact/hooks';
 import type { Cart, Line } from '../api/types';
+import { Codes } from '../parts/codes';
 import { GlassCase } from '../parts/glass-case';
 import { Problem } from '../parts/notice';
 import { Picture } from '../parts/picture';
 import { Price } from '../parts/price';
 import { TotalsTable } from '../parts/totals';
+import type { Money } from '../money';
 import { paths } from '../router';
 import { announce } from '../state/announce';
 import { cart, refreshCart, setQuantity } from '../state/cart';
@@ -12,11 +14,13 @@ import { useTitle } from './use-title';
 
 interface CartLineProps {
   line: Line;
+  /** What a piece cost when the shopper was told last, where that has changed. */
+  was: Money | undefined;
   isBusy: boolean;
   onQuantity: (line: Line, quantity: number) => void;
 }
 
-function CartLine({ line, isBusy, onQuantity }: CartLineProps) {
+function CartLine({ line, was, isBusy, onQuantity }: CartLineProps) {
   const step = (by: number, label: string, sign: string) => (
     <button type="button" aria-label={label} aria-disabled={isBusy} onClick={() => onQuantity(line, line.quantity + by)}>{sign}</button>
   );
@@ -29,6 +33,7 @@ function CartLine({ line, isBusy, onQuantity }: CartLineProps) {
         <h2><a href={paths.product(line.handle, line.sku)}>{line.title}</a></h2>
         {line.variant_title && <p class="muted">{line.variant_title}</p>}
         <p class="muted"><Price money={line.unit_price} /> each</p>
+        {was && <p class="price-change" data-testid="price-change">Was <Price money={was} /> when you put it in.</p>}
       </div>
       <div class="stepper" role="group" aria-label={`Quantity of ${line.title}`}>
         {step(-1, line.quantity === 1 ? 'Remove' : 'One less', '−')}
@@ -68,16 +73,18 @@ function FilledCart({ content }: { content: Cart }) {
       setIsBusy(false);
     }
   };
+  const was = (line: Line): Money | undefined => content.price_changes?.find((change) => change.line === line.id)?.old;
   return (
     <>
       <div class="page-head"><h1>Cart</h1></div>
       {failed && <Problem error={failed.error} doing="cart" onRetry={failed.retry} />}
       <div class="with-summary">
         <ul class="lines">
-          {content.lines.map((line) => <CartLine key={line.id} line={line} isBusy={isBusy} onQuantity={(one, n) => void change(one, n)} />)}
+          {content.lines.map((line) => <CartLine key={line.id} line={line} was={was(line)} isBusy={isBusy} onQuantity={(one, n) => void change(one, n)} />)}
         </ul>
         <aside class="summary" aria-label="Totals">
-          <TotalsTable totals={content.totals} />
+          <TotalsTable totals={content.totals} quote={content.quote} />
+          <Codes content={content} />
           <a class="button button-wide" href={paths.checkout} data-testid="checkout-button">Go to checkout</a>
           <p class="muted small">Stock is held for you when you pay.</p>
         </aside>

@@ -1,21 +1,27 @@
 import { useEffect, useRef, useState } from 'preact/hooks';
-import { ApiError, isSoldOut } from '../api/problem';
+import { ApiError, isOtherThanShown, isSoldOut } from '../api/problem';
 import type { Cart, CheckoutRequest, PaymentMethod } from '../api/types';
-import { COUNTRIES, countryName, EMPTY_FORM, FIELD_CHARS_MAX, placeErrors, validate, type CheckoutForm, type FieldErrors, type FieldName } from '../checkout-form';
-import { formatMoney } from '../money';
+import { COUNTRIES, countryName, EMPTY_FORM, FIELD_CHARS_MAX, hasRegions, placeErrors, validate, type CheckoutForm, type FieldErrors, type FieldName } from '../checkout-form';
+import { formatMoney, type Money } from '../money';
 import { track } from '../events';
 import { navigate } from '../navigation';
+import { Codes } from '../parts/codes';
 import { Field, focusFirstError } from '../parts/field';
 import { Problem } from '../parts/notice';
 import { Picture } from '../parts/picture';
 import { Price } from '../parts/price';
+import { ShippingMethods } from '../parts/shipping-methods';
 import { TotalsTable } from '../parts/totals';
+import { dueOf } from '../quote';
 import { paths } from '../router';
-import { cart, forgetCart, refreshCart } from '../state/cart';
+import { cart, chooseMethod, forgetCart, refreshCart, setDestination } from '../state/cart';
 import { placeOrder } from '../state/orders';
 import { signedInAs } from '../state/session';
 import { load, save } from '../state/storage';
 import { useTitle } from './use-title';
+
+/** How long after the last letter of an address the cart is told where it goes. */
+const DESTINATION_WAIT_MS = 500;
 
 const METHODS: { method: PaymentMethod; title: string; text: string }[] = [
   { method: 'success', title: 'Card that is accepted', text: 'Paid at once.' },
@@ -24,12 +30,14 @@ const METHODS: { method: PaymentMethod; title: string; text: string }[] = [
   { method: 'decline', title: 'Card that is declined', text: 'The bank says no. Nothing is charged.' },
 ];
 
-function requestOf({ email, method, ...address }: CheckoutForm): CheckoutRequest {
-  const trimmed = Object.fromEntries(Object.entries(address).map(([name, value]) => [name, value.trim()]));
+function requestOf({ email, method, ...address }: CheckoutForm, due: Money): CheckoutRequest {
+  const kept = { ...address, region: hasRegions(address.country) ? address.region : '' };
+  const trimmed = Object.fromEntries(Object.entries(kept).map(([name, value]) => [name, value.trim()]));
   return {
     email: email.trim(),
     shipping_address: trimmed as unknown as CheckoutRequest['shipping_address'],
     payment: { provider: 'test', method },
+    expected_due: due,
   };
 }
 
@@ -86,6 +94,7 @@ function AddressFields({ form, errors, onChange }: AddressFieldsProps) {
           </select>
           {errors.country && <span class="field-error">{errors.country}</span>}
         </p>
+        {hasRegions(form.country) && field('region', 'State or province', 'shipping address-level1')}
       </fieldset>
     </>
   );
@@ -125,7 +134,8 @@ function OrderSummary({ content }: { content: Cart }) {
           </li>
         ))}
       </ul>
-      <TotalsTable totals={content.totals} />
+      <TotalsTable totals={content.totals} quote={content.quote} />
+      <Codes content={content} />
       <p class="small"><a href={paths.cart}>Change the cart</a></p>
     </aside>
   );
@@ -143,12 +153,24 @@ function CheckoutPage({ content }: { content: Cart }) {
   const [isBusy, setIsBusy] = useState(false);
   const element = useRef<HTMLFormElement>(null);
   useEffect(() => track('checkout_start'), []);
+  // Taxes and deliveries follow the address: the cart is told once a moment has passed without typing.
+  const { country, postal_code } = form;
+  const region = hasRegions(country) ? form.region.trim() : '';
+  useEffect(() => {
+    const timer = setTimeout(() => {
+      setDestination({ country, region, postal_code }).catch(() => undefined);
+    }, DESTINATION_WAIT_MS);
+    return () => clearTimeout(timer);
+  }, [country, region, postal_code]);
+  const choose = (method: string): void => {
+    chooseMethod(method).catch(setFailure);
+  };
   const failed = (error: unknown): void => {
     setFailure(error);
     if (!(error instanceof ApiError)) return;
     setErrors(placeErrors(error.errors).fields);
     focusFirstError(element.current);
-    if (isSoldOut(error) || error.status === 404) refreshCart().catch(() => undefined);
+    if (isSoldOut(error) || isOtherThanShown(error) || error.status === 404) refreshCart().catch(() => undefined);
   };
   const submit = async (): Promise<void> => {
     if (isBusy) return;
@@ -160,7 +182,7 @@ function CheckoutPage({ content }: { content: Cart }) {
     try {
       const { method: _, ...address } = form;
       save('address', address);
-      const answer = await placeOrder(content.id, requestOf(form));
+      const answer = await placeOrder(content.id, requestOf(form, dueOf(content)));
       track('order_placed');
       navigate(paths.order(answer.order_id), { replace: true });
       forgetCart();
@@ -186,10 +208,11 @@ function CheckoutPage({ content }: { content: Cart }) {
     >
       <div class="checkout-fields">
         <AddressFields form={form} errors={errors} onChange={change} />
+        {content.quote && <ShippingMethods quote={content.quote} onChoose={choose} />}
         <PaymentChoice method={form.method} onChange={(method) => setForm((old) => ({ ...old, method }))} />
         {failure !== null && <Problem error={failure} doing="pay" onRetry={() => void submit()} />}
         <button type="submit" class="button button-wide" data-testid="place-order" aria-disabled={isBusy}>
-          {isBusy ? 'Placing your order …' : `Pay ${formatMoney(content.totals.total)}`}
+          {isBusy ? 'Placing your order …' : dueOf(content).minor === 0 ? 'Place the order' : `Pay ${formatMoney(dueOf(content))}`}
         </button>
       </div>
       <OrderSummary content={content} />

@@ -5,6 +5,7 @@ import { attemptFor, isOutcomeUnknown, type Attempt } from '../idempotency';
 import { navigate } from '../navigation';
 import { Field, focusFirstError } from '../parts/field';
 import { Problem } from '../parts/notice';
+import { mergeCart } from '../state/cart';
 import { login, register } from '../state/session';
 import { useTitle } from './use-title';
 
@@ -48,6 +49,7 @@ function CredentialsForm({ kind, title, text, button, act, next }: CredentialsFo
     setIsBusy(true);
     try {
       await act(email, password);
+      await mergeCart();
       navigate(next, { replace: true });
     } catch (error) {
       setErrors(complaints(error));

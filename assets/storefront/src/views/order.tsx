@@ -8,6 +8,7 @@ import { Problem } from '../parts/notice';
 import { Picture } from '../parts/picture';
 import { Price } from '../parts/price';
 import { TotalsTable } from '../parts/totals';
+import { dueOf } from '../quote';
 import { paths } from '../router';
 import { cart, fillNewCart, refreshCart } from '../state/cart';
 import { answerChallenge, fetchOrder } from '../state/orders';
@@ -101,7 +102,7 @@ function BankChallenge({ order, onDone }: ChallengeProps) {
     <section class="bank" aria-labelledby="bank-title">
       <p class="bank-mark">Test bank · 3-D Secure</p>
       <h2 id="bank-title">Is this you?</h2>
-      <p>Vitrine asks for <b><Price money={order.totals.total} /></b>. This stands in for your bank’s own page; no money moves.</p>
+      <p>Vitrine asks for <b><Price money={dueOf(order)} /></b>. This stands in for your bank’s own page; no money moves.</p>
       {failure !== null && <Problem error={failure} doing="pay" />}
       <p class="actions">
         <button type="button" class="button" data-testid="approve-payment" aria-disabled={busy} onClick={() => void answer('approve')}>Approve the payment</button>
@@ -188,7 +189,7 @@ function OrderPage({ order, look, isTiredOfWaiting }: { order: Order; look: () =
               </li>
             ))}
           </ul>
-          <TotalsTable totals={order.totals} />
+          <TotalsTable totals={order.totals} quote={order.quote} />
         </aside>
       </div>
     </>
