@@ -13,7 +13,7 @@ use crate::shop::{
 };
 
 /// Runs `vitrine-origin admin …`; returns whether it went well and what it said.
-fn admin(database: &[&str], arguments: &[&str]) -> (bool, String) {
+pub(crate) fn admin(database: &[&str], arguments: &[&str]) -> (bool, String) {
     let output = Command::new(PROGRAM)
         .env_remove("DATABASE_URL")
         .env("VITRINE_LOG", "warn")
@@ -27,7 +27,7 @@ fn admin(database: &[&str], arguments: &[&str]) -> (bool, String) {
     (output.status.success(), said)
 }
 
-fn key_of(said: &str) -> (String, String) {
+pub(crate) fn key_of(said: &str) -> (String, String) {
     let mut lines = said.lines();
     let id = lines.next().unwrap().strip_prefix("key ").unwrap().to_owned();
     (id, lines.next().unwrap().to_owned())
