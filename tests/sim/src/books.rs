@@ -19,6 +19,10 @@ pub(crate) struct Books {
     pub(crate) ledger: Vec<LedgerRow>,
     pub(crate) events: Vec<EventRow>,
     pub(crate) claims: Vec<ClaimRow>,
+    pub(crate) codes: Vec<CodeRow>,
+    pub(crate) redemptions: Vec<RedemptionRow>,
+    pub(crate) gift_cards: Vec<GiftCardRow>,
+    pub(crate) gift_card_parts: Vec<GiftCardPartRow>,
 }
 
 /// An id as it is stored.
@@ -59,6 +63,15 @@ pub(crate) struct OrderRow {
     pub(crate) shipping: i64,
     pub(crate) tax: i64,
     pub(crate) total: i64,
+    pub(crate) discount: i64,
+    pub(crate) gift_cards: i64,
+}
+
+impl OrderRow {
+    /// What the provider has to do with.
+    pub(crate) fn due(&self) -> i64 {
+        self.total - self.gift_cards
+    }
 }
 
 #[derive(Debug, Clone)]
@@ -85,7 +98,40 @@ pub(crate) struct LedgerRow {
     pub(crate) account: String,
     pub(crate) currency: String,
     pub(crate) minor: i64,
-    pub(crate) payment: Id,
+    /// Absent where the staff issued a gift card.
+    pub(crate) payment: Option<Id>,
+}
+
+/// A code with a limit, by its own counter and by what orders say.
+#[derive(Debug, Clone)]
+pub(crate) struct CodeRow {
+    pub(crate) code: String,
+    pub(crate) uses: i64,
+    pub(crate) uses_max: Option<i64>,
+    pub(crate) counted: i64,
+}
+
+/// Whether an order's use of a promotion is counted.
+#[derive(Debug, Clone)]
+pub(crate) struct RedemptionRow {
+    pub(crate) order: Id,
+    pub(crate) is_counted: bool,
+}
+
+/// A gift card, by its balance and by its movements.
+#[derive(Debug, Clone)]
+pub(crate) struct GiftCardRow {
+    pub(crate) issued: i64,
+    pub(crate) balance: i64,
+    pub(crate) moved: i64,
+}
+
+/// What a gift card pays of an order.
+#[derive(Debug, Clone)]
+pub(crate) struct GiftCardPartRow {
+    pub(crate) order: Id,
+    pub(crate) amount: i64,
+    pub(crate) status: String,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -127,6 +173,10 @@ impl Books {
             ledger: ledger(place)?,
             events: events(place)?,
             claims: claims(place)?,
+            codes: codes(place)?,
+            redemptions: redemptions(place)?,
+            gift_cards: gift_cards(place)?,
+            gift_card_parts: gift_card_parts(place)?,
         };
         place.end_look()?;
         Ok(books)
@@ -214,7 +264,8 @@ fn reservations(place: &dyn Place) -> Result<Vec<ReservationRow>> {
 }
 
 fn orders(place: &dyn Place) -> Result<Vec<OrderRow>> {
-    let sql = "SELECT id, number, cart_id, status, currency, subtotal_minor, shipping_minor, tax_minor, total_minor
+    let sql = "SELECT id, number, cart_id, status, currency, subtotal_minor, shipping_minor, tax_minor, total_minor,
+                 discount_minor, gift_card_minor
                FROM orders ORDER BY number";
     rows(place, sql, |row| {
         Ok(OrderRow {
@@ -227,6 +278,8 @@ fn orders(place: &dyn Place) -> Result<Vec<OrderRow>> {
             shipping: row.number()?,
             tax: row.number()?,
             total: row.number()?,
+            discount: row.number()?,
+            gift_cards: row.number()?,
         })
     })
 }
@@ -267,14 +320,15 @@ fn ledger(place: &dyn Place) -> Result<Vec<LedgerRow>> {
             account: row.text()?,
             currency: row.text()?,
             minor: row.number()?,
-            payment: row.id()?,
+            payment: row.maybe_id()?,
         })
     })
 }
 
-/// Reads the outbox alone.
+/// Reads what the outbox has about orders.
 pub(crate) fn events(place: &dyn Place) -> Result<Vec<EventRow>> {
-    let sql = "SELECT id, aggregate_id, sequence, kind, delivered_at_ms IS NOT NULL FROM outbox ORDER BY id";
+    let sql = "SELECT id, aggregate_id, sequence, kind, delivered_at_ms IS NOT NULL FROM outbox
+               WHERE aggregate = 'order' ORDER BY id";
     rows(place, sql, |row| {
         Ok(EventRow {
             id: row.number()?,
@@ -289,6 +343,41 @@ pub(crate) fn events(place: &dyn Place) -> Result<Vec<EventRow>> {
 fn claims(place: &dyn Place) -> Result<Vec<ClaimRow>> {
     let sql = "SELECT scope, order_id FROM idempotency ORDER BY created_at_ms";
     rows(place, sql, |row| Ok(ClaimRow { scope: row.text()?, order: row.maybe_id()? }))
+}
+
+fn codes(place: &dyn Place) -> Result<Vec<CodeRow>> {
+    let sql = "SELECT c.code, c.uses, coalesce(c.uses_max, -1), (SELECT count(*) FROM redemptions r
+                 WHERE r.code = c.code AND r.is_counted = 1) FROM promotion_codes c ORDER BY c.code";
+    rows(place, sql, |row| {
+        Ok(CodeRow {
+            code: row.text()?,
+            uses: row.number()?,
+            uses_max: Some(row.number()?).filter(|most| *most >= 0),
+            counted: row.number()?,
+        })
+    })
+}
+
+fn redemptions(place: &dyn Place) -> Result<Vec<RedemptionRow>> {
+    let sql = "SELECT r.order_id, r.is_counted FROM redemptions r
+               LEFT JOIN orders o ON o.id = r.order_id ORDER BY o.number";
+    rows(place, sql, |row| Ok(RedemptionRow { order: row.id()?, is_counted: row.number()? == 1 }))
+}
+
+fn gift_cards(place: &dyn Place) -> Result<Vec<GiftCardRow>> {
+    let sql = "SELECT g.issued_minor, g.balance_minor, (SELECT CAST(coalesce(sum(m.delta_minor), 0) AS BIGINT)
+                 FROM gift_card_movements m WHERE m.gift_card_id = g.id) FROM gift_cards g ORDER BY g.currency";
+    rows(place, sql, |row| {
+        Ok(GiftCardRow { issued: row.number()?, balance: row.number()?, moved: row.number()? })
+    })
+}
+
+fn gift_card_parts(place: &dyn Place) -> Result<Vec<GiftCardPartRow>> {
+    let sql = "SELECT p.order_id, p.amount_minor, p.status FROM order_gift_cards p
+               LEFT JOIN orders o ON o.id = p.order_id ORDER BY o.number";
+    rows(place, sql, |row| {
+        Ok(GiftCardPartRow { order: row.id()?, amount: row.number()?, status: row.text()? })
+    })
 }
 
 /// Whether nothing is under way: no order waits, no payment is to be asked about, no event is to be delivered.

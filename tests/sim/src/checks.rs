@@ -4,6 +4,7 @@
 
 mod events;
 mod money;
+mod offers;
 mod orders;
 mod stock;
 
@@ -30,6 +31,9 @@ pub enum Check {
     LedgerBalance,
     /// Lines, order, payment and ledger say the same amount.
     OrderMoney,
+    /// A code is used as often as its orders say and no more than it may be; a gift card has what its movements say, and
+    /// pays each order once.
+    Offers,
     /// The provider's books are ours: nothing charged without an order, nothing twice, nothing kept.
     ProviderBooks,
     /// What a client was told of an order is still so.
@@ -97,6 +101,7 @@ pub(crate) fn run(evidence: &Evidence<'_>) -> Vec<Finding> {
     let mut findings = Findings::default();
     stock::check(evidence, &mut findings);
     money::check(evidence, &mut findings);
+    offers::check(evidence, &mut findings);
     orders::check(evidence, &mut findings);
     events::check(evidence, &mut findings);
     for problem in &evidence.seen.problems {
@@ -110,6 +115,7 @@ pub(crate) fn run_on_the_way(sim: &Sim, books: &Books) -> Vec<Finding> {
     let mut findings = Findings::default();
     stock::check_counters(books, &mut findings);
     money::check_ledger(sim, books, &mut findings);
+    offers::check_counters(books, &mut findings);
     findings.0
 }
 

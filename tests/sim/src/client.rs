@@ -4,7 +4,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 
 use api_types::auth::{AccessClaims, Credentials};
-use api_types::cart::{Cart, LineChange, NewCart, NewLine};
+use api_types::cart::{Cart, GiftCardEntry, LineChange, NewCart, NewLine};
 use api_types::order::{
     Address, CheckoutAnswer, CheckoutRequest, Order, PaymentAction, PaymentChoice,
 };
@@ -13,13 +13,13 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use domain::cart::CartStatus;
 use domain::payment::TestMethod;
-use domain::{CartId, ErrorKind, OrderId, OrderStatus, UserId};
+use domain::{CartId, Currency, ErrorKind, OrderId, OrderStatus, UserId};
 use providers::payment::BoxFuture;
 
 use crate::dice::Dice;
 use crate::history::log::{Answer, Call, Outcome};
 use crate::sim::Owner;
-use crate::world::{CURRENCIES, KeptAnswer, Lost, STOCK, Told, World};
+use crate::world::{CODE, CURRENCIES, KeptAnswer, Lost, STOCK, Told, World};
 
 /// The password of every account.
 pub(crate) const PASSWORD: &str = "correct horse";
@@ -211,8 +211,8 @@ impl Client {
                 Box::pin(async move { app.open_cart(&caller, &request, Some(claim)).await })
             })
             .await?
-            .value
-            .id;
+            .value;
+        let (cart, currency) = (cart.id, cart.currency);
         self.world.sim.name("cart", &cart);
         let mut is_clear = true;
         for _ in 0..self.dice.between(1, 3) {
@@ -220,6 +220,12 @@ impl Client {
             is_clear &= self.add_line(cart, sku).await;
         }
         self.clear_cart = is_clear.then_some(cart);
+        if self.dice.in_thousand(250) {
+            self.enter_code(cart).await;
+        }
+        if self.dice.in_thousand(250) {
+            self.enter_gift_card(cart, currency).await;
+        }
         if self.dice.in_thousand(300) {
             self.change_cart(cart).await;
         }
@@ -237,6 +243,30 @@ impl Client {
         })
         .await
         .is_some()
+    }
+
+    async fn enter_code(&mut self, cart: CartId) {
+        let (scope, key) =
+            (format!("{} PUT /v1/carts/{cart}/codes", self.whose()), self.next_key());
+        self.world.count("codes entered");
+        self.insist("enter a code", move |app| {
+            let claim = app.claim(scope.clone(), key.clone(), &[CODE.as_bytes()]);
+            Box::pin(async move { app.set_code(cart, CODE, true, None, Some(claim)).await })
+        })
+        .await;
+    }
+
+    async fn enter_gift_card(&mut self, cart: CartId, currency: Currency) {
+        let Some(code) = self.world.gift_card(currency) else { return };
+        let scope = format!("{} PUT /v1/carts/{cart}/gift-cards", self.whose());
+        let key = self.next_key();
+        self.world.count("gift cards entered");
+        self.insist("enter a gift card", move |app| {
+            let claim = app.claim(scope.clone(), key.clone(), &[code.as_bytes()]);
+            let entry = GiftCardEntry { code: code.clone() };
+            Box::pin(async move { app.enter_gift_card(cart, &entry, None, Some(claim)).await })
+        })
+        .await;
     }
 
     /// Sets or removes a line, as seen in a read; what is read and set goes into the history.

@@ -5,8 +5,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
+use api_types::pricing::{NewCodes, NewGiftCard};
 use app::{App, Clock, Parts, Settings};
-use domain::{Currency, ErrorKind, OrderId};
+use domain::{Currency, ErrorKind, Money, OrderId};
 use providers::payment::{BoxFuture, PaymentProvider};
 use store::Store;
 
@@ -24,6 +25,11 @@ const HOLD: Duration = Duration::from_mins(2);
 pub(crate) const STOCK: [(&str, u32); 4] = [("CUP", 2), ("BOWL", 4), ("LAMP", 7), ("SHELF", 12)];
 /// The currencies of the shop: two, no and three decimals.
 pub(crate) const CURRENCIES: [Currency; 3] = [Currency::Eur, Currency::Jpy, Currency::Kwd];
+
+/// The one code, which takes a tenth off.
+pub(crate) const CODE: &str = "TENTH";
+/// How often it may be used. Little, as the stock.
+const CODE_USES_MAX: u64 = 3;
 
 /// Why a request has no answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -90,6 +96,8 @@ pub(crate) struct World {
     seen: Mutex<Seen>,
     history: Mutex<Recorder<Vec<u8>>>,
     is_open: Mutex<bool>,
+    /// Codes of gift cards, one for each currency.
+    gift_cards: Mutex<Vec<(Currency, String)>>,
     stock_times: u32,
     interleaving: Interleaving,
 }
@@ -116,6 +124,7 @@ impl World {
             seen: Mutex::default(),
             history: Mutex::new(Recorder::new(Vec::new())),
             is_open: Mutex::new(true),
+            gift_cards: Mutex::default(),
             stock_times,
             interleaving: kind.interleaving(),
             sim,
@@ -129,7 +138,40 @@ impl World {
         for place in 0..kind.instances() {
             block_on(world.start(place, usize::MAX)).context("start the shop")?;
         }
+        world.offer().context("write a code and gift cards")?;
         Ok(world)
+    }
+
+    /// Makes what many shoppers want: a code of few uses, and a gift card for each currency.
+    fn offer(&self) -> Result<()> {
+        let running = lock(&self.origins).first().and_then(|origin| origin.running.clone());
+        let app = running.context("the shop is not running")?.app;
+        let rule = serde_json::from_value(serde_json::json!({
+            "title": "A tenth", "trigger": "code", "class": "order", "target": {"kind": "all"},
+            "effect": {"kind": "percent", "off": 1_000}
+        }))?;
+        let promotion = block_on(app.create_promotion(rule, None))?.value.promotion.id;
+        let codes = NewCodes {
+            promotion_id: promotion,
+            code: Some(CODE.to_owned()),
+            prefix: String::new(),
+            count: None,
+            uses_max: Some(CODE_USES_MAX),
+        };
+        block_on(app.create_codes(&codes, None))?;
+        for currency in CURRENCIES {
+            let amount = Money::new(5_000, currency);
+            let card = NewGiftCard { amount, expires_at: None, note: String::new() };
+            let code = block_on(app.issue_gift_card(card, None))?.value.code;
+            lock(&self.gift_cards).push((currency, code));
+        }
+        Ok(())
+    }
+
+    /// Returns the code of the gift card of a currency.
+    pub(crate) fn gift_card(&self, currency: Currency) -> Option<String> {
+        let cards = lock(&self.gift_cards);
+        cards.iter().find(|(of, _)| *of == currency).map(|(_, code)| code.clone())
     }
 
     /// Returns how many pieces of each SKU there were at the beginning.

@@ -28,7 +28,7 @@ pub(super) fn check(evidence: &Evidence<'_>, findings: &mut Findings) {
 
 /// Entries add up to zero: true at every moment.
 pub(super) fn check_ledger(sim: &Sim, books: &Books, findings: &mut Findings) {
-    let mut sums: BTreeMap<(&str, &str), (i64, Id)> = BTreeMap::new();
+    let mut sums: BTreeMap<(&str, &str), (i64, Option<Id>)> = BTreeMap::new();
     for entry in &books.ledger {
         let of_key = sums.entry((&entry.key, &entry.currency)).or_insert((0, entry.payment));
         of_key.0 += entry.minor;
@@ -38,7 +38,9 @@ pub(super) fn check_ledger(sim: &Sim, books: &Books, findings: &mut Findings) {
         .filter(|(_, (sum, _))| *sum != 0)
         .map(|((key, currency), (sum, payment))| {
             let word = key.split(':').next().unwrap_or_default();
-            let name = sim.name("payment", &PaymentId::from_bytes(*payment));
+            let name = payment.map_or_else(String::new, |payment| {
+                sim.name("payment", &PaymentId::from_bytes(payment))
+            });
             format!("{word} of {name} is {sum} {currency} off")
         })
         .collect();
@@ -55,7 +57,8 @@ fn check_sums(evidence: &Evidence<'_>, order: &OrderRow, findings: &mut Findings
     let is_right = are_lines_right
         && !lines.is_empty()
         && subtotal == order.subtotal
-        && order.subtotal + order.shipping == order.total
+        && order.subtotal + order.shipping - order.discount == order.total
+        && (0..=order.total).contains(&order.gift_cards)
         && (0..=order.total).contains(&order.tax);
     findings.demand(Check::OrderMoney, is_right, || {
         format!("{}: {lines:?} do not make {order:?}", evidence.order(order.id))
@@ -70,16 +73,19 @@ fn check_payment(
     findings: &mut Findings,
 ) {
     let name = evidence.order(order.id);
-    let is_agreed = payment.amount == order.total && payment.currency == order.currency;
+    let is_agreed = payment.amount == order.due() && payment.currency == order.currency;
     findings.demand(Check::OrderMoney, is_agreed, || {
         format!(
-            "{name} costs {} {}, its payment is of {} {}",
-            order.total, order.currency, payment.amount, payment.currency
+            "{name} asks for {} {}, its payment is of {} {}",
+            order.due(),
+            order.currency,
+            payment.amount,
+            payment.currency
         )
     });
     let is_paid = order.status == "confirmed";
-    let expected = if is_paid { order.total } else { 0 };
-    let entries = evidence.books.ledger.iter().filter(|entry| entry.payment == payment.id);
+    let expected = if is_paid { order.due() } else { 0 };
+    let entries = evidence.books.ledger.iter().filter(|entry| entry.payment == Some(payment.id));
     let booked: i64 =
         entries.filter(|entry| entry.account == CLEARING).map(|entry| entry.minor).sum();
     findings.demand(Check::OrderMoney, booked == expected, || {
