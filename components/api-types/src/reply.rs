@@ -33,6 +33,33 @@ pub struct Private<T> {
     pub status: StatusCode,
 }
 
+/// A file for one asker. Never kept by any cache.
+#[derive(Debug)]
+pub struct PrivateFile {
+    /// What it is called; plain ASCII without quotes.
+    pub name: String,
+    /// What it is, for instance `application/pdf`.
+    pub media_type: &'static str,
+    /// What is in it.
+    pub bytes: Bytes,
+}
+
+impl PrivateFile {
+    /// Writes the answer with `Cache-Control: no-store`.
+    #[must_use]
+    pub fn into_response(self) -> Response<Bytes> {
+        let length = u64::try_from(self.bytes.len()).unwrap_or(0);
+        let disposition = format!("attachment; filename=\"{}\"", self.name);
+        let mut response = Response::new(self.bytes);
+        let headers = response.headers_mut();
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(self.media_type));
+        headers.insert(header::CONTENT_LENGTH, HeaderValue::from(length));
+        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        insert_text(&mut response, header::CONTENT_DISPOSITION, &disposition);
+        response
+    }
+}
+
 impl<T: Serialize> Public<T> {
     /// Writes the answer as JSON.
     ///

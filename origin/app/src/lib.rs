@@ -15,6 +15,7 @@ mod events;
 mod feed;
 mod gift_card;
 mod inventory;
+mod invoice;
 mod jobs;
 mod keys;
 mod lease;
@@ -56,6 +57,7 @@ pub use clock::Clock;
 pub use delivery::{UNDER_WAY_MAX, UNDER_WAY_MAX_EACH};
 pub use error::{Error, Refusal};
 pub use feed::ChangesQuery;
+pub use invoice::NamedFile;
 pub use jobs::{CHECKS_MAX, EVENTS_MAX, EXPIRED_MAX};
 pub use lease::JOB_LEASE;
 pub use operation::OPERATIONS_MAX;
@@ -92,6 +94,8 @@ pub struct Settings {
     /// Where payers come back to after a page of the provider or the bank, with [`ORDER_IN_URL`] for the order. Without
     /// it, methods that lead away are not offered.
     pub return_url: Option<String>,
+    /// Who sells, a line each, as invoices print it. Default: nothing.
+    pub seller: Vec<String>,
 }
 
 /// What stands for an order's id in [`Settings::return_url`].
@@ -110,6 +114,7 @@ impl Default for Settings {
             capture: CaptureMode::Automatic,
             hold_kept: Duration::from_hours(6 * 24),
             return_url: None,
+            seller: Vec::new(),
         }
     }
 }

@@ -162,6 +162,7 @@ fn order_routes() -> Vec<AdminRoute> {
     vec![
         admin(Method::GET, "/admin/v1/orders", OrdersRead, order::list),
         admin(Method::GET, "/admin/v1/orders/{order_id}", OrdersRead, order::show),
+        admin(Method::GET, "/admin/v1/orders/{order_id}/invoice", OrdersRead, order::invoice),
         post("/admin/v1/orders/{order_id}/capture", PaymentsWrite, order::capture),
         post("/admin/v1/orders/{order_id}/void", PaymentsWrite, order::void),
         post("/admin/v1/orders/{order_id}/refunds", PaymentsWrite, order::refund),

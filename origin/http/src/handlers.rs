@@ -15,8 +15,8 @@ pub(crate) mod pricing;
 pub(crate) mod product;
 pub(crate) mod staff;
 
-use api_types::reply::Private;
-use app::Answered;
+use api_types::reply::{Private, PrivateFile};
+use app::{Answered, NamedFile};
 use axum::body::Body;
 use axum::response::Response;
 use http::{HeaderValue, StatusCode};
@@ -30,6 +30,13 @@ pub(crate) type Reply = Result<Response, Failure>;
 /// Writes an answer for one asker.
 pub(crate) fn private<T: Serialize>(status: StatusCode, value: T) -> Reply {
     Ok(Private { value, status }.into_response()?.map(Body::from))
+}
+
+/// Writes a file for one asker.
+pub(crate) fn file(file: NamedFile) -> Response {
+    let NamedFile { name, bytes } = file;
+    let file = PrivateFile { name, media_type: "application/pdf", bytes: bytes.into() };
+    file.into_response().map(Body::from)
 }
 
 /// Writes an answer for one asker, and whether it was given before.

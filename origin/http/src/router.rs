@@ -73,6 +73,7 @@ pub fn shop_routes() -> Vec<Route> {
         get("/v1/orders", order::list),
         get("/v1/orders/{order_id}", order::show),
         post("/v1/orders/{order_id}/payment/actions", order::act),
+        get("/v1/orders/{order_id}/invoice", order::invoice),
         post("/v1/orders/{order_id}/cancel", order::cancel),
         post("/v1/orders/{order_id}/returns", order::request_return),
         post("/v1/orders/{order_id}/returns/{return_id}/cancel", order::cancel_return),

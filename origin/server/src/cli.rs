@@ -105,6 +105,9 @@ pub(crate) struct Serve {
     /// may then make the shop ask its own machine.
     #[arg(long)]
     pub(crate) allow_local_webhooks: bool,
+    /// Who sells, as invoices print it; give it once for each line: name, street, town, tax number.
+    #[arg(long)]
+    pub(crate) seller: Vec<String>,
     /// How long a checkout holds its stock, in seconds.
     #[arg(long, default_value_t = 600, value_parser = clap::value_parser!(u64).range(1..=86_400))]
     pub(crate) hold_seconds: u64,

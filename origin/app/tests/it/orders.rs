@@ -440,6 +440,28 @@ async fn notes_are_kept_and_the_shopper_reads_only_their_own(engine: Engine) {
     );
 }
 
+async fn an_accepted_order_has_an_invoice_for_its_shopper_and_the_staff_alone(engine: Engine) {
+    let world = World::with_stock(engine, 9).await;
+    let placed = paid(&world, 1).await;
+    let (order, token) = (placed.order_id, Some(placed.order_token.as_str()));
+    let theirs = world.app.invoice(&GUEST, order, token).await.unwrap();
+    assert_eq!(theirs.name, format!("invoice-{}.pdf", placed.number));
+    assert!(theirs.bytes.starts_with(b"%PDF-"));
+    assert_eq!(world.app.invoice_for_staff(order).await.unwrap(), theirs);
+    step!(&world, order, "r", refund_order, RefundRequest::default()).unwrap();
+    assert_ne!(
+        world.app.invoice_for_staff(order).await.unwrap(),
+        theirs,
+        "it says what was paid back"
+    );
+    let stranger = world.app.invoice(&GUEST, order, Some("ot_x")).await.unwrap_err();
+    assert_eq!(stranger.to_string(), "not-found");
+    let cart = world.cart(1).await;
+    let waiting = world.checkout(cart, "late", "w").await.unwrap().value;
+    let early = world.app.invoice_for_staff(waiting.order_id).await.unwrap_err();
+    assert_eq!(early.to_string(), "no-invoice");
+}
+
 async fn a_step_and_a_payment_that_meet_leave_one_story(engine: Engine) {
     let world = World::with_stock(engine, 9).await;
     for round in 0..6 {
@@ -486,5 +508,6 @@ on_every_engine!(
     nobody_calls_off_what_is_packed_and_strangers_call_off_nothing,
     the_staff_lists_orders_by_where_they_stand_by_number_and_by_address,
     notes_are_kept_and_the_shopper_reads_only_their_own,
+    an_accepted_order_has_an_invoice_for_its_shopper_and_the_staff_alone,
     a_step_and_a_payment_that_meet_leave_one_story,
 );

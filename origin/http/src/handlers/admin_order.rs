@@ -14,7 +14,7 @@ use domain::{ErrorKind, OrderId};
 use http::{HeaderValue, StatusCode, header};
 use serde::Deserialize;
 
-use super::{Reply, answered, private};
+use super::{Reply, answered, file, private};
 use crate::Context;
 use crate::admin::Asker;
 use crate::extract::{Command, demanded, id};
@@ -50,6 +50,14 @@ pub(crate) async fn show(
     let order = context.app.admin_order(id(&order)?).await?;
     let version = order.order.version;
     tagged(private(StatusCode::OK, order), version)
+}
+
+pub(crate) async fn invoice(
+    State(context): State<Arc<Context>>,
+    Path(order): Path<String>,
+    _asker: Asker,
+) -> Reply {
+    Ok(file(context.app.invoice_for_staff(id(&order)?).await?))
 }
 
 /// Takes a command apart: the step that is asked for, and its body.

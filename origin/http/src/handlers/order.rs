@@ -6,7 +6,7 @@ use api_types::order::{NewReturn, PaymentAction};
 use axum::extract::{Path, State};
 use http::StatusCode;
 
-use super::{Reply, answered, private};
+use super::{Reply, answered, file, private};
 use crate::Context;
 use crate::extract::{Command, Who, demanded, id};
 use crate::handlers::cart::Nothing;
@@ -24,6 +24,15 @@ pub(crate) async fn show(
         StatusCode::OK,
         context.app.order(&who.caller, id(&order)?, who.bearer.as_deref()).await?,
     )
+}
+
+pub(crate) async fn invoice(
+    State(context): State<Arc<Context>>,
+    Path(order): Path<String>,
+    who: Who,
+) -> Reply {
+    let token = who.bearer.as_deref();
+    Ok(file(context.app.invoice(&who.caller, id(&order)?, token).await?))
 }
 
 pub(crate) async fn act(

@@ -36,6 +36,7 @@ pub(crate) async fn run(options: Serve) -> anyhow::Result<()> {
             },
             hold_kept: Duration::from_hours(24 * u64::from(options.hold_kept_days)),
             return_url: options.return_url.clone(),
+            seller: options.seller.clone(),
             ..Settings::default()
         },
         clock: Clock::default(),

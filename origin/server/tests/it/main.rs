@@ -9,6 +9,7 @@ mod feed;
 mod inside;
 mod limits;
 mod media;
+mod orders;
 mod pricing;
 mod provider;
 mod shop;

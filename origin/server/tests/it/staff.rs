@@ -33,7 +33,7 @@ pub(crate) fn key_of(said: &str) -> (String, String) {
     (id, lines.next().unwrap().to_owned())
 }
 
-fn shown(key: &str) -> With<'_> {
+pub(crate) fn shown(key: &str) -> With<'_> {
     With { bearer: Some(key), ..With::default() }
 }
 

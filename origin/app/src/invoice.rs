@@ -1,0 +1,128 @@
+//! An order's invoice, as a file.
+
+use documents::{Invoice, InvoiceLine, InvoiceSum};
+use domain::order::{Ended, OrderState, RefundStatus, number_text};
+use domain::{ErrorKind, Money, OrderId, OrderStatus};
+use store::{OrderRecord, StatedOrder};
+
+use crate::{App, Caller, Error, Refusal};
+
+/// A file and its name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NamedFile {
+    /// What it is called.
+    pub name: String,
+    /// What is in it.
+    pub bytes: Vec<u8>,
+}
+
+impl App {
+    /// Writes the invoice of an order for its account or for who has its token.
+    ///
+    /// # Errors
+    /// `not-found`, also for everybody else; `no-invoice` for an order that was not accepted.
+    pub async fn invoice(
+        &self,
+        caller: &Caller,
+        id: OrderId,
+        token: Option<&str>,
+    ) -> Result<NamedFile, Error> {
+        self.readable_order(caller, id, token).await?;
+        self.invoice_for_staff(id).await
+    }
+
+    /// Writes the invoice of an order.
+    ///
+    /// # Errors
+    /// `not-found`, `no-invoice`.
+    pub async fn invoice_for_staff(&self, id: OrderId) -> Result<NamedFile, Error> {
+        let stated = self.store.stated_order(id).await?.ok_or_else(Refusal::not_found)?;
+        if !was_accepted(&stated) {
+            let title = "There is no invoice of an order that was not accepted";
+            return Err(Refusal::new(ErrorKind::Conflict, "no-invoice", title).into());
+        }
+        let invoice = invoice(&stated, &self.settings.seller)?;
+        let name = format!("invoice-{}.pdf", invoice.number);
+        // Some milliseconds of work that waits for nothing: not where others wait.
+        let written = tokio::task::spawn_blocking(move || invoice.to_pdf()).await;
+        let fault = |error| Error::Fault("write an invoice", error);
+        let bytes = written
+            .map_err(|error| fault(Box::new(error).into()))?
+            .map_err(|error| fault(Box::new(error).into()))?;
+        Ok(NamedFile { name, bytes })
+    }
+}
+
+fn was_accepted(stated: &StatedOrder) -> bool {
+    let ended = stated.state.as_ref().and_then(|state| state.ended);
+    match stated.order.status {
+        OrderStatus::Confirmed | OrderStatus::Completed => true,
+        OrderStatus::Cancelled => {
+            matches!(ended, Some(Ended::Cancelled { was_accepted: true, .. }))
+        }
+        OrderStatus::PendingPayment | OrderStatus::Expired => false,
+    }
+}
+
+fn invoice(stated: &StatedOrder, seller: &[String]) -> Result<Invoice, Error> {
+    let StatedOrder { order, state, .. } = stated;
+    let address = &order.address;
+    let town = format!("{} {}", address.postal_code, address.city);
+    let line2 = address.line2.clone().unwrap_or_default();
+    let buyer = [&address.name, &address.line1, &line2, &town, &address.country];
+    let line = |line: &api_types::cart::Line| InvoiceLine {
+        name: line.title.clone(),
+        note: note_of(line, state.as_ref()),
+        pieces: line.quantity,
+        unit: line.unit_price,
+        total: line.line_total,
+    };
+    let sums = sums(order, state.as_ref());
+    Ok(Invoice {
+        number: number_text(order.number),
+        ordered_at: order.created_at,
+        seller: seller.to_vec(),
+        buyer: buyer.into_iter().filter(|line| !line.trim().is_empty()).cloned().collect(),
+        lines: order.lines.iter().map(line).collect(),
+        sums: sums.map_err(|error| Error::Fault("add up an invoice", Box::new(error)))?,
+    })
+}
+
+/// Says which variant a line is, and how many of its pieces were called off.
+fn note_of(line: &api_types::cart::Line, state: Option<&OrderState>) -> String {
+    let cancelled = state
+        .and_then(|state| state.line(line.id))
+        .map(|own| own.cancelled)
+        .filter(|&pieces| pieces > 0)
+        .map(|pieces| format!("{pieces} called off"));
+    let parts = [Some(line.variant_title.clone()), Some(line.sku.to_string()), cancelled];
+    let parts: Vec<String> = parts.into_iter().flatten().filter(|part| !part.is_empty()).collect();
+    parts.join(" · ")
+}
+
+fn sums(
+    order: &OrderRecord,
+    state: Option<&OrderState>,
+) -> Result<Vec<InvoiceSum>, domain::MoneyError> {
+    let totals = order.totals;
+    let sum =
+        |label: &str, amount, is_total| InvoiceSum { label: label.to_owned(), amount, is_total };
+    let mut sums = vec![
+        sum("Articles", totals.subtotal, false),
+        sum("Shipping", totals.shipping, false),
+        sum("Total", totals.total, true),
+        sum("Tax contained in it", totals.tax, false),
+    ];
+    let Some(state) = state else { return Ok(sums) };
+    let parts = state.sums()?;
+    let taken = parts.captured.checked_add(parts.refunding)?.checked_add(parts.refunded)?;
+    sums.push(sum("Paid", taken, true));
+    let done = state.refunds.iter().filter(|refund| refund.status == RefundStatus::Succeeded);
+    let back = done.map(|refund| refund.provider.checked_add(refund.gift_card));
+    let back: Result<Vec<Money>, _> = back.collect();
+    let back = Money::sum(totals.currency, back?)?;
+    if back.minor > 0 {
+        sums.push(sum("Paid back", back, false));
+    }
+    Ok(sums)
+}

@@ -1,0 +1,139 @@
+//! An invoice: who bought what, for how much, and what was paid back.
+
+use domain::{Money, Timestamp};
+
+use crate::DocumentError;
+use crate::page::{LEFT, RIGHT, Sheet};
+
+/// Sizes of letters, in points.
+const TITLE: f32 = 20.0;
+const BODY: f32 = 10.0;
+const SMALL: f32 = 8.5;
+/// From one line to the next, in points.
+const LINE: f32 = 14.0;
+/// Where the columns of pieces and of the price of one end.
+const PIECES: f32 = 360.0;
+const UNIT: f32 = 450.0;
+/// How wide the name of a product may be.
+const NAME_WIDTH: f32 = 250.0;
+
+/// What an invoice says. Every text is one line; letters that the font does not have are marked.
+#[derive(Debug, Clone)]
+pub struct Invoice {
+    /// What people quote: the order's number.
+    pub number: String,
+    /// When it was ordered.
+    pub ordered_at: Timestamp,
+    /// Who sells, a line each; may be empty.
+    pub seller: Vec<String>,
+    /// Who buys, a line each.
+    pub buyer: Vec<String>,
+    /// What was bought.
+    pub lines: Vec<InvoiceLine>,
+    /// What it comes to.
+    pub sums: Vec<InvoiceSum>,
+}
+
+/// A line of an invoice.
+#[derive(Debug, Clone)]
+pub struct InvoiceLine {
+    /// What.
+    pub name: String,
+    /// Variant, SKU and the like; may be empty.
+    pub note: String,
+    /// How many.
+    pub pieces: u32,
+    /// What one costs.
+    pub unit: Money,
+    /// What all of them cost.
+    pub total: Money,
+}
+
+/// A sum of an invoice.
+#[derive(Debug, Clone)]
+pub struct InvoiceSum {
+    /// Of what.
+    pub label: String,
+    /// How much.
+    pub amount: Money,
+    /// Whether a line is drawn above it.
+    pub is_total: bool,
+}
+
+impl Invoice {
+    /// Writes the invoice as a PDF of as many A4 pages as it needs. The same invoice is the same bytes.
+    ///
+    /// # Errors
+    /// [`DocumentError`]; never for what the invoice says.
+    pub fn to_pdf(&self) -> Result<Vec<u8>, DocumentError> {
+        let mut sheet = Sheet::new()?;
+        sheet.left(LEFT, TITLE, "Invoice");
+        sheet.down(LINE * 2.0, 0.0);
+        self.head(&mut sheet);
+        self.lines(&mut sheet);
+        for sum in &self.sums {
+            if sum.is_total {
+                sheet.down(4.0, LINE * 2.0);
+                sheet.rule();
+            }
+            sheet.down(LINE, LINE);
+            sheet.left(PIECES - 60.0, BODY, &sum.label);
+            sheet.right(RIGHT, BODY, &sum.amount.to_string());
+        }
+        let title = format!("Invoice {}", self.number);
+        sheet.write(&title, &title)
+    }
+
+    fn head(&self, sheet: &mut Sheet) {
+        paragraph(sheet, &self.seller);
+        if !self.seller.is_empty() {
+            sheet.down(LINE, LINE);
+        }
+        let day = self.ordered_at.to_string();
+        let day = day.split('T').next().unwrap_or_default().to_owned();
+        sheet.left(LEFT, BODY, &format!("Order {}", self.number));
+        sheet.right(RIGHT, BODY, &format!("Ordered {day}"));
+        sheet.down(LINE * 2.0, LINE);
+        paragraph(sheet, &self.buyer);
+        sheet.down(LINE, LINE * 3.0);
+    }
+
+    fn lines(&self, sheet: &mut Sheet) {
+        sheet.left(LEFT, SMALL, "Article");
+        sheet.right(PIECES, SMALL, "Pieces");
+        sheet.right(UNIT, SMALL, "Price");
+        sheet.right(RIGHT, SMALL, "Amount");
+        sheet.down(4.0, LINE);
+        sheet.rule();
+        for line in &self.lines {
+            let names = sheet.wrap(&line.name, BODY, NAME_WIDTH);
+            let notes = sheet.wrap(&line.note, SMALL, NAME_WIDTH);
+            // A line stays on one page, unless it is longer than a page's third.
+            sheet.down(LINE + 2.0, LINE * 3.0);
+            sheet.right(PIECES, BODY, &line.pieces.to_string());
+            sheet.right(UNIT, BODY, &line.unit.to_string());
+            sheet.right(RIGHT, BODY, &line.total.to_string());
+            for (place, name) in names.iter().enumerate() {
+                if place > 0 {
+                    sheet.down(LINE, LINE);
+                }
+                sheet.left(LEFT, BODY, name);
+            }
+            for note in &notes {
+                sheet.down(LINE - 2.0, LINE);
+                sheet.left(LEFT, SMALL, note);
+            }
+        }
+        sheet.down(LINE / 2.0, LINE * 2.0);
+        sheet.rule();
+    }
+}
+
+fn paragraph(sheet: &mut Sheet, lines: &[String]) {
+    for line in lines {
+        for part in sheet.wrap(line, BODY, RIGHT - LEFT) {
+            sheet.left(LEFT, BODY, &part);
+            sheet.down(LINE, LINE);
+        }
+    }
+}
