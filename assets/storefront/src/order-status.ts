@@ -23,6 +23,8 @@ const PAYMENT: Record<string, StatusText> = {
   voided: { label: 'Cancelled, nothing charged', tone: 'bad' },
   cancelled: { label: 'Cancelled, nothing charged', tone: 'bad' },
   expired: { label: 'Ran out of time, nothing charged', tone: 'bad' },
+  partially_captured: { label: 'Partly paid', tone: 'good' },
+  partially_refunded: { label: 'Partly refunded', tone: 'neutral' },
   refunded: { label: 'Refunded', tone: 'neutral' },
 };
 
@@ -43,6 +45,26 @@ const ORDER: Record<string, StatusText> = {
   refunded: { label: 'Refunded', tone: 'neutral' },
 };
 
+const PARCEL: Record<string, StatusText> = {
+  pending: { label: 'Being packed', tone: 'waiting' },
+  shipped: { label: 'On its way', tone: 'good' },
+  delivered: { label: 'Delivered', tone: 'good' },
+};
+
+const RETURN: Record<string, StatusText> = {
+  requested: { label: 'Asked for', tone: 'waiting' },
+  approved: { label: 'Agreed: send it back', tone: 'waiting' },
+  rejected: { label: 'Not agreed', tone: 'bad' },
+  received: { label: 'Received', tone: 'good' },
+  cancelled: { label: 'Dropped', tone: 'neutral' },
+};
+
+const REFUND: Record<string, StatusText> = {
+  pending: { label: 'On its way to you', tone: 'waiting' },
+  succeeded: { label: 'Paid back', tone: 'good' },
+  failed: { label: 'Did not go through; we are looking after it', tone: 'bad' },
+};
+
 function lookUp(table: Record<string, StatusText>, status: string): StatusText {
   const plain = status.replaceAll('_', ' ');
   return table[status] ?? { label: plain.charAt(0).toUpperCase() + plain.slice(1), tone: 'neutral' };
@@ -55,6 +77,28 @@ export function paymentStatus(status: string): StatusText {
 export function orderStatus(status: string): StatusText {
   return lookUp(ORDER, status);
 }
+
+export function parcelStatus(status: string): StatusText {
+  return lookUp(PARCEL, status);
+}
+
+export function returnStatus(status: string): StatusText {
+  return lookUp(RETURN, status);
+}
+
+export function refundStatus(status: string): StatusText {
+  return lookUp(REFUND, status);
+}
+
+/** Why something goes back, as the origin calls it and as people do. */
+export const RETURN_REASONS: readonly (readonly [string, string])[] = [
+  ['unwanted', 'I do not want it'],
+  ['damaged', 'It is damaged'],
+  ['not_as_described', 'It is not as described'],
+  ['wrong_item', 'It is the wrong piece'],
+  ['wrong_size', 'It does not fit'],
+  ['too_late', 'It came too late'],
+];
 
 /** Tells that the payment is still on its way and will settle without the shopper. */
 export function isSettling(payment: string): boolean {

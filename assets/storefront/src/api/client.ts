@@ -118,6 +118,21 @@ export async function send<T>(path: string, call: Call = {}): Promise<T> {
   }
 }
 
+/** Reads a file; throws [`ApiError`]. */
+export async function sendForFile(path: string, bearer: string | null): Promise<Blob> {
+  let answer: Response;
+  try {
+    answer = await fetch(path, requestOf({ bearer }));
+  } catch {
+    throw networkError();
+  }
+  if (!answer.ok) {
+    const wait = retryAfterSeconds(answer.headers.get('retry-after'), Date.now());
+    throw problemOf(answer.status, parse(await answer.text()), wait);
+  }
+  return answer.blob();
+}
+
 /** Appends the parameters that have a value. */
 export function withParams(path: string, params: Record<string, string | number | null | undefined>): string {
   const query = new URLSearchParams();

@@ -178,6 +178,39 @@ export interface CheckoutAnswer {
   next_action?: { type: string } | null;
 }
 
+/** Pieces of one line of an order. */
+export interface PiecesOf {
+  line: string;
+  pieces: number;
+}
+
+export interface Parcel {
+  id: string;
+  status: string;
+  lines: PiecesOf[];
+  tracking: { carrier: string; number?: string; url?: string } | null;
+}
+
+export interface OrderReturn {
+  id: string;
+  status: string;
+  lines: { line: string; requested: number }[];
+}
+
+export interface OrderRefund {
+  id: string;
+  status: string;
+  reason: string;
+  amount: Money;
+}
+
+/** What the shopper may do now, with its bounds. */
+export interface OrderStep {
+  step: string;
+  id?: string;
+  lines?: PiecesOf[];
+}
+
 export interface Order {
   id: string;
   number: string | number;
@@ -189,6 +222,12 @@ export interface Order {
   totals: Totals;
   quote?: Quote | null;
   shipping_address?: Address;
+  cancelled?: PiecesOf[];
+  fulfilments?: Parcel[];
+  returns?: OrderReturn[];
+  refunds?: OrderRefund[];
+  next_steps?: OrderStep[];
+  notes?: { at: string; text: string }[];
 }
 
 export interface Tokens {

@@ -1,6 +1,6 @@
 // Placing and reading orders. A guest's order is readable with the token that checkout returned; it stays in this browser.
 
-import { send } from '../api/client';
+import { send, sendForFile } from '../api/client';
 import type { CheckoutAnswer, CheckoutRequest, Order } from '../api/types';
 import { attemptFor, isOutcomeUnknown, newKey, type Attempt } from '../idempotency';
 import { accessToken, sendAsAccount } from './session';
@@ -66,4 +66,41 @@ export async function answerChallenge(id: string, action: 'approve' | 'reject'):
   const call = { method: 'POST', body: { action }, idempotencyKey: newKey() } as const;
   const token = tokenOf(id);
   await (token ? send(path, { ...call, bearer: token }) : sendAsAccount(path, call));
+}
+
+/** What a shopper asks of an order after the checkout. */
+export type OrderWish =
+  | { step: 'cancel' }
+  | { step: 'request_return'; lines: { line: string; pieces: number; reason: string }[] }
+  | { step: 'cancel_return'; id: string };
+
+/** Where a wish goes, and what goes with it. */
+export function wishCall(orderId: string, wish: OrderWish): { path: string; body: string } {
+  const order = `/v1/orders/${encodeURIComponent(orderId)}`;
+  if (wish.step === 'cancel') return { path: `${order}/cancel`, body: '{}' };
+  if (wish.step === 'cancel_return') return { path: `${order}/returns/${encodeURIComponent(wish.id)}/cancel`, body: '{}' };
+  return { path: `${order}/returns`, body: JSON.stringify({ lines: wish.lines }) };
+}
+
+/** Asks for it. A wish whose outcome is unknown keeps its key, so that asking again does it once. */
+export async function askOrder(id: string, wish: OrderWish): Promise<Order> {
+  const { path, body } = wishCall(id, wish);
+  const slot = `step.${path}`;
+  const attempt = attemptFor(load<Attempt>(slot), body);
+  save(slot, attempt);
+  const call = { method: 'POST', body, idempotencyKey: attempt.key } as const;
+  const token = tokenOf(id);
+  try {
+    const order = await (token ? send<Order>(path, { ...call, bearer: token }) : sendAsAccount<Order>(path, call));
+    save(slot, null);
+    return order;
+  } catch (error) {
+    if (!isOutcomeUnknown(error)) save(slot, null);
+    throw error;
+  }
+}
+
+/** Reads the invoice: a file that a link cannot ask for, because it goes with the order's token. */
+export async function fetchInvoice(id: string): Promise<Blob> {
+  return sendForFile(`/v1/orders/${encodeURIComponent(id)}/invoice`, tokenOf(id) ?? (await accessToken()));
 }

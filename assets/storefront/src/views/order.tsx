@@ -5,6 +5,7 @@ import { countryName } from '../checkout-form';
 import { navigate } from '../navigation';
 import { isSettling, orderStatus, paymentStatus, pollDelayMs, type StatusText } from '../order-status';
 import { Problem } from '../parts/notice';
+import { OrderLife } from '../parts/order-life';
 import { Picture } from '../parts/picture';
 import { Price } from '../parts/price';
 import { TotalsTable } from '../parts/totals';
@@ -23,6 +24,8 @@ interface Watched {
   /** Watching ended although the payment has not settled. */
   isTiredOfWaiting: boolean;
   look: () => void;
+  /** Takes an order as a step left it. */
+  take: (order: Order) => void;
 }
 
 /** Reads the order, and again with growing pauses while its payment settles by itself. */
@@ -57,7 +60,7 @@ function useOrder(id: string): Watched {
     setLooks(0);
     setRound((n) => n + 1);
   };
-  return { order, error, isTiredOfWaiting: looks >= LOOKS_MAX && order !== null && isSettling(order.payment_status), look };
+  return { order, error, isTiredOfWaiting: looks >= LOOKS_MAX && order !== null && isSettling(order.payment_status), look, take: setOrder };
 }
 
 interface StatusProps {
@@ -150,7 +153,7 @@ const HEADLINES: Record<StatusText['tone'], string> = {
   neutral: 'Your order',
 };
 
-function OrderPage({ order, look, isTiredOfWaiting }: { order: Order; look: () => void; isTiredOfWaiting: boolean }) {
+function OrderPage({ order, look, take, isTiredOfWaiting }: Omit<Watched, 'order' | 'error'> & { order: Order }) {
   const payment = paymentStatus(order.payment_status);
   return (
     <>
@@ -174,6 +177,7 @@ function OrderPage({ order, look, isTiredOfWaiting }: { order: Order; look: () =
             </p>
           )}
           {payment.tone === 'bad' && <BuyAgain order={order} />}
+          <OrderLife order={order} onChange={take} />
           <section class="order-facts">
             <div><h2>Confirmation to</h2><p>{order.email}</p></div>
             {order.shipping_address && <div><h2>Delivery</h2><AddressLines address={order.shipping_address} /></div>}
@@ -198,7 +202,7 @@ function OrderPage({ order, look, isTiredOfWaiting }: { order: Order; look: () =
 
 export function OrderView({ id }: { id: string }) {
   useTitle('Your order');
-  const { order, error, look, isTiredOfWaiting } = useOrder(id);
+  const { order, error, look, take, isTiredOfWaiting } = useOrder(id);
   useEffect(() => {
     // The cart of a declined attempt may still be open at the origin; the count in the header follows the truth.
     if (cart.value) refreshCart().catch(() => undefined);
@@ -207,7 +211,7 @@ export function OrderView({ id }: { id: string }) {
     return (
       <>
         {error !== null && <Problem error={error} doing="browse" onRetry={look} />}
-        <OrderPage order={order} look={look} isTiredOfWaiting={isTiredOfWaiting} />
+        <OrderPage order={order} look={look} take={take} isTiredOfWaiting={isTiredOfWaiting} />
       </>
     );
   }
