@@ -26,6 +26,7 @@ fn every_test_that_the_limits_name_exists() {
         "../runtime/src/capability/file_store",
         "../runtime/src/capability/redis",
         "../../origin/app/tests/it",
+        "../../origin/documents/tests/it",
         "../../origin/providers/src",
         "../../origin/providers/src/outbound",
         "../../origin/server/src/commands/jobs",
