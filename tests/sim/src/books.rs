@@ -23,6 +23,7 @@ pub(crate) struct Books {
     pub(crate) redemptions: Vec<RedemptionRow>,
     pub(crate) gift_cards: Vec<GiftCardRow>,
     pub(crate) gift_card_parts: Vec<GiftCardPartRow>,
+    pub(crate) states: Vec<StateRow>,
 }
 
 /// An id as it is stored.
@@ -159,6 +160,13 @@ pub(crate) struct ClaimRow {
     pub(crate) order: Option<Id>,
 }
 
+/// The state that is kept of an order.
+#[derive(Debug, Clone)]
+pub(crate) struct StateRow {
+    pub(crate) order: Id,
+    pub(crate) json: String,
+}
+
 impl Books {
     /// Reads everything, as it is at one moment.
     pub(crate) fn read(place: &dyn Place) -> Result<Self> {
@@ -177,6 +185,7 @@ impl Books {
             redemptions: redemptions(place)?,
             gift_cards: gift_cards(place)?,
             gift_card_parts: gift_card_parts(place)?,
+            states: states(place)?,
         };
         place.end_look()?;
         Ok(books)
@@ -380,10 +389,16 @@ fn gift_card_parts(place: &dyn Place) -> Result<Vec<GiftCardPartRow>> {
     })
 }
 
-/// Whether nothing is under way: no order waits, no payment is to be asked about, no event is to be delivered.
+fn states(place: &dyn Place) -> Result<Vec<StateRow>> {
+    let sql = "SELECT s.order_id, s.state_json FROM order_states s JOIN orders o ON o.id = s.order_id ORDER BY o.number";
+    rows(place, sql, |row| Ok(StateRow { order: row.id()?, json: row.text()? }))
+}
+
+/// Whether nothing is under way: no order waits, no payment and no operation is to be asked about, no event is to be delivered.
 pub(crate) fn is_settled(place: &dyn Place) -> Result<bool> {
     let sql = "SELECT NOT EXISTS (SELECT 1 FROM orders WHERE status = 'pending_payment')
                  AND NOT EXISTS (SELECT 1 FROM payments WHERE next_check_at_ms IS NOT NULL)
+                 AND NOT EXISTS (SELECT 1 FROM payment_operations WHERE status = 'pending')
                  AND NOT EXISTS (SELECT 1 FROM outbox WHERE delivered_at_ms IS NULL)";
     Ok(rows(place, sql, Cells::number)? == [1])
 }

@@ -15,20 +15,26 @@ use crate::world::World;
 pub(crate) enum Job {
     ReleaseExpired,
     ReconcilePayments,
+    ReconcileOperations,
     DeliverEvents,
     ForgetOld,
 }
 
 impl Job {
-    pub(crate) const ALL: [Self; 4] =
-        [Self::ReleaseExpired, Self::ReconcilePayments, Self::DeliverEvents, Self::ForgetOld];
+    pub(crate) const ALL: [Self; 5] = [
+        Self::ReleaseExpired,
+        Self::ReconcilePayments,
+        Self::ReconcileOperations,
+        Self::DeliverEvents,
+        Self::ForgetOld,
+    ];
 
     /// Longest pause between two rounds, while the shop is open and afterwards, when only their end is waited for.
     const fn pause_max_ms(self, is_open: bool) -> i64 {
         match self {
             Self::ReleaseExpired => 15_000,
-            Self::ReconcilePayments if is_open => 6_000,
-            Self::ReconcilePayments => 15_000,
+            Self::ReconcilePayments | Self::ReconcileOperations if is_open => 6_000,
+            Self::ReconcilePayments | Self::ReconcileOperations => 15_000,
             Self::DeliverEvents => 20_000,
             Self::ForgetOld => 120_000,
         }
@@ -47,6 +53,7 @@ pub(crate) async fn work(world: Arc<World>, job: Job, mut dice: Dice) {
                 match job {
                     Job::ReleaseExpired => app.release_expired().await,
                     Job::ReconcilePayments => app.reconcile_payments().await,
+                    Job::ReconcileOperations => app.reconcile_operations().await,
                     Job::DeliverEvents => app.deliver_events().await,
                     Job::ForgetOld => {
                         watcher.watch_events();

@@ -6,6 +6,7 @@ mod events;
 mod money;
 mod offers;
 mod orders;
+mod states;
 mod stock;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -36,7 +37,10 @@ pub enum Check {
     Offers,
     /// The provider's books are ours: nothing charged without an order, nothing twice, nothing kept.
     ProviderBooks,
-    /// What a client was told of an order is still so.
+    /// The state that is kept of an order is sound, and tells the same as its order, the ledger and the provider: what was
+    /// given back was given back once.
+    OrderState,
+    /// What a client was told of an order is still so, unless its shopper called it off.
     NoOrderLost,
     /// A key has one answer and one order.
     OneAnswer,
@@ -103,6 +107,7 @@ pub(crate) fn run(evidence: &Evidence<'_>) -> Vec<Finding> {
     money::check(evidence, &mut findings);
     offers::check(evidence, &mut findings);
     orders::check(evidence, &mut findings);
+    states::check(evidence, &mut findings);
     events::check(evidence, &mut findings);
     for problem in &evidence.seen.problems {
         findings.add(Check::NoFault, problem.clone());

@@ -477,6 +477,31 @@ impl Client {
                 Err(_lost) => {}
             }
         }
+        if self.dice.in_thousand(150) {
+            self.call_off(&answer).await;
+        }
+    }
+
+    /// Calls an order off, paid or not. One that has ended says no.
+    async fn call_off(&mut self, answer: &CheckoutAnswer) {
+        let (caller, id, token) = (self.caller, answer.order_id, answer.order_token.clone());
+        let (whose, key) = (self.whose(), self.next_key());
+        self.say(format!("calls {} off", self.world.sim.name("order", &id)));
+        self.world.count("cancellations");
+        self.world.seen().called_off.insert(id);
+        let since_us = self.world.sim.now_us();
+        let done = self
+            .insist("call an order off", move |app| {
+                let scope = format!("{whose} POST /v1/orders/{id}/cancel");
+                let (token, claim) = (token.clone(), app.claim(scope, key.clone(), &[b"cancel"]));
+                Box::pin(
+                    async move { app.cancel_own_order(&caller, id, Some(&token), claim).await },
+                )
+            })
+            .await;
+        if let Some(answered) = done {
+            self.saw(&answered.value, since_us);
+        }
     }
 
     async fn act(&mut self, answer: &CheckoutAnswer, word: &'static str) {

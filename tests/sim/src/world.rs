@@ -1,6 +1,6 @@
 //! The shop in the simulated world: its processes, the network to them, and what everybody has seen.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
@@ -80,6 +80,8 @@ pub(crate) struct Seen {
     /// Every kept answer of every key, in the order in which they were computed.
     pub(crate) answers: BTreeMap<(String, String), Vec<KeptAnswer>>,
     pub(crate) told: Vec<Told>,
+    /// Orders that their shoppers asked to call off, with or without success.
+    pub(crate) called_off: BTreeSet<OrderId>,
     /// Every event that ever was, in the order of the outbox, also those that were forgotten since.
     pub(crate) events: Vec<EventRow>,
     pub(crate) problems: Vec<String>,

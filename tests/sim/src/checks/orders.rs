@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use domain::OrderId;
 use domain::order::number_text;
 
 use super::money::CLEARING;
@@ -29,7 +30,7 @@ pub(super) fn check(evidence: &Evidence<'_>, findings: &mut Findings) {
         findings.add(Check::OneOrderPerCart, format!("numbers {numbers:?} are of one cart"));
     }
     match log::read(evidence.history) {
-        Ok(operations) => check_history(&operations, findings),
+        Ok(operations) => check_history(evidence, &operations, findings),
         Err(error) => findings.add(Check::History, format!("the history cannot be read: {error}")),
     }
     check_transfers(evidence, findings);
@@ -51,7 +52,8 @@ fn check_told(evidence: &Evidence<'_>, findings: &mut Findings) {
         findings.demand(Check::NoOrderLost, is_same, || {
             format!("{name} was told with number {} and {}", told.number, told.total_minor)
         });
-        let is_kept = !told.is_confirmed || order.status == "confirmed";
+        let is_called_off = evidence.seen.called_off.contains(&told.order);
+        let is_kept = !told.is_confirmed || order.status == "confirmed" || is_called_off;
         findings.demand(Check::NoOrderLost, is_kept, || {
             format!("{name} was confirmed to its client and is {}", order.status)
         });
@@ -85,12 +87,17 @@ fn check_answers(evidence: &Evidence<'_>, findings: &mut Findings) {
     }
 }
 
-fn check_history(operations: &[Operation], findings: &mut Findings) {
+fn check_history(evidence: &Evidence<'_>, operations: &[Operation], findings: &mut Findings) {
     let (orders, carts): (Vec<Operation>, Vec<Operation>) =
         operations.iter().cloned().partition(|one| one.object.starts_with("order-"));
+    let called_off: BTreeSet<String> =
+        evidence.seen.called_off.iter().map(|order| evidence.sim.name("order", order)).collect();
+    let (called_off, orders): (Vec<Operation>, Vec<Operation>) =
+        orders.into_iter().partition(|one| called_off.contains(&one.object));
     let verdicts = check_objects(&orders, &Life::of_orders());
+    let of_called_off = check_objects(&called_off, &Life::of_orders_called_off());
     let of_carts = check_objects(&carts, &Register::found());
-    for verdict in verdicts.into_iter().chain(of_carts) {
+    for verdict in verdicts.into_iter().chain(of_called_off).chain(of_carts) {
         let text = match verdict {
             Verdict::Linearizable => continue,
             Verdict::Violated(violation) => violation.to_string(),
@@ -125,8 +132,10 @@ fn check_transfers(evidence: &Evidence<'_>, findings: &mut Findings) {
         let (id, minor, currency) = (payment.order, payment.amount, payment.currency.as_str());
         let asked = if told.contains(&id) { Asked::Acknowledged } else { Asked::Unknown };
         ledger.asked.push((transfer("capture", id, minor, currency), asked));
-        // Who was told that an order is confirmed must not find the money sent back.
-        let back = if told.contains(&id) { Asked::Refused } else { Asked::Unknown };
+        // Who was told that an order is confirmed and did not call it off must not find the money sent back.
+        let is_called_off = evidence.seen.called_off.contains(&OrderId::from_bytes(id));
+        let is_kept = told.contains(&id) && !is_called_off;
+        let back = if is_kept { Asked::Refused } else { Asked::Unknown };
         ledger.asked.push((transfer("refund", id, minor, currency), back));
         let entries =
             evidence.books.ledger.iter().filter(|entry| entry.payment == Some(payment.id));

@@ -345,6 +345,17 @@ impl Life {
     /// Returns an order's life, as `domain` lets it go.
     #[must_use]
     pub fn of_orders() -> Self {
+        Self::of_moves(Self::moves_of_orders())
+    }
+
+    /// Returns the life of an order that its shopper asked to call off.
+    #[must_use]
+    pub fn of_orders_called_off() -> Self {
+        let (paid, ended) = (OrderStatus::Confirmed.as_str(), OrderStatus::Cancelled.as_str());
+        Self::of_moves(Self::moves_of_orders().into_iter().chain([(paid, ended)]))
+    }
+
+    fn moves_of_orders() -> Vec<(&'static str, &'static str)> {
         let payments = PaymentStatus::ALL.into_iter().map(OrderEvent::Payment);
         let events: Vec<OrderEvent> = payments.chain([OrderEvent::HoldExpired]).collect();
         let moves = OrderStatus::ALL.into_iter().flat_map(|from| {
@@ -357,7 +368,7 @@ impl Life {
                 Some((from.as_str(), to.as_str()))
             })
         });
-        Self::of_moves(moves)
+        moves.collect()
     }
 }
 

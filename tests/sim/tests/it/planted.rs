@@ -54,6 +54,18 @@ fn finds_a_provider_that_keeps_what_it_should_give_back() {
 }
 
 #[test]
+fn finds_a_state_that_tells_another_story_than_its_order() {
+    let sql = "UPDATE order_states SET state_json = replace(state_json, '\"status\":\"cancelled\"', '\"status\":\"confirmed\"')";
+    finds(&at_end(sql), Check::OrderState);
+}
+
+#[test]
+fn finds_a_refund_that_was_forgotten() {
+    let sql = "UPDATE order_states SET state_json = replace(state_json, '\"status\":\"succeeded\"', '\"status\":\"failed\"')";
+    finds(&at_end(sql), Check::OrderState);
+}
+
+#[test]
 fn finds_a_store_that_loses_a_release() {
     let sql = "CREATE TRIGGER planted AFTER UPDATE ON stock
                WHEN NEW.reserved < OLD.reserved AND NEW.on_hand = OLD.on_hand
