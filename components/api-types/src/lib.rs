@@ -24,6 +24,7 @@ pub mod catalogue;
 pub mod client_address;
 pub mod events;
 pub mod feed;
+pub mod import;
 pub mod inventory;
 pub mod order;
 pub mod pricing;

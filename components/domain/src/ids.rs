@@ -102,6 +102,10 @@ id!(
     GiftCardId
 );
 id!(
+    /// An import of a file.
+    ImportId
+);
+id!(
     /// A line within a cart or an order.
     LineId
 );

@@ -35,7 +35,7 @@ pub mod webhook;
 pub use account::Email;
 pub use country::{Country, InvalidCountry};
 pub use ids::{
-    CartId, FulfilmentId, GiftCardId, LineId, LocationId, NoteId, OrderId, PaymentId,
+    CartId, FulfilmentId, GiftCardId, ImportId, LineId, LocationId, NoteId, OrderId, PaymentId,
     PaymentOperationId, PromotionId, RefundId, RequestId, ReturnId, SessionId, StaffKeyId,
     TransferId, UserId, WebhookDeliveryId, WebhookId,
 };

@@ -44,6 +44,10 @@ pub enum Permission {
     PaymentsRead,
     /// Capture, void and refund.
     PaymentsWrite,
+    /// Read imports and what was wrong with them.
+    ImportsRead,
+    /// Bring files in.
+    ImportsWrite,
     /// Read webhooks and their deliveries.
     WebhooksRead,
     /// Change webhooks, send test events and replay.
@@ -93,7 +97,12 @@ impl Role {
             Self::Owner => true,
             Self::Catalogue => matches!(
                 permission,
-                P::CatalogueRead | P::CatalogueWrite | P::InventoryRead | P::InventoryWrite
+                P::CatalogueRead
+                    | P::CatalogueWrite
+                    | P::InventoryRead
+                    | P::InventoryWrite
+                    | P::ImportsRead
+                    | P::ImportsWrite
             ),
             Self::Orders => matches!(
                 permission,
@@ -123,6 +132,8 @@ impl Role {
                     | P::InventoryRead
                     | P::OrdersRead
                     | P::PaymentsRead
+                    | P::ImportsRead
+                    | P::ImportsWrite
                     | P::WebhooksRead
                     | P::WebhooksWrite
             ),
@@ -133,6 +144,7 @@ impl Role {
                     | P::InventoryRead
                     | P::OrdersRead
                     | P::PaymentsRead
+                    | P::ImportsRead
                     | P::WebhooksRead
             ),
         }
@@ -141,7 +153,7 @@ impl Role {
 
 impl Permission {
     /// Every permission.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 15] = [
         Self::CatalogueRead,
         Self::CatalogueWrite,
         Self::InventoryRead,
@@ -151,6 +163,8 @@ impl Permission {
         Self::OrdersNote,
         Self::PaymentsRead,
         Self::PaymentsWrite,
+        Self::ImportsRead,
+        Self::ImportsWrite,
         Self::WebhooksRead,
         Self::WebhooksWrite,
         Self::StaffRead,
@@ -170,6 +184,8 @@ impl Permission {
             Self::OrdersNote => "orders:note",
             Self::PaymentsRead => "payments:read",
             Self::PaymentsWrite => "payments:write",
+            Self::ImportsRead => "imports:read",
+            Self::ImportsWrite => "imports:write",
             Self::WebhooksRead => "webhooks:read",
             Self::WebhooksWrite => "webhooks:write",
             Self::StaffRead => "staff:read",
@@ -215,6 +231,8 @@ mod tests {
             (Permission::OrdersNote, ".xxx.."),
             (Permission::PaymentsRead, ".xxxxx"),
             (Permission::PaymentsWrite, "..x..."),
+            (Permission::ImportsRead, "x...xx"),
+            (Permission::ImportsWrite, "x...x."),
             (Permission::WebhooksRead, "....xx"),
             (Permission::WebhooksWrite, "....x."),
             (Permission::StaffRead, "......"),

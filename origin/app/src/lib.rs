@@ -12,8 +12,10 @@ mod clock;
 mod delivery;
 mod error;
 mod events;
+mod export;
 mod feed;
 mod gift_card;
+mod import;
 mod inventory;
 mod invoice;
 mod jobs;
@@ -50,13 +52,15 @@ use sha2::Sha256;
 use store::Store;
 use tokio::sync::watch;
 
-pub use store::{Claim, FeedState, Lease, Leasing, WriterReport};
+pub use store::{Claim, ExportKind, FeedState, Lease, Leasing, WriterReport};
 
 pub use cart::Precondition;
 pub use clock::Clock;
 pub use delivery::{UNDER_WAY_MAX, UNDER_WAY_MAX_EACH};
 pub use error::{Error, Refusal};
+pub use export::ExportFormat;
 pub use feed::ChangesQuery;
+pub use import::IMPORT_BYTES_MAX;
 pub use invoice::NamedFile;
 pub use jobs::{CHECKS_MAX, EVENTS_MAX, EXPIRED_MAX};
 pub use lease::JOB_LEASE;

@@ -21,7 +21,7 @@ const OPTIONS_MAX: usize = 5;
 /// Most variants of one request: 100.
 const VARIANTS_MAX: usize = 100;
 /// Largest price: 9 999 999.99 of a currency with two digits, far below where sums could overflow.
-const PRICE_MINOR_MAX: i64 = 999_999_999;
+pub(crate) const PRICE_MINOR_MAX: i64 = 999_999_999;
 /// Most pieces that are received with a new SKU: a million.
 const STOCK_MAX: u32 = 1_000_000;
 /// Largest measure: 100 m.

@@ -15,7 +15,7 @@ use http::request::Parts;
 
 use crate::Context;
 use crate::extract::bearer;
-use crate::handlers::{admin_order, merchant, pricing, product, staff};
+use crate::handlers::{admin_order, import, merchant, pricing, product, staff};
 use crate::problem::Failure;
 use crate::router::Route;
 
@@ -31,10 +31,17 @@ pub struct AdminRoute {
 /// What the staff and the merchant's programs ask for, through the edge as shoppers do.
 #[must_use]
 pub fn admin_routes() -> Vec<AdminRoute> {
-    [staff_routes(), webhook_routes(), order_routes(), product_routes(), pricing_routes()]
-        .into_iter()
-        .flatten()
-        .collect()
+    [
+        staff_routes(),
+        webhook_routes(),
+        order_routes(),
+        product_routes(),
+        pricing_routes(),
+        file_routes(),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
 }
 
 fn product_routes() -> Vec<AdminRoute> {
@@ -63,6 +70,29 @@ fn product_routes() -> Vec<AdminRoute> {
             product::put_variant,
         ),
         admin(Method::PUT, "/admin/v1/variants/{sku}/prices", CatalogueWrite, product::set_prices),
+    ]
+}
+
+/// Files that come in, and files that go out.
+fn file_routes() -> Vec<AdminRoute> {
+    use Permission::{CatalogueRead, ImportsRead, ImportsWrite, InventoryRead, OrdersRead};
+    vec![
+        admin(Method::GET, "/admin/v1/imports", ImportsRead, import::list),
+        admin(Method::POST, "/admin/v1/imports", ImportsWrite, import::create),
+        admin(Method::GET, "/admin/v1/imports/{import_id}", ImportsRead, import::show),
+        admin(
+            Method::PUT,
+            "/admin/v1/imports/{import_id}/parts/{number}",
+            ImportsWrite,
+            import::add_part,
+        ),
+        admin(Method::POST, "/admin/v1/imports/{import_id}/start", ImportsWrite, import::start),
+        admin(Method::POST, "/admin/v1/imports/{import_id}/cancel", ImportsWrite, import::cancel),
+        admin(Method::GET, "/admin/v1/imports/{import_id}/errors", ImportsRead, import::errors),
+        admin(Method::GET, "/admin/v1/exports/products", CatalogueRead, import::products),
+        admin(Method::GET, "/admin/v1/exports/stock", InventoryRead, import::stock),
+        admin(Method::GET, "/admin/v1/exports/orders", OrdersRead, import::orders),
+        admin(Method::GET, "/admin/v1/exports/customers", OrdersRead, import::customers),
     ]
 }
 

@@ -23,6 +23,8 @@ pub struct Limits {
     pub deadline: Duration,
     /// Whole copies that may be streamed at once: 4.
     pub snapshots_max: usize,
+    /// Exports that may be streamed to the staff at once: 4. Each holds a read transaction while its reader is slow.
+    pub exports_max: usize,
     /// Media that may be streamed to edges at once: 64.
     pub media_max: usize,
     /// Longest wait for an edge to take the next piece of a copy: 30 s. Until then the copy keeps the database from
@@ -37,6 +39,7 @@ impl Default for Limits {
             in_flight_max: 512,
             deadline: Duration::from_secs(10),
             snapshots_max: 4,
+            exports_max: 4,
             media_max: 64,
             snapshot_stall_max: Duration::from_secs(30),
         }
@@ -50,6 +53,7 @@ pub struct Context {
     pub(crate) limits: Limits,
     pub(crate) in_flight: Arc<Semaphore>,
     pub(crate) snapshots: Arc<Semaphore>,
+    pub(crate) exports: Arc<Semaphore>,
     pub(crate) media: Option<PathBuf>,
     pub(crate) media_places: Arc<Semaphore>,
     pub(crate) nonces: Nonces,
@@ -78,6 +82,7 @@ impl Context {
             limits,
             in_flight: Arc::new(Semaphore::new(limits.in_flight_max)),
             snapshots: Arc::new(Semaphore::new(limits.snapshots_max)),
+            exports: Arc::new(Semaphore::new(limits.exports_max)),
             media,
             media_places: Arc::new(Semaphore::new(limits.media_max)),
             nonces: Nonces::default(),

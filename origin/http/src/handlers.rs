@@ -5,6 +5,7 @@ pub(crate) mod admin_order;
 pub(crate) mod cart;
 pub(crate) mod event;
 pub(crate) mod feed;
+pub(crate) mod import;
 pub(crate) mod inventory;
 pub(crate) mod media;
 pub(crate) mod merchant;

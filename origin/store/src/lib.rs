@@ -12,9 +12,11 @@ mod cart;
 mod catalogue;
 mod error;
 mod events;
+mod export;
 mod feed;
 mod gift_card;
 mod idempotency;
+mod import;
 mod keys;
 mod lease;
 mod operation;
@@ -52,12 +54,17 @@ pub use account::{
 pub use cart::{CartEdit, CartRefusal, ChangeCart, MergeCarts, OpenCart};
 pub use catalogue::{Catalogue, CategoryRow, PriceRow, ProductRow, VariantRow};
 pub use error::{DatabaseError, StoreError};
+pub use export::ExportKind;
 pub use feed::{ChangesPage, FeedState, POSITIONS_KEPT};
 pub use gift_card::{
     ChangeGiftCard, GiftCardChangeRefused, GiftCardMovement, GiftCardRow, GiftCardSums,
     IssueGiftCard,
 };
 pub use idempotency::{Claim, KEPT as IDEMPOTENCY_KEPT, Once};
+pub use import::{
+    AddPart, IMPORT_ERRORS_MAX, Import, ImportChunk, ImportFormat, ImportKind, ImportRefusal,
+    ImportRow, ImportStatus, ImportStep, NewImport, RowError, VariantEdit,
+};
 pub use keys::{KeyMaterial, KeyState, SigningKey};
 pub use lease::{Lease, Leasing};
 pub use operation::{EndOperation, Operation, OperationKind, OperationReport, OperationStatus};

@@ -23,6 +23,8 @@ pub struct UpkeepLimits {
     pub carts_kept: Duration,
     /// Deliveries of merchants' webhooks with their attempts: 30 days from when they were made.
     pub deliveries_kept: Duration,
+    /// Imports with what was wrong in them: 30 days from when they were made.
+    pub imports_kept: Duration,
     /// Rows of each kind that go in one transaction: 1 000.
     pub rows_max: u32,
 }
@@ -38,6 +40,7 @@ impl Default for UpkeepLimits {
             event_counts_kept: Duration::from_hours(400 * 24),
             carts_kept: Duration::from_hours(30 * 24),
             deliveries_kept: Duration::from_hours(30 * 24),
+            imports_kept: Duration::from_hours(30 * 24),
             rows_max: 1_000,
         }
     }

@@ -25,6 +25,7 @@ fn every_test_that_the_limits_name_exists() {
         "../runtime/src/capability/database/remote",
         "../runtime/src/capability/file_store",
         "../runtime/src/capability/redis",
+        "../../origin/app/src/import",
         "../../origin/app/tests/it",
         "../../origin/documents/tests/it",
         "../../origin/providers/src",

@@ -5,6 +5,7 @@ mod accounts;
 mod captures;
 mod gift_cards;
 mod holds;
+mod imports;
 mod jobs;
 mod methods;
 mod orders;

@@ -138,7 +138,8 @@ impl Chunks {
     }
 }
 
-struct ChunkBody(mpsc::Receiver<Result<Bytes, std::io::Error>>);
+/// Pieces as a body; one that is an error breaks it off.
+pub(super) struct ChunkBody(pub(super) mpsc::Receiver<Result<Bytes, std::io::Error>>);
 
 impl http_body::Body for ChunkBody {
     type Data = Bytes;

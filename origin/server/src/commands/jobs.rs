@@ -40,6 +40,11 @@ pub(crate) fn start(context: &Arc<Context>, stop: &watch::Receiver<bool>) -> Joi
         shop.app().deliver_webhooks().await.map(|_attempts| false)
     });
     jobs.once(
+        "carry out imports",
+        seconds(2),
+        |shop| async move { shop.app().run_imports().await },
+    );
+    jobs.once(
         "forget what is old",
         seconds(60),
         |shop| async move { shop.app().forget_old().await },

@@ -263,3 +263,47 @@ async fn a_key_of_one_of_the_staff_never_opens_anothers_answer_and_each_command_
     let listed = shop.client.ask("GET", &deliveries, None, shown(&till)).await.expect(200);
     assert_eq!(listed.body["items"].as_array().unwrap().len(), 1);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn files_come_in_and_go_out_through_the_staffs_door() {
+    let shop = Shop::start(5);
+    let data = shop.folder.path().join("origin");
+    let database = ["--data", data.to_str().unwrap()];
+    let (is_done, said) =
+        admin(&database, &["key", "create", "--name", "erp", "--role", "integrations"]);
+    assert!(is_done, "{said}");
+    let (_, key) = key_of(&said);
+    let asker = &shop.client;
+    let ask = async |method: &str, path: &str, body: Option<Value>| {
+        asker.ask(method, path, body, shown(&key)).await
+    };
+    let import = json!({"kind": "stock", "format": "csv"});
+    let made = ask("POST", "/admin/v1/imports", Some(import)).await.expect(201);
+    let path = format!("/admin/v1/imports/{}", made.text("/id"));
+    let send = async |number: u32, body: String| {
+        let path = format!("{path}/parts/{number}");
+        let request = asker.signed("PUT", &path, body, shown(&key), crate::shop::now());
+        asker.send(request).await.unwrap()
+    };
+    send(1, "x".repeat(49 * 1_024)).await.expect(413);
+    send(1, "sku,counted\nCUP-RED,8\nNONE,1\n".to_owned()).await.expect(200);
+    ask("POST", &format!("{path}/start"), None).await.expect(202);
+    eventually("the import is done", || async {
+        ask("GET", &path, None).await.expect(200).text("/status") == "done"
+    })
+    .await;
+    assert_eq!(asker.available("CUP-RED").await, 8);
+    let errors = ask("GET", &format!("{path}/errors"), None).await.expect(200);
+    assert_eq!(
+        (errors.text("/items/0/code"), &errors.body["items"][0]["row"]),
+        ("unknown".into(), &json!(2))
+    );
+
+    let file = ask("GET", "/admin/v1/exports/products", None).await.expect(200);
+    assert_eq!(file.headers["content-disposition"], "attachment");
+    let text = String::from_utf8(file.bytes.to_vec()).unwrap();
+    assert_eq!(text.lines().count(), 3, "{text}");
+    assert!(text.starts_with("handle,title,") && text.contains(",19.00,21.00,3200,"), "{text}");
+    let wrong = ask("GET", "/admin/v1/exports/stock?format=xml", None).await;
+    wrong.expect_problem(422, "invalid-input");
+}

@@ -42,3 +42,43 @@ CREATE OR REPLACE VIEW feed.read_variant_prices AS
   SELECT r.currency, r.sku, r.minor
   FROM catalogue.prices r JOIN catalogue.variants v ON v.sku = r.sku JOIN catalogue.products p ON p.id = v.product_id
   WHERE p.archived_at_ms IS NULL;
+
+-- Files that the staff brings in: their pieces as they were sent, how far they are, and which rows were wrong.
+
+CREATE TABLE catalogue.imports (
+  id BYTEA NOT NULL PRIMARY KEY,
+  kind TEXT NOT NULL CHECK (kind IN ('products', 'prices', 'stock')),
+  format TEXT NOT NULL CHECK (format IN ('csv', 'ndjson')),
+  is_dry_run BIGINT NOT NULL,
+  status TEXT NOT NULL CHECK (status IN ('uploading', 'running', 'done', 'failed', 'cancelled')),
+  -- Names of the columns of a CSV file, as JSON, once they are read.
+  columns_json TEXT,
+  bytes_total BIGINT NOT NULL,
+  bytes_done BIGINT NOT NULL,
+  rows_done BIGINT NOT NULL,
+  rows_failed BIGINT NOT NULL,
+  -- Why it failed as a whole.
+  failure TEXT,
+  created_at_ms BIGINT NOT NULL,
+  updated_at_ms BIGINT NOT NULL
+);
+CREATE INDEX imports_running ON catalogue.imports (id) WHERE status = 'running';
+CREATE INDEX imports_age ON catalogue.imports (created_at_ms);
+
+CREATE TABLE catalogue.import_parts (
+  import_id BYTEA NOT NULL REFERENCES catalogue.imports (id),
+  number BIGINT NOT NULL,
+  starts_at BIGINT NOT NULL,
+  body BYTEA NOT NULL,
+  PRIMARY KEY (import_id, number)
+);
+
+CREATE TABLE catalogue.import_errors (
+  import_id BYTEA NOT NULL REFERENCES catalogue.imports (id),
+  row_number BIGINT NOT NULL,
+  place BIGINT NOT NULL,
+  field TEXT NOT NULL,
+  code TEXT NOT NULL,
+  detail TEXT NOT NULL,
+  PRIMARY KEY (import_id, row_number, place)
+);

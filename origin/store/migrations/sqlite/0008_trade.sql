@@ -47,3 +47,43 @@ CREATE VIEW read_variant_prices AS
   SELECT r.currency, r.sku, r.minor
   FROM prices r JOIN variants v ON v.sku = r.sku JOIN products p ON p.id = v.product_id
   WHERE p.archived_at_ms IS NULL;
+
+-- Files that the staff brings in: their pieces as they were sent, how far they are, and which rows were wrong.
+
+CREATE TABLE imports (
+  id BLOB NOT NULL PRIMARY KEY,
+  kind TEXT NOT NULL CHECK (kind IN ('products', 'prices', 'stock')),
+  format TEXT NOT NULL CHECK (format IN ('csv', 'ndjson')),
+  is_dry_run INTEGER NOT NULL,
+  status TEXT NOT NULL CHECK (status IN ('uploading', 'running', 'done', 'failed', 'cancelled')),
+  -- Names of the columns of a CSV file, as JSON, once they are read.
+  columns_json TEXT,
+  bytes_total INTEGER NOT NULL,
+  bytes_done INTEGER NOT NULL,
+  rows_done INTEGER NOT NULL,
+  rows_failed INTEGER NOT NULL,
+  -- Why it failed as a whole.
+  failure TEXT,
+  created_at_ms INTEGER NOT NULL,
+  updated_at_ms INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE INDEX imports_running ON imports (id) WHERE status = 'running';
+CREATE INDEX imports_age ON imports (created_at_ms);
+
+CREATE TABLE import_parts (
+  import_id BLOB NOT NULL REFERENCES imports (id),
+  number INTEGER NOT NULL,
+  starts_at INTEGER NOT NULL,
+  body BLOB NOT NULL,
+  PRIMARY KEY (import_id, number)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE import_errors (
+  import_id BLOB NOT NULL REFERENCES imports (id),
+  row_number INTEGER NOT NULL,
+  place INTEGER NOT NULL,
+  field TEXT NOT NULL,
+  code TEXT NOT NULL,
+  detail TEXT NOT NULL,
+  PRIMARY KEY (import_id, row_number, place)
+) STRICT, WITHOUT ROWID;

@@ -55,7 +55,12 @@ async fn seen(tx: &Tx<'_>, handle: &Handle, version: Option<i64>) -> Refusable<K
     })
 }
 
-async fn has_category(tx: &Tx<'_>, handle: &Handle) -> Result<bool, StoreError> {
+/// Finds the number that a product has in the database.
+pub(crate) async fn id_of(tx: &Tx<'_>, handle: &Handle) -> Result<Option<i64>, StoreError> {
+    Ok(known(tx, handle).await?.map(|known| known.id))
+}
+
+pub(crate) async fn has_category(tx: &Tx<'_>, handle: &Handle) -> Result<bool, StoreError> {
     let found = tx
         .query_opt("SELECT 1 FROM categories WHERE handle = ?1", values![handle.as_str()])
         .await?;
@@ -229,7 +234,7 @@ async fn write_price(tx: &Tx<'_>, sku: &Sku, price: Money) -> Result<(), StoreEr
 }
 
 /// Reads the prices of a variant by currency.
-async fn prices(tx: &Tx<'_>, sku: &Sku) -> Result<BTreeMap<Currency, i64>, StoreError> {
+pub(crate) async fn prices(tx: &Tx<'_>, sku: &Sku) -> Result<BTreeMap<Currency, i64>, StoreError> {
     // By primary key.
     let rows = tx
         .query("SELECT currency, minor FROM prices WHERE sku = ?1", values![sku.as_str()])

@@ -6,7 +6,7 @@ use domain::inventory::{self, Cause, Counters, MAIN_LOCATION, MovementRefused};
 use domain::reservation::Stock;
 use domain::{OrderId, Quantity, Sku, Timestamp};
 
-use super::feed;
+use super::{feed, outbox};
 use crate::StoreError;
 use crate::tx::{Tx, values};
 
@@ -130,6 +130,36 @@ pub(crate) async fn carry_out(
     )
     .await?;
     Ok(true)
+}
+
+/// Sets the pieces in the house to what was counted. No fewer than are held: the caller has looked.
+pub(crate) async fn count(
+    tx: &Tx<'_>,
+    sku: &Sku,
+    before: Stock,
+    counted: u32,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    let delta = i64::from(counted).saturating_sub(before.on_hand);
+    if delta == 0 {
+        return Ok(());
+    }
+    let kind = if delta > 0 { "adjusted_up" } else { "adjusted_down" };
+    // By primary key.
+    tx.execute(
+        "UPDATE stock SET on_hand = on_hand + ?2 WHERE sku = ?1",
+        values![sku.as_str(), delta],
+    )
+    .await?;
+    tx.execute(
+        "INSERT INTO stock_movements (sku, kind, on_hand_delta, reserved_delta, at_ms)
+         VALUES (?1, ?2, ?3, 0, ?4)",
+        values![sku.as_str(), kind, delta, now.unix_ms()],
+    )
+    .await?;
+    publish(tx, [sku], now).await?;
+    let words = serde_json::json!({ "sku": sku, "type": "stock.adjusted", "at": now }).to_string();
+    outbox::append_about(tx, ("stock", sku.as_str()), "stock.adjusted", &words, now).await
 }
 
 /// Tells the edges about SKUs whose level may have changed; one whose level did not costs no change.

@@ -4,7 +4,7 @@ use api_types::events::Day;
 use domain::Timestamp;
 use domain::account::LOGIN_WINDOW;
 
-use super::{delivery, feed};
+use super::{delivery, feed, import};
 use crate::StoreError;
 use crate::tx::{Tx, values};
 use crate::upkeep::{StockSums, UpkeepLimits};
@@ -51,6 +51,8 @@ pub(crate) async fn forget_old(
     is_full |= forget_sessions(tx, limits, now).await? >= rows_max;
     let made_before = now.before(limits.deliveries_kept);
     is_full |= delivery::forget(tx, made_before, limits.rows_max).await? >= rows_max;
+    let made_before = now.before(limits.imports_kept);
+    is_full |= import::forget(tx, made_before, limits.rows_max).await? >= rows_max;
     is_full |= forget_carts(tx, limits, now).await? >= rows_max;
     let ended: Vec<String> = tx.query("DELETE FROM revocations WHERE session_id IN
                (SELECT session_id FROM revocations WHERE until_ms <= ?1 LIMIT ?2) RETURNING session_id", values![now.unix_ms(), limits.rows_max]).await?.iter().map(|row| row.get(0)).collect::<Result<_, StoreError>>()?;
