@@ -27,6 +27,8 @@ pub(crate) enum Command {
     NewEpoch(NewEpoch),
     /// Sets a flag that the edges look at, such as `waiting-room`; an empty value switches it off.
     Flag(Flag),
+    /// Moves a shop.
+    Migrate(Migrate),
     /// Says how a cluster numbers its orders. A file numbers without gaps, always.
     Numbers(Numbers),
     /// Gives and takes roles of the staff, and makes and revokes keys for programs.
@@ -205,6 +207,28 @@ fn return_url(text: &str) -> Result<String, String> {
         return Err(format!("it must have {} in it", app::ORDER_IN_URL));
     }
     Ok(text.to_owned())
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Migrate {
+    #[command(subcommand)]
+    pub(crate) command: MigrateCommand,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum MigrateCommand {
+    /// Copies a shop from a file into an empty PostgreSQL cluster. Stop the origins first.
+    Copy(Copy),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Copy {
+    /// The file, for instance `DATA/origin.db`. It is left as it is.
+    #[arg(long)]
+    pub(crate) from: PathBuf,
+    /// Connection URL of the cluster. Better given as the environment variable.
+    #[arg(long, env = "DATABASE_URL", hide_env_values = true)]
+    pub(crate) to: Secret,
 }
 
 #[derive(Debug, Args)]

@@ -3,6 +3,7 @@
 pub(crate) mod admin;
 pub(crate) mod flag;
 pub(crate) mod jobs;
+pub(crate) mod migrate;
 pub(crate) mod new_epoch;
 pub(crate) mod numbers;
 pub(crate) mod payments;

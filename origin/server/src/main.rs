@@ -36,6 +36,7 @@ fn main() -> ExitCode {
             Command::Payments(options) => Box::pin(commands::payments::run(options)).await,
             Command::NewEpoch(options) => commands::new_epoch::run(options).await,
             Command::Flag(options) => commands::flag::run(options).await,
+            Command::Migrate(options) => commands::migrate::run(options).await,
             Command::Numbers(options) => commands::numbers::run(options).await,
             Command::Admin(options) => commands::admin::run(options).await,
         }

@@ -10,6 +10,7 @@
 mod account;
 mod cart;
 mod catalogue;
+mod copy;
 mod error;
 mod events;
 mod export;
@@ -53,6 +54,7 @@ pub use account::{
 };
 pub use cart::{CartEdit, CartRefusal, ChangeCart, MergeCarts, OpenCart};
 pub use catalogue::{Catalogue, CategoryRow, PriceRow, ProductRow, VariantRow};
+pub use copy::{Copied, CopyError};
 pub use error::{DatabaseError, StoreError};
 pub use export::ExportKind;
 pub use feed::{ChangesPage, FeedState, POSITIONS_KEPT};
