@@ -91,6 +91,7 @@ pub(crate) struct PaymentRow {
     pub(crate) status: String,
     pub(crate) currency: String,
     pub(crate) amount: i64,
+    pub(crate) has_token: bool,
 }
 
 #[derive(Debug, Clone)]
@@ -308,7 +309,8 @@ fn lines(place: &dyn Place) -> Result<Vec<LineRow>> {
 }
 
 fn payments(place: &dyn Place) -> Result<Vec<PaymentRow>> {
-    let sql = "SELECT p.id, p.order_id, p.status, p.currency, p.amount_minor
+    let sql =
+        "SELECT p.id, p.order_id, p.status, p.currency, p.amount_minor, p.token_sealed IS NOT NULL
                FROM payments p LEFT JOIN orders o ON o.id = p.order_id ORDER BY o.number";
     rows(place, sql, |row| {
         Ok(PaymentRow {
@@ -317,6 +319,7 @@ fn payments(place: &dyn Place) -> Result<Vec<PaymentRow>> {
             status: row.text()?,
             currency: row.text()?,
             amount: row.number()?,
+            has_token: row.number()? == 1,
         })
     })
 }

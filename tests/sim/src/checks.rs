@@ -37,6 +37,8 @@ pub enum Check {
     Offers,
     /// The provider's books are ours: nothing charged without an order, nothing twice, nothing kept.
     ProviderBooks,
+    /// No token outlives the provider's answer or its order.
+    NoTokenKept,
     /// The state that is kept of an order is sound, and tells the same as its order, the ledger and the provider: what was
     /// given back was given back once.
     OrderState,

@@ -97,6 +97,9 @@ fn check_payment(
     findings.demand(Check::OrderMoney, is_paid == (payment.status == "captured"), || {
         format!("{name} is {} and its payment {}", order.status, payment.status)
     });
+    findings.demand(Check::NoTokenKept, !payment.has_token, || {
+        format!("{name} ({}, payment {}) still has its token", order.status, payment.status)
+    });
     let reference = PaymentId::from_bytes(payment.id);
     let intents: Vec<&Kept> =
         evidence.intents.iter().filter(|kept| kept.intent.reference == reference).collect();

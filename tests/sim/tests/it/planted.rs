@@ -105,6 +105,14 @@ fn finds_a_ledger_that_balances_and_has_the_wrong_amount() {
 }
 
 #[test]
+fn finds_a_token_that_is_kept() {
+    let sql = "CREATE TRIGGER planted AFTER UPDATE ON payments
+               WHEN OLD.token_sealed IS NOT NULL AND NEW.token_sealed IS NULL
+               BEGIN UPDATE payments SET token_sealed = OLD.token_sealed WHERE id = NEW.id; END";
+    finds(&at_start(sql), Check::NoTokenKept);
+}
+
+#[test]
 fn finds_an_acknowledged_order_that_is_gone() {
     let sql = "DELETE FROM orders WHERE number = (SELECT min(number) FROM orders WHERE status = 'confirmed')";
     finds(&at_end(sql), Check::NoOrderLost);
