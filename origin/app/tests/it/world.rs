@@ -307,8 +307,11 @@ impl World {
         payment: serde_json::Value,
         key: &str,
     ) -> Result<Answered<CheckoutAnswer>, Error> {
-        let words =
-            payment["token"].as_str().or(payment["method"].as_str()).unwrap_or_default().to_owned();
+        let words = payment["token"]
+            .as_str()
+            .or_else(|| payment["method"].as_str())
+            .unwrap_or_default()
+            .to_owned();
         let request: CheckoutRequest = serde_json::from_value(serde_json::json!({
             "email": "ada@example.org",
             "shipping_address": {"name": "Ada", "line1": "Street 1", "postal_code": "10115", "city": "Berlin",

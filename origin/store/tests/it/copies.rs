@@ -6,8 +6,8 @@ use api_types::order::Address;
 use domain::payment::{KeptMethod, PaymentEvent, TestMethod};
 use domain::{CartId, Currency, LineId, OrderId, OrderStatus, PaymentId};
 use store::{
-    ChangeCart, Claim, ConnectionUrl, CopyError, LineEdit, OpenCart, PlaceOrder, Placed,
-    PostgresConfig, Settle, Store, StoreConfig,
+    CartEdit, ChangeCart, Claim, ConnectionUrl, CopyError, OpenCart, PlaceOrder, Placed,
+    PostgresConfig, Settle, Store, StoreConfig, Terms,
 };
 
 use crate::{NOW, catalogue, rows};
@@ -19,8 +19,8 @@ async fn buy(store: &Store, number: u8, event: PaymentEvent) -> i64 {
     let open = OpenCart { id: cart, user: None, currency: Currency::Eur, now: NOW };
     store.open_cart(open, None).await.unwrap().unwrap();
     let (line, quantity) = (LineId::from_bytes([number; 16]), 1.try_into().unwrap());
-    let edit = LineEdit::Add { line, sku: "SKU-9".parse().unwrap(), quantity };
-    let change = ChangeCart { id: cart, version: None, edit, now: NOW };
+    let edit = CartEdit::Add { line, sku: "SKU-9".parse().unwrap(), quantity };
+    let change = ChangeCart { id: cart, version: None, edit, freeze: Duration::ZERO, now: NOW };
     store.change_cart(change, None).await.unwrap().unwrap();
     let payment = PaymentId::from_bytes([number; 16]);
     let command = PlaceOrder {
@@ -42,6 +42,7 @@ async fn buy(store: &Store, number: u8, event: PaymentEvent) -> i64 {
         },
         hold: Duration::from_mins(10),
         lease: Duration::from_secs(10),
+        terms: Terms::default(),
         now: NOW,
     };
     let Placed::Order(placed) = store.place_order(command).await.unwrap() else { panic!() };
