@@ -68,6 +68,7 @@ const SIDEWAYS: [(&str, &str); 8] = [
     ("origin-http", "app"),
     ("jobs", "app"),
     ("app", "store"),
+    ("app", "documents"),
     ("app", "providers"),
     ("app", "media"),
 ];
