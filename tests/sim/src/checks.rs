@@ -12,6 +12,7 @@ mod stock;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
+use domain::order::{OrderState, RefundStatus};
 use domain::{OrderId, PaymentId};
 
 use crate::books::{Books, Id, OrderRow, PaymentRow};
@@ -133,6 +134,19 @@ impl Evidence<'_> {
 
     fn payment(&self, id: Id) -> String {
         self.sim.name("payment", &PaymentId::from_bytes(id))
+    }
+
+    /// Returns the state that is kept of an order, if one is.
+    fn state(&self, order: Id) -> Option<OrderState> {
+        let row = self.books.states.iter().find(|row| row.order == order)?;
+        serde_json::from_str(&row.json).ok()
+    }
+
+    /// Returns what its state says was given back of an order.
+    fn given_back(&self, order: Id) -> i64 {
+        let refunds = self.state(order).map(|state| state.refunds).unwrap_or_default();
+        let done = refunds.iter().filter(|refund| refund.status == RefundStatus::Succeeded);
+        done.map(|refund| refund.provider.minor).sum()
     }
 
     fn orders_by_id(&self) -> BTreeMap<Id, &OrderRow> {

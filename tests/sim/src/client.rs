@@ -645,6 +645,6 @@ fn code(error: &Error) -> &'static str {
 }
 
 /// Whether the same request may be answered otherwise in a moment.
-fn is_passing(error: &Error) -> bool {
+pub(crate) fn is_passing(error: &Error) -> bool {
     error.kind() == ErrorKind::Unavailable || code(error) == "idempotency-in-flight"
 }

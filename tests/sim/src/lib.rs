@@ -35,6 +35,7 @@ pub mod history;
 mod provider;
 mod runner;
 mod sim;
+mod staff;
 mod store_kind;
 mod trace;
 mod world;

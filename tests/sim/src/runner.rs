@@ -19,6 +19,7 @@ use crate::dice::Dice;
 use crate::executor::{Executor, block_on};
 use crate::provider::{ProviderBug, SimProvider};
 use crate::sim::{Owner, Sim};
+use crate::staff;
 use crate::store_kind::StoreKind;
 use crate::world::World;
 
@@ -185,6 +186,7 @@ impl Run {
             self.sim.spawn(Owner::Job, chaos::work(world(), job, dice.fork(20)));
         }
         self.sim.spawn(Owner::Outside, chaos::pay_elsewhere(world(), dice.fork(30)));
+        self.sim.spawn(Owner::Client, staff::tend(world(), dice.fork(50)));
         self.sim.spawn(Owner::Chaos, chaos::break_things(world(), dice.fork(40)));
     }
 

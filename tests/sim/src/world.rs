@@ -82,6 +82,8 @@ pub(crate) struct Seen {
     pub(crate) told: Vec<Told>,
     /// Orders that their shoppers asked to call off, with or without success.
     pub(crate) called_off: BTreeSet<OrderId>,
+    /// Orders of which the staff asked to give something back, with or without success.
+    pub(crate) given_back: BTreeSet<OrderId>,
     /// Every event that ever was, in the order of the outbox, also those that were forgotten since.
     pub(crate) events: Vec<EventRow>,
     pub(crate) problems: Vec<String>,

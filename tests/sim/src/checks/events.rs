@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use domain::OrderId;
+use domain::order::RefundStatus;
 
 use super::{Check, Evidence, Findings, repeated};
 use crate::books::{EventRow, OrderRow, PaymentRow};
@@ -21,7 +22,14 @@ pub(super) fn check(evidence: &Evidence<'_>, findings: &mut Findings) {
         let is_gapless = numbers.iter().copied().eq(1..=i64::try_from(numbers.len()).unwrap_or(0));
         let kinds: Vec<&str> = told.iter().map(|event| event.kind.as_str()).collect();
         findings.demand(Check::Events, is_gapless, || format!("{name}: {numbers:?} {kinds:?}"));
-        for kind in repeated(kinds.iter().copied()) {
+        for (kind, count) in parts(evidence, order) {
+            let times = kinds.iter().filter(|told| **told == kind).count();
+            findings.demand(Check::Events, times == count, || {
+                format!("{name}: {kind} is told {times} times of {count}: {kinds:?}")
+            });
+        }
+        let once = kinds.iter().copied().filter(|kind| !OF_PARTS.contains(kind));
+        for kind in repeated(once) {
             findings
                 .add(Check::Events, format!("{name}: {kind} is told more than once: {kinds:?}"));
         }
@@ -43,6 +51,19 @@ pub(super) fn check(evidence: &Evidence<'_>, findings: &mut Findings) {
     }
     let waiting = evidence.books.events.iter().filter(|event| !event.is_delivered).count();
     findings.demand(Check::Events, waiting == 0, || format!("{waiting} events were not delivered"));
+}
+
+/// Kinds that are told once for each refund or parcel of an order.
+const OF_PARTS: [&str; 3] = ["order.refund_requested", "order.refunded", "order.fulfilled"];
+
+/// Returns how often each of them must have been told.
+fn parts(evidence: &Evidence<'_>, order: &OrderRow) -> [(&'static str, usize); 3] {
+    let [asked, given, packed] = OF_PARTS;
+    let Some(state) = evidence.state(order.id) else {
+        return [(asked, 0), (given, 0), (packed, 0)];
+    };
+    let done = state.refunds.iter().filter(|refund| refund.status == RefundStatus::Succeeded);
+    [(asked, state.refunds.len()), (given, done.count()), (packed, state.fulfilments.len())]
 }
 
 /// What must have been told about an order that ended so.

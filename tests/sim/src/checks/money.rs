@@ -84,7 +84,8 @@ fn check_payment(
         )
     });
     let is_paid = order.status == "confirmed";
-    let expected = if is_paid { order.due() } else { 0 };
+    let given = evidence.given_back(order.id);
+    let expected = if is_paid { order.due() - given } else { 0 };
     let entries = evidence.books.ledger.iter().filter(|entry| entry.payment == Some(payment.id));
     let booked: i64 =
         entries.filter(|entry| entry.account == CLEARING).map(|entry| entry.minor).sum();
@@ -94,7 +95,13 @@ fn check_payment(
             order.status, payment.status
         )
     });
-    findings.demand(Check::OrderMoney, is_paid == (payment.status == "captured"), || {
+    let of_paid = match given {
+        0 => "captured",
+        some if some < order.due() => "partially_refunded",
+        _ => "refunded",
+    };
+    let is_agreed = if is_paid { payment.status == of_paid } else { payment.status != "captured" };
+    findings.demand(Check::OrderMoney, is_agreed, || {
         format!("{name} is {} and its payment {}", order.status, payment.status)
     });
     findings.demand(Check::NoTokenKept, !payment.has_token, || {

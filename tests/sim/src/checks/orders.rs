@@ -7,6 +7,7 @@ use domain::order::number_text;
 
 use super::money::CLEARING;
 use super::{Check, Evidence, Findings, repeated};
+use crate::books::PaymentRow;
 use crate::history::ledger::{Asked, Ledger};
 use crate::history::linear::{Life, Register, Verdict, check_objects};
 use crate::history::log::{self, Balance, Operation, Transfer};
@@ -127,8 +128,13 @@ fn check_transfers(evidence: &Evidence<'_>, findings: &mut Findings) {
     };
     let mut ledger = Ledger { may_owe: BTreeSet::from([PAYERS.to_owned()]), ..Ledger::default() };
     let mut closing: BTreeMap<(&str, &str), i64> = BTreeMap::new();
-    // Where gift cards paid everything, no money is moved.
-    for payment in evidence.books.payments.iter().filter(|payment| payment.amount > 0) {
+    // Where gift cards paid everything, no money is moved; parts that go back are not transfers of the whole, and the states
+    // are checked for them.
+    let is_whole = |payment: &&PaymentRow| {
+        payment.amount > 0
+            && !evidence.seen.given_back.contains(&OrderId::from_bytes(payment.order))
+    };
+    for payment in evidence.books.payments.iter().filter(is_whole) {
         let (id, minor, currency) = (payment.order, payment.amount, payment.currency.as_str());
         let asked = if told.contains(&id) { Asked::Acknowledged } else { Asked::Unknown };
         ledger.asked.push((transfer("capture", id, minor, currency), asked));
