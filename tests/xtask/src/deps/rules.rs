@@ -59,7 +59,7 @@ pub(crate) enum Import<'a> {
 }
 
 /// Adapters that import an adapter: the arrows that the drawing has sideways.
-const SIDEWAYS: [(&str, &str); 8] = [
+const SIDEWAYS: [(&str, &str); 9] = [
     // Towards origins it is a client.
     ("cdn", "http1"),
     // A port asks by a question where a request is served in the express lane.
