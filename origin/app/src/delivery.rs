@@ -94,13 +94,18 @@ impl App {
         let mut round = Round::default();
         loop {
             let free = UNDER_WAY_MAX.saturating_sub(under_way.len());
+            // What ends while others are claimed makes place that the claim did not know of: it is to be asked again.
+            let mut has_ended = false;
             if free > 0 && round.failure.is_none() && !*self.closing.borrow() {
                 let mut claiming = pin!(self.claim_due(round.busy(), free));
                 // What is under way goes on meanwhile: it may hold the very connections that claiming waits for.
                 let claimed = loop {
                     tokio::select! {
                         claimed = &mut claiming => break claimed,
-                        Some(ended) = under_way.next() => round.note(ended)?,
+                        Some(ended) = under_way.next() => {
+                            has_ended = true;
+                            round.note(ended)?;
+                        }
                     }
                 };
                 match claimed {
@@ -113,6 +118,9 @@ impl App {
                     // What is under way is still worth its end.
                     Err(error) => round.failure = Some(error),
                 }
+            }
+            if under_way.is_empty() && has_ended && round.failure.is_none() {
+                continue;
             }
             if under_way.is_empty() {
                 return round.failure.map_or(Ok(round.count), |error| Err(error.into()));
