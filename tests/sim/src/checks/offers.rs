@@ -1,5 +1,7 @@
 //! Codes and gift cards: what many want and each may have once.
 
+use domain::order::Ended;
+
 use super::{Check, Evidence, Findings};
 use crate::books::{Books, CodeRow, OrderRow};
 
@@ -7,7 +9,9 @@ pub(super) fn check(evidence: &Evidence<'_>, findings: &mut Findings) {
     check_counters(evidence.books, findings);
     let orders = evidence.orders_by_id();
     for used in &evidence.books.redemptions {
-        let is_kept = orders.get(&used.order).is_some_and(|order| is_alive(order));
+        let is_kept = orders.get(&used.order).is_some_and(|order| {
+            order.status == "pending_payment" || was_accepted(evidence, order)
+        });
         findings.demand(Check::Offers, used.is_counted == is_kept, || {
             let name = evidence.order(used.order);
             format!("{name}: counted is {}, alive is {is_kept}", used.is_counted)
@@ -19,7 +23,7 @@ pub(super) fn check(evidence: &Evidence<'_>, findings: &mut Findings) {
             evidence.books.gift_card_parts.iter().filter(|part| part.order == order.id).collect();
         let sum: i64 = parts.iter().map(|part| part.amount).sum();
         let expected = match order.status.as_str() {
-            "confirmed" => "redeemed",
+            _ if was_accepted(evidence, order) => "redeemed",
             "pending_payment" => "held",
             _ => "released",
         };
@@ -28,7 +32,9 @@ pub(super) fn check(evidence: &Evidence<'_>, findings: &mut Findings) {
             format!("{}: {parts:?} do not pay {order:?}", evidence.order(order.id))
         });
         if expected == "redeemed" {
-            redeemed += sum;
+            // What went back onto a card is owed again.
+            let tender = evidence.state(order.id).map(|state| state.tenders.gift_card);
+            redeemed += sum - tender.map_or(0, |tender| tender.refunded.minor);
         }
     }
     let issued: i64 = evidence.books.gift_cards.iter().map(|card| card.issued).sum();
@@ -39,8 +45,11 @@ pub(super) fn check(evidence: &Evidence<'_>, findings: &mut Findings) {
     });
 }
 
-fn is_alive(order: &OrderRow) -> bool {
-    matches!(order.status.as_str(), "confirmed" | "pending_payment")
+/// Whether an order is or once was confirmed: called off after that, it has used what it used, and money goes back.
+fn was_accepted(evidence: &Evidence<'_>, order: &OrderRow) -> bool {
+    let ended = || evidence.state(order.id).and_then(|state| state.ended);
+    matches!(order.status.as_str(), "confirmed" | "completed")
+        || matches!(ended(), Some(Ended::Cancelled { was_accepted: true, .. }))
 }
 
 /// True at every moment.
