@@ -1,9 +1,10 @@
 //! An order's invoice, as a file.
 
+use api_types::cart::{Line, Totals};
 use documents::{Invoice, InvoiceLine, InvoiceSum};
 use domain::order::{Ended, OrderState, RefundStatus, number_text};
-use domain::{ErrorKind, Money, OrderId, OrderStatus};
-use store::{OrderRecord, StatedOrder};
+use domain::{ErrorKind, Money, MoneyError, OrderId, OrderStatus};
+use store::StatedOrder;
 
 use crate::{App, Caller, Error, Refusal};
 
@@ -70,14 +71,14 @@ fn invoice(stated: &StatedOrder, seller: &[String]) -> Result<Invoice, Error> {
     let town = format!("{} {}", address.postal_code, address.city);
     let line2 = address.line2.clone().unwrap_or_default();
     let buyer = [&address.name, &address.line1, &line2, &town, &address.country];
-    let line = |line: &api_types::cart::Line| InvoiceLine {
+    let line = |line: &Line| InvoiceLine {
         name: line.title.clone(),
         note: note_of(line, state.as_ref()),
         pieces: line.quantity,
         unit: line.unit_price,
         total: line.line_total,
     };
-    let sums = sums(order, state.as_ref());
+    let sums = sums(order.totals, state.as_ref());
     Ok(Invoice {
         number: number_text(order.number),
         ordered_at: order.created_at,
@@ -89,7 +90,7 @@ fn invoice(stated: &StatedOrder, seller: &[String]) -> Result<Invoice, Error> {
 }
 
 /// Says which variant a line is, and how many of its pieces were called off.
-fn note_of(line: &api_types::cart::Line, state: Option<&OrderState>) -> String {
+fn note_of(line: &Line, state: Option<&OrderState>) -> String {
     let cancelled = state
         .and_then(|state| state.line(line.id))
         .map(|own| own.cancelled)
@@ -100,23 +101,30 @@ fn note_of(line: &api_types::cart::Line, state: Option<&OrderState>) -> String {
     parts.join(" · ")
 }
 
-fn sums(
-    order: &OrderRecord,
-    state: Option<&OrderState>,
-) -> Result<Vec<InvoiceSum>, domain::MoneyError> {
-    let totals = order.totals;
+fn sums(totals: Totals, state: Option<&OrderState>) -> Result<Vec<InvoiceSum>, MoneyError> {
     let sum =
         |label: &str, amount, is_total| InvoiceSum { label: label.to_owned(), amount, is_total };
-    let mut sums = vec![
-        sum("Articles", totals.subtotal, false),
-        sum("Shipping", totals.shipping, false),
-        sum("Total", totals.total, true),
-        sum("Tax contained in it", totals.tax, false),
-    ];
+    let nothing = Money::zero(totals.currency);
+    let mut sums =
+        vec![sum("Articles", totals.subtotal, false), sum("Shipping", totals.shipping, false)];
+    if totals.discount.minor > 0 {
+        sums.push(sum("Taken off", nothing.checked_sub(totals.discount)?, false));
+    }
+    // Tax that prices do not contain, or that an exempt buyer does not pay: what is left to the total.
+    let said = totals.subtotal.checked_add(totals.shipping)?.checked_sub(totals.discount)?;
+    let rest = totals.total.checked_sub(said)?;
+    if rest.minor != 0 {
+        sums.push(sum("Tax, as it changes the total", rest, false));
+    }
+    sums.push(sum("Total", totals.total, true));
+    sums.push(sum("Tax contained in it", totals.tax, false));
     let Some(state) = state else { return Ok(sums) };
     let parts = state.sums()?;
     let taken = parts.captured.checked_add(parts.refunding)?.checked_add(parts.refunded)?;
     sums.push(sum("Paid", taken, true));
+    if state.tenders.gift_card.captured.minor > 0 {
+        sums.push(sum("of it by gift cards", state.tenders.gift_card.captured, false));
+    }
     let done = state.refunds.iter().filter(|refund| refund.status == RefundStatus::Succeeded);
     let back = done.map(|refund| refund.provider.checked_add(refund.gift_card));
     let back: Result<Vec<Money>, _> = back.collect();
@@ -125,4 +133,39 @@ fn sums(
         sums.push(sum("Paid back", back, false));
     }
     Ok(sums)
+}
+
+#[cfg(test)]
+mod tests {
+    use domain::Currency;
+
+    use super::*;
+
+    #[test]
+    fn the_sums_above_a_total_add_up_to_it_whatever_taxes_and_promotions_do() {
+        let euro = |minor| Money::new(minor, Currency::Eur);
+        for (discount, tax, total, labels) in [
+            (0, 160, 1_100, 4),
+            (100, 160, 1_000, 5),
+            // Prices without tax, and a buyer who pays none.
+            (0, 209, 1_309, 5),
+            (100, 0, 840, 6),
+        ] {
+            let totals = Totals {
+                currency: Currency::Eur,
+                subtotal: euro(1_000),
+                shipping: euro(100),
+                discount: euro(discount),
+                tax: euro(tax),
+                total: euro(total),
+                gift_cards: euro(0),
+                due: euro(total),
+            };
+            let sums = sums(totals, None).unwrap();
+            assert_eq!(sums.len(), labels, "{sums:?}");
+            let place = sums.iter().position(|sum| sum.is_total).unwrap();
+            let above: i64 = sums[..place].iter().map(|sum| sum.amount.minor).sum();
+            assert_eq!((above, sums[place].amount.minor), (total, total), "{sums:?}");
+        }
+    }
 }
