@@ -154,6 +154,10 @@ id!(
     StaffKeyId
 );
 id!(
+    /// A delivery that was ordered from a supplier.
+    SupplyId
+);
+id!(
     /// A transfer of stock between two locations.
     TransferId
 );

@@ -37,7 +37,7 @@ pub use country::{Country, InvalidCountry};
 pub use ids::{
     CartId, FulfilmentId, GiftCardId, ImportId, LineId, LocationId, NoteId, OrderId, PaymentId,
     PaymentOperationId, PromotionId, RefundId, RequestId, ReturnId, SessionId, StaffKeyId,
-    TransferId, UserId, WebhookDeliveryId, WebhookId,
+    SupplyId, TransferId, UserId, WebhookDeliveryId, WebhookId,
 };
 pub use kind::ErrorKind;
 pub use money::{BasisPoints, Currency, Money, MoneyError};

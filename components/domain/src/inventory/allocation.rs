@@ -4,7 +4,10 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Cause, InvalidMovement, InvalidPieces, Location, Movement, MovementKind, SkuStock};
+use super::{
+    Cause, InvalidMovement, InvalidPieces, Location, MAIN_LOCATION, Movement, MovementKind,
+    SkuStock,
+};
 use crate::{Country, LocationId, Quantity, Sku, Timestamp};
 
 /// Most locations of one shop that take part: 100. Giving out is quadratic in them when parcels shall be few.
@@ -14,6 +17,8 @@ pub const LOCATIONS_MAX: usize = 100;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Strategy {
+    /// The main location alone where it has everything for the whole order, else as [`Self::FewestParcels`].
+    MainFirst,
     /// By the shop's own order.
     Priority,
     /// Those that stand in the destination first, then those that name it among the countries they serve.
@@ -23,6 +28,24 @@ pub enum Strategy {
     /// One location for the whole order where one has everything, else few: next is always who adds most pieces.
     #[default]
     FewestParcels,
+}
+
+impl Strategy {
+    /// Every strategy.
+    pub const ALL: [Self; 5] =
+        [Self::MainFirst, Self::Priority, Self::Nearest, Self::MostStock, Self::FewestParcels];
+
+    /// Returns the word on the wire and in storage.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::MainFirst => "main_first",
+            Self::Priority => "priority",
+            Self::Nearest => "nearest",
+            Self::MostStock => "most_stock",
+            Self::FewestParcels => "fewest_parcels",
+        }
+    }
 }
 
 /// One wanted line.
@@ -184,7 +207,9 @@ pub fn allocate(
     able.sort_by_key(|location| {
         let distance = match request.strategy {
             Strategy::Priority | Strategy::MostStock => 0,
-            Strategy::Nearest | Strategy::FewestParcels => location.distance(request.destination),
+            Strategy::Nearest | Strategy::FewestParcels | Strategy::MainFirst => {
+                location.distance(request.destination)
+            }
         };
         (distance, location.priority, location.id)
     });
@@ -195,7 +220,10 @@ pub fn allocate(
             places.iter().for_each(|&place| draft.take_all(place));
         }
         Strategy::MostStock => draft.take_from_fullest(&places),
-        Strategy::FewestParcels => draft.take_in_few(&places),
+        Strategy::MainFirst if draft.has_all(&places, MAIN_LOCATION) => {
+            draft.take_all(MAIN_LOCATION);
+        }
+        Strategy::MainFirst | Strategy::FewestParcels => draft.take_in_few(&places),
     }
     draft.promise(&places, request.now);
     draft.finish(&places, request.now)
@@ -271,6 +299,12 @@ impl<'a> Draft<'a> {
             let Some(best) = best else { return };
             self.take_all(rest.remove(best));
         }
+    }
+
+    /// Tells whether a location is asked and has every open piece.
+    fn has_all(&self, places: &[LocationId], location: LocationId) -> bool {
+        let wanted = self.open.iter().copied().fold(0, u32::saturating_add);
+        places.contains(&location) && self.gain(location) == wanted
     }
 
     /// Returns how many of the open pieces a location has.

@@ -181,6 +181,39 @@ pub enum MovementReason {
     Stolen,
 }
 
+impl MovementReason {
+    /// Every reason.
+    pub const ALL: [Self; 7] = [
+        Self::Count,
+        Self::Correction,
+        Self::Damaged,
+        Self::PastDate,
+        Self::Lost,
+        Self::Sample,
+        Self::Stolen,
+    ];
+
+    /// Returns the word on the wire and in storage.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Count => "count",
+            Self::Correction => "correction",
+            Self::Damaged => "damaged",
+            Self::PastDate => "past_date",
+            Self::Lost => "lost",
+            Self::Sample => "sample",
+            Self::Stolen => "stolen",
+        }
+    }
+
+    /// Reads the word.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|reason| reason.as_str() == text)
+    }
+}
+
 /// What a movement belongs to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -391,6 +424,15 @@ mod tests {
         let write_off = MovementKind::WrittenOff.effect(pieces(2));
         let held = Err(MovementRefused::HeldForOrders { on_hand: 2, reserved: 1 });
         assert_eq!(start.after(write_off), held);
+    }
+
+    #[test]
+    fn reasons_have_one_word_on_the_wire_and_in_storage() {
+        for reason in MovementReason::ALL {
+            assert_eq!(serde_json::to_value(reason).unwrap(), reason.as_str());
+            assert_eq!(MovementReason::parse(reason.as_str()), Some(reason));
+        }
+        assert_eq!(MovementReason::parse("because"), None);
     }
 
     #[test]

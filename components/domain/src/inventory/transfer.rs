@@ -27,6 +27,23 @@ pub enum TransferStatus {
 impl TransferStatus {
     /// Every state.
     pub const ALL: [Self; 4] = [Self::Draft, Self::InTransit, Self::Received, Self::Cancelled];
+
+    /// Returns the word on the wire and in storage.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Draft => "draft",
+            Self::InTransit => "in_transit",
+            Self::Received => "received",
+            Self::Cancelled => "cancelled",
+        }
+    }
+
+    /// Reads the word.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|status| status.as_str() == text)
+    }
 }
 
 /// One SKU of a transfer.
@@ -344,6 +361,14 @@ mod tests {
                 let is_shown = transfer.next_steps().contains(&command.step());
                 assert_eq!(transfer.apply(&command).is_ok(), is_shown, "{status:?} {command:?}");
             }
+        }
+    }
+
+    #[test]
+    fn states_have_one_word_on_the_wire_and_in_storage() {
+        for status in TransferStatus::ALL {
+            assert_eq!(serde_json::to_value(status).unwrap(), status.as_str());
+            assert_eq!(TransferStatus::parse(status.as_str()), Some(status));
         }
     }
 

@@ -178,8 +178,33 @@ fn what_is_not_there_is_promised_by_who_has_it_first() {
     assert_eq!(promise(early, vec![], vec![]), [(0, 1, 2, Some(day(9))), (1, 1, 2, Some(day(9)))]);
 }
 
+#[test]
+fn the_main_location_sends_what_it_has_whole_and_joins_the_others_where_it_has_not() {
+    let locations =
+        [Location { id: MAIN_LOCATION, ..location(1, 9, "JP", "") }, location(2, 0, "DE", "")];
+    let lines = wanted(&[("A", 3)]);
+    for (main, other, expected) in [
+        (3, 9, vec![(MAIN_LOCATION, 3)]),
+        (2, 9, vec![(place(2), 3)]),
+        (2, 1, vec![(MAIN_LOCATION, 2), (place(2), 1)]),
+    ] {
+        let mut stocks = stocks(&[("A", &[(2, other)])]);
+        let counters = Counters { on_hand: main, ..Counters::default() };
+        let at = &mut stocks.get_mut(&lines[0].sku).unwrap().at;
+        at.insert(MAIN_LOCATION, LocationStock { counters, ..LocationStock::default() });
+        let got =
+            allocate(request(&lines, "DE", Strategy::MainFirst), &locations, &stocks).unwrap();
+        let holds: Vec<_> = got.holds.iter().map(|hold| (hold.location, hold.pieces)).collect();
+        assert_eq!(holds, expected, "{main} {other}");
+    }
+    for strategy in Strategy::ALL {
+        assert_eq!(serde_json::to_value(strategy).unwrap(), strategy.as_str());
+    }
+}
+
 fn strategy() -> impl proptest::strategy::Strategy<Value = Strategy> {
     prop::sample::select(vec![
+        Strategy::MainFirst,
         Strategy::Priority,
         Strategy::Nearest,
         Strategy::MostStock,
