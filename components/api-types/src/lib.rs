@@ -33,6 +33,7 @@ pub mod product;
 pub mod read_model;
 pub mod reply;
 pub mod rooms;
+pub mod stock;
 pub mod token;
 pub mod validator;
 

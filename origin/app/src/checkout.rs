@@ -7,6 +7,7 @@
 use api_types::order::{CheckoutAnswer, CheckoutRequest};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use domain::inventory::ShortageReason;
 use domain::order::number_text;
 use domain::payment::{Amounts, PaymentEvent};
 use domain::{CartId, Email, ErrorKind, OrderId, OrderStatus, PaymentId, PaymentStatus};
@@ -249,12 +250,29 @@ pub(crate) fn lost_payment() -> Error {
     Error::Fault("settle a payment", "the payment is not there".into())
 }
 
+/// Returns the code of a reason, and what is added to the sentence.
+fn why_short(reason: ShortageReason) -> (&'static str, String) {
+    match reason {
+        ShortageReason::OutOfStock | ShortageReason::Unknown => ("out-of-stock", String::new()),
+        ShortageReason::BackorderLimit => {
+            ("backorder-limit", ", no more may be promised".to_owned())
+        }
+        ShortageReason::OrderLimit { max } => {
+            ("order-limit", format!(", one order may have {max}"))
+        }
+        ShortageReason::NotServed => {
+            ("not-served", ", nothing is shipped to that country from where it lies".to_owned())
+        }
+    }
+}
+
 fn out_of_stock(shortages: &[Shortage]) -> Refusal {
     let first = Refusal::new(ErrorKind::Conflict, "out-of-stock", "Not enough in stock");
     let refusal = shortages.iter().fold(first, |refusal, shortage| {
-        let Shortage { line, sku, wanted, available } = shortage;
-        let detail = format!("{sku}: {available} available, {wanted} wanted");
-        refusal.field(format!("/lines/{line}"), "out-of-stock", detail)
+        let Shortage { line, sku, wanted, available, reason } = shortage;
+        let (code, why) = why_short(reason.unwrap_or(ShortageReason::OutOfStock));
+        let detail = format!("{sku}: {available} available, {wanted} wanted{why}");
+        refusal.field(format!("/lines/{line}"), code, detail)
     });
     let skus: Vec<&str> = shortages.iter().map(|shortage| shortage.sku.as_str()).collect();
     refusal.detail(format!("not enough of {}", skus.join(", ")))

@@ -22,6 +22,7 @@ mod jobs;
 mod keys;
 mod lease;
 mod listing;
+mod location;
 mod merchant;
 mod method;
 mod operation;
@@ -34,7 +35,10 @@ mod product;
 mod promotion;
 mod seed;
 mod staff;
+mod stock;
+mod supply;
 mod tokens;
+mod transfer;
 mod validate;
 mod webhook;
 
@@ -78,6 +82,8 @@ use password::Passwords;
 pub struct Settings {
     /// How long a checkout holds its stock. Default 10 minutes.
     pub hold: Duration,
+    /// How long activity may push a hold forward, from its start. Default 30 minutes; never less than `hold`.
+    pub hold_max: Duration,
     /// How long a checkout under way is left alone by retries and the reconciler. Default 10 s; more than a call to
     /// the payment provider may take.
     pub lease: Duration,
@@ -109,6 +115,7 @@ impl Default for Settings {
     fn default() -> Self {
         Self {
             hold: domain::cart::HOLD_DEFAULT,
+            hold_max: domain::reservation::HOLD_MAX,
             lease: Duration::from_secs(10),
             price_freeze: domain::pricing::FREEZE_DEFAULT,
             access_life: Duration::from_mins(15),

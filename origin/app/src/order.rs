@@ -2,9 +2,10 @@
 
 use api_types::order::{NewReturn, Order, Orders, PaymentAction};
 use domain::order::{Actor, CancelReason, Command, Step};
+use domain::reservation::HoldRule;
 use domain::{ErrorKind, OrderId, OrderStatus, PaymentStatus, RefundId, ReturnId};
 use providers::payment::{Decision, Lookup, PayerAction, PaymentError};
-use store::{Claim, OrderRecord, StatedOrder, TakeStep};
+use store::{Claim, OrderRecord, StatedOrder, TakeStep, TouchHold, Touched};
 
 use crate::checkout::{provider_key, report};
 use crate::error::answered;
@@ -203,6 +204,31 @@ impl App {
             self.ask_for_operations(id).await;
         }
         Ok(Answered { value: self.told(id, None).await?, is_replay })
+    }
+
+    /// Pushes the hold of an order forward because its shopper is active: one more hold from now, but not beyond the
+    /// longest from its start. What has ended does not come back.
+    ///
+    /// # Errors
+    /// `not-found`, `hold-ended`.
+    pub async fn extend_hold(
+        &self,
+        caller: &Caller,
+        id: OrderId,
+        token: Option<&str>,
+    ) -> Result<Order, Error> {
+        self.readable_order(caller, id, token).await?;
+        let (step, max) = (self.settings.hold, self.settings.hold_max.max(self.settings.hold));
+        let rule = HoldRule { step, max, ..HoldRule::default() };
+        let command = TouchHold { order: id, rule, now: self.clock.now() };
+        match self.store.touch_hold(command).await? {
+            Touched::Held => self.told(id, None).await,
+            Touched::NotFound => Err(Refusal::not_found().into()),
+            Touched::Ended => {
+                let title = "Nothing is held for this order any more";
+                Err(Refusal::new(ErrorKind::Conflict, "hold-ended", title).into())
+            }
+        }
     }
 
     pub(crate) async fn readable_order(

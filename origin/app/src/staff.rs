@@ -90,6 +90,15 @@ impl Staff {
         self.roles.iter().any(|role| role.allows(permission))
     }
 
+    /// Returns who this is, as it is written beside what was done: an id, never an address.
+    #[must_use]
+    pub fn actor(&self) -> String {
+        match self.who {
+            StaffId::Account(user) => format!("account {user}"),
+            StaffId::Key(key) => format!("key {key}"),
+        }
+    }
+
     /// Describes itself.
     #[must_use]
     pub fn me(&self) -> StaffMe {

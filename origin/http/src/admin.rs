@@ -15,7 +15,7 @@ use http::request::Parts;
 
 use crate::Context;
 use crate::extract::bearer;
-use crate::handlers::{admin_order, import, merchant, pricing, product, staff};
+use crate::handlers::{admin_order, import, merchant, pricing, product, staff, stock};
 use crate::problem::Failure;
 use crate::router::Route;
 
@@ -38,6 +38,7 @@ pub fn admin_routes() -> Vec<AdminRoute> {
         product_routes(),
         pricing_routes(),
         file_routes(),
+        stock_routes(),
     ]
     .into_iter()
     .flatten()
@@ -182,6 +183,35 @@ fn pricing_routes() -> Vec<AdminRoute> {
             PaymentsWrite,
             pricing::adjust_gift_card,
         ),
+    ]
+}
+
+/// What is asked for about stock.
+fn stock_routes() -> Vec<AdminRoute> {
+    use Permission::{InventoryRead, InventoryWrite};
+    use stock as s;
+    let (get, post, patch) = (Method::GET, Method::POST, Method::PATCH);
+    let (read, write) = (InventoryRead, InventoryWrite);
+    vec![
+        admin(get.clone(), "/admin/v1/locations", read, s::locations),
+        admin(post.clone(), "/admin/v1/locations", write, s::create_location),
+        admin(get.clone(), "/admin/v1/locations/{location_id}", read, s::location),
+        admin(patch.clone(), "/admin/v1/locations/{location_id}", write, s::change_location),
+        admin(get.clone(), "/admin/v1/stock-strategy", read, s::strategy),
+        admin(Method::PUT, "/admin/v1/stock-strategy", write, s::set_strategy),
+        admin(get.clone(), "/admin/v1/stock", read, s::list),
+        admin(get.clone(), "/admin/v1/stock/{sku}", read, s::show),
+        admin(patch, "/admin/v1/stock/{sku}", write, s::set_rules),
+        admin(post.clone(), "/admin/v1/stock/{sku}/adjustments", write, s::adjust),
+        admin(get.clone(), "/admin/v1/stock/{sku}/movements", read, s::movements),
+        admin(get.clone(), "/admin/v1/supplies", read, s::supplies),
+        admin(post.clone(), "/admin/v1/supplies", write, s::create_supply),
+        admin(get.clone(), "/admin/v1/supplies/{supply_id}", read, s::supply),
+        admin(post.clone(), "/admin/v1/supplies/{supply_id}/steps", write, s::step_supply),
+        admin(get.clone(), "/admin/v1/transfers", read, s::transfers),
+        admin(post.clone(), "/admin/v1/transfers", write, s::create_transfer),
+        admin(get, "/admin/v1/transfers/{transfer_id}", read, s::transfer),
+        admin(post, "/admin/v1/transfers/{transfer_id}/steps", write, s::step_transfer),
     ]
 }
 

@@ -15,6 +15,7 @@ pub(crate) mod payment;
 pub(crate) mod pricing;
 pub(crate) mod product;
 pub(crate) mod staff;
+pub(crate) mod stock;
 
 use api_types::reply::{Private, PrivateFile};
 use app::{Answered, NamedFile};

@@ -77,6 +77,7 @@ pub fn shop_routes() -> Vec<Route> {
         post("/v1/orders/{order_id}/cancel", order::cancel),
         post("/v1/orders/{order_id}/returns", order::request_return),
         post("/v1/orders/{order_id}/returns/{return_id}/cancel", order::cancel_return),
+        post("/v1/orders/{order_id}/hold", order::extend_hold),
     ]
 }
 

@@ -33,6 +33,8 @@ pub(crate) enum Command {
     Numbers(Numbers),
     /// Gives and takes roles of the staff, and makes and revokes keys for programs.
     Admin(Admin),
+    /// Looks after the stock.
+    Stock(Stock),
 }
 
 /// Which database holds the shop: the cluster that `DATABASE_URL` names, else the file in the folder `--data`.
@@ -246,6 +248,21 @@ pub(crate) struct Numbers {
 fn switches(text: &str) -> Result<Switches, String> {
     let switches: Switches = serde_json::from_str(text).map_err(|error| error.to_string())?;
     switches.checked().map_err(|error| error.to_string())
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Stock {
+    #[command(flatten)]
+    pub(crate) database: Database,
+    #[command(subcommand)]
+    pub(crate) command: StockCommand,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum StockCommand {
+    /// Replays every movement there ever was, at every location, and compares the outcome with the counters. Fails where
+    /// they differ. The shop may go on meanwhile.
+    Prove,
 }
 
 #[derive(Debug, Args)]

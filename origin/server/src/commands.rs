@@ -9,6 +9,7 @@ pub(crate) mod numbers;
 pub(crate) mod payments;
 pub(crate) mod seed;
 pub(crate) mod serve;
+pub(crate) mod stock;
 mod webhooks;
 
 use anyhow::Context;

@@ -39,6 +39,7 @@ fn main() -> ExitCode {
             Command::Migrate(options) => commands::migrate::run(options).await,
             Command::Numbers(options) => commands::numbers::run(options).await,
             Command::Admin(options) => commands::admin::run(options).await,
+            Command::Stock(options) => commands::stock::run(options).await,
         }
     });
     match outcome {

@@ -16,10 +16,12 @@ mod events;
 mod export;
 mod feed;
 mod gift_card;
+mod hold;
 mod idempotency;
 mod import;
 mod keys;
 mod lease;
+mod location;
 mod operation;
 mod order;
 mod order_state;
@@ -35,6 +37,8 @@ mod sql;
 mod sqlite;
 mod staff;
 mod stock;
+mod supply;
+mod transfer;
 mod tx;
 mod upkeep;
 mod webhook;
@@ -62,6 +66,7 @@ pub use gift_card::{
     ChangeGiftCard, GiftCardChangeRefused, GiftCardMovement, GiftCardRow, GiftCardSums,
     IssueGiftCard,
 };
+pub use hold::{TouchHold, Touched};
 pub use idempotency::{Claim, KEPT as IDEMPOTENCY_KEPT, Once};
 pub use import::{
     AddPart, IMPORT_ERRORS_MAX, Import, ImportChunk, ImportFormat, ImportKind, ImportRefusal,
@@ -69,6 +74,7 @@ pub use import::{
 };
 pub use keys::{KeyMaterial, KeyState, SigningKey};
 pub use lease::{Lease, Leasing};
+pub use location::{ChangeLocation, LocationChange, LocationRefused, LocationRow, NewLocation};
 pub use operation::{EndOperation, Operation, OperationKind, OperationReport, OperationStatus};
 pub use order::{
     CheckoutOutcome, CheckoutSnapshot, OrderRecord, PaymentRecord, PlaceOrder, Placed, SealedToken,
@@ -91,6 +97,12 @@ pub use promotion::{
     WritePromotion,
 };
 pub use staff::{Granting, LAST_USE_NOTED_EVERY, STAFF_KEYS_MAX, StaffKey, StaffMember};
+pub use stock::{
+    FAULTS_MAX, ListMovements, ListStock, MoveStock, MovementRow, Part, SetStockRules, StaffMove,
+    StockFault, StockProof, StockRefused,
+};
+pub use supply::{ListSupplies, NewSupply, StepSupply, Supply, SupplyStep};
+pub use transfer::{ListTransfers, NewTransfer, StepTransfer, TransferRow};
 pub use upkeep::{StockSums, UpkeepLimits};
 pub use webhook::{
     Attempt, Attempted, ChangeSubscription, ClaimDeliveries, ClaimedDelivery, Delivery, FannedOut,

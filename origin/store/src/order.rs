@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use api_types::cart::{Line, Totals};
 use api_types::order::Address;
+use domain::inventory::ShortageReason;
 use domain::numbers::Drawing;
 use domain::payment::{Amounts, KeptMethod, Payment};
 use domain::pricing::Quote;
@@ -108,8 +109,11 @@ pub struct Shortage {
     pub sku: Sku,
     /// How many were asked for.
     pub wanted: u32,
-    /// How many there are.
+    /// How many there are, those that may be promised included.
     pub available: i64,
+    /// Why; a program that knew one reason only has not said it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<ShortageReason>,
 }
 
 /// An order with everything that belongs to it.

@@ -4,7 +4,7 @@
 //! the payment's makes a row of it, and from then on the row counts.
 
 use api_types::cart::Line;
-use domain::inventory::{Allocation, Hold, MAIN_LOCATION, MovementRefused};
+use domain::inventory::{Allocation, Backorder, Hold, MAIN_LOCATION, MovementRefused};
 use domain::order::{
     Actor, Command, Happening, NewLine, NewOrder, Note, OrderState, Refused, Retold, Split,
     TimelineEntry, share,
@@ -17,7 +17,7 @@ use domain::{
 };
 use serde::{Deserialize, Serialize};
 
-use crate::{Claim, Once, Operation, OrderRecord, Store, StoreError, sql};
+use crate::{Claim, Once, Operation, OrderRecord, Part, Store, StoreError, sql};
 
 /// Most notes on one order: 200.
 pub const NOTES_MAX: u32 = 200;
@@ -156,23 +156,24 @@ pub struct ListedOrder {
     pub updated_at: Timestamp,
 }
 
-/// Tells the state of an order to which nothing has happened but its payment.
+/// Tells the state of an order to which nothing has happened but its payment. `parts` are what it has elsewhere than at the
+/// main location and what it was promised.
 ///
 /// # Errors
 /// [`Refused`] when its status and its payment cannot be those of one order.
-pub(crate) fn tell(order: &OrderRecord) -> Result<Retold, Refused> {
+pub(crate) fn tell(order: &OrderRecord, parts: &[Part]) -> Result<Retold, Refused> {
     let payment = order
         .payment
         .known()
         .map_err(|_contradiction| Refused::OutOfTurn { status: order.status, step: "retell" })?;
     // The name of money that went back unasked: the payment's own, so that it is the same whenever it is told.
     let refund = RefundId::from_bytes(*order.payment.id.as_bytes());
-    OrderState::retell(&new_order(order)?, order.status, payment, refund)
+    OrderState::retell(&new_order(order, parts)?, order.status, payment, refund)
 }
 
 /// Makes the order as it was placed: its tax shown apart, as its quote says or as a share of each line's price and of
-/// shipping, and all its pieces from the main location.
-fn new_order(order: &OrderRecord) -> Result<NewOrder, Refused> {
+/// shipping, and all its pieces that are in no part from the main location.
+fn new_order(order: &OrderRecord, parts: &[Part]) -> Result<NewOrder, Refused> {
     let totals = order.totals;
     let (prices, shipping) = match &order.quote {
         Some(quote) => quoted_prices(quote)?,
@@ -187,18 +188,13 @@ fn new_order(order: &OrderRecord) -> Result<NewOrder, Refused> {
     };
     let lines: Result<Vec<NewLine>, Refused> =
         order.lines.iter().zip(prices).map(new_line).collect();
-    let hold =
-        |(line, own): (usize, &Line)| Hold { line, location: MAIN_LOCATION, pieces: own.quantity };
     Ok(NewOrder {
         id: order.id,
         currency: totals.currency,
         lines: lines?,
         shipping,
         gift_card: totals.gift_cards,
-        allocation: Allocation {
-            holds: order.lines.iter().enumerate().map(hold).collect(),
-            backorders: Vec::new(),
-        },
+        allocation: given_out(&order.lines, parts),
     })
 }
 
@@ -242,6 +238,29 @@ fn net_discount(mode: PriceMode, price: Split, discount: Money) -> Result<Money,
         (PriceMode::Inclusive, Ok(net), Ok(total)) if total > 0 => discount.scaled(net, total),
         _ => Ok(discount),
     }
+}
+
+/// Tells from where an order's lines were given out.
+fn given_out(lines: &[Line], parts: &[Part]) -> Allocation {
+    let mut allocation = Allocation::default();
+    for (line, own) in lines.iter().enumerate() {
+        let mut rest = own.quantity;
+        for part in parts.iter().filter(|part| part.sku == own.sku) {
+            let (location, expected_at) = (part.location, part.expected_at);
+            rest = rest.saturating_sub(part.held).saturating_sub(part.backordered);
+            if part.held > 0 {
+                allocation.holds.push(Hold { line, location, pieces: part.held });
+            }
+            if part.backordered > 0 {
+                let pieces = part.backordered;
+                allocation.backorders.push(Backorder { line, location, pieces, expected_at });
+            }
+        }
+        if rest > 0 {
+            allocation.holds.push(Hold { line, location: MAIN_LOCATION, pieces: rest });
+        }
+    }
+    allocation
 }
 
 /// Says whose doing it was that a payment's story tells.

@@ -1,6 +1,7 @@
 //! The statements, a file per noun. All SQL of commands and queries is below here.
 
 pub(crate) mod account;
+pub(crate) mod allocation;
 pub(crate) mod cart;
 pub(crate) mod catalogue;
 pub(crate) mod choices;
@@ -13,6 +14,7 @@ pub(crate) mod idempotency;
 pub(crate) mod import;
 pub(crate) mod keys;
 pub(crate) mod lease;
+pub(crate) mod location;
 pub(crate) mod merge;
 pub(crate) mod numbers;
 pub(crate) mod operation;
@@ -26,7 +28,12 @@ pub(crate) mod pricing;
 pub(crate) mod product;
 pub(crate) mod product_pricing;
 pub(crate) mod promotion;
+pub(crate) mod proof;
+pub(crate) mod reservation;
 pub(crate) mod staff;
 pub(crate) mod stock;
+pub(crate) mod stocktaking;
+pub(crate) mod supply;
+pub(crate) mod transfer;
 pub(crate) mod upkeep;
 pub(crate) mod webhook;

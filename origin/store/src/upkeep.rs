@@ -46,7 +46,7 @@ impl Default for UpkeepLimits {
     }
 }
 
-/// Sums over the whole stock. The first two pairs must agree, or a piece was lost or made of nothing.
+/// Sums over the whole stock, all locations together. The pairs must agree, or a piece was lost or made of nothing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct StockSums {
     /// Pieces in the house.
@@ -59,6 +59,10 @@ pub struct StockSums {
     pub reserved_moved: i64,
     /// The same by holds.
     pub reserved_held: i64,
+    /// Pieces promised that are not there yet.
+    pub backordered: i64,
+    /// The same by the orders that they are promised to.
+    pub backordered_promised: i64,
     /// Sum of all ledger entries over all keys whose entries do not add up to zero. Must be zero.
     pub ledger_imbalance: i64,
 }

@@ -29,27 +29,34 @@ pub(crate) struct Books {
 /// An id as it is stored.
 pub(crate) type Id = [u8; 16];
 
+/// On hand, reserved, incoming, backordered: what they stand at, or what is added to each.
+pub(crate) type Counters = [i64; 4];
+
+/// A SKU at one location.
 #[derive(Debug, Clone)]
 pub(crate) struct StockRow {
     pub(crate) sku: String,
-    pub(crate) on_hand: i64,
-    pub(crate) reserved: i64,
+    pub(crate) location: Id,
+    pub(crate) counters: Counters,
 }
 
 #[derive(Debug, Clone)]
 pub(crate) struct MovementRow {
     pub(crate) sku: String,
+    pub(crate) location: Id,
     pub(crate) kind: String,
-    pub(crate) on_hand_delta: i64,
-    pub(crate) reserved_delta: i64,
+    pub(crate) deltas: Counters,
     pub(crate) order: Option<Id>,
 }
 
+/// What an order has of a SKU at one location.
 #[derive(Debug, Clone)]
 pub(crate) struct ReservationRow {
     pub(crate) order: Id,
     pub(crate) sku: String,
-    pub(crate) quantity: i64,
+    pub(crate) location: Id,
+    pub(crate) held: i64,
+    pub(crate) promised: i64,
     pub(crate) status: String,
 }
 
@@ -139,6 +146,7 @@ pub(crate) struct GiftCardPartRow {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct EventRow {
     pub(crate) id: i64,
+    pub(crate) aggregate: String,
     pub(crate) aggregate_id: String,
     pub(crate) sequence: i64,
     pub(crate) kind: String,
@@ -150,6 +158,7 @@ impl EventRow {
     pub(crate) fn is_same(&self, other: &Self) -> bool {
         let what = |event: &Self| (event.id, event.sequence);
         what(self) == what(other)
+            && self.aggregate == other.aggregate
             && self.aggregate_id == other.aggregate_id
             && self.kind == other.kind
     }
@@ -213,6 +222,10 @@ impl Cells {
         }
     }
 
+    fn counters(&mut self) -> Result<Counters> {
+        Ok([self.number()?, self.number()?, self.number()?, self.number()?])
+    }
+
     fn text(&mut self) -> Result<String> {
         match self.0.next() {
             Some(Cell::Text(text)) => Ok(text),
@@ -241,33 +254,45 @@ fn rows<T>(place: &dyn Place, sql: &str, read: impl Fn(&mut Cells) -> Result<T>)
     rows.collect::<Result<_>>().with_context(|| sql.to_owned())
 }
 
+/// The main location, as every row names it that names none.
+const MAIN: Id = *domain::inventory::MAIN_LOCATION.as_bytes();
+
 fn stock(place: &dyn Place) -> Result<Vec<StockRow>> {
-    rows(place, "SELECT sku, on_hand, reserved FROM stock ORDER BY sku", |row| {
-        Ok(StockRow { sku: row.text()?, on_hand: row.number()?, reserved: row.number()? })
+    let sql = "SELECT sku, NULL AS location_id, on_hand, reserved, incoming, backordered FROM stock
+               UNION ALL SELECT sku, location_id, on_hand, reserved, incoming, backordered FROM stock_at
+               ORDER BY 1, 3, 4";
+    rows(place, sql, |row| {
+        let (sku, location) = (row.text()?, row.maybe_id()?.unwrap_or(MAIN));
+        Ok(StockRow { sku, location, counters: row.counters()? })
     })
 }
 
 fn movements(place: &dyn Place) -> Result<Vec<MovementRow>> {
-    let sql = "SELECT sku, kind, on_hand_delta, reserved_delta, order_id FROM stock_movements ORDER BY id";
+    let sql = "SELECT sku, location_id, kind, on_hand_delta, reserved_delta, incoming_delta, backordered_delta, order_id
+               FROM stock_movements ORDER BY id";
     rows(place, sql, |row| {
         Ok(MovementRow {
             sku: row.text()?,
+            location: row.id()?,
             kind: row.text()?,
-            on_hand_delta: row.number()?,
-            reserved_delta: row.number()?,
+            deltas: row.counters()?,
             order: row.maybe_id()?,
         })
     })
 }
 
 fn reservations(place: &dyn Place) -> Result<Vec<ReservationRow>> {
-    let sql = "SELECT r.order_id, r.sku, r.quantity, r.status
-               FROM reservations r LEFT JOIN orders o ON o.id = r.order_id ORDER BY o.number, r.sku";
+    let sql = "SELECT r.order_id, r.sku, r.location_id, r.held, r.promised, r.status FROM
+                 (SELECT order_id, sku, NULL AS location_id, quantity AS held, 0 AS promised, status FROM reservations
+                  UNION ALL SELECT order_id, sku, location_id, held, backordered, status FROM reservation_parts) r
+               LEFT JOIN orders o ON o.id = r.order_id ORDER BY o.number, r.sku, r.held, r.promised";
     rows(place, sql, |row| {
         Ok(ReservationRow {
             order: row.id()?,
             sku: row.text()?,
-            quantity: row.number()?,
+            location: row.maybe_id()?.unwrap_or(MAIN),
+            held: row.number()?,
+            promised: row.number()?,
             status: row.text()?,
         })
     })
@@ -339,11 +364,11 @@ fn ledger(place: &dyn Place) -> Result<Vec<LedgerRow>> {
 
 /// Reads what the outbox has about orders.
 pub(crate) fn events(place: &dyn Place) -> Result<Vec<EventRow>> {
-    let sql = "SELECT id, aggregate_id, sequence, kind, delivered_at_ms IS NOT NULL FROM outbox
-               WHERE aggregate = 'order' ORDER BY id";
+    let sql = "SELECT id, aggregate, aggregate_id, sequence, kind, delivered_at_ms IS NOT NULL FROM outbox ORDER BY id";
     rows(place, sql, |row| {
         Ok(EventRow {
             id: row.number()?,
+            aggregate: row.text()?,
             aggregate_id: row.text()?,
             sequence: row.number()?,
             kind: row.text()?,

@@ -23,9 +23,9 @@ use crate::world::Seen;
 /// What a check is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Check {
-    /// No SKU sold more pieces than there were.
+    /// No SKU sold more pieces than there were, and none was promised more often than it may be.
     NoOversell,
-    /// Counters are the sums of their movements.
+    /// Counters are the sums of their movements, at every location and after every one of them.
     StockReplay,
     /// What is held is what reservations say, and nothing is held for an order that has ended.
     Holds,
@@ -130,6 +130,12 @@ pub(crate) fn run_on_the_way(sim: &Sim, books: &Books) -> Vec<Finding> {
 impl Evidence<'_> {
     fn order(&self, id: Id) -> String {
         self.sim.name("order", &OrderId::from_bytes(id))
+    }
+
+    /// Most pieces of a SKU that may be promised.
+    fn promised_max(&self, sku: &str) -> u32 {
+        let most = crate::world::PROMISED_MAX.iter().find(|(own, _)| *own == sku);
+        most.map_or(0, |&(_, most)| most)
     }
 
     fn payment(&self, id: Id) -> String {

@@ -457,6 +457,9 @@ impl Client {
         if answer.next_action.is_some() {
             let pause = self.dice.between(100, 20_000);
             self.world.sim.sleep(pause).await;
+            while self.dice.in_thousand(200) {
+                self.ask_for_more_time(&answer).await;
+            }
             match self.dice.below(4) {
                 0 => self.say("walks away"),
                 1 => self.act(&answer, "reject").await,
@@ -503,6 +506,28 @@ impl Client {
         if let Some(answered) = done {
             self.saw(&answered.value, since_us);
         }
+    }
+
+    /// Keeps the stock for a while longer; what has ended must not come back.
+    async fn ask_for_more_time(&mut self, answer: &CheckoutAnswer) {
+        let (caller, id, token) = (self.caller, answer.order_id, answer.order_token.clone());
+        let since_us = self.world.sim.now_us();
+        let extended = self
+            .call(move |app| {
+                let token = token.clone();
+                Box::pin(async move { app.extend_hold(&caller, id, Some(&token)).await })
+            })
+            .await;
+        match extended {
+            Ok(Ok(order)) => {
+                self.world.count("extended holds");
+                self.saw(&order, since_us);
+            }
+            Ok(Err(error)) if !is_passing(&error) => self.complain("extend a hold", &error),
+            Ok(Err(_)) | Err(_) => {}
+        }
+        let pause = self.dice.between(20_000, 110_000);
+        self.world.sim.sleep(pause).await;
     }
 
     async fn act(&mut self, answer: &CheckoutAnswer, word: &'static str) {

@@ -32,6 +32,7 @@ mod client;
 pub mod dice;
 mod executor;
 pub mod history;
+mod keeper;
 mod provider;
 mod runner;
 mod sim;

@@ -17,6 +17,7 @@ use crate::checks::{self, Check, Evidence, Finding};
 use crate::client;
 use crate::dice::Dice;
 use crate::executor::{Executor, block_on};
+use crate::keeper;
 use crate::provider::{ProviderBug, SimProvider};
 use crate::sim::{Owner, Sim};
 use crate::staff;
@@ -185,6 +186,7 @@ impl Run {
         for job in Job::ALL {
             self.sim.spawn(Owner::Job, chaos::work(world(), job, dice.fork(20)));
         }
+        self.sim.spawn(Owner::Client, keeper::keep_stock(world(), dice.fork(50)));
         self.sim.spawn(Owner::Outside, chaos::pay_elsewhere(world(), dice.fork(30)));
         self.sim.spawn(Owner::Client, staff::tend(world(), dice.fork(50)));
         self.sim.spawn(Owner::Chaos, chaos::break_things(world(), dice.fork(40)));
@@ -241,7 +243,7 @@ impl Run {
             ));
         }
         for stock in &books.stock {
-            self.sim.say(format!("books: {} {} {}", stock.sku, stock.on_hand, stock.reserved));
+            self.sim.say(format!("books: {} {:?}", stock.sku, stock.counters));
         }
         let history = self.world.history();
         let findings = {

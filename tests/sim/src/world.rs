@@ -7,9 +7,10 @@ use std::time::Duration;
 use anyhow::{Context as _, Result};
 use api_types::pricing::{NewCodes, NewGiftCard};
 use app::{App, Clock, Parts, Settings};
-use domain::{Currency, ErrorKind, Money, OrderId};
+use domain::inventory::{BackorderPolicy, Location, MAIN_LOCATION, MovementKind, MovementReason};
+use domain::{Currency, ErrorKind, LocationId, Money, OrderId, Sku, Timestamp};
 use providers::payment::{BoxFuture, PaymentProvider};
-use store::Store;
+use store::{MoveStock, NewLocation, SetStockRules, StaffMove, Store};
 
 use crate::books::{self, EventRow};
 use crate::executor::{Interleaving, block_on, block_on_for, for_polls};
@@ -23,6 +24,14 @@ const HOLD: Duration = Duration::from_mins(2);
 /// Pieces of each SKU at the beginning of a short run. Little: contention is the rule. A longer run has as many times
 /// more as it is longer, or its second half would have nothing to sell.
 pub(crate) const STOCK: [(&str, u32); 4] = [("CUP", 2), ("BOWL", 4), ("LAMP", 7), ("SHELF", 12)];
+/// Pieces of each SKU that lie at the other location at the beginning, and how many of them are never sold.
+const ELSEWHERE: [(&str, u32, u32); 3] = [("CUP", 1, 0), ("LAMP", 3, 1), ("SHELF", 4, 0)];
+/// SKUs that are promised before they are there, and how many pieces at most.
+pub(crate) const PROMISED_MAX: [(&str, u32); 1] = [("BOWL", 2)];
+/// Pieces of a shelf in one order.
+const SHELVES_MAX: u32 = 4;
+/// The other location.
+pub(crate) const SHOP: LocationId = LocationId::from_bytes([7; 16]);
 /// The currencies of the shop: two, no and three decimals.
 pub(crate) const CURRENCIES: [Currency; 3] = [Currency::Eur, Currency::Jpy, Currency::Kwd];
 
@@ -138,6 +147,7 @@ impl World {
         let file = catalogue(&world.stock()).to_string();
         let catalogue = app::parse_catalogue(file.as_bytes()).context("read the catalogue")?;
         block_on(store.upsert_catalogue(catalogue, world.sim.now())).context("fill the shop")?;
+        block_on(furnish(&store, world.sim.now(), stock_times)).context("furnish the shop")?;
         drop(store);
         for place in 0..kind.instances() {
             block_on(world.start(place, usize::MAX)).context("start the shop")?;
@@ -448,6 +458,62 @@ impl<T> Drop for Connection<T> {
             self.slot.fill(Err(Lost::Broken));
         }
     }
+}
+
+/// Makes the other location, brings pieces there, and says what may be promised and how much one order may have.
+async fn furnish(store: &Store, now: Timestamp, times: u32) -> Result<()> {
+    let actor = || "the beginning".to_owned();
+    let location = Location {
+        id: SHOP,
+        name: "Shop".to_owned(),
+        priority: 1,
+        country: "DE".parse().context("read a country")?,
+        serves: BTreeSet::new(),
+        is_active: true,
+    };
+    let made = store.create_location(NewLocation { location, now }, None).await?;
+    anyhow::ensure!(made.is_ok(), "{made:?}");
+    for (sku, pieces, safety) in ELSEWHERE {
+        let sku: Sku = sku.parse().context("read a SKU")?;
+        let pieces = pieces.saturating_mul(times).try_into().context("count pieces")?;
+        let lost = Some(MovementReason::Lost);
+        for (location, kind, reason) in
+            [(MAIN_LOCATION, MovementKind::WrittenOff, lost), (SHOP, MovementKind::Received, None)]
+        {
+            let change = StaffMove::Moved { kind, pieces, reason };
+            let command = MoveStock { sku: sku.clone(), location, change, actor: actor(), now };
+            let moved = store.move_stock(command, None).await?;
+            anyhow::ensure!(moved.is_ok(), "{moved:?}");
+        }
+        let safety = [(SHOP, safety)].into();
+        let max = (sku.as_str() == "SHELF").then_some(Some(SHELVES_MAX));
+        set_rules(
+            store,
+            SetStockRules { sku, backorder: None, per_order_max: max, safety, actor: actor(), now },
+        )
+        .await?;
+    }
+    for (sku, pieces_max) in PROMISED_MAX {
+        set_rules(
+            store,
+            SetStockRules {
+                sku: sku.parse().context("read a SKU")?,
+                backorder: Some(BackorderPolicy::Allow { pieces_max }),
+                per_order_max: None,
+                safety: BTreeMap::new(),
+                actor: actor(),
+                now,
+            },
+        )
+        .await?;
+    }
+    Ok(())
+}
+
+async fn set_rules(store: &Store, rules: SetStockRules) -> Result<()> {
+    let set = store.set_stock_rules(rules).await?;
+    anyhow::ensure!(set.is_ok(), "{set:?}");
+    Ok(())
 }
 
 fn catalogue(stock: &[(&str, u32)]) -> serde_json::Value {

@@ -3,6 +3,7 @@
 
 mod accounts;
 mod captures;
+mod crowd;
 mod gift_cards;
 mod holds;
 mod imports;
@@ -14,6 +15,7 @@ mod pricing;
 mod products;
 mod promotions;
 mod staff;
+mod stock;
 mod storm;
 mod webhooks;
 mod world;

@@ -448,6 +448,7 @@ impl World {
             (sums.reserved_moved, sums.reserved_held),
             "{sums:?}"
         );
+        assert_eq!(sums.backordered, sums.backordered_promised, "{sums:?}");
         assert_eq!(sums.ledger_imbalance, 0, "{sums:?}");
         let mut owed = 0;
         for card in self.store.gift_card_sums().await.unwrap() {

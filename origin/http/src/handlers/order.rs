@@ -81,3 +81,13 @@ pub(crate) async fn cancel_return(
     let answer = context.app.cancel_own_return(&who.caller, order, token, name, claim).await?;
     answered(StatusCode::OK, answer)
 }
+
+pub(crate) async fn extend_hold(
+    State(context): State<Arc<Context>>,
+    Path(order): Path<String>,
+    command: Command<Nothing>,
+) -> Reply {
+    let who = command.who;
+    let order = context.app.extend_hold(&who.caller, id(&order)?, who.bearer.as_deref()).await?;
+    private(StatusCode::OK, order)
+}

@@ -14,5 +14,6 @@ mod pricing;
 mod provider;
 mod shop;
 mod staff;
+mod stock;
 mod stripe;
 mod trust;

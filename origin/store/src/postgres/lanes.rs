@@ -33,6 +33,10 @@ const HALVING_MAX: Duration = Duration::from_secs(10);
 const PAUSE_FIRST: Duration = Duration::from_millis(2);
 const PAUSE_MAX: Duration = Duration::from_millis(100);
 
+/// How a batch begins: after whoever closed the gate has committed (`cluster::GATED_FROM`), beside every other batch.
+pub(crate) const BEGIN: &str =
+    "BEGIN ISOLATION LEVEL READ COMMITTED; LOCK TABLE lane_gate IN ROW SHARE MODE";
+
 /// What became of one command of a batch.
 #[derive(Debug)]
 pub(crate) enum Outcome<T> {

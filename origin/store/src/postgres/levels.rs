@@ -9,7 +9,7 @@ use futures::join;
 
 use super::session::Session;
 use crate::StoreError;
-use crate::sql::feed;
+use crate::sql::{feed, stock};
 
 /// The read model's table of levels.
 const TABLE: &str = "stock";
@@ -26,6 +26,18 @@ pub(crate) const WRITE_CHANGES: &str =
     "INSERT INTO feed_changes (position, sequence, at_ms, change_json)
 SELECT ?1::bigint, d.sequence - 1, ?2::bigint, d.change_json
 FROM unnest(?3::text[]) WITH ORDINALITY AS d (change_json, sequence)";
+
+pub(crate) const WRITE_EVENTS: &str = "WITH counted AS (
+  INSERT INTO event_sequences (aggregate, aggregate_id, last)
+  SELECT 'stock', e.sku, 1 + coalesce((SELECT max(o.sequence) FROM outbox o
+    WHERE o.aggregate = 'stock' AND o.aggregate_id = e.sku), 0)
+  FROM unnest(?1::text[]) AS e (sku)
+  ON CONFLICT (aggregate, aggregate_id) DO UPDATE SET last = 1 + greatest(event_sequences.last, excluded.last - 1)
+  RETURNING aggregate_id, last)
+INSERT INTO outbox (aggregate, aggregate_id, sequence, kind, payload_json, created_at_ms)
+SELECT 'stock', d.sku, c.last, d.kind, d.payload, ?4::bigint
+FROM unnest(?1::text[], ?2::text[], ?3::text[]) AS d (sku, kind, payload) JOIN counted c ON c.aggregate_id = d.sku
+ORDER BY d.sku";
 
 /// Compares the levels of SKUs with what the edges were told last, and writes one transaction of what differs.
 pub(crate) async fn publish(
@@ -47,6 +59,7 @@ pub(crate) async fn publish(
         before.insert(row.get::<String>(0)?, row.get::<String>(1)?);
     }
     let (mut changed_keys, mut changed_values, mut changes) = (Vec::new(), Vec::new(), Vec::new());
+    let mut events = Events::default();
     for row in levels? {
         let values = feed::values_of(row)?;
         let key = feed::json(&key_of(table, &values)?)?;
@@ -54,7 +67,9 @@ pub(crate) async fn publish(
         if before.get(&key) == Some(&text) {
             continue;
         }
-        changes.push(feed::json(&FeedChange::Put { table: table.name.to_owned(), values })?);
+        let change = FeedChange::Put { table: table.name.to_owned(), values };
+        events.add(&change, now);
+        changes.push(feed::json(&change)?);
         changed_keys.push(key);
         changed_values.push(text);
     }
@@ -69,14 +84,34 @@ pub(crate) async fn publish(
         .ok_or(StoreError::Corrupt("state of the feed"))?
         .get(0)?;
     let now_ms = now.unix_ms();
-    let (told, written, announced) = join!(
+    let (told, written, announced, noted) = join!(
         session.bulk(WRITE_TOLD, [&changed_keys, &changed_values]),
         session.bulk(WRITE_CHANGES, [&position, &now_ms, &changes]),
         session.announce(position),
+        session.bulk(WRITE_EVENTS, [&events.skus, &events.kinds, &events.words, &now_ms]),
     );
     told?;
     written?;
-    announced
+    announced?;
+    noted.map(drop)
+}
+
+/// What merchants' programs are told of changed levels.
+#[derive(Default)]
+struct Events {
+    skus: Vec<String>,
+    kinds: Vec<&'static str>,
+    words: Vec<String>,
+}
+
+impl Events {
+    fn add(&mut self, change: &FeedChange, now: Timestamp) {
+        if let Some((sku, kind)) = stock::level_event(change) {
+            self.words.push(stock::level_words(sku, kind, now));
+            self.skus.push(sku.to_owned());
+            self.kinds.push(kind);
+        }
+    }
 }
 
 fn key_of(table: &Table, values: &[FeedValue]) -> Result<Vec<FeedValue>, StoreError> {

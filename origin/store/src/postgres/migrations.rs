@@ -83,6 +83,12 @@ pub(crate) const ORIGIN: &[Migration] = &[
         readable_from: 1,
         sql: include_str!("../../migrations/postgres/0009_pricing.sql"),
     },
+    Migration {
+        number: 10,
+        name: "stock_places",
+        readable_from: 1,
+        sql: include_str!("../../migrations/postgres/0010_stock_places.sql"),
+    },
 ];
 
 /// Applies what is missing.

@@ -8,16 +8,16 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use api_types::cart::{Cart, Line};
 use domain::cart::CartStatus;
+use domain::inventory::MAIN_LOCATION;
 use domain::numbers::Drawing;
 use domain::payment::Amounts;
 use domain::pricing::{AppliedPromotion, Buyer, Quote};
-use domain::reservation::Stock;
 use domain::{
     CartId, Currency, LineId, Money, OrderStatus, PaymentStatus, Quantity, Sku, Timestamp,
 };
 use futures::join;
 
-use super::lanes::{BatchWork, Kind, Outcome};
+use super::lanes::{BEGIN, BatchWork, Kind, Outcome};
 use super::levels;
 use super::session::Session;
 use crate::StoreError;
@@ -27,9 +27,11 @@ use crate::order::{
     method_words,
 };
 use crate::pricing::{self, Asked, Rules};
+use crate::sql::allocation::{self, Plain, Rule};
 use crate::sql::cart::{Stored, StoredLine};
 use crate::sql::pricing::{self as sql_pricing, PARENTS};
-use crate::sql::{cart, catalogue, idempotency, numbers, order, outbox};
+use crate::sql::{cart, catalogue, idempotency, numbers, order, outbox, stock};
+use crate::stock::MainStock;
 use crate::tx::Row;
 
 const CLAIM: &str =
@@ -39,8 +41,9 @@ ON CONFLICT (scope, key) DO NOTHING RETURNING scope, key";
 const LOCK_CARTS: &str =
     "SELECT id, currency, version, order_id IS NOT NULL, choices_json, user_id FROM carts WHERE id = ANY(?1)
 ORDER BY id FOR UPDATE";
-const LOCK_STOCK: &str = "SELECT sku, on_hand, reserved FROM stock
-WHERE sku IN (SELECT sku FROM cart_lines WHERE cart_id = ANY(?1)) ORDER BY sku FOR UPDATE";
+const LOCK_STOCK: &str = "SELECT s.on_hand, s.reserved, s.incoming, s.backordered, s.safety, s.per_order_max,
+  s.backorder, s.backorder_max, s.backorder_until_ms, EXISTS (SELECT 1 FROM stock_at a WHERE a.sku = s.sku), s.sku
+FROM stock s WHERE s.sku IN (SELECT sku FROM cart_lines WHERE cart_id = ANY(?1)) ORDER BY s.sku FOR UPDATE OF s";
 const READ_LINES: &str = "SELECT l.cart_id, l.id, l.sku, l.quantity, p.handle, p.title, v.title, v.image_url, r.minor,
   p.category, p.tags_json, p.tax_class, v.grams, p.is_shippable, p.is_discountable, l.price_minor, l.price_until_ms
 FROM cart_lines l JOIN carts c ON c.id = l.cart_id JOIN variants v ON v.sku = l.sku JOIN products p ON p.id = v.product_id
@@ -131,6 +134,7 @@ impl Kind for Placing {
         READ_RULES,
         READ_PROMOTIONS,
         PARENTS,
+        allocation::READ_RULE,
         WRITE_STOCK,
         WRITE_MOVEMENTS,
         WRITE_ORDERS,
@@ -148,6 +152,7 @@ impl Kind for Placing {
         levels::NEXT_POSITION,
         levels::WRITE_TOLD,
         levels::WRITE_CHANGES,
+        levels::WRITE_EVENTS,
     ];
 
     fn work<'a>(session: &'a Session, commands: &'a [&'a PlaceOrder]) -> BatchWork<'a, Placed> {
@@ -186,8 +191,9 @@ struct Shop {
     claimed: BTreeSet<(String, String)>,
     carts: BTreeMap<CartId, Stored>,
     lines: BTreeMap<CartId, Vec<(StoredLine, PriceRow)>>,
-    before: BTreeMap<Sku, Stock>,
-    stock: BTreeMap<Sku, Stock>,
+    before: BTreeMap<Sku, MainStock>,
+    stock: BTreeMap<Sku, MainStock>,
+    rule: Rule,
     settings: BTreeMap<String, String>,
     rules: Rules,
 }
@@ -195,8 +201,8 @@ struct Shop {
 impl Shop {
     /// Returns the SKUs whose level edges must hear of.
     fn changed_levels(&self) -> Vec<&Sku> {
-        let is_changed = |(sku, stock): &(&Sku, &Stock)| {
-            self.before.get(*sku).is_none_or(|before| before.level() != stock.level())
+        let is_changed = |(sku, stock): &(&Sku, &MainStock)| {
+            self.before.get(*sku).is_none_or(|before| stock.may_change_level(before))
         };
         self.stock.iter().filter(is_changed).map(|(sku, _)| sku).collect()
     }
@@ -289,8 +295,9 @@ async fn read(session: &Session, commands: &[&PlaceOrder]) -> Result<Shop, Store
     let (first, last) =
         (moments.clone().min().unwrap_or_default(), moments.max().unwrap_or_default());
     // Sent one behind the other, answered together. What is read after a lock is as it was left by whoever had it.
-    let (begun, claimed, carts, stock, lines, settings, promotions, parents) = join!(
-        session.batch("BEGIN ISOLATION LEVEL READ COMMITTED"),
+    let main = MAIN_LOCATION.as_bytes().as_slice();
+    let (begun, claimed, carts, stock, lines, settings, promotions, parents, rule) = join!(
+        session.batch(BEGIN),
         session.bulk(CLAIM, [&scopes, &keys, &fingerprints, &orders, &leases, &created]),
         session.bulk(LOCK_CARTS, [&carts]),
         session.bulk(LOCK_STOCK, [&carts]),
@@ -298,14 +305,17 @@ async fn read(session: &Session, commands: &[&PlaceOrder]) -> Result<Shop, Store
         session.bulk(READ_RULES, [&settings]),
         session.bulk(READ_PROMOTIONS, [&first, &last]),
         session.bulk(PARENTS, []),
+        session.bulk(allocation::READ_RULE, [&main]),
     );
     // Looked at in the order in which they were sent: after a failure the engine only says that there was one.
     begun?;
     let (claimed, carts, stock) = (claimed?, carts?, stock?);
     let (lines, settings, promotions, parents) = (lines?, settings?, promotions?, parents?);
+    let rule = rule?;
+    let rule = rule.first().ok_or(StoreError::Corrupt("main location"))?;
     let pair =
         |row: &Row| -> Result<(String, String), StoreError> { Ok((row.get(0)?, row.get(1)?)) };
-    let stock: BTreeMap<Sku, Stock> =
+    let stock: BTreeMap<Sku, MainStock> =
         stock.iter().map(read_stock).collect::<Result<_, StoreError>>()?;
     let carts: BTreeMap<CartId, Stored> = carts
         .iter()
@@ -325,12 +335,12 @@ async fn read(session: &Session, commands: &[&PlaceOrder]) -> Result<Shop, Store
         stock,
         settings,
         rules,
+        rule: allocation::rule_of(rule)?,
     })
 }
 
-fn read_stock(row: &Row) -> Result<(Sku, Stock), StoreError> {
-    let sku = parsed(row, 0, "SKU of a stock counter")?;
-    Ok((sku, Stock { on_hand: row.get(1)?, reserved: row.get(2)? }))
+fn read_stock(row: &Row) -> Result<(Sku, MainStock), StoreError> {
+    Ok((parsed(row, 10, "SKU of a stock counter")?, stock::main_of(row, 0)?))
 }
 
 type LinesOf = BTreeMap<CartId, Vec<(StoredLine, PriceRow)>>;
@@ -395,15 +405,19 @@ impl<'a> Plan<'a> {
             self.given_up.push(command);
             return Ok(Outcome::Alone);
         };
-        let shortages = order::shortages(&cart, |sku| shop.stock.get(sku).copied())?;
-        if !shortages.is_empty() {
-            return self.refuse(command, shortages);
+        let known = |sku: &Sku| shop.stock.get(sku);
+        match allocation::plain(&cart.lines, known, shop.rule, command.now)? {
+            Plain::All => {}
+            Plain::Short(shortages) => return self.refuse(command, shortages),
+            Plain::Otherwise => {
+                self.given_up.push(command);
+                return Ok(Outcome::Alone);
+            }
         }
         for line in &cart.lines {
-            let stock =
-                shop.stock.get_mut(&line.sku).ok_or(StoreError::Corrupt("stock counter"))?;
-            let quantity = order::quantity(line)?;
-            *stock = stock.hold(quantity).map_err(|_short| StoreError::Corrupt("stock counter"))?;
+            let corrupt = StoreError::Corrupt("stock counter");
+            let Some(stock) = shop.stock.get_mut(&line.sku) else { return Err(corrupt) };
+            *stock = stock.hold(order::quantity(line)?).ok_or(corrupt)?;
         }
         self.bought.insert(cart.id);
         let record = record(command, &cart);

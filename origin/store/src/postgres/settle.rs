@@ -11,7 +11,7 @@ use domain::payment::Amounts;
 use domain::{OrderId, OrderStatus, PaymentId, PaymentStatus};
 use futures::join;
 
-use super::lanes::{BatchWork, Kind, Outcome};
+use super::lanes::{BEGIN, BatchWork, Kind, Outcome};
 use super::session::Session;
 use crate::order::OrderRecord;
 use crate::payment::{Settle, Settled};
@@ -30,6 +30,8 @@ const LOCK_STOCK: &str = "SELECT sku FROM stock WHERE sku IN
 const READ_LINES: &str = "SELECT l.id, l.sku, l.handle, l.title, l.variant_title, l.image_url, l.quantity, l.unit_minor,
   l.total_minor, l.order_id
 FROM payments p JOIN order_lines l ON l.order_id = p.order_id WHERE p.id = ANY(?1) ORDER BY l.order_id, l.position";
+const READ_PARTS: &str = "SELECT DISTINCT r.order_id
+FROM payments p JOIN reservation_parts r ON r.order_id = p.order_id WHERE p.id = ANY(?1)";
 const READ_WEBHOOKS: &str = "SELECT id FROM webhook_events WHERE id = ANY(?1)";
 const WRITE_PAYMENTS: &str = "UPDATE payments SET status = 'captured', updated_at_ms = d.at_ms, next_check_at_ms = NULL,
   authorized_minor = payments.amount_minor, captured_minor = payments.amount_minor, checks = 0, token_sealed = NULL,
@@ -81,6 +83,7 @@ impl Kind for Settling {
         LOCK_PAYMENTS,
         LOCK_STOCK,
         READ_LINES,
+        READ_PARTS,
         READ_WEBHOOKS,
         WRITE_PAYMENTS,
         WRITE_ORDERS,
@@ -126,6 +129,8 @@ fn name(claim: &Claim) -> (String, String) {
 /// What the batch was told.
 struct Known {
     orders: BTreeMap<PaymentId, OrderRecord>,
+    /// Orders whose pieces are not all held at the main location.
+    parted: BTreeSet<OrderId>,
     webhooks: BTreeSet<String>,
 }
 
@@ -135,11 +140,12 @@ async fn read(session: &Session, commands: &[&Settle]) -> Result<Known, StoreErr
         commands.iter().map(|command| command.payment.as_bytes().as_slice()).collect();
     let webhooks: Vec<&str> =
         commands.iter().filter_map(|command| command.webhook.as_deref()).collect();
-    let (begun, payments, stock, lines, webhooks) = join!(
-        session.batch("BEGIN ISOLATION LEVEL READ COMMITTED"),
+    let (begun, payments, stock, lines, parts, webhooks) = join!(
+        session.batch(BEGIN),
         session.bulk(LOCK_PAYMENTS, [&ids]),
         session.bulk(LOCK_STOCK, [&ids]),
         session.bulk(READ_LINES, [&ids]),
+        session.bulk(READ_PARTS, [&ids]),
         session.bulk(READ_WEBHOOKS, [&webhooks]),
     );
     // Looked at in the order in which they were sent: after a failure the engine only says that there was one.
@@ -159,8 +165,10 @@ async fn read(session: &Session, commands: &[&Settle]) -> Result<Known, StoreErr
             rows.iter().map(|row| order::stored_line(row, currency)).collect::<Result<_, _>>()?;
         orders.insert(record.payment.id, record);
     }
+    let order_of = |row: &Row| row.get(0).map(OrderId::from_bytes);
+    let parted = parts?.iter().map(order_of).collect::<Result<_, StoreError>>()?;
     let webhooks = webhooks?.iter().map(|row| row.get(0)).collect::<Result<_, _>>()?;
-    Ok(Known { orders, webhooks })
+    Ok(Known { orders, parted, webhooks })
 }
 
 /// Answers by scope and key.
@@ -190,6 +198,7 @@ impl<'a> Plan<'a> {
             order.state_version == 0
                 && is_whole_capture(command, order)
                 && order.totals.gift_cards.minor == 0
+                && !known.parted.contains(&order.id)
                 && order.status.on(OrderEvent::Payment(PaymentStatus::Captured))
                     == Consequence::Confirm
                 && command.amount.is_none_or(|amount| amount == order.payment.amount)

@@ -35,12 +35,21 @@ pub(crate) async fn publish(
     rows: &[RowKey],
     now: Timestamp,
 ) -> Result<(), StoreError> {
+    publish_changes(tx, rows, now).await.map(drop)
+}
+
+/// The same, and returns what differs.
+pub(crate) async fn publish_changes(
+    tx: &Tx<'_>,
+    rows: &[RowKey],
+    now: Timestamp,
+) -> Result<Vec<FeedChange>, StoreError> {
     let mut changes = Vec::new();
     for row in rows {
         changes.extend(difference(tx, row).await?);
     }
     if changes.is_empty() {
-        return Ok(());
+        return Ok(changes);
     }
     // One writer, so positions are in the order of commits.
     let position: i64 = tx
@@ -58,7 +67,7 @@ pub(crate) async fn publish(
         .await?;
     }
     tx.announce(position).await?;
-    Ok(())
+    Ok(changes)
 }
 
 async fn difference(tx: &Tx<'_>, row: &RowKey) -> Result<Option<FeedChange>, StoreError> {

@@ -3,16 +3,17 @@
 use std::collections::BTreeSet;
 use std::convert::Infallible;
 
-use domain::reservation::Stock;
+use domain::inventory::{Counters, MAIN_LOCATION, PIECES_MAX};
 use domain::{ImportId, Money, Sku, Timestamp};
 
-use super::{catalogue, feed, outbox, product, stock};
+use super::{catalogue, feed, outbox, product, stock, stocktaking};
 use crate::StoreError;
 use crate::import::{
     AddPart, IMPORT_ERRORS_MAX, Import, ImportChunk, ImportFormat, ImportKind, ImportRefusal,
     ImportRow, ImportStatus, ImportStep, NewImport, RowError, over,
 };
 use crate::product::{ChangeProduct, CreateProduct, ProductRefusal, PutVariant, SetPrices};
+use crate::stock::{MoveStock, StaffMove};
 use crate::tx::{Row, Tx, values};
 
 /// Columns of an import, as [`read`] takes them.
@@ -356,15 +357,17 @@ async fn check(tx: &Tx<'_>, row: &ImportRow) -> Result<Refused, StoreError> {
             let is_known = catalogue::product_of(tx, sku).await?.is_some();
             Ok(if is_known { None } else { unknown_sku(sku) })
         }
-        ImportRow::Stock { sku, counted } => Ok(match stock::find(tx, sku).await? {
-            None => unknown_sku(sku),
-            Some(stock) => too_few(stock, *counted),
-        }),
+        ImportRow::Stock { sku, counted } => {
+            Ok(match stock::counters(tx, sku, MAIN_LOCATION).await? {
+                None => unknown_sku(sku),
+                Some(counters) => too_few(counters, *counted),
+            })
+        }
     }
 }
 
-fn too_few(stock: Stock, counted: u32) -> Refused {
-    let held = stock.reserved;
+fn too_few(counters: Counters, counted: u32) -> Refused {
+    let held = counters.reserved;
     (i64::from(counted) < held)
         .then(|| ("counted", "too-few", format!("{held} are held for orders")))
 }
@@ -406,12 +409,24 @@ async fn carry_out(tx: &Tx<'_>, row: &ImportRow, now: Timestamp) -> Result<Refus
             Ok(product::set_prices(tx, &command).await?.err().and_then(refused))
         }
         ImportRow::Stock { sku, counted } => {
-            let Some(stock) = stock::find(tx, sku).await? else { return Ok(unknown_sku(sku)) };
-            let wrong = too_few(stock, *counted);
-            if wrong.is_none() {
-                stock::count(tx, sku, stock, *counted, now).await?;
+            let Some(counters) = stock::counters(tx, sku, MAIN_LOCATION).await? else {
+                return Ok(unknown_sku(sku));
+            };
+            let wrong = too_few(counters, *counted);
+            if wrong.is_some() {
+                return Ok(wrong);
             }
-            Ok(wrong)
+            let command = MoveStock {
+                sku: sku.clone(),
+                location: MAIN_LOCATION,
+                change: StaffMove::Counted(*counted),
+                actor: "import".to_owned(),
+                now,
+            };
+            Ok(stocktaking::move_by_hand(tx, &command).await?.err().map(|_too_far| {
+                let text = format!("differs by more than {PIECES_MAX} pieces from what is known");
+                ("counted", "too-large", text)
+            }))
         }
     }
 }

@@ -1,27 +1,24 @@
 //! Statements of checkouts and orders.
 
-use std::collections::BTreeMap;
-
 use api_types::cart::{Cart, Line, Totals};
 use domain::cart::CartStatus;
 use domain::order::{Consequence, OrderEvent};
 use domain::payment::{Amounts, KeptMethod};
 use domain::pricing::Quote;
-use domain::reservation::Stock;
 use domain::{
-    CartId, Currency, LineId, Money, OrderId, OrderStatus, PaymentId, Quantity, Sku, Timestamp,
-    UserId,
+    CartId, Currency, LineId, Money, OrderId, OrderStatus, PaymentId, Quantity, Timestamp, UserId,
 };
 
 use super::idempotency::{self, Found};
 use super::pricing::BuyerFacts;
-use super::stock::{self, Movement};
-use super::{cart, gift_card, numbers, order_state, outbox, promotion};
+use super::{
+    allocation, cart, gift_card, numbers, order_state, outbox, promotion, reservation, stock,
+};
 use crate::StoreError;
 use crate::cart::CartRefusal;
 use crate::order::{
-    CheckoutOutcome, OrderRecord, PaymentRecord, PlaceOrder, Placed, SealedToken, Shortage,
-    line_id, method_words,
+    CheckoutOutcome, OrderRecord, PaymentRecord, PlaceOrder, Placed, SealedToken, line_id,
+    method_words,
 };
 use crate::pricing;
 use crate::tx::{Row, Tx, values};
@@ -65,79 +62,27 @@ pub(crate) async fn place(tx: &Tx<'_>, command: &PlaceOrder) -> Result<Placed, S
         }
         return Ok(Placed::Refused(refusal));
     }
-    let shortages = shortages_of(tx, &cart).await?;
-    if !shortages.is_empty() {
-        let outcome = CheckoutOutcome::OutOfStock(shortages);
-        idempotency::finish(tx, &command.claim, &outcome, command.now).await?;
-        return Ok(Placed::Decided { outcome, is_replay: false });
-    }
+    let wanted = (cart.lines.as_slice(), command.address.country.as_str());
+    let allocation = match allocation::give_out(tx, wanted, command.now).await? {
+        Ok(allocation) => allocation,
+        Err(shortages) => {
+            let outcome = CheckoutOutcome::OutOfStock(shortages);
+            idempotency::finish(tx, &command.claim, &outcome, command.now).await?;
+            return Ok(Placed::Decided { outcome, is_replay: false });
+        }
+    };
     write_order(tx, command, &cart).await?;
     if let Some(quote) = &cart.quote {
         promotion::redeem(tx, command.order, &command.terms.buyer, quote, command.now).await?;
         gift_card::hold(tx, command.order, &quote.gift_cards, command.now).await?;
     }
-    hold_stock(tx, command, &cart).await?;
+    let expires_at = command.now.after(command.hold);
+    let given = (cart.lines.as_slice(), &allocation);
+    reservation::hold(tx, command.order, given, expires_at, command.now).await?;
     idempotency::lease(tx, &command.claim, command.order, lease_until, command.now).await?;
     outbox::append(tx, command.order, "order.placed", command.now).await?;
     let order = load(tx, command.order).await?.ok_or(StoreError::Corrupt("order just written"))?;
     Ok(Placed::Order(Box::new(order)))
-}
-
-async fn shortages_of(tx: &Tx<'_>, cart: &Cart) -> Result<Vec<Shortage>, StoreError> {
-    let mut counters = BTreeMap::new();
-    for line in &cart.lines {
-        if let Some(stock) = stock::find(tx, &line.sku).await? {
-            counters.insert(&line.sku, stock);
-        }
-    }
-    shortages(cart, |sku| counters.get(sku).copied())
-}
-
-/// Finds the lines that ask for more than there is.
-pub(crate) fn shortages(
-    cart: &Cart,
-    stock: impl Fn(&Sku) -> Option<Stock>,
-) -> Result<Vec<Shortage>, StoreError> {
-    let mut shortages = Vec::new();
-    for (place, line) in cart.lines.iter().enumerate() {
-        let stock = stock(&line.sku).ok_or(StoreError::Corrupt("stock of a variant"))?;
-        if let Err(short) = stock.hold(quantity(line)?) {
-            shortages.push(Shortage {
-                line: place,
-                sku: line.sku.clone(),
-                wanted: line.quantity,
-                available: short.available,
-            });
-        }
-    }
-    Ok(shortages)
-}
-
-async fn hold_stock(tx: &Tx<'_>, command: &PlaceOrder, cart: &Cart) -> Result<(), StoreError> {
-    let expires_at_ms = command.now.after(command.hold).unix_ms();
-    for line in by_sku(&cart.lines) {
-        let quantity = quantity(line)?;
-        let is_held = stock::move_pieces(
-            tx,
-            &line.sku,
-            quantity,
-            Movement::Reserved,
-            command.order,
-            command.now,
-        )
-        .await?;
-        if !is_held {
-            // `shortages` looked in this very transaction.
-            return Err(StoreError::Corrupt("stock counter"));
-        }
-        tx.execute(
-            "INSERT INTO reservations (order_id, sku, quantity, status, expires_at_ms)
-                 VALUES (?1, ?2, ?3, 'held', ?4)",
-            values![command.order.as_bytes(), line.sku.as_str(), quantity.get(), expires_at_ms],
-        )
-        .await?;
-    }
-    stock::publish(tx, cart.lines.iter().map(|line| &line.sku), command.now).await
 }
 
 async fn write_order(tx: &Tx<'_>, command: &PlaceOrder, cart: &Cart) -> Result<(), StoreError> {
@@ -432,35 +377,18 @@ pub(crate) async fn end(
         promotion::give_back(tx, order).await?;
         gift_card::release(tx, order, now).await?;
     }
-    finish_holds(tx, order, Movement::Released, now).await
+    finish_holds(tx, order, false, now).await
 }
 
-/// Brings lines into the one order in which everybody takes stock.
-fn by_sku(lines: &[Line]) -> Vec<&Line> {
-    let mut lines: Vec<&Line> = lines.iter().collect();
-    lines.sort_by(|one, other| one.sku.cmp(&other.sku));
-    lines
-}
-
-/// Ends the holds of an order: sold or given back.
+/// Ends the holds of an order: sold or given back, each at its location.
 pub(crate) async fn finish_holds(
     tx: &Tx<'_>,
     order: &OrderRecord,
-    movement: Movement,
+    is_sold: bool,
     now: Timestamp,
 ) -> Result<(), StoreError> {
-    let status = if movement == Movement::Sold { "consumed" } else { "released" };
-    tx.execute(
-        "UPDATE reservations SET status = ?2 WHERE order_id = ?1 AND status = 'held'",
-        values![order.id.as_bytes(), status],
-    )
-    .await?;
-    for line in by_sku(&order.lines) {
-        if !stock::move_pieces(tx, &line.sku, quantity(line)?, movement, order.id, now).await? {
-            return Err(StoreError::Corrupt("stock counter"));
-        }
-    }
-    stock::publish(tx, skus(order), now).await
+    let skus = reservation::end(tx, order.id, is_sold, now).await?;
+    stock::publish(tx, &skus, now).await
 }
 
 /// Takes the stock of an order that was paid after its hold had ended; all of it or none. Nothing is taken when
@@ -482,24 +410,13 @@ pub(crate) async fn retake(
     {
         return Ok(false);
     }
-    for line in &order.lines {
-        let stock =
-            stock::find(tx, &line.sku).await?.ok_or(StoreError::Corrupt("stock of a variant"))?;
-        if stock.hold(quantity(line)?).is_err() {
-            return Ok(false);
-        }
-    }
-    for line in by_sku(&order.lines) {
-        let quantity = quantity(line)?;
-        if !stock::move_pieces(tx, &line.sku, quantity, Movement::Retaken, order.id, now).await? {
-            return Err(StoreError::Corrupt("stock counter"));
-        }
-    }
+    let wanted = (order.lines.as_slice(), order.address.country.as_str());
+    let Ok(allocation) = allocation::give_out(tx, wanted, now).await? else { return Ok(false) };
+    reservation::retake(tx, order.id, (&order.lines, &allocation), now).await?;
     if is_quoted {
         promotion::count_again(tx, order).await?;
         gift_card::retake(tx, order, now).await?;
     }
-    stock::publish(tx, skus(order), now).await?;
     // The cart it came from is bought now, unless the shopper went on with it: then it holds something else. Its
     // version does not tell, for every order that came to nothing has moved it.
     tx.execute("UPDATE carts SET order_id = ?2, updated_at_ms = ?3 WHERE id = ?1 AND order_id IS NULL
@@ -508,10 +425,6 @@ pub(crate) async fn retake(
              AND NOT EXISTS (SELECT 1 FROM cart_lines c WHERE c.cart_id = ?1 AND NOT EXISTS
                (SELECT 1 FROM order_lines l WHERE l.order_id = ?2 AND l.sku = c.sku AND l.quantity = c.quantity))", values![order.cart.as_bytes(), order.id.as_bytes(), now.unix_ms()]).await?;
     Ok(true)
-}
-
-fn skus(order: &OrderRecord) -> impl Iterator<Item = &Sku> {
-    order.lines.iter().map(|line| &line.sku)
 }
 
 pub(crate) async fn release_expired(

@@ -4,7 +4,7 @@ use domain::order::{Happening, Note, TimelineEntry};
 use domain::{NoteId, OrderId, Timestamp, UserId};
 
 use super::order_state::{Known, Turn, known, open, record, told_entries};
-use super::{operation, order};
+use super::{operation, order, reservation};
 use crate::order_state::{
     AddNote, NOTES_MAX, OrderLife, StatedOrder, StepRefused, StepTaken, TIMELINE_MAX, tell,
 };
@@ -46,7 +46,8 @@ pub(crate) async fn life(tx: &Tx<'_>, id: OrderId) -> Result<Option<OrderLife>, 
     let Some(order) = order::load(tx, id).await? else {
         return Ok(None);
     };
-    let mut timeline = match tell(&order) {
+    let parts = reservation::parts(tx, id).await?;
+    let mut timeline = match tell(&order, &parts) {
         Ok(told) if order.state_version == 0 => told_entries(tx, &order, &told.happenings).await?,
         _ => Vec::new(),
     };

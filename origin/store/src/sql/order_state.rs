@@ -3,16 +3,18 @@
 use std::collections::VecDeque;
 use std::slice;
 
-use domain::inventory::{self, MovementKind, MovementRefused};
+use domain::inventory::{self, MAIN_LOCATION, MovementKind, MovementRefused};
 use domain::ledger::{self, LedgerEvent, Posting};
 use domain::order::{
     Actor, Command, Effect, Happening, OrderState, Refund, RefundOf, RefundReason, Refused,
     TimelineEntry,
 };
 use domain::payment::Payment;
-use domain::{OrderId, OrderStatus, PaymentOperationId, RefundId, Sku, Timestamp};
+use domain::{LocationId, OrderId, OrderStatus, PaymentOperationId, RefundId, Sku, Timestamp};
 
-use super::{gift_card, operation, order, outbox, payment, promotion, stock};
+use super::{
+    gift_card, location, operation, order, outbox, payment, promotion, reservation, stock,
+};
 use crate::order_state::{
     StepRefused, StepTaken, TakeStep, event_kind, event_subject, made_by, tell, teller,
 };
@@ -55,7 +57,8 @@ impl From<NotTaken> for StepRefused {
 /// Reads the state of an order, or lets its payment tell it.
 pub(crate) async fn known(tx: &Tx<'_>, order: &OrderRecord) -> Result<Known, StoreError> {
     if order.state_version == 0 {
-        let told = tell(order).map_err(|refused| {
+        let parts = reservation::parts(tx, order.id).await?;
+        let told = tell(order, &parts).map_err(|refused| {
             tracing::error!(order.id = %order.id, error = %refused, "an order is not what its payment tells");
             StoreError::Corrupt("order that its payment does not explain")
         })?;
@@ -139,6 +142,13 @@ pub(crate) async fn take(
         |effect| !matches!(effect, Effect::RefundPayment { refund, .. } if is_back(refund)),
     );
     let movements = movements(&effects);
+    for movement in &movements {
+        // Staff names the place where pieces come back.
+        let place = movement.location();
+        if place != MAIN_LOCATION && location::find(tx, place).await?.is_none() {
+            return Ok(Err(NotTaken::Rule(Refused::NotFound)));
+        }
+    }
     if let Some((sku, refused)) = stock::refused(tx, &movements).await? {
         return Ok(Err(NotTaken::Stock(sku, refused)));
     }
@@ -150,7 +160,7 @@ pub(crate) async fn take(
         // It came to nothing: what it used may be used again.
         promotion::give_back(tx, turn.order).await?;
     }
-    move_stock(tx, turn, &movements).await?;
+    move_stock(tx, turn, &movements, status).await?;
     write_effects(tx, turn, version, &effects).await?;
     for amount in onto_cards.into_iter().filter(|amount| amount.minor > 0) {
         gift_card::refund(tx, turn.order, amount, turn.now).await?;
@@ -183,7 +193,8 @@ fn movements(effects: &[Effect]) -> Vec<inventory::Movement> {
             _ => None,
         })
         .collect();
-    movements.sort_by(|one, other| one.sku().cmp(other.sku()));
+    movements
+        .sort_by(|one, other| (one.sku(), one.location()).cmp(&(other.sku(), other.location())));
     movements
 }
 
@@ -291,7 +302,11 @@ async fn move_stock(
     tx: &Tx<'_>,
     turn: &Turn<'_>,
     movements: &[inventory::Movement],
+    status: OrderStatus,
 ) -> Result<(), StoreError> {
+    if movements.is_empty() {
+        return Ok(());
+    }
     let ends = |kind| movements.iter().any(|movement| movement.kind() == kind);
     for (kind, status) in [(MovementKind::Sold, "consumed"), (MovementKind::Released, "released")] {
         if ends(kind) {
@@ -302,15 +317,11 @@ async fn move_stock(
             .await?;
         }
     }
+    reservation::follow(tx, turn.order.id, movements, status).await?;
     for movement in movements {
-        if !stock::carry_out(tx, movement, turn.now).await? {
-            // `stock::refused` looked in this very transaction.
-            return Err(StoreError::Corrupt("stock counter"));
-        }
+        stock::apply_known(tx, movement, None, turn.now).await?;
     }
-    if movements.is_empty() {
-        return Ok(());
-    }
+    reservation::fill_after(tx, movements, turn.now).await?;
     stock::publish(tx, movements.iter().map(inventory::Movement::sku), turn.now).await
 }
 
@@ -428,6 +439,23 @@ pub(crate) async fn follow(
             tracing::error!(order.id = %order.id, reason = ?not_taken, "an order cannot follow its payment");
             Ok(order.status)
         }
+    }
+}
+
+/// Gives pieces that came in to an order with a state of its own that was promised them.
+pub(crate) async fn fill(
+    tx: &Tx<'_>,
+    order: &OrderRecord,
+    (sku, location, pieces): (&Sku, LocationId, u32),
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    let known = known(tx, order).await?;
+    let line = known.state.lines.iter().find(|line| line.sku == *sku);
+    let line = line.ok_or(StoreError::Corrupt("line of a promise"))?.id;
+    let turn = Turn { order, actor: Actor::System, now };
+    match take(tx, &turn, known, &[Command::FillBackorder { line, location, pieces }]).await? {
+        Ok(_) => Ok(()),
+        Err(_not_taken) => Err(StoreError::Corrupt("promise of an order")),
     }
 }
 

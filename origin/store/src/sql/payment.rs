@@ -7,7 +7,6 @@ use domain::order::{Consequence, OrderEvent};
 use domain::payment::Merged;
 use domain::{Money, OrderId, OrderStatus, PaymentId, PaymentStatus, Timestamp};
 
-use super::stock::Movement;
 use super::{gift_card, idempotency, order, order_state, outbox};
 use crate::order::OrderRecord;
 use crate::payment::{Settle, Settled};
@@ -126,7 +125,7 @@ async fn follow(
         Consequence::Nothing => Ok(found.status),
         Consequence::Confirm => {
             redeem(tx, found, now).await?;
-            order::finish_holds(tx, found, Movement::Sold, now).await?;
+            order::finish_holds(tx, found, true, now).await?;
             order::advance(tx, found, OrderStatus::Confirmed, now).await?;
             Ok(OrderStatus::Confirmed)
         }

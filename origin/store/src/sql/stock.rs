@@ -1,173 +1,303 @@
-//! Counters of stock and their movements.
+//! Counters of stock at every location, and the movements that alone change them.
 
 use std::collections::BTreeMap;
 
-use domain::inventory::{self, Cause, Counters, MAIN_LOCATION, MovementRefused};
-use domain::reservation::Stock;
-use domain::{OrderId, Quantity, Sku, Timestamp};
+use api_types::feed::{FeedChange, FeedValue};
+use domain::inventory::{
+    BackorderPolicy, Cause, Counters, Effect, Expected, Location, LocationStock, MAIN_LOCATION,
+    Movement, MovementKind, MovementRefused, SkuPolicy, SkuStock,
+};
+use domain::reservation::Level;
+use domain::{LocationId, OrderId, Sku, Timestamp};
 
-use super::{feed, outbox};
+use super::{feed, location, outbox};
 use crate::StoreError;
-use crate::tx::{Tx, values};
+use crate::stock::MainStock;
+use crate::tx::{Row, Tx, values};
 
-/// A move of both counters, with the word the ledger of movements has for it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Movement {
-    Reserved,
-    Released,
-    Sold,
-    /// Taken without a hold: paid after the hold ended.
-    Retaken,
+/// A SKU `s` as [`main_of`] reads it: counters at the main location, rules, and whether it has been anywhere else.
+pub(crate) const MAIN: &str =
+    "s.on_hand, s.reserved, s.incoming, s.backordered, s.safety, s.per_order_max,
+  s.backorder, s.backorder_max, s.backorder_until_ms, EXISTS (SELECT 1 FROM stock_at a WHERE a.sku = s.sku)";
+
+/// Reads what [`MAIN`] names, from a column on.
+pub(crate) fn main_of(row: &Row, from: usize) -> Result<MainStock, StoreError> {
+    let number = |index: usize| row.get::<i64>(from.saturating_add(index));
+    Ok(MainStock {
+        counters: Counters {
+            on_hand: number(0)?,
+            reserved: number(1)?,
+            incoming: number(2)?,
+            backordered: number(3)?,
+        },
+        safety: number(4)?,
+        policy: SkuPolicy {
+            per_order_max: row.get(from.saturating_add(5))?,
+            backorder: policy_of(row, from.saturating_add(6))?,
+        },
+        is_spread: row.get(from.saturating_add(9))?,
+    })
 }
 
-impl Movement {
-    const fn parts(self, pieces: i64) -> (&'static str, i64, i64) {
-        match self {
-            Self::Reserved => ("reserved", 0, pieces),
-            Self::Released => ("released", 0, -pieces),
-            Self::Sold => ("sold", -pieces, -pieces),
-            Self::Retaken => ("retaken", -pieces, 0),
+fn policy_of(row: &Row, from: usize) -> Result<BackorderPolicy, StoreError> {
+    let (word, pieces_max): (String, u32) = (row.get(from)?, row.get(from.saturating_add(1))?);
+    let until: Option<i64> = row.get(from.saturating_add(2))?;
+    match (word.as_str(), until) {
+        ("deny", _) => Ok(BackorderPolicy::Deny),
+        ("allow", _) => Ok(BackorderPolicy::Allow { pieces_max }),
+        ("pre_order", Some(until)) => {
+            Ok(BackorderPolicy::PreOrder { until: Timestamp::from_unix_ms(until), pieces_max })
         }
+        _ => Err(StoreError::Corrupt("rule of a SKU")),
     }
 }
 
-pub(crate) async fn find(tx: &Tx<'_>, sku: &Sku) -> Result<Option<Stock>, StoreError> {
-    // By primary key.
-    let row = tx
-        .query_opt("SELECT on_hand, reserved FROM stock WHERE sku = ?1", values![sku.as_str()])
-        .await?;
-    row.map(|row| Ok(Stock { on_hand: row.get(0)?, reserved: row.get(1)? })).transpose()
+/// Reads a SKU at the main location.
+pub(crate) async fn main(tx: &Tx<'_>, sku: &Sku) -> Result<Option<MainStock>, StoreError> {
+    // By primary key, and stock_at by the first column of its own.
+    let sql = format!("SELECT {MAIN} FROM stock s WHERE s.sku = ?1");
+    let row = tx.query_opt(&sql, values![sku.as_str()]).await?;
+    row.map(|row| main_of(&row, 0)).transpose()
 }
 
-/// Moves the counters in one conditional statement. `false`: the counters do not allow it, nothing happened.
-pub(crate) async fn move_pieces(
+/// Reads everything known about a SKU.
+pub(crate) async fn everywhere(tx: &Tx<'_>, sku: &Sku) -> Result<Option<SkuStock>, StoreError> {
+    let Some(main) = main(tx, sku).await? else { return Ok(None) };
+    let mut at = BTreeMap::from([(MAIN_LOCATION, main.here())]);
+    if main.is_spread {
+        // By primary key.
+        let sql = "SELECT location_id, on_hand, reserved, incoming, backordered, safety FROM stock_at WHERE sku = ?1";
+        for row in tx.query(sql, values![sku.as_str()]).await? {
+            let stock = LocationStock {
+                counters: Counters {
+                    on_hand: row.get(1)?,
+                    reserved: row.get(2)?,
+                    incoming: row.get(3)?,
+                    backordered: row.get(4)?,
+                },
+                safety: row.get(5)?,
+                expected: Vec::new(),
+            };
+            at.insert(LocationId::from_bytes(row.get(0)?), stock);
+        }
+    }
+    // By index supplies_open.
+    let sql = "SELECT location_id, pieces - arrived - cancelled, expected_at_ms FROM supplies
+         WHERE sku = ?1 AND arrived + cancelled < pieces AND expected_at_ms IS NOT NULL";
+    for row in tx.query(sql, values![sku.as_str()]).await? {
+        let open: u32 = row.get(1)?;
+        let pieces = open.try_into().map_err(|_out| StoreError::Corrupt("pieces of a supply"))?;
+        let expected = Expected { at: Timestamp::from_unix_ms(row.get(2)?), pieces };
+        at.entry(LocationId::from_bytes(row.get(0)?)).or_default().expected.push(expected);
+    }
+    Ok(Some(SkuStock { policy: main.policy, at }))
+}
+
+/// Reads the counters of a SKU at a location; empty where it never was.
+pub(crate) async fn counters(
     tx: &Tx<'_>,
     sku: &Sku,
-    quantity: Quantity,
-    movement: Movement,
-    order: OrderId,
+    location: LocationId,
+) -> Result<Option<Counters>, StoreError> {
+    let Some(main) = main(tx, sku).await? else { return Ok(None) };
+    if location == MAIN_LOCATION {
+        return Ok(Some(main.counters));
+    }
+    // By primary key.
+    let row = tx
+        .query_opt(
+            "SELECT on_hand, reserved, incoming, backordered FROM stock_at WHERE sku = ?1 AND location_id = ?2",
+            values![sku.as_str(), location.as_bytes()],
+        )
+        .await?;
+    let read = |row: Row| {
+        Ok(Counters {
+            on_hand: row.get(0)?,
+            reserved: row.get(1)?,
+            incoming: row.get(2)?,
+            backordered: row.get(3)?,
+        })
+    };
+    row.map(read).transpose().map(|found: Option<Counters>| Some(found.unwrap_or_default()))
+}
+
+const MOVE_MAIN: &str = "UPDATE stock SET on_hand = on_hand + ?2, reserved = reserved + ?3,
+   incoming = incoming + ?4, backordered = backordered + ?5
+ WHERE sku = ?1 AND on_hand + ?2 >= 0 AND reserved + ?3 >= 0 AND reserved + ?3 <= on_hand + ?2
+   AND incoming + ?4 >= 0 AND backordered + ?5 >= 0";
+const MOVE_ELSEWHERE: &str = "UPDATE stock_at SET on_hand = on_hand + ?2, reserved = reserved + ?3,
+   incoming = incoming + ?4, backordered = backordered + ?5
+ WHERE sku = ?1 AND location_id = ?6 AND on_hand + ?2 >= 0 AND reserved + ?3 >= 0
+   AND reserved + ?3 <= on_hand + ?2 AND incoming + ?4 >= 0 AND backordered + ?5 >= 0";
+
+/// Carries out a movement: moves the counters in one conditional statement and writes it into the ledger. `false`: the
+/// counters do not allow it, nothing happened.
+///
+/// `actor` is who of the staff did it, where somebody did.
+pub(crate) async fn apply(
+    tx: &Tx<'_>,
+    movement: &Movement,
+    actor: Option<&str>,
     now: Timestamp,
 ) -> Result<bool, StoreError> {
-    let (kind, on_hand_delta, reserved_delta) = movement.parts(i64::from(quantity.get()));
+    let Effect { on_hand, reserved, incoming, backordered } = movement.effect();
+    let (sku, location) = (movement.sku().as_str(), movement.location());
     // By primary key.
-    let moved = tx.execute("UPDATE stock SET on_hand = on_hand + ?2, reserved = reserved + ?3
-             WHERE sku = ?1 AND on_hand + ?2 >= 0 AND reserved + ?3 >= 0 AND reserved + ?3 <= on_hand + ?2", values![sku.as_str(), on_hand_delta, reserved_delta]).await?;
+    let moved = if location == MAIN_LOCATION {
+        tx.execute(MOVE_MAIN, values![sku, on_hand, reserved, incoming, backordered]).await?
+    } else {
+        let brings = reserved == 0 && on_hand >= 0 && incoming >= 0 && backordered >= 0;
+        if brings {
+            tx.execute(
+                "INSERT INTO stock_at (sku, location_id) VALUES (?1, ?2) ON CONFLICT (sku, location_id) DO NOTHING",
+                values![sku, location.as_bytes()],
+            )
+            .await?;
+        }
+        let id = location.as_bytes();
+        tx.execute(MOVE_ELSEWHERE, values![sku, on_hand, reserved, incoming, backordered, id])
+            .await?
+    };
     if moved == 0 {
         return Ok(false);
     }
-    tx.execute(
-        "INSERT INTO stock_movements (sku, kind, on_hand_delta, reserved_delta, order_id, at_ms)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
-        values![sku.as_str(), kind, on_hand_delta, reserved_delta, order.as_bytes(), now.unix_ms()],
-    )
-    .await?;
+    write(tx, movement, actor, now).await?;
     Ok(true)
 }
 
-/// Finds the first entry that the counters do not allow, when all are written in this order.
+/// Finds the first movement that the counters do not allow, when all are carried out in this order. Nothing is written.
 pub(crate) async fn refused(
     tx: &Tx<'_>,
-    movements: &[inventory::Movement],
+    movements: &[Movement],
 ) -> Result<Option<(Sku, MovementRefused)>, StoreError> {
-    let mut counters: BTreeMap<&Sku, Counters> = BTreeMap::new();
+    let mut known: BTreeMap<(&Sku, LocationId), Counters> = BTreeMap::new();
     for movement in movements {
-        let sku = movement.sku();
-        let known = match counters.get(sku) {
-            Some(known) => *known,
-            None => {
-                let stock =
-                    find(tx, sku).await?.ok_or(StoreError::Corrupt("stock of a variant"))?;
-                let Stock { on_hand, reserved } = stock;
-                Counters { on_hand, reserved, ..Counters::default() }
-            }
+        let (sku, location) = (movement.sku(), movement.location());
+        let before = match known.get(&(sku, location)) {
+            Some(&before) => before,
+            None => counters(tx, sku, location)
+                .await?
+                .ok_or(StoreError::Corrupt("stock of a variant"))?,
         };
-        match known.apply(movement) {
-            Ok(next) => counters.insert(sku, next),
+        match before.apply(movement) {
+            Ok(after) => known.insert((sku, location), after),
             Err(refused) => return Ok(Some((sku.clone(), refused))),
         };
     }
     Ok(None)
 }
 
-/// Writes an entry of the stock ledger and moves the counters by it. `false`: they do not allow it, nothing happened.
-pub(crate) async fn carry_out(
+/// Carries out a movement that was looked at in this very transaction.
+pub(crate) async fn apply_known(
     tx: &Tx<'_>,
-    movement: &inventory::Movement,
+    movement: &Movement,
+    actor: Option<&str>,
     now: Timestamp,
-) -> Result<bool, StoreError> {
-    let effect = movement.effect();
-    if movement.location() != MAIN_LOCATION || effect.incoming != 0 || effect.backordered != 0 {
-        // Until other locations and promises have counters, nothing is given out there.
-        return Err(StoreError::Corrupt("location of a movement"));
+) -> Result<(), StoreError> {
+    if apply(tx, movement, actor, now).await? {
+        return Ok(());
     }
-    let order = match movement.cause() {
-        Cause::Order(order) => Some(*order.as_bytes()),
-        Cause::Staff | Cause::Transfer(_) => None,
+    Err(StoreError::Corrupt("stock counter"))
+}
+
+/// Makes a movement of an order; none for no pieces.
+pub(crate) fn of_order(
+    kind: MovementKind,
+    (sku, location): (&Sku, LocationId),
+    pieces: u32,
+    order: OrderId,
+) -> Result<Option<Movement>, StoreError> {
+    if pieces == 0 {
+        return Ok(None);
+    }
+    let corrupt = StoreError::Corrupt("pieces of a reservation");
+    let Ok(pieces) = pieces.try_into() else { return Err(corrupt) };
+    match Movement::new(kind, None, (sku, location), pieces, Cause::Order(order)) {
+        Ok(movement) => Ok(Some(movement)),
+        Err(_invalid) => Err(corrupt),
+    }
+}
+
+async fn write(
+    tx: &Tx<'_>,
+    movement: &Movement,
+    actor: Option<&str>,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    let Effect { on_hand, reserved, incoming, backordered } = movement.effect();
+    let (order, transfer) = match movement.cause() {
+        Cause::Staff => (None, None),
+        Cause::Order(order) => (Some(order), None),
+        Cause::Transfer(transfer) => (None, Some(transfer)),
     };
-    let sku = movement.sku().as_str();
-    // By primary key.
-    let moved = tx
-        .execute(
-            "UPDATE stock SET on_hand = on_hand + ?2, reserved = reserved + ?3
-             WHERE sku = ?1 AND on_hand + ?2 >= 0 AND reserved + ?3 >= 0 AND reserved + ?3 <= on_hand + ?2",
-            values![sku, effect.on_hand, effect.reserved],
-        )
-        .await?;
-    if moved == 0 {
-        return Ok(false);
-    }
     tx.execute(
-        "INSERT INTO stock_movements (sku, kind, on_hand_delta, reserved_delta, order_id, at_ms)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+        "INSERT INTO stock_movements (sku, location_id, kind, on_hand_delta, reserved_delta, incoming_delta,
+           backordered_delta, reason, order_id, transfer_id, actor, at_ms)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)",
         values![
-            sku,
+            movement.sku().as_str(),
+            movement.location().as_bytes(),
             movement.kind().as_str(),
-            effect.on_hand,
-            effect.reserved,
-            order,
+            on_hand,
+            reserved,
+            incoming,
+            backordered,
+            movement.reason().map(|reason| reason.as_str()),
+            order.as_ref().map(|order| order.as_bytes()),
+            transfer.as_ref().map(|transfer| transfer.as_bytes()),
+            actor,
             now.unix_ms()
         ],
     )
     .await?;
-    Ok(true)
+    Ok(())
 }
 
-/// Sets the pieces in the house to what was counted. No fewer than are held: the caller has looked.
-pub(crate) async fn count(
-    tx: &Tx<'_>,
-    sku: &Sku,
-    before: Stock,
-    counted: u32,
-    now: Timestamp,
-) -> Result<(), StoreError> {
-    let delta = i64::from(counted).saturating_sub(before.on_hand);
-    if delta == 0 {
-        return Ok(());
-    }
-    let kind = if delta > 0 { "adjusted_up" } else { "adjusted_down" };
-    // By primary key.
-    tx.execute(
-        "UPDATE stock SET on_hand = on_hand + ?2 WHERE sku = ?1",
-        values![sku.as_str(), delta],
-    )
-    .await?;
-    tx.execute(
-        "INSERT INTO stock_movements (sku, kind, on_hand_delta, reserved_delta, at_ms)
-         VALUES (?1, ?2, ?3, 0, ?4)",
-        values![sku.as_str(), kind, delta, now.unix_ms()],
-    )
-    .await?;
-    publish(tx, [sku], now).await?;
-    let words = serde_json::json!({ "sku": sku, "type": "stock.adjusted", "at": now }).to_string();
-    outbox::append_about(tx, ("stock", sku.as_str()), "stock.adjusted", &words, now).await
-}
-
-/// Tells the edges about SKUs whose level may have changed; one whose level did not costs no change.
+/// Tells the edges about SKUs whose level may have changed, and the merchant's programs where it has; one whose level
+/// did not change costs no change.
 pub(crate) async fn publish<'a>(
     tx: &Tx<'_>,
     skus: impl IntoIterator<Item = &'a Sku>,
     now: Timestamp,
 ) -> Result<(), StoreError> {
     let rows: Vec<_> = skus.into_iter().map(|sku| feed::row("stock", [sku.as_str()])).collect();
-    feed::publish(tx, &rows, now).await
+    for change in feed::publish_changes(tx, &rows, now).await? {
+        if let Some((sku, kind)) = level_event(&change) {
+            let words = level_words(sku, kind, now);
+            outbox::append_about(tx, ("stock", sku), kind, &words, now).await?;
+        }
+    }
+    Ok(())
+}
+
+/// Returns what a change of the read model's levels is called among events, and of which SKU it is.
+pub(crate) fn level_event(change: &FeedChange) -> Option<(&str, &'static str)> {
+    let FeedChange::Put { values, .. } = change else { return None };
+    let [FeedValue::Text(sku), _, FeedValue::Text(state)] = values.as_slice() else { return None };
+    let kind = match state.as_str() {
+        "out_of_stock" => "stock.sold_out",
+        "low" => "stock.low",
+        _ => "stock.replenished",
+    };
+    Some((sku, kind))
+}
+
+/// Writes the words of such an event: the level, never the count.
+pub(crate) fn level_words(sku: &str, kind: &str, now: Timestamp) -> String {
+    let level = match kind {
+        "stock.sold_out" => Level::OutOfStock,
+        "stock.low" => Level::Low,
+        _ => Level::InStock,
+    };
+    serde_json::json!({ "sku": sku, "level": level, "type": kind, "at": now }).to_string()
+}
+
+/// Reads everything known about a SKU, and every location.
+pub(crate) async fn with_locations(
+    tx: &Tx<'_>,
+    sku: &Sku,
+) -> Result<Option<(SkuStock, Vec<Location>)>, StoreError> {
+    let Some(stock) = everywhere(tx, sku).await? else { return Ok(None) };
+    let locations = location::all(tx).await?;
+    Ok(Some((stock, locations.into_iter().map(|row| row.location).collect())))
 }

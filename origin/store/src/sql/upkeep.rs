@@ -133,13 +133,23 @@ pub(crate) async fn ledger_sum(tx: &Tx<'_>, account: &str) -> Result<i64, StoreE
 
 pub(crate) async fn sums(tx: &Tx<'_>) -> Result<StockSums, StoreError> {
     Ok(StockSums {
-        on_hand: sum(tx, "SELECT CAST(coalesce(sum(on_hand), 0) AS BIGINT) FROM stock").await?,
+        on_hand: sum(
+            tx,
+            "SELECT CAST(coalesce(sum(o.pieces), 0) AS BIGINT) FROM
+               (SELECT on_hand AS pieces FROM stock UNION ALL SELECT on_hand FROM stock_at) o",
+        )
+        .await?,
         on_hand_moved: sum(
             tx,
             "SELECT CAST(coalesce(sum(on_hand_delta), 0) AS BIGINT) FROM stock_movements",
         )
         .await?,
-        reserved: sum(tx, "SELECT CAST(coalesce(sum(reserved), 0) AS BIGINT) FROM stock").await?,
+        reserved: sum(
+            tx,
+            "SELECT CAST(coalesce(sum(o.pieces), 0) AS BIGINT) FROM
+               (SELECT reserved AS pieces FROM stock UNION ALL SELECT reserved FROM stock_at) o",
+        )
+        .await?,
         reserved_moved: sum(
             tx,
             "SELECT CAST(coalesce(sum(reserved_delta), 0) AS BIGINT) FROM stock_movements",
@@ -147,7 +157,20 @@ pub(crate) async fn sums(tx: &Tx<'_>) -> Result<StockSums, StoreError> {
         .await?,
         reserved_held: sum(
             tx,
-            "SELECT CAST(coalesce(sum(quantity), 0) AS BIGINT) FROM reservations WHERE status = 'held'",
+            "SELECT CAST(coalesce(sum(o.pieces), 0) AS BIGINT) FROM
+               (SELECT quantity AS pieces FROM reservations WHERE status = 'held'
+                UNION ALL SELECT held FROM reservation_parts WHERE status = 'held') o",
+        )
+        .await?,
+        backordered: sum(
+            tx,
+            "SELECT CAST(coalesce(sum(o.pieces), 0) AS BIGINT) FROM
+               (SELECT backordered AS pieces FROM stock UNION ALL SELECT backordered FROM stock_at) o",
+        )
+        .await?,
+        backordered_promised: sum(
+            tx,
+            "SELECT CAST(coalesce(sum(backordered), 0) AS BIGINT) FROM reservation_parts WHERE status <> 'released'",
         )
         .await?,
         ledger_imbalance: sum(

@@ -67,6 +67,11 @@ pub(crate) const ORIGIN: &[Migration] = &[
         name: "pricing",
         sql: include_str!("../../migrations/sqlite/0009_pricing.sql"),
     },
+    Migration {
+        number: 10,
+        name: "stock_places",
+        sql: include_str!("../../migrations/sqlite/0010_stock_places.sql"),
+    },
 ];
 
 /// The local payment provider's database.

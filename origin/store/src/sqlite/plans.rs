@@ -56,7 +56,7 @@ fn shop() -> Mutex<Connection> {
                VALUES (1, 'cup', 'Cup', '', '', 'all', '', 0, 0, '[]', '[]', '[]');
              INSERT INTO variants VALUES ('CUP', 1, 0, 'Plain', '{}', '', '', '', '', '', '', '', 1, 1, 1, 400);
              INSERT INTO prices VALUES ('CUP', 'EUR', 1900);
-             INSERT INTO stock VALUES ('CUP', 50, 0);",
+             INSERT INTO stock (sku, on_hand, reserved) VALUES ('CUP', 50, 0);",
         )
         .unwrap();
     connection

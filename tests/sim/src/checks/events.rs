@@ -10,8 +10,19 @@ use crate::books::{EventRow, OrderRow, PaymentRow};
 
 pub(super) fn check(evidence: &Evidence<'_>, findings: &mut Findings) {
     let mut by_order: BTreeMap<&str, Vec<&EventRow>> = BTreeMap::new();
+    let mut others: BTreeMap<(&str, &str), Vec<&EventRow>> = BTreeMap::new();
     for event in &evidence.seen.events {
-        by_order.entry(&event.aggregate_id).or_default().push(event);
+        if event.aggregate == "order" {
+            by_order.entry(&event.aggregate_id).or_default().push(event);
+        } else {
+            others.entry((&event.aggregate, &event.aggregate_id)).or_default().push(event);
+        }
+    }
+    for ((what, _), told) in &others {
+        let numbers: Vec<i64> = told.iter().map(|event| event.sequence).collect();
+        findings.demand(Check::Events, is_gapless(&numbers), || {
+            format!("events of a {what}: {numbers:?}")
+        });
     }
     let payments = evidence.payments_by_order();
     for order in &evidence.books.orders {
@@ -19,16 +30,19 @@ pub(super) fn check(evidence: &Evidence<'_>, findings: &mut Findings) {
         let id = OrderId::from_bytes(order.id).to_string();
         let told = by_order.remove(id.as_str()).unwrap_or_default();
         let numbers: Vec<i64> = told.iter().map(|event| event.sequence).collect();
-        let is_gapless = numbers.iter().copied().eq(1..=i64::try_from(numbers.len()).unwrap_or(0));
         let kinds: Vec<&str> = told.iter().map(|event| event.kind.as_str()).collect();
-        findings.demand(Check::Events, is_gapless, || format!("{name}: {numbers:?} {kinds:?}"));
+        findings.demand(Check::Events, is_gapless(&numbers), || {
+            format!("{name}: {numbers:?} {kinds:?}")
+        });
         for (kind, count) in parts(evidence, order) {
             let times = kinds.iter().filter(|told| **told == kind).count();
             findings.demand(Check::Events, times == count, || {
                 format!("{name}: {kind} is told {times} times of {count}: {kinds:?}")
             });
         }
-        let once = kinds.iter().copied().filter(|kind| !OF_PARTS.contains(kind));
+        // What was promised may come in parts, too.
+        let is_once = |kind: &&str| !OF_PARTS.contains(kind) && *kind != "order.backorder_filled";
+        let once = kinds.iter().copied().filter(is_once);
         for kind in repeated(once) {
             findings
                 .add(Check::Events, format!("{name}: {kind} is told more than once: {kinds:?}"));
@@ -51,6 +65,11 @@ pub(super) fn check(evidence: &Evidence<'_>, findings: &mut Findings) {
     }
     let waiting = evidence.books.events.iter().filter(|event| !event.is_delivered).count();
     findings.demand(Check::Events, waiting == 0, || format!("{waiting} events were not delivered"));
+}
+
+/// Whether they are 1, 2, 3 and so on.
+fn is_gapless(numbers: &[i64]) -> bool {
+    numbers.iter().copied().eq(1..=i64::try_from(numbers.len()).unwrap_or(0))
 }
 
 /// Kinds that are told once for each refund or parcel of an order.

@@ -82,6 +82,22 @@ fn finds_a_store_that_forgets_to_end_reservations() {
 }
 
 #[test]
+fn finds_pieces_that_are_left_behind_at_the_other_location() {
+    let sql = "CREATE TRIGGER planted AFTER UPDATE ON stock_at WHEN NEW.on_hand < OLD.on_hand
+               BEGIN UPDATE stock_at SET on_hand = OLD.on_hand
+                     WHERE sku = NEW.sku AND location_id = NEW.location_id; END";
+    finds(&at_start(sql), Check::StockReplay);
+}
+
+#[test]
+fn finds_an_order_that_is_promised_more_than_the_counters_know() {
+    let sql = "CREATE TRIGGER planted AFTER INSERT ON reservation_parts WHEN NEW.backordered > 0
+               BEGIN UPDATE reservation_parts SET backordered = backordered + 1
+                     WHERE order_id = NEW.order_id AND sku = NEW.sku AND location_id = NEW.location_id; END";
+    finds(&at_start(sql), Check::Holds);
+}
+
+#[test]
 fn finds_a_store_that_sells_without_taking_from_the_shelf() {
     let sql = "CREATE TRIGGER planted AFTER INSERT ON stock_movements WHEN NEW.kind = 'sold'
                BEGIN UPDATE stock SET on_hand = on_hand + 1 WHERE sku = NEW.sku;
