@@ -5,6 +5,7 @@ mod batches;
 mod copies;
 mod leases;
 mod payments_db;
+mod stock;
 
 use std::collections::BTreeMap;
 use std::time::Duration;

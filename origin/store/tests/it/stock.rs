@@ -1,0 +1,184 @@
+//! The ledger of movements, and commands of their own beside the lanes.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use api_types::order::Address;
+use domain::inventory::{Counters, MAIN_LOCATION, MovementKind};
+use domain::payment::{KeptMethod, PaymentEvent, TestMethod};
+use domain::{CartId, Currency, LineId, OrderId, PaymentId, PaymentStatus, Sku};
+use store::{
+    CartEdit, ChangeCart, Claim, MoveStock, OpenCart, PlaceOrder, Placed, Settle, Settled,
+    StaffMove, StockFault, Store, Terms,
+};
+use tokio_postgres::NoTls;
+
+use super::{NOW, catalogue};
+use engines::{Engine, on_every_engine};
+
+fn sku() -> Sku {
+    "SKU-2".parse().unwrap()
+}
+
+/// Changes the tables past the store.
+async fn damage(engine: &Engine, sql: &str) {
+    match engine {
+        Engine::Sqlite(folder) => {
+            let path = folder.path().join("origin.db");
+            rusqlite::Connection::open(path).unwrap().execute_batch(sql).unwrap();
+        }
+        Engine::Postgres(database) => {
+            let (client, connection) =
+                tokio_postgres::connect(&database.url(), NoTls).await.unwrap();
+            tokio::spawn(connection);
+            let sql = format!("SET search_path = inventory; {sql}");
+            client.batch_execute(&sql).await.unwrap();
+        }
+    }
+}
+
+async fn receive(store: &Store, pieces: u32) -> Counters {
+    let change = StaffMove::Moved {
+        kind: MovementKind::Received,
+        pieces: pieces.try_into().unwrap(),
+        reason: None,
+    };
+    let (sku, location, actor) = (sku(), MAIN_LOCATION, "test".to_owned());
+    let command = MoveStock { sku, location, change, actor, now: NOW };
+    match store.move_stock(command, None).await.unwrap().unwrap() {
+        store::Once::Fresh(counters) => counters,
+        other => panic!("{other:?}"),
+    }
+}
+
+async fn the_proof_finds_counters_that_somebody_changed_by_hand(engine: Engine) {
+    let store = engine.open("first").await;
+    store.upsert_catalogue(catalogue(3), NOW).await.unwrap();
+    assert_eq!(receive(&store, 5).await.on_hand, 7);
+    let good = store.prove_stock().await.unwrap();
+    assert_eq!((good.skus, good.movements, good.faults.len()), (3, 4, 0));
+    damage(&engine, "UPDATE stock SET on_hand = 8 WHERE sku = 'SKU-2'").await;
+    let proof = store.prove_stock().await.unwrap();
+    let [StockFault::Drift(drift)] = proof.faults.as_slice() else { panic!("{proof:?}") };
+    assert_eq!((drift.stored.on_hand, drift.replayed.on_hand), (8, 7));
+    damage(&engine, "UPDATE stock SET on_hand = 7 WHERE sku = 'SKU-2'").await;
+    damage(&engine, "UPDATE stock_movements SET reserved_delta = 1 WHERE on_hand_delta = 5").await;
+    let proof = store.prove_stock().await.unwrap();
+    assert!(matches!(proof.faults.as_slice(), [StockFault::NotItsWord { .. }]), "{proof:?}");
+    let gone = "DELETE FROM stock_movements WHERE on_hand_delta = 5;
+                UPDATE stock_movements SET kind = 'written_off', on_hand_delta = -2 WHERE sku = 'SKU-2'";
+    damage(&engine, gone).await;
+    let proof = store.prove_stock().await.unwrap();
+    assert!(matches!(proof.faults.as_slice(), [StockFault::Impossible { .. }]), "{proof:?}");
+    let told = proof.faults[0].to_string();
+    assert!(told.starts_with("SKU-2 at 00000000-0000-8000-8000-000000000001"), "{told}");
+}
+
+/// Buyers who keep the lanes busy.
+const BUYERS: u64 = 24;
+/// Commands of their own that must come through meanwhile.
+const ALONE: u64 = 40;
+
+fn id(number: u64) -> [u8; 16] {
+    let mut bytes = [7; 16];
+    bytes[8..].copy_from_slice(&number.to_be_bytes());
+    bytes
+}
+
+/// Places an order of one piece of a SKU that everybody wants.
+async fn place(store: &Store, number: u64) -> Option<PaymentId> {
+    let cart = CartId::from_bytes(id(number));
+    let open = OpenCart { id: cart, user: None, currency: Currency::Eur, now: NOW };
+    store.open_cart(open, None).await.unwrap().unwrap();
+    let (line, quantity) = (LineId::from_bytes(id(number)), 1.try_into().unwrap());
+    let edit = CartEdit::Add { line, sku: sku(), quantity };
+    let change = ChangeCart { id: cart, version: None, edit, freeze: Duration::ZERO, now: NOW };
+    store.change_cart(change, None).await.unwrap().unwrap();
+    let payment = PaymentId::from_bytes(id(number));
+    let order = PlaceOrder {
+        cart,
+        order: OrderId::from_bytes(id(number)),
+        payment,
+        line_seed: [4; 10],
+        token_hash: [5; 32],
+        user: None,
+        email: "ada@example.org".parse().unwrap(),
+        address: serde_json::from_str::<Address>("{}").unwrap(),
+        provider: "test",
+        method: KeptMethod::Test(TestMethod::Success),
+        token: None,
+        claim: Claim { scope: "test".to_owned(), key: number.to_string(), fingerprint: [6; 32] },
+        hold: Duration::from_mins(10),
+        lease: Duration::from_secs(10),
+        terms: Terms::default(),
+        now: NOW,
+    };
+    match store.place_order(order).await {
+        Ok(Placed::Order(_)) => Some(payment),
+        Ok(other) => panic!("{other:?}"),
+        Err(_busy) => None,
+    }
+}
+
+/// A payment that is refused gives its piece back: a command of its own, on the row that the lanes take all the time.
+async fn decline(store: &Store, payment: PaymentId) -> PaymentStatus {
+    let command = Settle {
+        payment,
+        event: Some(PaymentEvent::Declined),
+        amounts: None,
+        amount: None,
+        provider_ref: None,
+        answer: None,
+        webhook: None,
+        now: NOW,
+    };
+    match store.settle_payment(command).await.unwrap() {
+        Settled::Order { order, .. } => order.payment.status,
+        Settled::UnknownPayment => panic!("{payment}"),
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn commands_of_their_own_come_through_beside_busy_lanes() {
+    let Some(engine) = Engine::postgres() else { return };
+    let store = Arc::new(engine.open("first").await);
+    store.upsert_catalogue(catalogue(3), NOW).await.unwrap();
+    receive(&store, 1_000_000).await;
+    let (is_over, placed) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)));
+    let buyers: Vec<_> = (0..BUYERS)
+        .map(|buyer| {
+            let (store, is_over) = (Arc::clone(&store), Arc::clone(&is_over));
+            let placed = Arc::clone(&placed);
+            tokio::spawn(async move {
+                let mut number = buyer * 1_000_000;
+                while !is_over.load(Ordering::Relaxed) {
+                    place(&store, number).await;
+                    placed.fetch_add(1, Ordering::Relaxed);
+                    number += 1;
+                }
+            })
+        })
+        .collect();
+    let mut slowest = Duration::ZERO;
+    for number in 0..ALONE {
+        let payment = loop {
+            if let Some(payment) = place(&store, 900_000_000 + number).await {
+                break payment;
+            }
+        };
+        let began = Instant::now();
+        assert_eq!(decline(&store, payment).await, PaymentStatus::Declined);
+        slowest = slowest.max(began.elapsed());
+    }
+    is_over.store(true, Ordering::Relaxed);
+    for buyer in buyers {
+        buyer.await.unwrap();
+    }
+    println!("{ALONE} alone beside {} placed, slowest {slowest:?}", placed.load(Ordering::Relaxed));
+    let sums = store.sums().await.unwrap();
+    assert_eq!((sums.reserved, sums.on_hand), (sums.reserved_held, sums.on_hand_moved));
+    assert!(store.prove_stock().await.unwrap().faults.is_empty());
+}
+
+on_every_engine!(the_proof_finds_counters_that_somebody_changed_by_hand);
