@@ -3,7 +3,7 @@
 import type { Currency } from '../money';
 import type { Sort } from '../router';
 import { send, withParams } from './client';
-import type { ArManifest, Category, ListItem, Page, Product } from './types';
+import type { ArManifest, Category, Inventory, ListItem, Page, Product } from './types';
 
 /** Cards per page: divides by 2, 3 and 4 columns. */
 export const PAGE_SIZE = 12;
@@ -35,6 +35,11 @@ export function search(currency: Currency, list: ListQuery, signal?: AbortSignal
 
 export function fetchProduct(currency: Currency, handle: string, signal?: AbortSignal): Promise<Product> {
   return send(withParams(`/v1/products/${encodeURIComponent(handle)}`, { currency }), signal ? { signal } : {});
+}
+
+/** Asks the origin how a variant can be bought; only worth it where the copy says that it is sold out. */
+export function fetchInventory(sku: string, signal?: AbortSignal): Promise<Inventory> {
+  return send(`/v1/inventory/${encodeURIComponent(sku)}`, signal ? { signal } : {});
 }
 
 export function fetchAr(currency: Currency, sku: string, signal?: AbortSignal): Promise<ArManifest> {

@@ -30,6 +30,19 @@ export interface Category {
 
 export type Availability = 'in_stock' | 'low' | 'out_of_stock';
 
+/** How a variant can be bought; an origin that knows promises says it. */
+export type Sale =
+  | { kind: 'from_stock' | 'sold_out' }
+  | { kind: 'backorder'; expected_at?: string }
+  | { kind: 'pre_order'; expected_at: string };
+
+/** Exact stock, from the origin. */
+export interface Inventory {
+  sku: string;
+  available: number;
+  sale?: Sale;
+}
+
 export interface Variant {
   sku: string;
   title: string;

@@ -60,6 +60,14 @@ export function fetchOrder(id: string): Promise<Order> {
   return token ? send<Order>(path, { bearer: token }) : sendAsAccount<Order>(path);
 }
 
+/** Holds the pieces of an order longer, because somebody is there. What has ended does not come back. */
+export async function keepHold(id: string): Promise<void> {
+  const path = `/v1/orders/${encodeURIComponent(id)}/hold`;
+  const call = { method: 'POST', body: {} } as const;
+  const token = tokenOf(id);
+  await (token ? send(path, { ...call, bearer: token }) : sendAsAccount(path, call));
+}
+
 /** Answers the bank's question. */
 export async function answerChallenge(id: string, action: 'approve' | 'reject'): Promise<void> {
   const path = `/v1/orders/${encodeURIComponent(id)}/payment/actions`;

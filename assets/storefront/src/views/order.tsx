@@ -12,7 +12,7 @@ import { TotalsTable } from '../parts/totals';
 import { dueOf } from '../quote';
 import { paths } from '../router';
 import { cart, fillNewCart, refreshCart } from '../state/cart';
-import { answerChallenge, fetchOrder } from '../state/orders';
+import { answerChallenge, fetchOrder, keepHold } from '../state/orders';
 import { useTitle } from './use-title';
 
 /** Looks at a settling order before giving up watching: about four minutes. */
@@ -79,6 +79,24 @@ function Status({ name, testId, raw, text }: StatusProps) {
   );
 }
 
+/** Least time between two requests to hold the pieces longer: the shop writes no more often. */
+const KEEP_EVERY_MS = 60_000;
+
+/** Keeps the pieces held while somebody is busy with the page. That it fails says nothing: the order's own state does. */
+function useKeptHold(id: string): void {
+  useEffect(() => {
+    let keptAtMs = Date.now();
+    const keep = (): void => {
+      if (Date.now() - keptAtMs < KEEP_EVERY_MS) return;
+      keptAtMs = Date.now();
+      keepHold(id).catch(() => undefined);
+    };
+    const signs = ['pointerdown', 'keydown', 'scroll'] as const;
+    signs.forEach((sign) => addEventListener(sign, keep, { passive: true }));
+    return () => signs.forEach((sign) => removeEventListener(sign, keep));
+  }, [id]);
+}
+
 interface ChallengeProps {
   order: Order;
   onDone: () => void;
@@ -88,6 +106,7 @@ interface ChallengeProps {
 function BankChallenge({ order, onDone }: ChallengeProps) {
   const [busy, setBusy] = useState(false);
   const [failure, setFailure] = useState<unknown>(null);
+  useKeptHold(order.id);
   const answer = async (action: 'approve' | 'reject'): Promise<void> => {
     if (busy) return;
     setBusy(true);

@@ -1,5 +1,5 @@
 import { useEffect, useState } from 'preact/hooks';
-import { fetchAr, fetchProduct } from '../api/catalogue';
+import { fetchAr, fetchInventory, fetchProduct } from '../api/catalogue';
 import { ApiError } from '../api/problem';
 import type { ArManifest, Availability, Product, Variant } from '../api/types';
 import { dimensionsText } from '../ar';
@@ -14,6 +14,7 @@ import { RoomButton } from '../parts/room';
 import { ScaleDrawing } from '../parts/scale-drawing';
 import { useResource } from '../parts/use-resource';
 import { paths } from '../router';
+import { promiseOf, type Promised } from '../sale';
 import { announce } from '../state/announce';
 import { addToCart } from '../state/cart';
 import { currency } from '../state/currency';
@@ -113,11 +114,11 @@ function VariantPicker({ product, selected, onSelect }: VariantPickerProps) {
 }
 
 /** Adds the variant to the cart and says how that went. */
-function BuyBox({ product, variant }: { product: Product; variant: Variant }) {
+function BuyBox({ product, variant, promised }: { product: Product; variant: Variant; promised: Promised | null }) {
   const [isBusy, setIsBusy] = useState(false);
   const [error, setError] = useState<unknown>(null);
   useEffect(() => setError(null), [variant.sku]);
-  const isSoldOut = variant.availability === 'out_of_stock';
+  const isSoldOut = variant.availability === 'out_of_stock' && !promised;
   const add = async (): Promise<void> => {
     if (isBusy || isSoldOut) return;
     setIsBusy(true);
@@ -135,7 +136,7 @@ function BuyBox({ product, variant }: { product: Product; variant: Variant }) {
   return (
     <>
       <button type="button" class="button button-wide" data-testid="add-to-cart" disabled={isSoldOut} aria-disabled={isBusy} onClick={() => void add()}>
-        {isSoldOut ? 'Sold out' : isBusy ? 'Adding …' : 'Add to cart'}
+        {isSoldOut ? 'Sold out' : isBusy ? 'Adding …' : (promised?.action ?? 'Add to cart')}
       </button>
       {error !== null && <Problem error={error} doing="cart" onRetry={() => void add()} />}
     </>
@@ -167,6 +168,10 @@ function ProductPage({ product, variant }: ProductPageProps) {
   const manifest = useResource(variant.has_ar ? `ar:${variant.sku}:${currency.value}` : null, (signal) =>
     fetchAr(currency.value, variant.sku, signal),
   );
+  // What is sold out may be promised: the copy at the edge does not know, the origin does.
+  const isOut = variant.availability === 'out_of_stock';
+  const stock = useResource(isOut ? `stock:${variant.sku}` : null, (signal) => fetchInventory(variant.sku, signal));
+  const promised = isOut && stock.data?.sku === variant.sku ? promiseOf(stock.data.sale) : null;
   const select = (next: Variant): void => navigate(paths.product(product.handle, next.sku), { replace: true });
   return (
     <div class="product">
@@ -177,11 +182,11 @@ function ProductPage({ product, variant }: ProductPageProps) {
         {product.subtitle && <p class="lead">{product.subtitle}</p>}
         <p class="product-price">
           <Price money={variant.price} short />
-          <span class={`availability availability-${variant.availability}`}>{AVAILABILITY[variant.availability]}</span>
+          <span class={`availability availability-${variant.availability}`}>{promised?.label ?? AVAILABILITY[variant.availability]}</span>
         </p>
         <VariantPicker product={product} selected={variant} onSelect={select} />
         <div class="product-actions">
-          <BuyBox product={product} variant={variant} />
+          <BuyBox product={product} variant={variant} promised={promised} />
           {manifest.data && <RoomButton manifest={manifest.data} handle={product.handle} title={product.title} viewer={viewer} />}
           {manifest.error && <Problem error={manifest.error} doing="browse" onRetry={manifest.reload} />}
         </div>
