@@ -214,7 +214,7 @@ fn plain_prices(order: &OrderRecord) -> Result<Prices, Refused> {
     Ok((splits.into_iter().map(|split| (split, nothing)).collect(), shipping))
 }
 
-fn quoted_prices(quote: &Quote) -> Result<Prices, Refused> {
+fn quoted_prices(quote: &Quote) -> Result<Prices, MoneyError> {
     let split = |total: Money, tax: Money| Ok(Split { net: total.checked_sub(tax)?, tax });
     let lines: Result<Vec<(Split, Money)>, MoneyError> = quote
         .lines
@@ -229,6 +229,13 @@ fn quoted_prices(quote: &Quote) -> Result<Prices, Refused> {
         None => Split::zero(quote.totals.total.currency),
     };
     Ok((lines?, shipping))
+}
+
+/// Returns what was taken off the lines of a quote, and what its shipping brings, both without tax.
+pub(crate) fn discount_and_shipping(quote: &Quote) -> Result<(Money, Money), MoneyError> {
+    let (lines, shipping) = quoted_prices(quote)?;
+    let discounts = lines.into_iter().map(|(_, discount)| discount);
+    Ok((Money::sum(quote.totals.total.currency, discounts)?, shipping.net))
 }
 
 /// Returns a discount without the tax that it contains where prices do.

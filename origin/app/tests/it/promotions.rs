@@ -142,6 +142,13 @@ async fn an_automatic_promotion_applies_to_everybody_at_its_time(engine: Engine)
         assert_eq!((totals.discount.minor, totals.total.minor), (500, 1_890));
     }
     assert_eq!(uses(&world, sale).await.0, 2);
+    // Goods at their price, what was taken off them, and shipping stand apart in the books; all without tax.
+    let sum = |account| world.store.ledger_sum(account);
+    assert_eq!(sum("discounts").await.unwrap(), 2 * 420);
+    assert_eq!(sum("shipping_revenue").await.unwrap(), -2 * 412);
+    assert_eq!(sum("revenue").await.unwrap(), -2 * (1_176 + 420));
+    assert_eq!(sum("tax_payable").await.unwrap(), -2 * (224 + 78));
+    assert_eq!(sum("provider_clearing").await.unwrap(), 2 * 1_890);
     let late = world.checkout(carts[2], "decline", "d").await.unwrap_err();
     assert_eq!(late.to_string(), "payment-declined");
     assert_eq!(uses(&world, sale).await.0, 2);

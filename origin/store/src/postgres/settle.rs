@@ -293,8 +293,13 @@ impl<'a> Plan<'a> {
         let (mut keys, mut accounts, mut currencies) = (Vec::new(), Vec::new(), Vec::new());
         let (mut minors, mut payments, mut moments) = (Vec::new(), Vec::new(), Vec::new());
         for (command, order) in &self.sales {
-            for (account, minor) in payment::capture_entries(order)? {
-                keys.push(format!("capture:{}", order.payment.id));
+            let whole = payment::capture_entries(order)?
+                .map(|(account, minor)| ("capture", account, minor));
+            let apart = payment::entries_apart(order)?;
+            let apart =
+                apart.iter().map(|(account, minor)| ("capture_apart", account.as_str(), *minor));
+            for (word, account, minor) in whole.into_iter().chain(apart) {
+                keys.push(format!("{word}:{}", order.payment.id));
                 accounts.push(account);
                 currencies.push(order.totals.currency.code());
                 minors.push(minor);

@@ -2,13 +2,14 @@
 
 use std::time::Duration;
 
-use domain::ledger::Posting;
+use domain::ledger::{Account, Posting};
 use domain::order::{Consequence, OrderEvent};
 use domain::payment::Merged;
 use domain::{Money, OrderId, OrderStatus, PaymentId, PaymentStatus, Timestamp};
 
 use super::{gift_card, idempotency, order, order_state, outbox};
 use crate::order::OrderRecord;
+use crate::order_state::discount_and_shipping;
 use crate::payment::{Settle, Settled};
 use crate::tx::{Tx, values};
 use crate::{CheckoutOutcome, Claim, StoreError};
@@ -150,7 +151,12 @@ async fn redeem(tx: &Tx<'_>, found: &OrderRecord, now: Timestamp) -> Result<(), 
     if found.totals.gift_cards.minor == 0 {
         Ok(())
     } else {
-        gift_card::redeem(tx, found, now).await
+        gift_card::redeem(tx, found, now).await?;
+        // Where they pay everything, no capture will show the parts.
+        if found.totals.due.minor == 0 {
+            post_apart(tx, found, "gift_card", 1, now).await?;
+        }
+        Ok(())
     }
 }
 
@@ -264,8 +270,54 @@ async fn write_money(
             )
             .await?;
         }
+        if more == found.payment.amount {
+            post_apart(tx, found, word, sign, now).await?;
+        }
     }
     Ok(())
+}
+
+/// Shows discounts and shipping of a sale apart from its goods, or takes that back with its money.
+async fn post_apart(
+    tx: &Tx<'_>,
+    order: &OrderRecord,
+    word: &str,
+    sign: i64,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    let key = format!("{word}_apart:{}", order.payment.id);
+    for (account, minor) in entries_apart(order)? {
+        tx.execute(
+            "INSERT INTO ledger_entries (key, account, currency, minor, payment_id, at_ms)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+            values![
+                key,
+                account.as_str(),
+                order.totals.currency.code(),
+                minor.saturating_mul(sign),
+                order.payment.id.as_bytes(),
+                now.unix_ms()
+            ],
+        )
+        .await?;
+    }
+    Ok(())
+}
+
+/// Returns what moves within the books of a sale that was quoted: goods are sold at their price, what was taken off and what
+/// shipping brought stand beside them. The plain sale shows one sum, as it always did.
+pub(crate) fn entries_apart(order: &OrderRecord) -> Result<Vec<(Account, i64)>, StoreError> {
+    let Some(quote) = &order.quote else { return Ok(Vec::new()) };
+    let corrupt = |_out| StoreError::Corrupt("quote of an order");
+    let (discount, shipping) = discount_and_shipping(quote).map_err(corrupt)?;
+    let goods = shipping.checked_sub(discount).map_err(corrupt)?;
+    let all = [
+        (Account::Discounts, discount.minor),
+        (Account::ShippingRevenue, shipping.minor.saturating_neg()),
+        (Account::Revenue, goods.minor),
+    ];
+    // Nothing taken off and nothing shipped: nothing to show.
+    Ok(all.into_iter().filter(|(_, minor)| *minor != 0).collect())
 }
 
 /// Writes a posting into the books. Its key names it once and for all.
