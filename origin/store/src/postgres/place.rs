@@ -263,6 +263,16 @@ impl Shop {
     }
 }
 
+/// Returns the names of the settings that decide what a checkout costs and how its order is called.
+fn settings_read() -> Vec<String> {
+    [catalogue::TAX_RATE, numbers::ORDER_NUMBERS]
+        .into_iter()
+        .map(str::to_owned)
+        .chain(Currency::ALL.into_iter().map(catalogue::shipping_setting))
+        .chain(pricing::SETTINGS.map(str::to_owned))
+        .collect()
+}
+
 /// The first round trip.
 async fn read(session: &Session, commands: &[&PlaceOrder]) -> Result<Shop, StoreError> {
     // One statement must not meet a key twice, and every batch takes its locks in one order.
@@ -285,12 +295,7 @@ async fn read(session: &Session, commands: &[&PlaceOrder]) -> Result<Shop, Store
     let carts: BTreeSet<&[u8]> =
         commands.iter().map(|command| command.cart.as_bytes().as_slice()).collect();
     let carts: Vec<&[u8]> = carts.into_iter().collect();
-    let settings: Vec<String> = [catalogue::TAX_RATE, numbers::ORDER_NUMBERS]
-        .into_iter()
-        .map(str::to_owned)
-        .chain(Currency::ALL.into_iter().map(catalogue::shipping_setting))
-        .chain(pricing::SETTINGS.map(str::to_owned))
-        .collect();
+    let settings = settings_read();
     let moments = commands.iter().map(|command| command.now.unix_ms());
     let (first, last) =
         (moments.clone().min().unwrap_or_default(), moments.max().unwrap_or_default());

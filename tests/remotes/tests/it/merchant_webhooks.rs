@@ -97,7 +97,7 @@ async fn the_official_library_verifies_deliveries_also_while_the_secret_is_chang
     let stranger = "whsec_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=";
 
     subscriber.knows(&[&old, stranger]).await;
-    let sent = app.send_test_event(id).await.unwrap();
+    let sent = app.send_test_event(id, None).await.unwrap().value;
     assert_eq!(app.deliver_webhooks().await.unwrap(), 1);
     let last = subscriber.last().await;
     let [verified, refused] = last["results"].as_array().unwrap().as_slice() else { panic!() };
@@ -113,10 +113,11 @@ async fn the_official_library_verifies_deliveries_also_while_the_secret_is_chang
     assert_eq!(&told, verified, "what is shown is what was sent");
 
     // For a day both secrets are good: who has not changed yet loses nothing.
-    let rotated = app.rotate_webhook_secret(id, SecretRotation::default()).await.unwrap();
+    let rotated =
+        app.rotate_webhook_secret(id, SecretRotation::default(), None).await.unwrap().value;
     assert_ne!(rotated.secret, old);
     subscriber.knows(&[&old, &rotated.secret, stranger]).await;
-    app.send_test_event(id).await.unwrap();
+    app.send_test_event(id, None).await.unwrap();
     app.deliver_webhooks().await.unwrap();
     let last = subscriber.last().await;
     let results = last["results"].as_array().unwrap();
@@ -124,9 +125,9 @@ async fn the_official_library_verifies_deliveries_also_while_the_secret_is_chang
 
     // A secret that has leaked is good no more, at once.
     let at_once = SecretRotation { previous_kept_s: Some(0) };
-    let newest = app.rotate_webhook_secret(id, at_once).await.unwrap().secret;
+    let newest = app.rotate_webhook_secret(id, at_once, None).await.unwrap().value.secret;
     subscriber.knows(&[&old, &rotated.secret, &newest]).await;
-    app.send_test_event(id).await.unwrap();
+    app.send_test_event(id, None).await.unwrap();
     app.deliver_webhooks().await.unwrap();
     let last = subscriber.last().await;
     let results = last["results"].as_array().unwrap();

@@ -77,6 +77,7 @@ impl Books {
             ("pieces on hand, by movements", sums.on_hand, sums.on_hand_moved),
             ("pieces reserved, by movements", sums.reserved, sums.reserved_moved),
             ("pieces reserved, by holds", sums.reserved, sums.reserved_held),
+            ("pieces promised", sums.backordered, sums.backordered_promised),
             ("pieces reserved, now that all rests", sums.reserved, 0),
             ("pieces on hand, by what is sold", sums.on_hand, PIECES - self.sold),
             ("the ledger, which must balance", sums.ledger_imbalance, 0),
@@ -257,6 +258,8 @@ mod tests {
             reserved: 0,
             reserved_moved: 0,
             reserved_held: 0,
+            backordered: 0,
+            backordered_promised: 0,
             ledger_imbalance: 0,
         };
         let provider = BTreeMap::from([("bb".to_owned(), vec![(2_390, 0)])]);
