@@ -9,7 +9,8 @@ use api_types::stock::{
 };
 use app::{Error, Staff, StaffId};
 use domain::inventory::{
-    BackorderPolicy, MAIN_LOCATION, MovementKind, Receipt, Sale, TransferCommand, TransferStatus,
+    BackorderPolicy, LOCATIONS_MAX, MAIN_LOCATION, MovementKind, Receipt, Sale, TransferCommand,
+    TransferStatus,
 };
 use domain::order::{PiecesOf, Step};
 use domain::reservation::Level;
@@ -390,7 +391,24 @@ async fn what_happens_to_stock_is_told_once(engine: Engine) {
     assert!(list(Some("many")).await.is_err());
 }
 
+async fn a_hundred_locations_are_the_most(engine: Engine) {
+    let world = World::with_stock(engine, 1).await;
+    let mut made = 1;
+    let refused = loop {
+        let (name, country) = (format!("Shop {made}"), "DE".to_owned());
+        let new = NewLocation { name, country, ..NewLocation::default() };
+        match world.app.create_location(new, None).await {
+            Ok(_) => made += 1,
+            Err(refused) => break refused,
+        }
+        assert!(made <= LOCATIONS_MAX, "{made} locations");
+    };
+    let Error::Refused(refusal) = refused else { panic!("{refused}") };
+    assert_eq!((made, refusal.code), (LOCATIONS_MAX, "too-many-locations"));
+}
+
 on_every_engine!(
+    a_hundred_locations_are_the_most,
     the_main_location_sends_what_it_has_whole_and_shares_what_it_has_not,
     what_ends_unpaid_goes_back_to_where_it_was_and_a_late_payment_takes_it_again,
     pieces_are_promised_up_to_a_limit_and_come_to_those_who_waited_longest,
