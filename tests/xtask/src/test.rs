@@ -215,7 +215,7 @@ impl Run<'_> {
         self.record(name, command)
     }
 
-    /// A thousand runs of the checkout on each store.
+    /// Many runs of the checkout on each store.
     fn simulations(&mut self) -> Result<()> {
         for simulation in simulation::ALL {
             let command = simulation::command(self.context, simulation);
