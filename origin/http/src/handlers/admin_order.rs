@@ -1,5 +1,6 @@
 //! Orders in the hands of the staff. Every step asks for a key, and takes `If-Match` with the order's version.
 
+use std::str::FromStr;
 use std::sync::Arc;
 
 use api_types::admin_order::{
@@ -7,12 +8,13 @@ use api_types::admin_order::{
     ReturnRequest, ShipRequest, StepAnswer,
 };
 use api_types::problem::Problem;
-use app::{Answered, ParcelStep, ReturnDecision, StepAsked};
+use app::{Answered, Claim, ParcelStep, Precondition, ReturnDecision, Staff, StepAsked};
 use axum::extract::rejection::QueryRejection;
-use axum::extract::{Path, Query, State};
+use axum::extract::{FromRequest, FromRequestParts, Path, Query, RawPathParams, Request, State};
 use domain::{ErrorKind, OrderId};
 use http::{HeaderValue, StatusCode, header};
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
 
 use super::{Reply, answered, file, private};
 use crate::Context;
@@ -60,14 +62,53 @@ pub(crate) async fn invoice(
     Ok(file(context.app.invoice_for_staff(id(&order)?).await?))
 }
 
-/// Takes a command apart: the step that is asked for, and its body.
-fn asked<T>(
-    asker: &Asker,
+/// A step that is asked of an order.
+pub(crate) struct Asked<T> {
+    by: By,
+    /// The parcel or return that the path names, if it names one.
+    part: Option<String>,
+    value: T,
+}
+
+/// Who asks for a step of which order, on which condition, and under which key.
+struct By {
+    staff: Staff,
     order: OrderId,
-    command: Command<T>,
-) -> Result<(StepAsked<'_>, T), Failure> {
-    let Command { claim, version, value, .. } = command;
-    Ok((StepAsked { staff: &asker.0, order, version, claim: demanded(claim)? }, value))
+    version: Precondition,
+    claim: Claim,
+}
+
+impl By {
+    fn step(&self) -> StepAsked<'_> {
+        let Self { staff, order, version, claim } = self;
+        StepAsked { staff, order: *order, version: *version, claim: claim.clone() }
+    }
+}
+
+impl<T> Asked<T> {
+    /// Reads the name of the part; one that is none names nothing.
+    fn part<I: FromStr>(&self) -> Result<I, Failure> {
+        id(self.part.as_deref().unwrap_or_default())
+    }
+}
+
+impl<T: DeserializeOwned> FromRequest<Arc<Context>> for Asked<T> {
+    type Rejection = Failure;
+
+    async fn from_request(request: Request, context: &Arc<Context>) -> Result<Self, Failure> {
+        let (mut parts, body) = request.into_parts();
+        let Asker(staff) = Asker::from_request_parts(&mut parts, context).await?;
+        let Ok(names) = RawPathParams::from_request_parts(&mut parts, context).await else {
+            return Err(ErrorKind::NotFound.into());
+        };
+        let mut names = names.iter().map(|(_name, text)| text);
+        let order = id(names.next().unwrap_or_default())?;
+        let part = names.next().map(str::to_owned);
+        let request = Request::from_parts(parts, body);
+        let Command { claim, version, value, .. } = Command::from_request(request, context).await?;
+        let by = By { staff, order, version, claim: demanded(claim)? };
+        Ok(Self { by, part, value })
+    }
 }
 
 fn stepped(status: StatusCode, answer: Answered<StepAnswer>) -> Reply {
@@ -85,155 +126,105 @@ fn tagged(reply: Reply, version: i64) -> Reply {
 
 pub(crate) async fn capture(
     State(context): State<Arc<Context>>,
-    Path(order): Path<String>,
-    asker: Asker,
-    command: Command<CaptureRequest>,
+    asked: Asked<CaptureRequest>,
 ) -> Reply {
-    let (step, value) = asked(&asker, id(&order)?, command)?;
-    stepped(StatusCode::OK, context.app.capture_order(step, value).await?)
+    stepped(StatusCode::OK, context.app.capture_order(asked.by.step(), asked.value).await?)
 }
 
-pub(crate) async fn void(
-    State(context): State<Arc<Context>>,
-    Path(order): Path<String>,
-    asker: Asker,
-    command: Command<Nothing>,
-) -> Reply {
-    let (step, Nothing {}) = asked(&asker, id(&order)?, command)?;
-    stepped(StatusCode::OK, context.app.void_order(step).await?)
+pub(crate) async fn void(State(context): State<Arc<Context>>, asked: Asked<Nothing>) -> Reply {
+    stepped(StatusCode::OK, context.app.void_order(asked.by.step()).await?)
 }
 
 pub(crate) async fn refund(
     State(context): State<Arc<Context>>,
-    Path(order): Path<String>,
-    asker: Asker,
-    command: Command<RefundRequest>,
+    asked: Asked<RefundRequest>,
 ) -> Reply {
-    let (step, value) = asked(&asker, id(&order)?, command)?;
-    stepped(StatusCode::CREATED, context.app.refund_order(step, value).await?)
+    stepped(StatusCode::CREATED, context.app.refund_order(asked.by.step(), asked.value).await?)
 }
 
 pub(crate) async fn cancel(
     State(context): State<Arc<Context>>,
-    Path(order): Path<String>,
-    asker: Asker,
-    command: Command<CancelRequest>,
+    asked: Asked<CancelRequest>,
 ) -> Reply {
-    let (step, value) = asked(&asker, id(&order)?, command)?;
-    stepped(StatusCode::OK, context.app.cancel_order(step, value).await?)
+    stepped(StatusCode::OK, context.app.cancel_order(asked.by.step(), asked.value).await?)
 }
 
-pub(crate) async fn complete(
-    State(context): State<Arc<Context>>,
-    Path(order): Path<String>,
-    asker: Asker,
-    command: Command<Nothing>,
-) -> Reply {
-    let (step, Nothing {}) = asked(&asker, id(&order)?, command)?;
-    stepped(StatusCode::OK, context.app.complete_order(step).await?)
+pub(crate) async fn complete(State(context): State<Arc<Context>>, asked: Asked<Nothing>) -> Reply {
+    stepped(StatusCode::OK, context.app.complete_order(asked.by.step()).await?)
 }
 
 pub(crate) async fn fulfil(
     State(context): State<Arc<Context>>,
-    Path(order): Path<String>,
-    asker: Asker,
-    command: Command<FulfilRequest>,
+    asked: Asked<FulfilRequest>,
 ) -> Reply {
-    let (step, value) = asked(&asker, id(&order)?, command)?;
-    stepped(StatusCode::CREATED, context.app.fulfil_order(step, value).await?)
+    stepped(StatusCode::CREATED, context.app.fulfil_order(asked.by.step(), asked.value).await?)
 }
 
-pub(crate) async fn ship(
-    State(context): State<Arc<Context>>,
-    Path((order, parcel)): Path<(String, String)>,
-    asker: Asker,
-    command: Command<ShipRequest>,
-) -> Reply {
-    let (step, value) = asked(&asker, id(&order)?, command)?;
-    stepped(StatusCode::OK, context.app.ship_parcel(step, id(&parcel)?, &value).await?)
+pub(crate) async fn ship(State(context): State<Arc<Context>>, asked: Asked<ShipRequest>) -> Reply {
+    stepped(
+        StatusCode::OK,
+        context.app.ship_parcel(asked.by.step(), asked.part()?, &asked.value).await?,
+    )
 }
 
-pub(crate) async fn deliver(
-    State(context): State<Arc<Context>>,
-    Path((order, parcel)): Path<(String, String)>,
-    asker: Asker,
-    command: Command<Nothing>,
-) -> Reply {
-    let (step, Nothing {}) = asked(&asker, id(&order)?, command)?;
-    let parcel = id(&parcel)?;
-    stepped(StatusCode::OK, context.app.move_parcel(step, parcel, ParcelStep::Deliver).await?)
+pub(crate) async fn deliver(State(context): State<Arc<Context>>, asked: Asked<Nothing>) -> Reply {
+    stepped(
+        StatusCode::OK,
+        context.app.move_parcel(asked.by.step(), asked.part()?, ParcelStep::Deliver).await?,
+    )
 }
 
-pub(crate) async fn unpack(
-    State(context): State<Arc<Context>>,
-    Path((order, parcel)): Path<(String, String)>,
-    asker: Asker,
-    command: Command<Nothing>,
-) -> Reply {
-    let (step, Nothing {}) = asked(&asker, id(&order)?, command)?;
-    let parcel = id(&parcel)?;
-    stepped(StatusCode::OK, context.app.move_parcel(step, parcel, ParcelStep::Cancel).await?)
+pub(crate) async fn unpack(State(context): State<Arc<Context>>, asked: Asked<Nothing>) -> Reply {
+    stepped(
+        StatusCode::OK,
+        context.app.move_parcel(asked.by.step(), asked.part()?, ParcelStep::Cancel).await?,
+    )
 }
 
 pub(crate) async fn open_return(
     State(context): State<Arc<Context>>,
-    Path(order): Path<String>,
-    asker: Asker,
-    command: Command<ReturnRequest>,
+    asked: Asked<ReturnRequest>,
 ) -> Reply {
-    let (step, value) = asked(&asker, id(&order)?, command)?;
-    stepped(StatusCode::CREATED, context.app.open_return(step, value).await?)
+    stepped(StatusCode::CREATED, context.app.open_return(asked.by.step(), asked.value).await?)
 }
 
 pub(crate) async fn approve_return(
     State(context): State<Arc<Context>>,
-    Path((order, name)): Path<(String, String)>,
-    asker: Asker,
-    command: Command<Nothing>,
+    asked: Asked<Nothing>,
 ) -> Reply {
-    let (step, Nothing {}) = asked(&asker, id(&order)?, command)?;
-    let decided = context.app.decide_return(step, id(&name)?, ReturnDecision::Approve).await?;
+    let decided =
+        context.app.decide_return(asked.by.step(), asked.part()?, ReturnDecision::Approve).await?;
     stepped(StatusCode::OK, decided)
 }
 
 pub(crate) async fn reject_return(
     State(context): State<Arc<Context>>,
-    Path((order, name)): Path<(String, String)>,
-    asker: Asker,
-    command: Command<Nothing>,
+    asked: Asked<Nothing>,
 ) -> Reply {
-    let (step, Nothing {}) = asked(&asker, id(&order)?, command)?;
-    let decided = context.app.decide_return(step, id(&name)?, ReturnDecision::Reject).await?;
+    let decided =
+        context.app.decide_return(asked.by.step(), asked.part()?, ReturnDecision::Reject).await?;
     stepped(StatusCode::OK, decided)
 }
 
 pub(crate) async fn cancel_return(
     State(context): State<Arc<Context>>,
-    Path((order, name)): Path<(String, String)>,
-    asker: Asker,
-    command: Command<Nothing>,
+    asked: Asked<Nothing>,
 ) -> Reply {
-    let (step, Nothing {}) = asked(&asker, id(&order)?, command)?;
-    let decided = context.app.decide_return(step, id(&name)?, ReturnDecision::Cancel).await?;
+    let decided =
+        context.app.decide_return(asked.by.step(), asked.part()?, ReturnDecision::Cancel).await?;
     stepped(StatusCode::OK, decided)
 }
 
 pub(crate) async fn receive_return(
     State(context): State<Arc<Context>>,
-    Path((order, name)): Path<(String, String)>,
-    asker: Asker,
-    command: Command<ReceiveRequest>,
+    asked: Asked<ReceiveRequest>,
 ) -> Reply {
-    let (step, value) = asked(&asker, id(&order)?, command)?;
-    stepped(StatusCode::OK, context.app.receive_return(step, id(&name)?, value).await?)
+    stepped(
+        StatusCode::OK,
+        context.app.receive_return(asked.by.step(), asked.part()?, asked.value).await?,
+    )
 }
 
-pub(crate) async fn add_note(
-    State(context): State<Arc<Context>>,
-    Path(order): Path<String>,
-    asker: Asker,
-    command: Command<NewNote>,
-) -> Reply {
-    let (step, value) = asked(&asker, id(&order)?, command)?;
-    stepped(StatusCode::CREATED, context.app.add_order_note(step, value).await?)
+pub(crate) async fn add_note(State(context): State<Arc<Context>>, asked: Asked<NewNote>) -> Reply {
+    stepped(StatusCode::CREATED, context.app.add_order_note(asked.by.step(), asked.value).await?)
 }
