@@ -59,3 +59,10 @@ test('reads Retry-After as seconds or as a date', () => {
   assert.equal(retryAfterSeconds('soon', now), null);
   assert.equal(retryAfterSeconds(null, now), null);
 });
+
+test('one thing that is wrong is said, several stand at their fields', () => {
+  const fault = (...details: string[]) =>
+    problemOf(422, { type: 'x/invalid-input', title: 'The request is not valid', errors: details.map((detail) => ({ pointer: '/code', detail })) }, null);
+  assert.equal(explain(fault('there is no such code'), 'cart').text, 'There is no such code.');
+  assert.equal(explain(fault('one', 'two'), 'cart').text, 'The request is not valid');
+});

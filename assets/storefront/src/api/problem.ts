@@ -141,6 +141,13 @@ function serverTrouble(error: ApiError, doing: Doing): Notice {
   };
 }
 
+/** What was wrong where only one thing was; of several, each stands at its own field. */
+function onlyFault(error: ApiError): string {
+  const [only, ...others] = error.errors;
+  if (!only || others.length > 0) return '';
+  return `${only.message.charAt(0).toUpperCase()}${only.message.slice(1)}.`;
+}
+
 /** Says `error` the way people would want to hear it. */
 export function explain(error: ApiError, doing: Doing): Notice {
   const detail = error.detail || error.title;
@@ -174,7 +181,7 @@ export function explain(error: ApiError, doing: Doing): Notice {
   }
   if (error.status === 404) return { title: 'Not found', text: detail || 'It is no longer here.', canRetry: false };
   if (error.status === 422 || error.status === 400) {
-    return { title: 'Please check what you entered', text: detail, canRetry: false };
+    return { title: 'Please check what you entered', text: error.detail || onlyFault(error) || error.title, canRetry: false };
   }
   return { title: error.title || 'That did not work', text: error.detail, canRetry: false };
 }

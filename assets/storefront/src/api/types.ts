@@ -132,6 +132,8 @@ export interface Quote {
   promotions: { promotion: string; title: string; code: string | null; amount: Money }[];
   refused_codes: ({ code: string } & Reason)[];
   taxes: { name: string; rate: number; amount: Money }[];
+  /** Whether prices contain their taxes, or these come on top. */
+  price_mode: 'inclusive' | 'exclusive';
   gift_cards: { gift_card: string; amount: Money }[];
   refused_gift_cards: ({ gift_card: string } & Reason)[];
 }

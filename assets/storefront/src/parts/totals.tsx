@@ -9,7 +9,10 @@ export interface TotalsTableProps {
 
 /** Subtotal, discounts, shipping, taxes, total, and what is left to pay; as the origin computed them. */
 export function TotalsTable({ totals, quote }: TotalsTableProps) {
-  const taxes = quote?.taxes.length ? quote.taxes.map((tax) => ({ name: `${tax.name} ${rateText(tax.rate)}`, amount: tax.amount })) : [{ name: 'Tax', amount: totals.tax }];
+  // What prices contain is no addend: it says so. A shop without rules of its own sells with the tax in its prices.
+  const isContained = quote?.price_mode !== 'exclusive';
+  const named = quote?.taxes.length ? quote.taxes.map((tax) => ({ name: `${tax.name} ${rateText(tax.rate)}`, amount: tax.amount })) : [{ name: 'tax', amount: totals.tax }];
+  const taxes = named.map((tax) => ({ ...tax, name: isContained ? `Including ${tax.name}` : tax.name }));
   const cards = totals.gift_cards && totals.gift_cards.minor > 0 ? totals.gift_cards : null;
   return (
     <dl class="totals">
