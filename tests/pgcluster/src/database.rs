@@ -24,8 +24,21 @@ impl TestDatabase {
     /// # Panics
     /// When a server is named and does not make one: a test that was to run must not pass.
     #[must_use]
-    #[expect(clippy::print_stdout, reason = "tests say what they leave out")]
     pub fn create() -> Option<Self> {
+        Self::create_by(|name| format!("CREATE DATABASE {name}"))
+    }
+
+    /// Makes one as this one is: with its tables and rows. Nobody may be connected to this one meanwhile.
+    ///
+    /// # Panics
+    /// As [`TestDatabase::create`].
+    #[must_use]
+    pub fn copy(&self) -> Option<Self> {
+        Self::create_by(|name| format!("CREATE DATABASE {name} TEMPLATE {}", self.name))
+    }
+
+    #[expect(clippy::print_stdout, reason = "tests say what they leave out")]
+    fn create_by(sql: impl FnOnce(&str) -> String) -> Option<Self> {
         let Ok(server) = std::env::var(TEST_URL) else {
             println!("left out on PostgreSQL: {TEST_URL} names no server");
             return None;
@@ -35,7 +48,7 @@ impl TestDatabase {
         let name = format!("test_{}_{process}_{number}", now.as_millis());
         let made = Programs::find().and_then(|programs| {
             let database = Self { programs, server, name };
-            database.run(&format!("CREATE DATABASE {}", database.name))?;
+            database.run(&sql(&database.name))?;
             Ok(database)
         });
         match made {

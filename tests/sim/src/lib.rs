@@ -45,4 +45,4 @@ pub use checks::{Check, Finding};
 pub use executor::Interleaving;
 pub use provider::ProviderBug;
 pub use runner::{Options, Plant, Report, STEPS_DEFAULT, run};
-pub use store_kind::StoreKind;
+pub use store_kind::{Prepared, StoreKind};

@@ -109,6 +109,7 @@ fn single(args: &Args) -> Result<ExitCode> {
 
 fn many(args: &Args) -> Result<ExitCode> {
     let started = Instant::now();
+    let _prepared = args.store.prepare().context("prepare the runs")?;
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let jobs = if args.jobs == 0 { cores } else { args.jobs };
     let (next, is_over) = (AtomicU64::new(0), AtomicBool::new(false));

@@ -56,6 +56,18 @@ impl StoreKind {
         }
     }
 
+    /// Makes once what runs of many seeds have in common; it serves them until the answer is dropped.
+    ///
+    /// # Errors
+    /// When there is no place for a database.
+    pub fn prepare(self) -> Result<Prepared> {
+        let pattern = match self {
+            Self::Sqlite => None,
+            Self::Postgres | Self::PostgresInTurn => Some(postgres::Pattern::make()?),
+        };
+        Ok(Prepared { _pattern: pattern })
+    }
+
     /// Makes an empty database.
     ///
     /// # Errors
@@ -99,6 +111,12 @@ impl StoreKind {
             Self::PostgresInTurn => Interleaving::CallsOnly,
         }
     }
+}
+
+/// What runs have in common: see [`StoreKind::prepare`].
+#[derive(Debug)]
+pub struct Prepared {
+    _pattern: Option<postgres::Pattern>,
 }
 
 /// One database, for one run.

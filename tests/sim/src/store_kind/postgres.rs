@@ -1,6 +1,6 @@
 //! PostgreSQL: a database of its own for each run, in the server that tests may make databases in.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use anyhow::{Context as _, Result, bail};
 use pgcluster::TestDatabase;
@@ -9,12 +9,13 @@ use store::{ConnectionUrl, PostgresConfig, Store, StoreConfig, StoreError};
 use tokio_postgres::types::Type;
 use tokio_postgres::{Client, NoTls, SimpleQueryMessage};
 
-use super::{Jam, Place};
+use super::{Jam, Place, StoreKind};
 use crate::books::Cell;
 use crate::executor::block_on;
 
-/// Connections of one process of the shop to each pool: 4. A server has room for some hundred in all.
-const CONNECTIONS_MAX: usize = 4;
+/// Connections of one process of the shop to each pool: 2, so that two commands of a process still meet. Each one prepares its
+/// statements anew, which is what takes most of a run's time.
+const CONNECTIONS_MAX: usize = 2;
 /// Where the tables are, as the shop says it.
 const SEARCH_PATH: &str =
     "SET search_path = accounts, catalogue, inventory, orders, payments, feed, analytics, public";
@@ -34,9 +35,36 @@ impl std::fmt::Debug for Eye {
     }
 }
 
+/// A database with the shop's tables and nothing else, that those of the runs are copied from while this lives: to make
+/// the tables for each takes a third of a short run.
+#[derive(Debug)]
+pub(super) struct Pattern {
+    _database: Arc<TestDatabase>,
+}
+
+static PATTERN: Mutex<Weak<TestDatabase>> = Mutex::new(Weak::new());
+
+impl Pattern {
+    pub(super) fn make() -> Result<Self> {
+        let database = PostgresDatabase::fresh()?;
+        let runtime = StoreKind::Postgres.runtime()?;
+        let _inside = runtime.enter();
+        drop(block_on(database.open()).context("make the tables")?);
+        let pattern = Arc::new(database.database);
+        *pattern_of_runs() = Arc::downgrade(&pattern);
+        Ok(Self { _database: pattern })
+    }
+}
+
+fn pattern_of_runs() -> MutexGuard<'static, Weak<TestDatabase>> {
+    PATTERN.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 impl PostgresDatabase {
     pub(super) fn fresh() -> Result<Self> {
-        let database = TestDatabase::create()
+        let pattern = pattern_of_runs().upgrade();
+        let database = pattern.map_or_else(TestDatabase::create, |pattern| pattern.copy());
+        let database = database
             .with_context(|| format!("find a server: {} names none", pgcluster::TEST_URL))?;
         Ok(Self { database, eye: Mutex::new(None) })
     }

@@ -14,8 +14,8 @@ pub(super) struct Simulation {
     jobs: Option<u32>,
 }
 
-/// Each store. A seed on PostgreSQL takes a second, four times as long as on SQLite: so there are fewer. It waits for answers
-/// most of its time, so more of them run at once than there are cores.
+/// Each store. A seed on PostgreSQL takes more than a second of a core, so it has fewer steps. It waits for answers most of its
+/// time, so more of them run at once than there are cores.
 pub(super) const ALL: [Simulation; 2] = [
     Simulation {
         name: "simulation: SQLite",
@@ -27,7 +27,7 @@ pub(super) const ALL: [Simulation; 2] = [
     Simulation {
         name: "simulation: PostgreSQL",
         store: "postgres",
-        seeds: 250,
+        seeds: 1_000,
         steps: 300,
         jobs: Some(6),
     },
