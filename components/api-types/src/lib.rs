@@ -27,6 +27,7 @@ pub mod feed;
 pub mod import;
 pub mod inventory;
 pub mod order;
+pub mod payment;
 pub mod pricing;
 pub mod problem;
 pub mod product;

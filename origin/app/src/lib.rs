@@ -52,6 +52,7 @@ pub use providers::outbound::Reach;
 use providers::outbound::Sender;
 pub use providers::payment::CaptureMode;
 use providers::payment::PaymentProvider;
+use providers::stripe::field::Field;
 use sha2::Sha256;
 use store::Store;
 use tokio::sync::watch;
@@ -104,6 +105,8 @@ pub struct Settings {
     /// Where payers come back to after a page of the provider or the bank, with [`ORDER_IN_URL`] for the order. Without
     /// it, methods that lead away are not offered.
     pub return_url: Option<String>,
+    /// What pages need to show Stripe's own field. Default: nothing, and the pages show none.
+    pub field: Option<Field>,
     /// Who sells, a line each, as invoices print it. Default: nothing.
     pub seller: Vec<String>,
 }
@@ -125,6 +128,7 @@ impl Default for Settings {
             capture: CaptureMode::Automatic,
             hold_kept: Duration::from_hours(6 * 24),
             return_url: None,
+            field: None,
             seller: Vec::new(),
         }
     }

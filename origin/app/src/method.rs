@@ -4,9 +4,10 @@
 //! as the provider has answered (ADR 0035).
 
 use api_types::order::{NextAction, PaymentChoice};
+use api_types::payment::{PaymentField, PaymentMethods, PaymentOption};
 use domain::payment::{KeptMethod, TestMethod};
 use domain::{OrderId, OrderStatus, PaymentId, PaymentStatus};
-use providers::payment::{Method, MethodError, PayerAction, PaymentProvider, Token};
+use providers::payment::{CaptureMode, Method, MethodError, PayerAction, PaymentProvider, Token};
 use ring::aead::{Aad, CHACHA20_POLY1305, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
 use store::{PaymentRecord, SealedToken};
 
@@ -15,6 +16,8 @@ use crate::{App, Error, Refusal, random};
 
 /// The provider that plays; its methods can be asked for whoever moves the money.
 const TEST: &str = "test";
+/// The word for a method that the provider's own field gives.
+const TOKEN: &str = "token";
 
 /// Reads what the payer chose; what is wrong with it is added to the refusal.
 pub(crate) fn choose(
@@ -78,6 +81,42 @@ pub(crate) const fn kept(method: &Method) -> KeptMethod {
 }
 
 impl App {
+    /// Says who can be asked for money and what each takes, as far as that is known without asking them.
+    #[must_use]
+    pub fn payment_methods(&self) -> PaymentMethods {
+        let (provider, name) = (self.payments.as_ref(), self.payments.name());
+        let takes = |method: &Method| provider.accepts(method).is_ok();
+        let word = |method: &Method| method.as_str().to_owned();
+        let played = TestMethod::ALL.map(Method::Test);
+        let mut played: Vec<String> = played.iter().filter(|m| takes(m)).map(word).collect();
+        let hosted = takes(&Method::Hosted).then(|| word(&Method::Hosted));
+        if name == TEST {
+            played.extend(hosted);
+            let option = PaymentOption { provider: name.to_owned(), methods: played, field: None };
+            return PaymentMethods { providers: vec![option] };
+        }
+        let mut methods = vec![TOKEN.to_owned()];
+        methods.extend(hosted);
+        let own = PaymentOption { provider: name.to_owned(), methods, field: self.field() };
+        let test = PaymentOption { provider: TEST.to_owned(), methods: played, field: None };
+        let mut providers = vec![own];
+        providers.extend((!test.methods.is_empty()).then_some(test));
+        PaymentMethods { providers }
+    }
+
+    fn field(&self) -> Option<PaymentField> {
+        let field = self.settings.field.as_ref()?;
+        let capture = match self.settings.capture {
+            CaptureMode::Automatic => "automatic",
+            CaptureMode::Manual => "manual",
+        };
+        Some(PaymentField {
+            publishable_key: field.publishable_key().to_owned(),
+            script_url: field.script_url().to_owned(),
+            capture: capture.to_owned(),
+        })
+    }
+
     /// Seals what pays, where that is a token. It opens for this payment alone.
     pub(crate) fn seal(
         &self,

@@ -50,6 +50,7 @@ pub fn shop_routes() -> Vec<Route> {
         get("/v1/me", account::me),
         get("/v1/inventory/{sku}", inventory::show),
         post(events::PATH, event::collect),
+        get("/v1/payment-methods", payment::methods),
         post("/v1/carts", cart::create),
         get("/v1/carts/{cart_id}", cart::show),
         post("/v1/carts/{cart_id}/lines", cart::add_line),

@@ -10,6 +10,7 @@ pub mod amount;
 mod call;
 mod error;
 mod event;
+pub mod field;
 mod form;
 mod object;
 pub mod signature;
@@ -108,7 +109,7 @@ impl Stripe {
             return Err(SettingsError::Base);
         }
         let key = settings.key.expose();
-        let is_test = key.starts_with("sk_test_") || key.starts_with("rk_test_");
+        let is_test = is_test_key(&settings.key);
         let is_printable = key.bytes().all(|byte| byte.is_ascii_graphic());
         if !(key.starts_with("sk_") || key.starts_with("rk_")) || !is_printable {
             return Err(SettingsError::Key);
@@ -340,6 +341,12 @@ impl Stripe {
 /// Reads an intent that must be one of ours.
 fn known(object: PaymentIntentObject) -> Result<Intent, PaymentError> {
     object.intent(REFERENCE)?.ok_or(PaymentError::NotFound)
+}
+
+/// Tells whether a key is one of the account's test mode, in which no money moves.
+fn is_test_key(key: &Secret) -> bool {
+    let key = key.expose();
+    key.starts_with("sk_test_") || key.starts_with("rk_test_")
 }
 
 /// Returns when a payment was written down, by its name (UUIDv7, RFC 9562 section 5.7), in seconds since 1970.

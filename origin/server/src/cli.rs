@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
+use api_types::payment::{STRIPE_JS_URL, StripeJs};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use providers::local::switches::Switches;
 use providers::stripe::BASE_DEFAULT;
@@ -102,6 +103,14 @@ pub(crate) struct Serve {
     /// Where Stripe is, for a stand-in. Plain HTTP only on this machine.
     #[arg(long, default_value = BASE_DEFAULT)]
     pub(crate) stripe_url: String,
+    /// Stripe's publishable key, `pk_live_…` or `pk_test_…`: the storefront then shows Stripe's own field. It is no
+    /// secret. Banks must have a page to send payers back to.
+    #[arg(long, requires = "stripe_key_file", requires = "return_url")]
+    pub(crate) stripe_publishable_key: Option<String>,
+    /// Where the script of Stripe's field is: at Stripe, or for tests a stand-in's at `http://127.0.0.1:PORT/`. Edges
+    /// must allow it, see the variable `stripe_js_url` of `spin.toml`.
+    #[arg(long, default_value = STRIPE_JS_URL, value_parser = stripe_js_url, requires = "stripe_publishable_key")]
+    pub(crate) stripe_js_url: String,
     /// Folder of models and pictures, for edges that keep none of their own. Uploads come with the media pipeline.
     #[arg(long)]
     pub(crate) media_dir: Option<PathBuf>,
@@ -209,6 +218,15 @@ fn return_url(text: &str) -> Result<String, String> {
         return Err(format!("it must have {} in it", app::ORDER_IN_URL));
     }
     Ok(text.to_owned())
+}
+
+/// Checks where Stripe's script is.
+fn stripe_js_url(text: &str) -> Result<String, String> {
+    match StripeJs::parse(text) {
+        Ok(StripeJs::Off) => Err("it is empty".to_owned()),
+        Ok(StripeJs::Official | StripeJs::Here(_)) => Ok(text.to_owned()),
+        Err(error) => Err(error.to_string()),
+    }
 }
 
 #[derive(Debug, Args)]

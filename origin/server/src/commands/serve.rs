@@ -10,6 +10,7 @@ use origin_http::{Context, EdgeSecrets, Limits, router};
 use providers::http_payment::HttpPaymentProvider;
 use providers::payment::PaymentProvider;
 use providers::secret::Secret;
+use providers::stripe::field::Field;
 use providers::stripe::{Settings as StripeSettings, Stripe};
 
 use super::{jobs, open_store};
@@ -19,6 +20,7 @@ use crate::{listen, secret};
 pub(crate) async fn run(options: Serve) -> anyhow::Result<()> {
     let edge_secrets = edge_secrets(&options)?;
     let payments = payment_provider(&options)?;
+    let field = stripe_field(&options)?;
     if let Some(folder) = &options.media_dir {
         ensure!(folder.is_dir(), "media folder {} is not there", folder.display());
     }
@@ -36,6 +38,7 @@ pub(crate) async fn run(options: Serve) -> anyhow::Result<()> {
             },
             hold_kept: Duration::from_hours(24 * u64::from(options.hold_kept_days)),
             return_url: options.return_url.clone(),
+            field,
             seller: options.seller.clone(),
             ..Settings::default()
         },
@@ -77,6 +80,16 @@ fn payment_provider(options: &Serve) -> anyhow::Result<Arc<dyn PaymentProvider>>
     let url = options.payments_url.as_ref().context("no --payments-url")?;
     let file = options.payments_secret_file.as_ref().context("no --payments-secret-file")?;
     Ok(Arc::new(HttpPaymentProvider::new(url, secret::read(file)?, deadline)))
+}
+
+/// Says what pages need for Stripe's own field, where the operator wants them to show it.
+fn stripe_field(options: &Serve) -> anyhow::Result<Option<Field>> {
+    let Some(publishable_key) = &options.stripe_publishable_key else { return Ok(None) };
+    // The command line demands it beside a publishable key.
+    let file = options.stripe_key_file.as_ref().context("no --stripe-key-file")?;
+    let key = Secret::new(secret::read(file)?);
+    let field = Field::new(publishable_key, &options.stripe_js_url, &key);
+    field.map(Some).context("set up Stripe's field")
 }
 
 /// Says whom merchants' webhooks may lead to.

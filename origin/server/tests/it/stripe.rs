@@ -2,7 +2,7 @@
 
 use std::process::Command;
 
-use fake_stripe::{FakeStripe, Fault, SECRET_KEY, WEBHOOK_SECRET};
+use fake_stripe::{FakeStripe, Fault, PUBLISHABLE_KEY, SECRET_KEY, WEBHOOK_SECRET};
 use http_body_util::Full;
 use serde_json::{Value, json};
 
@@ -105,6 +105,34 @@ async fn a_shopper_pays_is_refused_and_approves() {
     }
     assert_eq!(shop.asker.available("CUP-RED").await, 8);
     assert_eq!(intents[0]["amount"], 1_900 + 490);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_page_is_told_how_to_show_stripes_field_and_no_secret() {
+    let back = "https://shop.example/orders/{order_id}";
+    let key = ["--stripe-publishable-key", PUBLISHABLE_KEY, "--return-url", back];
+    let shop = Shop::open_with(&[&key[..], &["--capture", "manual"]].concat()).await;
+    let told = shop.asker.ask("GET", "/v1/payment-methods", None, With::default()).await;
+    let told = told.expect(200);
+    let played = ["success", "decline", "requires_action"];
+    assert_eq!(
+        told.body["providers"],
+        json!([
+            {"provider": "stripe", "methods": ["token", "hosted"], "field": {
+                "publishable_key": PUBLISHABLE_KEY, "script_url": "https://js.stripe.com/v3/", "capture": "manual"}},
+            {"provider": "test", "methods": played},
+        ])
+    );
+    for secret in [SECRET_KEY, WEBHOOK_SECRET] {
+        assert!(!is_on(&told.bytes, secret));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_shop_without_a_publishable_key_shows_no_field() {
+    let shop = Shop::open().await;
+    let told = shop.asker.ask("GET", "/v1/payment-methods", None, With::default()).await;
+    assert_eq!(told.expect(200).body["providers"][0]["field"], Value::Null);
 }
 
 fn token(token: &str) -> Value {
@@ -256,10 +284,19 @@ async fn a_webhook_that_stripe_did_not_sign_is_refused() {
 
 #[test]
 fn a_shop_without_a_provider_or_with_half_of_one_does_not_start() {
+    let stripe = ["--stripe-key-file", "/none", "--stripe-webhook-secret-file", "/none"];
+    let back = "https://shop.example/orders/{order_id}";
+    let key = ["--stripe-publishable-key", "pk_test_1", "--return-url", back];
+    let field = [stripe, key].concat();
     for (options, says) in [
         (vec![], "--payments-url"),
         (vec!["--payments-url", "http://127.0.0.1:1"], "--payments-secret-file"),
         (vec!["--stripe-key-file", "/none"], "--stripe-webhook-secret-file"),
+        ([&stripe[..], &["--stripe-publishable-key", "pk_test_1"]].concat(), "--return-url"),
+        (
+            [&field[..], &["--stripe-js-url", "https://cdn.example/v3/"]].concat(),
+            "below https://js.stripe.com/",
+        ),
     ] {
         let output = Command::new(env!("CARGO_BIN_EXE_vitrine-origin"))
             .args(["serve", "--data", "/none", "--edge-secret-file", "/none"])

@@ -253,6 +253,12 @@ fn payments() -> Vec<Case> {
 
 fn stock() -> Vec<Case> {
     vec![
+        get("/v1/payment-methods", "how the shop can be paid is the origin's to say")
+            .route("GET /v1/payment-methods")
+            .header("vitrine-cache", "origin")
+            .header("cache-control", "no-store")
+            .json("/providers/0/provider", "test")
+            .json("/providers/0/methods/0", "success"),
         get("/v1/inventory/CHR-LYRA-WAL", "exact stock is the origin's to say")
             .route("GET /v1/inventory/{sku}")
             .header("vitrine-cache", "origin")
