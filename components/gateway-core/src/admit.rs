@@ -158,6 +158,7 @@ async fn pass<P: Ports>(
     let found = policy::find(head.uri.path())
         .map_err(|error| Problem::of(ErrorKind::Unreadable).detail(error.to_string()))?;
     let config = config(ports, state, now).await?;
+    edits.stripe_js = config.stripe_js;
     edits.cors = cors::decide(found.cors(), &config.cors_origins, &head.headers);
     if head.method == Method::OPTIONS {
         return Ok(Passed::Preflight(options(head, &found, edits)));

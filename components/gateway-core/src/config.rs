@@ -1,6 +1,7 @@
 //! The application's variables, read and checked.
 
 use api_types::client_address::Cidr;
+use api_types::payment::StripeJs;
 use domain::Timestamp;
 use ports::{VariableError, Variables};
 
@@ -18,6 +19,8 @@ pub struct Config {
     pub rate_limit_scale: u32,
     /// Proxies whose word about the client is believed.
     pub trusted_proxies: Vec<Cidr>,
+    /// Whose script pages may load for a payment.
+    pub stripe_js: StripeJs,
     /// Keys the signed identity. Empty where the component may not know it.
     pub(crate) edge_secret: Vec<u8>,
     /// When it was read.
@@ -43,6 +46,7 @@ pub async fn read<P: Variables>(ports: &P, now: Timestamp) -> Result<Config, Con
     let cors = optional(ports, "cors_origins").await?;
     let scale = optional(ports, "rate_limit_scale").await?;
     let proxies = optional(ports, "trusted_proxies").await?;
+    let stripe_js = optional(ports, "stripe_js_url").await?;
     let secret = optional(ports, "edge_secret").await?;
     Ok(Config {
         cors_origins: Origins::parse(&cors).ok_or(ConfigError::Invalid("cors_origins"))?,
@@ -51,6 +55,8 @@ pub async fn read<P: Variables>(ports: &P, now: Timestamp) -> Result<Config, Con
             .map(str::parse)
             .collect::<Result<_, _>>()
             .map_err(|_| ConfigError::Invalid("trusted_proxies"))?,
+        stripe_js: StripeJs::parse(&stripe_js)
+            .map_err(|_| ConfigError::Invalid("stripe_js_url"))?,
         edge_secret: secret.into_bytes(),
         read_at: now,
     })

@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 
+use api_types::payment::StripeJs;
 use header_edits::{Edit, Kind};
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 
@@ -14,6 +15,16 @@ use crate::policy::{Class, Quota, WINDOW};
 const PAGE_CSP: HeaderValue = HeaderValue::from_static(
     "default-src 'self'; img-src 'self' data: blob:; connect-src 'self' blob: data:; worker-src 'self' blob:; \
      script-src 'self' 'wasm-unsafe-eval'; style-src 'self' 'unsafe-inline'; frame-ancestors 'none'; base-uri 'self'",
+);
+
+/// The same, with what Stripe documents for its script, its fields and the pages of banks in them
+/// (docs.stripe.com/security/guide, "Content security policy"), and nothing more.
+const PAGE_CSP_WITH_STRIPE: HeaderValue = HeaderValue::from_static(
+    "default-src 'self'; img-src 'self' data: blob:; connect-src 'self' blob: data: https://api.stripe.com; \
+     worker-src 'self' blob:; script-src 'self' 'wasm-unsafe-eval' https://js.stripe.com https://*.js.stripe.com; \
+     style-src 'self' 'unsafe-inline'; \
+     frame-src https://js.stripe.com https://*.js.stripe.com https://hooks.stripe.com; frame-ancestors 'none'; \
+     base-uri 'self'",
 );
 
 /// For pictures that could carry scripts: opened alone they are inert.
@@ -35,6 +46,8 @@ const PAGE: &str = "text/html";
 static PERMISSIONS_BY_TYPE: [Kind; 1] = [(Cow::Borrowed(PAGE), PERMISSIONS)];
 static CSP_BY_TYPE: [Kind; 2] =
     [(Cow::Borrowed(PAGE), PAGE_CSP), (Cow::Borrowed("image/svg+xml"), SVG_CSP)];
+static CSP_BY_TYPE_WITH_STRIPE: [Kind; 2] =
+    [(Cow::Borrowed(PAGE), PAGE_CSP_WITH_STRIPE), (Cow::Borrowed("image/svg+xml"), SVG_CSP)];
 
 /// The edits of one answer.
 #[derive(Debug, Clone, Default)]
@@ -43,6 +56,7 @@ pub struct ResponseEdits {
     pub(crate) cors: Verdict,
     pub(crate) rate: Option<(Quota, Standing)>,
     pub(crate) request_id: Option<HeaderValue>,
+    pub(crate) stripe_js: StripeJs,
 }
 
 impl ResponseEdits {
@@ -73,7 +87,7 @@ impl ResponseEdits {
         });
         edits.push(Edit::SetByType {
             name: header::CONTENT_SECURITY_POLICY,
-            kinds: Cow::Borrowed(&CSP_BY_TYPE),
+            kinds: csp_by_type(self.stripe_js),
             otherwise: Some(DATA_CSP),
         });
         if self.class == Some(Class::Media) {
@@ -82,6 +96,27 @@ impl ResponseEdits {
         }
         edits
     }
+}
+
+fn csp_by_type(stripe_js: StripeJs) -> Cow<'static, [Kind]> {
+    match stripe_js {
+        StripeJs::Off => Cow::Borrowed(&CSP_BY_TYPE),
+        StripeJs::Official => Cow::Borrowed(&CSP_BY_TYPE_WITH_STRIPE),
+        StripeJs::Here(port) => with_stand_in(port),
+    }
+}
+
+/// The policies of pages that load the script of a stand-in on this machine: that port may do what Stripe's hosts may.
+fn with_stand_in(port: u16) -> Cow<'static, [Kind]> {
+    let here = format!("http://127.0.0.1:{port}");
+    let policy = format!(
+        "default-src 'self'; img-src 'self' data: blob:; connect-src 'self' blob: data: {here}; \
+         worker-src 'self' blob:; script-src 'self' 'wasm-unsafe-eval' {here}; style-src 'self' 'unsafe-inline'; \
+         frame-src {here}; frame-ancestors 'none'; base-uri 'self'"
+    );
+    // A number between letters is always a value.
+    let policy = HeaderValue::try_from(policy).unwrap_or(PAGE_CSP);
+    Cow::Owned(vec![(Cow::Borrowed(PAGE), policy), (Cow::Borrowed("image/svg+xml"), SVG_CSP)])
 }
 
 /// Applies the edits to an answer's headers.
@@ -139,6 +174,57 @@ mod tests {
         for gone in ["server", "connection", "x-vitrine-identity", "spin-path-info"] {
             assert!(!headers.contains_key(gone), "{gone}");
         }
+    }
+
+    fn page_policy(stripe_js: StripeJs) -> String {
+        let edits = ResponseEdits { stripe_js, ..ResponseEdits::default() };
+        let kind = HeaderValue::from_static("text/html; charset=utf-8");
+        let mut headers = HeaderMap::from_iter([(header::CONTENT_TYPE, kind)]);
+        finish(&edits, &mut headers);
+        headers["content-security-policy"].to_str().unwrap().to_owned()
+    }
+
+    /// What a policy says beyond that of a shop without Stripe, directive by directive.
+    fn added(policy: &str) -> Vec<String> {
+        let plain = page_policy(StripeJs::Off);
+        let of = |policy: &str, name: &str| -> Vec<String> {
+            let directive = policy.split("; ").find_map(|part| part.strip_prefix(name));
+            directive.unwrap_or_default().split_whitespace().map(str::to_owned).collect()
+        };
+        let mut added = Vec::new();
+        for directive in policy.split("; ") {
+            let name = directive.split(' ').next().unwrap();
+            let known = of(&plain, name);
+            let new = of(policy, name).into_iter().filter(|source| !known.contains(source));
+            added.extend(new.map(|source| format!("{name} {source}")));
+        }
+        for directive in plain.split("; ") {
+            let name = directive.split(' ').next().unwrap();
+            let kept = of(policy, name);
+            assert!(of(&plain, name).iter().all(|source| kept.contains(source)), "{name}");
+        }
+        added
+    }
+
+    #[test]
+    fn pages_may_ask_stripe_only_where_stripe_takes_the_money() {
+        let plain = page_policy(StripeJs::Off);
+        assert!(!plain.contains("stripe") && !plain.contains("frame-src"), "{plain}");
+        assert_eq!(
+            added(&page_policy(StripeJs::Official)),
+            [
+                "connect-src https://api.stripe.com",
+                "script-src https://js.stripe.com",
+                "script-src https://*.js.stripe.com",
+                "frame-src https://js.stripe.com",
+                "frame-src https://*.js.stripe.com",
+                "frame-src https://hooks.stripe.com",
+            ]
+        );
+        let here = "http://127.0.0.1:4711";
+        let expected =
+            ["connect-src", "script-src", "frame-src"].map(|name| format!("{name} {here}"));
+        assert_eq!(added(&page_policy(StripeJs::Here(4711))), expected);
     }
 
     #[test]

@@ -7,6 +7,7 @@
 use core::net::{IpAddr, Ipv4Addr};
 
 use api_types::client_address;
+use api_types::payment::StripeJs;
 use header_edits::Edit;
 use http::HeaderValue;
 use ports::Clock;
@@ -55,6 +56,7 @@ pub struct Kind {
     class: Class,
     cors: Fixed,
     has_connection: bool,
+    stripe_js: StripeJs,
 }
 
 /// A client's address as text.
@@ -91,6 +93,7 @@ impl Kind {
             cors: self.cors.verdict(),
             rate: None,
             request_id: Some(empty()),
+            stripe_js: self.stripe_js,
         };
         Forward { request, body: None, edits }
     }
@@ -107,14 +110,15 @@ pub fn pass<'a>(
     let policy = policy(head)?;
     let found = Found::of(fields)?;
     let (client, address) = client(found.client?)?;
-    let cors = state.with_config(clock.now(), |config| {
+    let (cors, stripe_js) = state.with_config(clock.now(), |config| {
         // Whom a trusted proxy speaks for is read elsewhere.
         let is_client = !client_address::is_trusted(address, &config.trusted_proxies);
-        is_client.then(|| Fixed::of(policy.cors, &config.cors_origins))?
+        let cors = is_client.then(|| Fixed::of(policy.cors, &config.cors_origins))??;
+        Some((cors, config.stripe_js))
     })?;
     let request_id = found.request_id.filter(|id| admit::is_plausible(id))?;
     Some(Passed {
-        kind: Kind { class: policy.class, cors, has_connection: found.has_connection },
+        kind: Kind { class: policy.class, cors, has_connection: found.has_connection, stripe_js },
         client,
         request_id: core::str::from_utf8(request_id).ok()?,
     })

@@ -335,6 +335,7 @@ fn wrong_variables_close_the_gate() {
         ("trusted_proxies", "everybody"),
         ("cors_origins", "nonsense"),
         ("rate_limit_scale", "none"),
+        ("stripe_js_url", "https://example.com/stripe.js"),
     ] {
         let response = World::with([(name, value)]).answer("GET", "/v1/products", &[]);
         assert_eq!(response.status(), 500, "{name}");
