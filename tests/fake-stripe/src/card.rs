@@ -7,6 +7,8 @@ pub(crate) enum Card {
     Pays,
     /// It pays once the payer has proved who they are.
     Asks,
+    /// It is none: the payer pays on the page of a bank, and comes back.
+    Redirects,
     /// It is declined, with a code and a decline code.
     Declines(&'static str, &'static str),
 }
@@ -18,6 +20,7 @@ pub(crate) fn card(method: &str) -> Option<Card> {
         "pm_card_threeDSecure2Required"
         | "pm_card_threeDSecureRequired"
         | "pm_card_authenticationRequired" => Card::Asks,
+        "pm_ideal" => Card::Redirects,
         "pm_card_chargeDeclined" | "pm_card_visa_chargeDeclined" => {
             Card::Declines("card_declined", "generic_decline")
         }

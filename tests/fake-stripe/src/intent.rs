@@ -32,6 +32,8 @@ pub(crate) struct Intent {
     pub(crate) refunds: Vec<Refund>,
     pub(crate) created_s: i64,
     pub(crate) is_searchable: bool,
+    /// Whether the bank asks in Stripe's own field and not on its page: what a page's Stripe.js has made is so.
+    pub(crate) is_asked_by_sdk: bool,
     /// Where the bank's page is.
     pub(crate) page: String,
 }
@@ -57,7 +59,8 @@ impl Intent {
             Some(_) => self.charge_json(),
             None => Value::Null,
         };
-        let next_action = match (self.status, &self.return_url) {
+        let is_page = !self.is_asked_by_sdk || self.method.as_deref() == Some("pm_ideal");
+        let next_action = match (self.status, self.return_url.as_ref().filter(|_| is_page)) {
             ("requires_action", Some(url)) => json!({"type": "redirect_to_url",
                 "redirect_to_url": {"url": self.page, "return_url": url}}),
             ("requires_action", None) => {

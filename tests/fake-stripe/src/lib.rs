@@ -1,5 +1,5 @@
 //! A stand-in for Stripe that speaks its wire: payment intents, charges, refunds, idempotency keys, events, and faults
-//! on demand. In memory; for tests.
+//! on demand; and that serves a Stripe.js with which pages do what they do with Stripe's. In memory; for tests.
 //!
 //! Layer: dev (L5). Written from Stripe's reference without the types of our adapter, so that no mistake is made twice:
 //! it refuses parameters that Stripe does not know, and keys that are used for something else.
@@ -7,6 +7,7 @@
 //! Start at [`FakeStripe::start`].
 
 mod answer;
+mod browser;
 mod card;
 mod form;
 mod intent;
@@ -14,6 +15,7 @@ mod server;
 mod state;
 pub mod webhook;
 
+use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -26,6 +28,8 @@ use state::State;
 
 /// The secret key that it believes.
 pub const SECRET_KEY: &str = "sk_test_fake_key_of_the_stand_in";
+/// The key for browsers that it believes.
+pub const PUBLISHABLE_KEY: &str = "pk_test_fake_key_of_the_stand_in";
 /// The secret that its webhooks are signed with.
 pub const WEBHOOK_SECRET: &str = "whsec_fake_secret_of_the_stand_in";
 
@@ -85,7 +89,15 @@ impl FakeStripe {
     /// # Errors
     /// When no port can be had.
     pub async fn start() -> Result<Self> {
-        let listener = TcpListener::bind(("127.0.0.1", 0)).await.context("listen")?;
+        Self::start_at(SocketAddr::from((Ipv4Addr::LOCALHOST, 0))).await
+    }
+
+    /// Starts to answer at an address.
+    ///
+    /// # Errors
+    /// When it cannot be had.
+    pub async fn start_at(address: SocketAddr) -> Result<Self> {
+        let listener = TcpListener::bind(address).await.context("listen")?;
         let url = format!("http://{}", listener.local_addr().context("read the address")?);
         let shared = Shared::default();
         shared.lock().base = url.clone();
@@ -95,6 +107,12 @@ impl FakeStripe {
             let _ended = axum::serve(listener, router).await;
         });
         Ok(Self { url, shared, task })
+    }
+
+    /// Where its Stripe.js is.
+    #[must_use]
+    pub fn script_url(&self) -> String {
+        format!("{}/stripe.js", self.url)
     }
 
     /// Where it listens.

@@ -18,7 +18,7 @@ use crate::answer::{
 };
 use crate::form::Form;
 use crate::state::{State, Used};
-use crate::{Fault, SECRET_KEY, Shared};
+use crate::{Fault, SECRET_KEY, Shared, browser};
 
 pub(crate) fn router(shared: Shared) -> Router {
     Router::new().fallback(handle).with_state(shared)
@@ -40,6 +40,11 @@ async fn handle(
     headers: HeaderMap,
     body: Bytes,
 ) -> Response {
+    let sent = String::from_utf8_lossy(&body);
+    let authorization = headers.get("authorization").and_then(|value| value.to_str().ok());
+    if let Some(response) = browser::answer(&shared, &method, &uri, authorization, &sent) {
+        return response;
+    }
     let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
     let key = text("idempotency-key").map(str::to_owned);
     let is_believed = text("authorization") == Some(&format!("Bearer {SECRET_KEY}"));
@@ -54,8 +59,7 @@ async fn handle(
             fault: None,
         }
     } else {
-        let body = String::from_utf8_lossy(&body);
-        decide(&mut shared.lock(), &method, &uri, key.as_deref(), &body)
+        decide(&mut shared.lock(), &method, &uri, key.as_deref(), &sent)
     };
     if let Some(Fault::Slow(time)) = reply.fault {
         tokio::time::sleep(time).await;

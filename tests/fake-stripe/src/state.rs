@@ -24,6 +24,16 @@ pub(crate) struct Used {
     pub(crate) answer: Option<Answer>,
 }
 
+/// What a page's Stripe.js has made of what the payer typed: good for one confirmation of exactly this.
+#[derive(Debug, Clone)]
+pub(crate) struct ConfirmationToken {
+    pub(crate) method: String,
+    pub(crate) amount: i64,
+    pub(crate) currency: String,
+    pub(crate) is_manual: bool,
+    pub(crate) is_used: bool,
+}
+
 /// Everything.
 #[derive(Debug, Default)]
 pub(crate) struct State {
@@ -34,6 +44,7 @@ pub(crate) struct State {
     pub(crate) requests: Vec<String>,
     pub(crate) faults: Vec<(String, Fault)>,
     pub(crate) is_search_behind: bool,
+    tokens: BTreeMap<String, ConfirmationToken>,
     names: usize,
 }
 
@@ -98,7 +109,12 @@ impl State {
         if returns.is_some() && (redirects == Some("never") || form.find("confirm").is_none()) {
             return Err(invalid("return_url", "parameter_invalid"));
         }
-        let method = method_of(form)?;
+        let made = form.find("confirmation_token").filter(|name| self.tokens.contains_key(*name));
+        let made = made.map(str::to_owned);
+        let method = match &made {
+            Some(name) => Some(self.use_token(name, amount, currency, is_manual, returns)?),
+            None => method_of(form)?,
+        };
         let is_confirmed = form.find("confirm") == Some("true");
         if is_confirmed && method.is_none() {
             return Err(unexpected("payment_intent_unexpected_state", None));
@@ -125,6 +141,7 @@ impl State {
             refunds: Vec::new(),
             created_s,
             is_searchable: !self.is_search_behind,
+            is_asked_by_sdk: made.is_some(),
         });
         let place = self.intents.len() - 1;
         self.tell_intent("created", place);
@@ -162,7 +179,7 @@ impl State {
         let method = self.intents[place].method.clone().unwrap_or_default();
         match card(&method) {
             Some(Card::Pays) => self.pay(place),
-            Some(Card::Asks) => {
+            Some(Card::Asks | Card::Redirects) => {
                 self.intents[place].status = "requires_action";
                 self.tell_intent("requires_action", place);
             }
@@ -174,6 +191,55 @@ impl State {
             None => return Err(invalid("payment_method", "resource_missing")),
         }
         Ok(())
+    }
+
+    /// Keeps what a page's Stripe.js has made; returns it as the API shows it.
+    pub(crate) fn keep_token(&mut self, token: ConfirmationToken) -> Value {
+        let id = self.name("ctoken");
+        let shown = json!({"id": id, "object": "confirmation_token", "created": now_s(), "livemode": false,
+            "payment_intent": null, "use_stripe_sdk": true});
+        self.tokens.insert(id, token);
+        shown
+    }
+
+    /// Takes such a token for an intent that must be what the field was told.
+    fn use_token(
+        &mut self,
+        name: &str,
+        amount: i64,
+        currency: &str,
+        is_manual: bool,
+        returns: Option<&str>,
+    ) -> Result<String, Answer> {
+        let wrong = |code| Err(invalid("confirmation_token", code));
+        let Some(token) = self.tokens.get_mut(name) else { return wrong("resource_missing") };
+        if token.is_used {
+            return wrong("confirmation_token_already_used");
+        }
+        if (token.amount, token.currency.as_str(), token.is_manual) != (amount, currency, is_manual)
+        {
+            return wrong("parameter_invalid");
+        }
+        if token.method == "pm_ideal" && returns.is_none() {
+            return Err(invalid("return_url", "parameter_missing"));
+        }
+        token.is_used = true;
+        Ok(token.method.clone())
+    }
+
+    /// The secret of an intent, where there is such a one.
+    pub(crate) fn client_secret(&self, id: &str) -> Option<String> {
+        self.intents.iter().find(|intent| intent.id == id).map(Intent::client_secret)
+    }
+
+    /// Where the payer of an intent comes back to.
+    pub(crate) fn return_url(&self, id: &str) -> Option<String> {
+        self.intents.iter().find(|intent| intent.id == id)?.return_url.clone()
+    }
+
+    /// Whether an intent waits for its payer.
+    pub(crate) fn is_asking(&self, id: &str) -> bool {
+        self.intents.iter().any(|intent| intent.id == id && intent.status == "requires_action")
     }
 
     fn pay(&mut self, place: usize) {
