@@ -13,7 +13,7 @@ use crate::tools;
 use crate::workspace::{WASM_PROFILE, WASM_TARGET, Workspace};
 
 /// Packages whose programs `up` starts or runs.
-const PROGRAM_PACKAGES: [&str; 3] = ["node", "server", "demo-shop"];
+const PROGRAM_PACKAGES: [&str; 4] = ["node", "server", "demo-shop", "fake-stripe"];
 /// Those of them that do not need our node.
 const ORIGIN_PACKAGES: [&str; 2] = ["server", "demo-shop"];
 

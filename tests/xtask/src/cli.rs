@@ -86,6 +86,9 @@ pub(crate) struct UpArgs {
     /// Start with the data as it is, without the demo catalogue.
     #[arg(long)]
     pub(crate) no_seed: bool,
+    /// Let a stand-in for Stripe take the money, with its fields in the checkout, in place of the local payment provider.
+    #[arg(long)]
+    pub(crate) stripe: bool,
     /// Set a variable of spin.toml for the edge, for instance `cors_origins=*`.
     #[arg(long = "variable", value_name = "NAME=VALUE")]
     pub(crate) variables: Vec<String>,

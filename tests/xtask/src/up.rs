@@ -45,6 +45,9 @@ pub(crate) fn run(context: &Context, args: &UpArgs) -> Result<()> {
     if let Some(databases) = &databases {
         shop.set_database(databases.urls());
     }
+    if args.stripe {
+        shop.set_stripe()?;
+    }
     let node = shop.node(&args.variables)?;
     let mut addresses = shop.addresses();
     addresses.push(("edge metrics", format!("{}/metrics", shop.url())));

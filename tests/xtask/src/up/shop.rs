@@ -36,6 +36,8 @@ pub(crate) struct Shop {
     ports: Ports,
     /// Where the shop is kept, unless in a file below its own folder.
     database: Option<DatabaseUrls>,
+    /// Whether the stand-in for Stripe takes the money, and not the local provider.
+    has_stripe: bool,
 }
 
 /// The cluster as origins are told of it.
@@ -82,6 +84,7 @@ impl Shop {
             payments_secret: data.secret("payments")?,
             ports,
             database: None,
+            has_stripe: false,
         };
         require(&shop.origin_program())?;
         Ok(shop)
@@ -90,6 +93,13 @@ impl Shop {
     /// Keeps the shop in a cluster.
     pub(crate) fn set_database(&mut self, urls: DatabaseUrls) {
         self.database = Some(urls);
+    }
+
+    /// Lets the stand-in for Stripe take the money.
+    pub(crate) fn set_stripe(&mut self) -> Result<()> {
+        require(&self.programs.join("fake-stripe"))?;
+        self.has_stripe = true;
+        Ok(())
     }
 
     pub(crate) fn url(&self) -> String {
@@ -174,6 +184,14 @@ impl Shop {
 
     fn payments(&self) -> Result<Spec> {
         let data = self.folder("payments")?;
+        if self.has_stripe {
+            let mut args = words(["--listen", &address(self.ports.payments), "--data", &data]);
+            for (_, port) in self.origin_ports() {
+                args.extend(words(["--webhook-host", &address(port)]));
+            }
+            let program = self.programs.join("fake-stripe");
+            return Ok(self.spec("payments", self.ports.payments, program, args));
+        }
         let mut args = words([
             "payments",
             "--listen",
@@ -198,19 +216,48 @@ impl Shop {
             &self.edge_secret.display().to_string(),
             // Listening on loopback, it may believe a `spin up` beside this shop, too.
             "--allow-development-secret",
-            "--payments-url",
-            &url(self.ports.payments),
-            "--payments-secret-file",
-            &self.payments_secret.display().to_string(),
             "--media-dir",
             &self.media.display().to_string(),
+            "--return-url",
+            &format!("{}/orders/{{order_id}}", self.url()),
         ]);
+        args.extend(self.provider()?);
         if self.database.is_none() {
             args.extend(words(["--data", &self.folder("origin")?]));
         }
         let mut spec = self.spec(role, port, self.origin_program(), args);
         spec.env.extend(self.database.iter().flat_map(DatabaseUrls::env));
         Ok(spec)
+    }
+
+    /// Who moves the money, as origins are told. The stand-in has written its keys when it has started.
+    fn provider(&self) -> Result<Vec<String>> {
+        let payments = url(self.ports.payments);
+        if !self.has_stripe {
+            let secret = self.payments_secret.display().to_string();
+            return Ok(words(["--payments-url", &payments, "--payments-secret-file", &secret]));
+        }
+        let folder = self.data.join("payments");
+        let file = |name: &str| folder.join(name).display().to_string();
+        let publishable = fs::read_to_string(folder.join("publishable-key"))
+            .context("read the publishable key of the stand-in for Stripe")?;
+        Ok(words([
+            "--stripe-url",
+            &payments,
+            "--stripe-key-file",
+            &file("key"),
+            "--stripe-webhook-secret-file",
+            &file("webhook-secret"),
+            "--stripe-publishable-key",
+            &publishable,
+            "--stripe-js-url",
+            &self.script_url(),
+        ]))
+    }
+
+    /// Where the stand-in's Stripe.js is.
+    fn script_url(&self) -> String {
+        format!("{}/stripe.js", url(self.ports.payments))
     }
 
     /// Our node as the edge, with these variables of `spin.toml`.
@@ -236,6 +283,10 @@ impl Shop {
         if let Some(cluster) = self.ports.cluster {
             let second = format!("origin_url_secondary={}", url(cluster.second_origin));
             args.extend(words(["--variable", &second, "--variable", "origin_balance=share"]));
+        }
+        if self.has_stripe {
+            let script = format!("stripe_js_url={}", self.script_url());
+            args.extend(words(["--variable", &script]));
         }
         for variable in variables {
             args.extend(words(["--variable", variable]));
