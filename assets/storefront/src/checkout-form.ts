@@ -1,18 +1,19 @@
 // What the checkout form holds, and what is wrong with it. Pure.
 
-import type { Address, PaymentMethod } from './api/types';
+import type { Address } from './api/types';
 import type { FieldError } from './api/problem';
 
-export type CheckoutForm = Address & { email: string; method: PaymentMethod };
+/** `way` is the id of one of the ways to pay that the shop has; '' is the first of them. */
+export type CheckoutForm = Address & { email: string; way: string };
 
-export type FieldName = Exclude<keyof CheckoutForm, 'method'>;
+export type FieldName = Exclude<keyof CheckoutForm, 'way'>;
 export type FieldErrors = Partial<Record<FieldName, string>>;
 
 /** Longest value of any field, in characters: longer ones are slips of the clipboard. */
 export const FIELD_CHARS_MAX = 120;
 
 export const EMPTY_FORM: CheckoutForm = {
-  email: '', name: '', line1: '', line2: '', postal_code: '', city: '', country: 'DE', region: '', method: 'success',
+  email: '', name: '', line1: '', line2: '', postal_code: '', city: '', country: 'DE', region: '', way: '',
 };
 
 /** Countries the demonstration shop "delivers" to. */

@@ -8,6 +8,21 @@ export interface Attempt {
   body: string;
 }
 
+/** An attempt to buy a cart, kept over a reload. */
+export interface CheckoutAttempt extends Attempt {
+  cart: string;
+  at_ms: number;
+}
+
+/** How long after it was begun an attempt goes on by itself: 10 minutes. Later somebody else may sit here. */
+const GOES_ON_MS = 600_000;
+
+/** Tells whether an attempt that was interrupted may go on without being asked: its shopper pressed the button just now. */
+export function goesOn(attempt: CheckoutAttempt, nowMs: number): boolean {
+  const ageMs = nowMs - attempt.at_ms;
+  return ageMs >= 0 && ageMs < GOES_ON_MS;
+}
+
 /** Returns a random UUID (version 4); works on plain http, where `crypto.randomUUID` is missing. */
 export function newKey(source: Crypto = crypto): string {
   if (typeof source.randomUUID === 'function') return source.randomUUID();

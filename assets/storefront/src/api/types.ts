@@ -173,13 +173,36 @@ export interface Address {
   region: string;
 }
 
-/** What the test payment provider is told to do. */
-export type PaymentMethod = 'success' | 'decline' | 'requires_action' | 'late';
+/** A provider's own field for card data: its key, its script, and when money is taken, which it must know. */
+export interface PaymentField {
+  publishable_key: string;
+  script_url: string;
+  capture: 'automatic' | 'manual';
+}
+
+/** Whom a checkout may name, and what each takes. */
+export interface PaymentMethods {
+  providers: { provider: string; methods: string[]; field?: PaymentField }[];
+}
+
+/** How it is paid. A token is what the provider's own field made of what was typed there. */
+export interface PaymentChoice {
+  provider: string;
+  method: string;
+  token?: string;
+}
+
+/** What the payer has to do before the payment goes on. */
+export interface NextAction {
+  type: string;
+  url: string;
+  client_secret?: string;
+}
 
 export interface CheckoutRequest {
   email: string;
   shipping_address: Address;
-  payment: { provider: 'test'; method: PaymentMethod };
+  payment: PaymentChoice;
   /** What was shown as due: where it comes to something else, nothing is bought. */
   expected_due?: Money;
 }
@@ -190,7 +213,7 @@ export interface CheckoutAnswer {
   payment_status: string;
   totals: Totals;
   order_token?: string;
-  next_action?: { type: string } | null;
+  next_action?: NextAction | null;
 }
 
 /** Pieces of one line of an order. */
@@ -242,6 +265,8 @@ export interface Order {
   returns?: OrderReturn[];
   refunds?: OrderRefund[];
   next_steps?: OrderStep[];
+  /** Present while the payer has to act. */
+  next_action?: NextAction | null;
   notes?: { at: string; text: string }[];
 }
 

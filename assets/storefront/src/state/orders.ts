@@ -1,8 +1,8 @@
 // Placing and reading orders. A guest's order is readable with the token that checkout returned; it stays in this browser.
 
 import { send, sendForFile } from '../api/client';
-import type { CheckoutAnswer, CheckoutRequest, Order } from '../api/types';
-import { attemptFor, isOutcomeUnknown, newKey, type Attempt } from '../idempotency';
+import type { CheckoutAnswer, CheckoutRequest, NextAction, Order } from '../api/types';
+import { attemptFor, isOutcomeUnknown, newKey, type Attempt, type CheckoutAttempt } from '../idempotency';
 import { accessToken, sendAsAccount } from './session';
 import { load, save } from './storage';
 
@@ -27,26 +27,57 @@ function remember(answer: CheckoutAnswer): void {
   save('orders', [entry, ...placedOrders().filter(({ id }) => id !== entry.id)].slice(0, PLACED_MAX));
 }
 
-/** Places the order of a cart. An attempt whose outcome is unknown keeps its key, even over a reload. */
-export async function placeOrder(cartId: string, request: CheckoutRequest): Promise<CheckoutAnswer> {
-  const body = JSON.stringify(request);
-  const slot = `checkout.${cartId}`;
-  const attempt = attemptFor(load<Attempt>(slot), body);
-  save(slot, attempt);
+/** Where the attempt to buy is kept whose outcome is unknown. There is one at most: it ends before another begins. */
+const OPEN_ATTEMPT = 'checkout';
+/** The same, for a browser that keeps nothing. */
+let unkept: CheckoutAttempt | null = null;
+
+function keepAttempt(attempt: CheckoutAttempt | null): void {
+  save(OPEN_ATTEMPT, attempt);
+  unkept = attempt && load(OPEN_ATTEMPT) === null ? attempt : null;
+}
+
+/** The attempt to buy whose outcome is unknown, from before a reload too. */
+export function openAttempt(): CheckoutAttempt | null {
+  const kept = load<Partial<CheckoutAttempt>>(OPEN_ATTEMPT);
+  const isWhole = typeof kept?.cart === 'string' && typeof kept.key === 'string' && typeof kept.body === 'string';
+  return isWhole && typeof kept.at_ms === 'number' ? (kept as CheckoutAttempt) : unkept;
+}
+
+/** Places the order of a cart. The caller has ended what `openAttempt` returned. */
+export function placeOrder(cart: string, request: CheckoutRequest): Promise<CheckoutAnswer> {
+  return attempt({ cart, key: newKey(), body: JSON.stringify(request), at_ms: Date.now() });
+}
+
+/** Sends an attempt, once more with the same key and the same body where it was sent before: that buys once. */
+export async function attempt(attempt: CheckoutAttempt): Promise<CheckoutAnswer> {
+  const { cart, key, body } = attempt;
+  keepAttempt(attempt);
   try {
-    const answer = await send<CheckoutAnswer>(`/v1/carts/${encodeURIComponent(cartId)}/checkout`, {
+    const answer = await send<CheckoutAnswer>(`/v1/carts/${encodeURIComponent(cart)}/checkout`, {
       method: 'POST',
       body,
       bearer: await accessToken().catch(() => null),
-      idempotencyKey: attempt.key,
+      idempotencyKey: key,
     });
-    save(slot, null);
     remember(answer);
+    keepAttempt(null);
+    fresh = answer.next_action ? { order: answer.order_id, action: answer.next_action } : null;
     return answer;
   } catch (error) {
-    if (!isOutcomeUnknown(error)) save(slot, null);
+    if (!isOutcomeUnknown(error)) keepAttempt(null);
     throw error;
   }
+}
+
+/** What the payer of an order that was placed a moment ago has to do. In memory alone: it has a secret in it. */
+let fresh: { order: string; action: NextAction } | null = null;
+
+/** Takes it: it goes on by itself once, and after that when somebody asks for it. */
+export function takeFreshAction(order: string): NextAction | null {
+  const action = fresh?.order === order ? fresh.action : null;
+  fresh = null;
+  return action;
 }
 
 function tokenOf(id: string): string | null {
@@ -66,6 +97,14 @@ export async function keepHold(id: string): Promise<void> {
   const call = { method: 'POST', body: {} } as const;
   const token = tokenOf(id);
   await (token ? send(path, { ...call, bearer: token }) : sendAsAccount(path, call));
+}
+
+/** Asks the provider where a payment stands, and what its payer has to do. */
+export function resumePayment(id: string): Promise<Order> {
+  const path = `/v1/orders/${encodeURIComponent(id)}/payment/actions`;
+  const call = { method: 'POST', body: { action: 'resume' }, idempotencyKey: newKey() } as const;
+  const token = tokenOf(id);
+  return token ? send<Order>(path, { ...call, bearer: token }) : sendAsAccount<Order>(path, call);
 }
 
 /** Answers the bank's question. */

@@ -6,13 +6,15 @@ import { navigate } from '../navigation';
 import { isSettling, orderStatus, paymentStatus, pollDelayMs, type StatusText } from '../order-status';
 import { Problem } from '../parts/notice';
 import { OrderLife } from '../parts/order-life';
+import { PayerAction } from '../parts/payer-action';
 import { Picture } from '../parts/picture';
 import { Price } from '../parts/price';
 import { TotalsTable } from '../parts/totals';
+import { useKeptHold } from '../parts/use-kept-hold';
 import { dueOf } from '../quote';
 import { paths } from '../router';
 import { cart, fillNewCart, refreshCart } from '../state/cart';
-import { answerChallenge, fetchOrder, keepHold } from '../state/orders';
+import { answerChallenge, fetchOrder } from '../state/orders';
 import { useTitle } from './use-title';
 
 /** Looks at a settling order before giving up watching: about four minutes. */
@@ -79,24 +81,6 @@ function Status({ name, testId, raw, text }: StatusProps) {
   );
 }
 
-/** Least time between two requests to hold the pieces longer: the shop writes no more often. */
-const KEEP_EVERY_MS = 60_000;
-
-/** Keeps the pieces held while somebody is busy with the page. That it fails says nothing: the order's own state does. */
-function useKeptHold(id: string): void {
-  useEffect(() => {
-    let keptAtMs = Date.now();
-    const keep = (): void => {
-      if (Date.now() - keptAtMs < KEEP_EVERY_MS) return;
-      keptAtMs = Date.now();
-      keepHold(id).catch(() => undefined);
-    };
-    const signs = ['pointerdown', 'keydown', 'scroll'] as const;
-    signs.forEach((sign) => addEventListener(sign, keep, { passive: true }));
-    return () => signs.forEach((sign) => removeEventListener(sign, keep));
-  }, [id]);
-}
-
 interface ChallengeProps {
   order: Order;
   onDone: () => void;
@@ -132,6 +116,13 @@ function BankChallenge({ order, onDone }: ChallengeProps) {
       </p>
     </section>
   );
+}
+
+/** What the payer has to do, where there is something. */
+function Waiting({ order, look, take }: { order: Order } & Pick<Watched, 'look' | 'take'>) {
+  if (!order.next_action) return null;
+  if (order.next_action.type === 'approve') return <BankChallenge order={order} onDone={look} />;
+  return <PayerAction order={order} onChange={take} />;
 }
 
 /** After a payment that failed: the pieces go into a cart again. */
@@ -188,7 +179,7 @@ function OrderPage({ order, look, take, isTiredOfWaiting }: Omit<Watched, 'order
             <Status name="Order" testId="order-status" raw={order.status} text={orderStatus(order.status)} />
             <Status name="Payment" testId="payment-status" raw={order.payment_status} text={payment} />
           </dl>
-          {order.payment_status === 'requires_action' && <BankChallenge order={order} onDone={look} />}
+          {order.payment_status === 'requires_action' && <Waiting order={order} look={look} take={take} />}
           {isSettling(order.payment_status) && (
             <p class="settling">
               {isTiredOfWaiting ? 'The bank takes its time. You can close this page; the order goes on without it. ' : 'The bank has not confirmed yet. This page looks again by itself.'}
