@@ -160,6 +160,24 @@ for (const [index, { name, viewport }] of WIDTHS.entries()) {
       });
     });
 
+    itOnNode("goes to the bank's own page, comes back, and finds the order paid", async () => {
+      await visiting(browser, shop, { viewport, guests: [shop.payments] }, async (visitor) => {
+        const { page } = visitor;
+        const sku = await addToCart(visitor, products[10 + index]);
+        const before = await stock(sku);
+        await checkOut(visitor, 'hosted');
+        await page.waitForURL(`${shop.payments}/3ds/*`);
+        await page.goBack();
+        await page.locator('[data-testid="payer-action"][data-action="redirect"]').waitFor();
+        await picture(page, `${name}-payer-action`);
+        await visitor.test('continue-payment').click();
+        await page.getByRole('button', { name: 'Approve' }).click();
+        await page.waitForURL(`${shop.url}/orders/*`);
+        await paymentBecomes(visitor, 'captured');
+        assert.equal(await stock(sku), before - 1);
+      });
+    });
+
     itOnNode('sees a late payment arrive without touching the page', async () => {
       await visiting(browser, shop, { viewport }, async (visitor) => {
         await addToCart(visitor, products[6 + index]);

@@ -10,15 +10,20 @@ import { createInterface } from 'node:readline';
 /** Whether the shop's edge is the Worker. */
 export const ON_WORKER = process.env.VITRINE_EDGE === 'worker';
 
-/** Starts a shop, or finds the running one. `stop` leaves nothing behind of what was started here. */
-export async function openShop() {
-  const running = process.env.VITRINE_URL;
-  if (running) return { url: running.replace(/\/$/, ''), stop: async () => {} };
+/**
+ * Starts a shop, or finds the running one. `stop` leaves nothing behind of what was started here. `options` are more
+ * words for `cargo xtask up`; a running shop that was started with them is at the variable `found`, and its payments at
+ * VITRINE_PAYMENTS_URL.
+ */
+export async function openShop({ options = [], found = 'VITRINE_URL' } = {}) {
+  const running = process.env[found];
+  const payments = process.env.VITRINE_PAYMENTS_URL;
+  if (running) return { url: running.replace(/\/$/, ''), payments, stop: async () => {} };
   const xtask = process.env.VITRINE_XTASK;
   if (!xtask) throw new Error('give VITRINE_URL, or run `cargo xtask test e2e`');
   const data = await mkdtemp(join(tmpdir(), 'vitrine-browser-'));
   const command = ON_WORKER ? ['worker', 'dev', '--port', '0'] : ['up', '--edge-port', '0'];
-  const args = [...command, '--no-build', '--json', '--data', data, '--origin-port', '0'];
+  const args = [...command, '--no-build', '--json', '--data', data, '--origin-port', '0', ...options];
   const child = spawn(xtask, args, { stdio: ['ignore', 'pipe', 'inherit'] });
   const ended = new Promise((resolve) => child.once('exit', resolve));
   const stop = async () => {
@@ -27,23 +32,25 @@ export async function openShop() {
     await rm(data, { recursive: true, force: true });
   };
   try {
-    return { url: await readyUrl(child), stop };
+    return { ...(await readyUrls(child)), stop };
   } catch (error) {
     await stop();
     throw error;
   }
 }
 
-/** Reads events until the shop is ready; its own end before that is the error. */
-function readyUrl(child) {
+/** Reads events until the shop is ready: its address, and the payment provider's. Its own end before that is the error. */
+function readyUrls(child) {
   return new Promise((resolve, reject) => {
     let last = 'it printed nothing';
+    let payments;
     // Goes on reading for as long as the shop runs: a full pipe would stop it.
     const lines = createInterface({ input: child.stdout });
     lines.on('line', (line) => {
       last = line;
       const event = JSON.parse(line);
-      if (event.event === 'ready') resolve(event.url);
+      if (event.event === 'address' && event.name === 'payments') payments = event.url;
+      if (event.event === 'ready') resolve({ url: event.url, payments });
     });
     lines.on('close', () => reject(new Error(`the shop did not start: ${last}`)));
     child.once('error', reject);

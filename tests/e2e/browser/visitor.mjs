@@ -26,20 +26,21 @@ export function openBrowser() {
 
 /**
  * Lets a visitor in for one journey. Afterwards the window is closed, and the journey fails if the shop misbehaved
- * meanwhile: asked another host or in vain, broke its content policy, threw, or wrote an error that is not `expected`.
+ * meanwhile: asked another host than those of `guests` or in vain but for what is `lost`, broke its content policy, threw,
+ * or wrote an error that is not `expected`.
  */
 export async function visiting(browser, shop, options, journey) {
-  const { viewport, userAgent, quickLook = false, expected = [] } = options;
+  const { viewport, userAgent, quickLook = false, expected = [], guests = [], lost = [] } = options;
   const context = await browser.newContext({ viewport, ...(userAgent ? { userAgent } : {}), locale: 'en-GB', reducedMotion: 'reduce' });
   const wrongs = [];
   await context.addInitScript(reportPolicyViolations);
   if (quickLook) await context.addInitScript(pretendQuickLook);
   const page = await context.newPage();
   page.setDefaultTimeout(PAGE_MS);
-  const host = new URL(shop.url).host;
+  const hosts = [shop.url, ...guests].map((url) => new URL(url).host);
   context.on('request', (request) => {
     const url = new URL(request.url());
-    if (/^https?:$/.test(url.protocol) && url.host !== host) wrongs.push(`asks another host: ${request.url()}`);
+    if (/^https?:$/.test(url.protocol) && !hosts.includes(url.host)) wrongs.push(`asks another host: ${request.url()}`);
   });
   page.on('console', (message) => {
     const text = `${message.text()} (${message.location().url})`;
@@ -48,7 +49,7 @@ export async function visiting(browser, shop, options, journey) {
   context.on('requestfailed', (request) => {
     const why = request.failure()?.errorText;
     // A page that is left gives up what it still loads.
-    if (why !== 'net::ERR_ABORTED') wrongs.push(`${why}: ${request.url()}`);
+    if (why !== 'net::ERR_ABORTED' && !lost.some((pattern) => pattern.test(request.url()))) wrongs.push(`${why}: ${request.url()}`);
   });
   page.on('pageerror', (error) => wrongs.push(`script: ${error.message}`));
   try {
