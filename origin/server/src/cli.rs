@@ -19,7 +19,7 @@ pub(crate) struct Cli {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// Serves the shop: accounts, carts, checkout, orders, and the feed to the edges.
-    Serve(Serve),
+    Serve(Box<Serve>),
     /// Writes a catalogue into the shop. Stock of SKUs that exist is left alone.
     Seed(Seed),
     /// Runs the local payment provider: a process of its own with records of its own.

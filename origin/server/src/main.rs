@@ -31,7 +31,7 @@ fn main() -> ExitCode {
     };
     let outcome = runtime.block_on(async {
         match cli.command {
-            Command::Serve(options) => Box::pin(commands::serve::run(options)).await,
+            Command::Serve(options) => Box::pin(commands::serve::run(*options)).await,
             Command::Seed(options) => commands::seed::run(options).await,
             Command::Payments(options) => Box::pin(commands::payments::run(options)).await,
             Command::NewEpoch(options) => commands::new_epoch::run(options).await,
