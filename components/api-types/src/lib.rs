@@ -34,6 +34,7 @@ pub mod product;
 pub mod read_model;
 pub mod reply;
 pub mod rooms;
+pub mod shop;
 pub mod stock;
 pub mod token;
 pub mod validator;

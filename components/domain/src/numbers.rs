@@ -13,6 +13,9 @@ pub const PREFIX_BYTES_MAX: usize = 12;
 /// Most digits that a number is padded to: 12. A counter beyond them just grows longer.
 pub const DIGITS_MAX: u8 = 12;
 
+/// The highest [`NumberRule::first`]: twelve digits.
+pub const FIRST_MAX: i64 = 999_999_999_999;
+
 /// Most numbers drawn ahead at once: 1 000. What is drawn and not used when an instance ends is a gap.
 pub const BLOCK_MAX: u16 = 1_000;
 
@@ -121,6 +124,30 @@ impl Drawing {
     }
 }
 
+/// How a number is written. An order keeps what it was given with, so that its number reads the same for ever.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NumberStyle {
+    /// Before the digits. Default `VT-`.
+    pub prefix: Prefix,
+    /// Digits that a number is padded to with zeros: 0 to [`DIGITS_MAX`]; 0, the default, pads nothing.
+    pub digits: u8,
+}
+
+impl Default for NumberStyle {
+    fn default() -> Self {
+        Self { prefix: Prefix("VT-".to_owned()), digits: 0 }
+    }
+}
+
+impl NumberStyle {
+    /// Writes a number as people quote it, for instance `VT-100042`.
+    #[must_use]
+    pub fn text(&self, number: i64) -> String {
+        let width = usize::from(self.digits.min(DIGITS_MAX));
+        format!("{}{number:0width$}", self.prefix)
+    }
+}
+
 /// How a shop numbers its orders, or its invoices.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NumberRule {
@@ -128,7 +155,8 @@ pub struct NumberRule {
     pub prefix: Prefix,
     /// Digits that a number is padded to with zeros: 0 to [`DIGITS_MAX`]; 0, the default, pads nothing.
     pub digits: u8,
-    /// The first number, 1 or more. Default 100 001, so that the first order does not look like the first.
+    /// The first number, 1 to [`FIRST_MAX`]. Default 100 001, so that the first order does not look like the first. Where
+    /// higher ones are given out already, numbers go on from those.
     pub first: i64,
     /// Where numbers are drawn. Default [`Drawing::Gapless`]. Invoices must be so in most of Europe.
     pub drawing: Drawing,
@@ -136,21 +164,22 @@ pub struct NumberRule {
 
 impl Default for NumberRule {
     fn default() -> Self {
-        Self {
-            prefix: Prefix("VT-".to_owned()),
-            digits: 0,
-            first: 100_001,
-            drawing: Drawing::Gapless,
-        }
+        let NumberStyle { prefix, digits } = NumberStyle::default();
+        Self { prefix, digits, first: 100_001, drawing: Drawing::Gapless }
     }
 }
 
 impl NumberRule {
+    /// Returns how it writes a number.
+    #[must_use]
+    pub fn style(&self) -> NumberStyle {
+        NumberStyle { prefix: self.prefix.clone(), digits: self.digits }
+    }
+
     /// Writes a number as people quote it, for instance `VT-100042`.
     #[must_use]
     pub fn text(&self, number: i64) -> String {
-        let width = usize::from(self.digits.min(DIGITS_MAX));
-        format!("{}{number:0width$}", self.prefix)
+        self.style().text(number)
     }
 
     /// Reads a number that somebody quotes; small letters and a missing prefix are forgiven.

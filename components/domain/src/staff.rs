@@ -56,6 +56,10 @@ pub enum Permission {
     StaffRead,
     /// Give and take roles and keys.
     StaffWrite,
+    /// Read the shop's settings.
+    ShopRead,
+    /// Change them.
+    ShopWrite,
 }
 
 /// A word that names no role.
@@ -103,6 +107,7 @@ impl Role {
                     | P::InventoryWrite
                     | P::ImportsRead
                     | P::ImportsWrite
+                    | P::ShopRead
             ),
             Self::Orders => matches!(
                 permission,
@@ -113,10 +118,11 @@ impl Role {
                     | P::OrdersWrite
                     | P::OrdersNote
                     | P::PaymentsRead
+                    | P::ShopRead
             ),
             Self::Payments => matches!(
                 permission,
-                P::OrdersRead | P::OrdersNote | P::PaymentsRead | P::PaymentsWrite
+                P::OrdersRead | P::OrdersNote | P::PaymentsRead | P::PaymentsWrite | P::ShopRead
             ),
             Self::Support => matches!(
                 permission,
@@ -125,6 +131,7 @@ impl Role {
                     | P::OrdersRead
                     | P::OrdersNote
                     | P::PaymentsRead
+                    | P::ShopRead
             ),
             Self::Integrations => matches!(
                 permission,
@@ -136,6 +143,7 @@ impl Role {
                     | P::ImportsWrite
                     | P::WebhooksRead
                     | P::WebhooksWrite
+                    | P::ShopRead
             ),
             // Who may look at everything may still not see who else may.
             Self::Reader => matches!(
@@ -146,6 +154,7 @@ impl Role {
                     | P::PaymentsRead
                     | P::ImportsRead
                     | P::WebhooksRead
+                    | P::ShopRead
             ),
         }
     }
@@ -153,7 +162,7 @@ impl Role {
 
 impl Permission {
     /// Every permission.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 17] = [
         Self::CatalogueRead,
         Self::CatalogueWrite,
         Self::InventoryRead,
@@ -169,6 +178,8 @@ impl Permission {
         Self::WebhooksWrite,
         Self::StaffRead,
         Self::StaffWrite,
+        Self::ShopRead,
+        Self::ShopWrite,
     ];
 
     /// Returns the word on the wire.
@@ -190,6 +201,8 @@ impl Permission {
             Self::WebhooksWrite => "webhooks:write",
             Self::StaffRead => "staff:read",
             Self::StaffWrite => "staff:write",
+            Self::ShopRead => "shop:read",
+            Self::ShopWrite => "shop:write",
         }
     }
 }
@@ -237,6 +250,8 @@ mod tests {
             (Permission::WebhooksWrite, "....x."),
             (Permission::StaffRead, "......"),
             (Permission::StaffWrite, "......"),
+            (Permission::ShopRead, "xxxxxx"),
+            (Permission::ShopWrite, "......"),
         ] {
             let (owner, others) = Role::ALL.split_first().unwrap();
             assert!(owner.allows(permission));

@@ -8,7 +8,6 @@ use api_types::order::{CheckoutAnswer, CheckoutRequest};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use domain::inventory::ShortageReason;
-use domain::order::number_text;
 use domain::payment::{Amounts, PaymentEvent};
 use domain::{CartId, Email, ErrorKind, OrderId, OrderStatus, PaymentId, PaymentStatus};
 use providers::payment::{Intent, Lookup, NewIntent, PayerAction, PaymentError};
@@ -166,7 +165,7 @@ impl App {
                     .map(|payment| next_action(snapshot.order, payment, action));
                 let value = CheckoutAnswer {
                     order_id: snapshot.order,
-                    number: number_text(snapshot.number),
+                    number: snapshot.style.text(snapshot.number),
                     status: snapshot.status,
                     payment_status: snapshot.payment_status,
                     totals: snapshot.totals,

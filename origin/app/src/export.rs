@@ -2,6 +2,7 @@
 
 use api_types::feed::FeedValue;
 use api_types::order::Address;
+use domain::numbers::NumberStyle;
 use domain::{Currency, Timestamp};
 use serde_json::{Map, Value};
 use store::ExportKind;
@@ -279,7 +280,8 @@ fn amount(minor: i64, currency: Currency) -> String {
 }
 
 fn order(values: &mut Values) -> Result<Vec<Column>, Error> {
-    let number = values.number().map(domain::order::number_text);
+    let (number, prefix, digits) = (values.number(), values.text(), values.number());
+    let number = number.map(|number| number_text(number, prefix, digits)).transpose()?;
     let mut columns = named([
         ("number", number.map_or(Field::Empty, Field::Text)),
         ("id", values.text_field()),
@@ -295,6 +297,15 @@ fn order(values: &mut Values) -> Result<Vec<Column>, Error> {
         let field = minor.map_or(Field::Empty, |(minor, code)| Field::Number(amount(minor, code)));
         columns.push((name.to_owned(), field));
     }
+/// Writes a number as it was given.
+fn number_text(number: i64, prefix: Option<String>, digits: Option<i64>) -> Result<String, Error> {
+    let (Some(prefix), Some(digits)) = (prefix, digits) else {
+        return Ok(NumberStyle::default().text(number));
+    };
+    let digits = digits.try_into().map_err(fault)?;
+    Ok(NumberStyle { prefix: prefix.parse().map_err(fault)?, digits }.text(number))
+}
+
     columns.push(("email".to_owned(), values.text_field()));
     let address = values.text().unwrap_or_else(|| "{}".to_owned());
     let address: Address = serde_json::from_str(&address).map_err(fault)?;

@@ -2,7 +2,7 @@
 
 use api_types::cart::{Line, Totals};
 use documents::{Invoice, InvoiceLine, InvoiceSum};
-use domain::order::{Ended, OrderState, RefundStatus, number_text};
+use domain::order::{Ended, OrderState, RefundStatus};
 use domain::{ErrorKind, Money, MoneyError, OrderId, OrderStatus};
 use store::StatedOrder;
 
@@ -43,7 +43,8 @@ impl App {
             return Err(Refusal::new(ErrorKind::Conflict, "no-invoice", title).into());
         }
         let invoice = invoice(&stated, &self.settings.seller)?;
-        let name = format!("invoice-{}.pdf", invoice.number);
+        // A prefix may have a slash, a file's name may not.
+        let name = format!("invoice-{}.pdf", invoice.number.replace('/', "-"));
         // Some milliseconds of work that waits for nothing: not where others wait.
         let written = tokio::task::spawn_blocking(move || invoice.to_pdf()).await;
         let fault = |error| Error::Fault("write an invoice", error);
@@ -80,7 +81,7 @@ fn invoice(stated: &StatedOrder, seller: &[String]) -> Result<Invoice, Error> {
     };
     let sums = sums(order.totals, state.as_ref());
     Ok(Invoice {
-        number: number_text(order.number),
+        number: order.number_text(),
         ordered_at: order.created_at,
         seller: seller.to_vec(),
         buyer: buyer.into_iter().filter(|line| !line.trim().is_empty()).cloned().collect(),

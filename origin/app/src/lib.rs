@@ -34,6 +34,7 @@ mod password;
 mod product;
 mod promotion;
 mod seed;
+mod shop;
 mod staff;
 mod stock;
 mod supply;

@@ -393,7 +393,8 @@ fn read_status(text: &str) -> Result<OrderStatus, Refusal> {
 
 /// Reads a number as people quote it: what stands before its digits is the shop's own.
 fn read_number(text: &str) -> Result<i64, Refusal> {
-    let digits = text.trim_start_matches(|letter: char| !letter.is_ascii_digit());
+    // A prefix may have digits too, but none where it ends.
+    let digits = text.rsplit(|letter: char| !letter.is_ascii_digit()).next().unwrap_or_default();
     digits.parse().map_err(|_invalid| {
         let detail = "must be an order's number or an e-mail address";
         Refusal::invalid().field("/q", "invalid", detail)

@@ -4,7 +4,7 @@ use api_types::admin_order::{AdminOrder, LineLife, OrderSummary, PaymentOperatio
 use api_types::order::{Order, OrderNote, OrderRefund, OrderReturn, Parcel};
 use domain::order::{
     FulfilmentStatus, FulfilmentSummary, Note, NoteAudience, OrderState, PaymentSummary, PiecesOf,
-    Refund, Step, next_steps, number_text,
+    Refund, Step, next_steps,
 };
 use domain::{Money, MoneyError, OrderStatus, PaymentStatus};
 use providers::payment::PayerAction;
@@ -26,7 +26,7 @@ pub(crate) fn shopper_view(
     let note = |note: &Note| OrderNote { at: note.at, text: note.text.as_str().to_owned() };
     let mut order = Order {
         id: record.id,
-        number: number_text(record.number),
+        number: record.number_text(),
         status: record.status,
         payment_status: record.payment.status,
         email: record.email.clone(),
@@ -172,7 +172,7 @@ pub(crate) fn summary(listed: &ListedOrder) -> OrderSummary {
     let ListedOrder { order: record, state, updated_at } = listed;
     OrderSummary {
         id: record.id,
-        number: number_text(record.number),
+        number: record.number_text(),
         status: record.status,
         payment_status: record.payment.status,
         payment: payment_summary(record, state.as_ref()),

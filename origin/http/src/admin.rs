@@ -15,7 +15,7 @@ use http::request::Parts;
 
 use crate::Context;
 use crate::extract::bearer;
-use crate::handlers::{admin_order, import, merchant, pricing, product, staff, stock};
+use crate::handlers::{admin_order, import, merchant, pricing, product, shop, staff, stock};
 use crate::problem::Failure;
 use crate::router::Route;
 
@@ -33,6 +33,7 @@ pub struct AdminRoute {
 pub fn admin_routes() -> Vec<AdminRoute> {
     [
         staff_routes(),
+        shop_routes(),
         webhook_routes(),
         order_routes(),
         product_routes(),
@@ -108,6 +109,15 @@ fn staff_routes() -> Vec<AdminRoute> {
 }
 
 fn webhook_routes() -> Vec<AdminRoute> {
+/// What holds for the whole shop.
+fn shop_routes() -> Vec<AdminRoute> {
+    use Permission::{ShopRead, ShopWrite};
+    vec![
+        admin(Method::GET, "/admin/v1/shop", ShopRead, shop::show),
+        admin(Method::PATCH, "/admin/v1/shop", ShopWrite, shop::change),
+    ]
+}
+
     use Permission::{WebhooksRead, WebhooksWrite};
     vec![
         admin(Method::GET, "/admin/v1/webhooks", WebhooksRead, merchant::list),

@@ -14,6 +14,7 @@ pub(crate) mod order;
 pub(crate) mod payment;
 pub(crate) mod pricing;
 pub(crate) mod product;
+pub(crate) mod shop;
 pub(crate) mod staff;
 pub(crate) mod stock;
 

@@ -33,6 +33,7 @@ mod pricing;
 mod product;
 mod product_pricing;
 mod promotion;
+mod shop;
 mod sql;
 mod sqlite;
 mod staff;
@@ -96,6 +97,7 @@ pub use promotion::{
     CodeRow, MakeCodes, Policy, PromotionRefused, PromotionRow, StalePolicy, WritePolicy,
     WritePromotion,
 };
+pub use shop::{ChangeShop, NumbersChange, ShopChange, ShopRefused};
 pub use staff::{Granting, LAST_USE_NOTED_EVERY, STAFF_KEYS_MAX, StaffKey, StaffMember};
 pub use stock::{
     FAULTS_MAX, ListMovements, ListStock, MoveStock, MovementRow, Part, SetStockRules, StaffMove,

@@ -6,7 +6,7 @@ use std::time::Duration;
 use api_types::cart::{Line, Totals};
 use api_types::order::Address;
 use domain::inventory::ShortageReason;
-use domain::numbers::Drawing;
+use domain::numbers::{Drawing, NumberStyle};
 use domain::payment::{Amounts, KeptMethod, Payment};
 use domain::pricing::Quote;
 use domain::{
@@ -92,6 +92,9 @@ pub struct CheckoutSnapshot {
     pub order: OrderId,
     /// Its number.
     pub number: i64,
+    /// How the number is written; an answer of before had one way.
+    #[serde(default)]
+    pub style: NumberStyle,
     /// Where it stood.
     pub status: OrderStatus,
     /// Where its payment stood.
@@ -123,6 +126,8 @@ pub struct OrderRecord {
     pub id: OrderId,
     /// Number.
     pub number: i64,
+    /// How the number is written, since it was given.
+    pub style: NumberStyle,
     /// The cart it was made of.
     pub cart: CartId,
     /// The cart's version then.
@@ -208,6 +213,12 @@ impl PaymentRecord {
 }
 
 impl OrderRecord {
+    /// Writes its number as people quote it.
+    #[must_use]
+    pub fn number_text(&self) -> String {
+        self.style.text(self.number)
+    }
+
     /// Returns how the checkout that made this order is answered now.
     #[must_use]
     pub fn outcome(&self) -> CheckoutOutcome {
@@ -217,6 +228,7 @@ impl OrderRecord {
         CheckoutOutcome::Placed(CheckoutSnapshot {
             order: self.id,
             number: self.number,
+            style: self.style.clone(),
             status: self.status,
             payment_status: self.payment.status,
             totals: self.totals,

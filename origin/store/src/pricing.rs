@@ -17,7 +17,7 @@ use domain::pricing::{
     PricingError, Promotion, Quote, Request, ShippingOffer, ShippingOutcome, ShippingPolicy,
     TaxClass, TaxPolicy, quote,
 };
-use domain::{Currency, Handle, LineId, Money, Quantity, Timestamp};
+use domain::{Country, Currency, Handle, LineId, Money, Quantity, Timestamp};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
@@ -195,6 +195,13 @@ pub(crate) fn read_merge_rule(text: Option<&str>) -> Result<MergeRule, StoreErro
         .map_err(|_unreadable| StoreError::Corrupt("rule for carts at sign-in"))
 }
 
+/// Reads where the shop is.
+pub(crate) fn read_country(text: Option<&str>) -> Result<Country, StoreError> {
+    text.unwrap_or(COUNTRY_DEFAULT)
+        .parse()
+        .map_err(|_invalid| StoreError::Corrupt("country of the shop"))
+}
+
 /// Reads where an address lies; nothing where it has no country.
 pub(crate) fn destination_of(address: &Address) -> Option<Destination> {
     Some(Destination {
@@ -229,9 +236,7 @@ impl Rules {
     ) -> Result<Self, StoreError> {
         let shipping: Option<Versioned<ShippingPolicy>> = read_policy(setting(SHIPPING))?;
         let taxes: Option<Versioned<TaxPolicy>> = read_policy(setting(TAXES))?;
-        let country = setting(COUNTRY).unwrap_or(COUNTRY_DEFAULT);
-        let country =
-            country.parse().map_err(|_invalid| StoreError::Corrupt("country of the shop"))?;
+        let country = read_country(setting(COUNTRY))?;
         Ok(Self {
             shipping: shipping.map(|kept| kept.policy),
             taxes: taxes.map(|kept| kept.policy),

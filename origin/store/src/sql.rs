@@ -31,6 +31,7 @@ pub(crate) mod promotion;
 pub(crate) mod proof;
 pub(crate) mod reservation;
 pub(crate) mod staff;
+pub(crate) mod shop;
 pub(crate) mod stock;
 pub(crate) mod stocktaking;
 pub(crate) mod supply;

@@ -25,6 +25,23 @@ pub enum MergeRule {
     KeepGuestIfAccountEmpty,
 }
 
+impl MergeRule {
+    /// Every rule.
+    pub const ALL: [Self; 4] =
+        [Self::Merge, Self::KeepAccount, Self::KeepGuest, Self::KeepGuestIfAccountEmpty];
+
+    /// Returns the word on the wire and in the store.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Merge => "merge",
+            Self::KeepAccount => "keep_account",
+            Self::KeepGuest => "keep_guest",
+            Self::KeepGuestIfAccountEmpty => "keep_guest_if_account_empty",
+        }
+    }
+}
+
 /// A line as merging sees it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct MergeLine {

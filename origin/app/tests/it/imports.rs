@@ -31,7 +31,7 @@ async fn bring_in(world: &World, kind: &str, format: &str, file: &str) -> Import
     finish(world, id).await
 }
 
-async fn export(world: &World, kind: ExportKind, format: ExportFormat) -> String {
+pub(crate) async fn export(world: &World, kind: ExportKind, format: ExportFormat) -> String {
     let (sender, mut pieces) = tokio::sync::mpsc::channel(1);
     let collect = async {
         let mut file = Vec::new();

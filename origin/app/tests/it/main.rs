@@ -15,6 +15,7 @@ mod pricing;
 mod products;
 mod promotions;
 mod staff;
+mod shop;
 mod stock;
 mod storm;
 mod webhooks;

@@ -196,7 +196,7 @@ async fn a_shopper_is_told_of_a_new_price_before_paying_it(engine: Engine) {
     world.check_sums().await;
 }
 
-async fn sign_in(world: &World) -> Caller {
+pub(crate) async fn sign_in(world: &World) -> Caller {
     let credentials =
         Credentials { email: "ada@example.org".to_owned(), password: "correct horse".to_owned() };
     let tokens = world.app.register(credentials, None).await.unwrap().value;

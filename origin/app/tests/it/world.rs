@@ -283,6 +283,11 @@ impl World {
         self.app = start(&self.store, &self.provider, &self.clock, Settings::default()).await;
     }
 
+    /// Opens the store once more, as another instance does.
+    pub(crate) async fn open_again(&self, epoch: &str) -> Store {
+        self._engine.open(epoch).await
+    }
+
     pub(crate) async fn cart(&self, quantity: i64) -> CartId {
         let cart =
             self.app.open_cart(&GUEST, &NewCart { currency: None }, None).await.unwrap().value;
@@ -460,7 +465,7 @@ impl World {
     }
 }
 
-async fn start(
+pub(crate) async fn start(
     store: &Arc<Store>,
     provider: &Arc<Provider>,
     clock: &Clock,

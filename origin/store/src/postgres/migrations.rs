@@ -89,6 +89,12 @@ pub(crate) const ORIGIN: &[Migration] = &[
         readable_from: 1,
         sql: include_str!("../../migrations/postgres/0010_stock_places.sql"),
     },
+    Migration {
+        number: 11,
+        name: "settings",
+        readable_from: 1,
+        sql: include_str!("../../migrations/postgres/0011_settings.sql"),
+    },
 ];
 
 /// Applies what is missing.

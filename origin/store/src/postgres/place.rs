@@ -10,6 +10,7 @@ mod write;
 use std::collections::BTreeSet;
 
 use api_types::cart::{Cart, Line};
+use domain::numbers::NumberStyle;
 use domain::payment::Amounts;
 use domain::{CartId, OrderStatus, PaymentStatus, Sku, Timestamp};
 
@@ -74,12 +75,14 @@ async fn work(
     let mut outcomes: Vec<Outcome<Placed>> =
         commands.iter().map(|command| plan.decide(command, &mut shop)).collect::<Result<_, _>>()?;
     let drawing = numbers::drawing_of(shop.setting(numbers::ORDER_NUMBERS))?;
-    let numbers = plan.write(session, drawing).await?;
+    let style = numbers::read_style(shop.setting(numbers::ORDER_NUMBER_STYLE))?;
+    let numbers = plan.write(session, drawing, &style).await?;
     for outcome in &mut outcomes {
         if let Outcome::Done(Placed::Order(order)) = outcome {
             order.number = *numbers
                 .get(order.id.as_bytes())
                 .ok_or(StoreError::Corrupt("number of an order"))?;
+            order.style = style.clone();
         }
     }
     let changed = shop.changed_levels();
@@ -147,7 +150,7 @@ impl<'a> Plan<'a> {
     }
 }
 
-/// The order as it will be read; its number is given when it is written.
+/// The order as it will be read; its number and how that is written are given when it is written.
 fn record(command: &PlaceOrder, cart: &Cart) -> OrderRecord {
     let lines = cart.lines.iter().enumerate().map(|(place, line)| Line {
         id: line_id(command.now, command.line_seed, place),
@@ -156,6 +159,7 @@ fn record(command: &PlaceOrder, cart: &Cart) -> OrderRecord {
     OrderRecord {
         id: command.order,
         number: 0,
+        style: NumberStyle::default(),
         cart: cart.id,
         cart_version: cart.version,
         user: command.user,

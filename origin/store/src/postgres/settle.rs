@@ -23,7 +23,7 @@ const LOCK_PAYMENTS: &str = "SELECT o.id, o.number, o.cart_id, o.cart_version, o
   o.address_json, o.status, o.currency, o.subtotal_minor, o.shipping_minor, o.tax_minor, o.total_minor, o.created_at_ms,
   o.expires_at_ms, p.id, p.method, p.status, p.amount_minor, p.provider_ref, p.authorized_minor,
   p.captured_minor, p.released_minor, p.refunded_minor, o.state_version, p.provider, p.method_kind, p.token_sealed,
-  o.discount_minor, o.gift_card_minor, o.quote_json
+  o.discount_minor, o.gift_card_minor, o.quote_json, o.number_prefix, o.number_digits
 FROM payments p JOIN orders o ON o.id = p.order_id WHERE p.id = ANY(?1) ORDER BY p.id FOR UPDATE";
 const LOCK_STOCK: &str = "SELECT sku FROM stock WHERE sku IN
   (SELECT l.sku FROM payments p JOIN order_lines l ON l.order_id = p.order_id WHERE p.id = ANY(?1)) ORDER BY sku FOR UPDATE";

@@ -11,7 +11,7 @@ use crate::pricing::Attributes;
 use crate::tx::{Row, Tx, values};
 
 /// Tax rate of a shop that has set none: 19 %.
-const TAX_BASIS_POINTS_DEFAULT: u32 = 1_900;
+pub(crate) const TAX_BASIS_POINTS_DEFAULT: u32 = 1_900;
 
 pub(crate) async fn setting(tx: &Tx<'_>, name: &str) -> Result<Option<String>, StoreError> {
     let value = tx

@@ -17,7 +17,7 @@ FROM products p JOIN variants v ON v.product_id = p.id JOIN stock s ON s.sku = v
 /// By primary key.
 const STOCK: &str = "SELECT sku, on_hand, reserved FROM stock ORDER BY sku";
 /// By the index of numbers.
-const ORDERS: &str = "SELECT o.number, o.id, o.status, p.status, o.created_at_ms, o.currency, o.subtotal_minor,
+const ORDERS: &str = "SELECT o.number, o.number_prefix, o.number_digits, o.id, o.status, p.status, o.created_at_ms, o.currency, o.subtotal_minor,
   o.shipping_minor, o.tax_minor, o.total_minor, p.captured_minor, p.refunded_minor, o.email, o.address_json
 FROM orders o JOIN payments p ON p.order_id = o.id ORDER BY o.number";
 /// By the index of addresses.

@@ -1,14 +1,63 @@
 //! Statements that number orders.
 
-use domain::numbers::Drawing;
+use domain::numbers::{Drawing, NumberRule, NumberStyle};
+use serde::{Deserialize, Serialize};
 
 use super::catalogue;
+use super::shop::write;
 use crate::StoreError;
 use crate::order::PlaceOrder;
-use crate::tx::{Tx, values};
+use crate::tx::{Row, Tx, values};
 
 /// Name of the setting that says where a cluster draws its numbers.
 pub(crate) const ORDER_NUMBERS: &str = "order_numbers";
+
+/// Name of the setting that says how numbers are written, and where they begin: a [`Kept`] as JSON. Apart from where they
+/// are drawn, which programs of before read too.
+pub(crate) const ORDER_NUMBER_STYLE: &str = "order_number_style";
+
+/// How numbers are written from now on, and where they begin.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+struct Kept {
+    #[serde(flatten)]
+    style: NumberStyle,
+    first: i64,
+}
+
+/// Reads how numbers are written; a shop that has said nothing writes `VT-` before them.
+pub(crate) fn read_style(setting: Option<&str>) -> Result<NumberStyle, StoreError> {
+    Ok(read_kept(setting)?.style)
+}
+
+fn read_kept(setting: Option<&str>) -> Result<Kept, StoreError> {
+    match setting {
+        None => Ok(Kept { style: NumberStyle::default(), first: NumberRule::default().first }),
+        Some(text) => serde_json::from_str(text)
+            .map_err(|_unreadable| StoreError::Corrupt("style of order numbers")),
+    }
+}
+
+/// Returns how a style is stored with an order: not at all where it is the usual one.
+pub(crate) fn style_words(style: &NumberStyle) -> (Option<&str>, Option<i64>) {
+    if *style == NumberStyle::default() {
+        return (None, None);
+    }
+    (Some(style.prefix.as_str()), Some(i64::from(style.digits)))
+}
+
+/// Reads what [`style_words`] wrote, from two columns.
+pub(crate) fn style_of(row: &Row, first: usize) -> Result<NumberStyle, StoreError> {
+    let corrupt = StoreError::Corrupt("style of an order's number");
+    let (prefix, digits): (Option<String>, Option<i64>) =
+        (row.get(first)?, row.get(first.saturating_add(1))?);
+    let (Some(prefix), Some(digits)) = (prefix, digits) else {
+        return Ok(NumberStyle::default());
+    };
+    match (prefix.parse(), u8::try_from(digits)) {
+        (Ok(prefix), Ok(digits)) => Ok(NumberStyle { prefix, digits }),
+        _ => Err(corrupt),
+    }
+}
 
 /// Draws one number from the counter row. Numbers that a program drew from the sequence beside this one are stepped over.
 const FROM_COUNTER: &str = "UPDATE counters
@@ -23,11 +72,15 @@ pub(crate) fn drawing_of(setting: Option<&str>) -> Result<Drawing, StoreError> {
     }
 }
 
-/// Takes the next order number.
+/// Takes the next order number, and how it is written.
 ///
 /// A file has one writer and a counter. A cluster's sequence leaves gaps where a checkout comes to nothing, but makes nobody
 /// wait for anybody; its counter makes all wait for each other, and is for shops that must number without gaps.
-pub(crate) async fn next(tx: &Tx<'_>, command: &PlaceOrder) -> Result<i64, StoreError> {
+pub(crate) async fn next(
+    tx: &Tx<'_>,
+    command: &PlaceOrder,
+) -> Result<(i64, NumberStyle), StoreError> {
+    let style = read_style(catalogue::setting(tx, ORDER_NUMBER_STYLE).await?.as_deref())?;
     let sql = match tx {
         Tx::Sqlite(_) => {
             "UPDATE counters SET value = value + 1 WHERE name = 'order_number' RETURNING value"
@@ -43,7 +96,7 @@ pub(crate) async fn next(tx: &Tx<'_>, command: &PlaceOrder) -> Result<i64, Store
             }
         }
     };
-    tx.query_one(sql, &[]).await?.get(0)
+    Ok((tx.query_one(sql, &[]).await?.get(0)?, style))
 }
 
 /// Takes the cart and its stock before the counter, in the order in which batches take them: nobody waits in a ring.
@@ -64,20 +117,56 @@ async fn lock_what_is_bought(tx: &Tx<'_>, command: &PlaceOrder) -> Result<(), St
 pub(crate) async fn set_drawing(tx: &Tx<'_>, drawing: Drawing) -> Result<(), StoreError> {
     let text = serde_json::to_string(&drawing)
         .map_err(|_unwritable| StoreError::Corrupt("drawing of order numbers"))?;
+    write(tx, ORDER_NUMBERS, &text).await?;
+    let first = read_kept(catalogue::setting(tx, ORDER_NUMBER_STYLE).await?.as_deref())?.first;
+    go_on_from(tx, drawing, first).await
+}
+
+/// Reads how orders are numbered.
+pub(crate) async fn rule(tx: &Tx<'_>) -> Result<NumberRule, StoreError> {
+    let kept = read_kept(catalogue::setting(tx, ORDER_NUMBER_STYLE).await?.as_deref())?;
+    let drawing = match tx {
+        Tx::Sqlite(_) => Drawing::Gapless,
+        Tx::Postgres(_) => drawing_of(catalogue::setting(tx, ORDER_NUMBERS).await?.as_deref())?,
+    };
+    let Kept { style: NumberStyle { prefix, digits }, first } = kept;
+    Ok(NumberRule { prefix, digits, first, drawing })
+}
+
+/// Says how orders are numbered from now on. Numbers only go up, whatever is said.
+pub(crate) async fn set_rule(
+    tx: &Tx<'_>,
+    before: &NumberRule,
+    rule: &NumberRule,
+) -> Result<(), StoreError> {
+    let kept = Kept { style: rule.style(), first: rule.first };
+    let text = serde_json::to_string(&kept)
+        .map_err(|_unwritable| StoreError::Corrupt("style of order numbers"))?;
+    write(tx, ORDER_NUMBER_STYLE, &text).await?;
+    if (rule.drawing, rule.first) == (before.drawing, before.first) {
+        return Ok(());
+    }
+    set_drawing(tx, rule.drawing).await
+}
+
+/// Raises whatever numbers are drawn from to a first one.
+async fn go_on_from(tx: &Tx<'_>, drawing: Drawing, first: i64) -> Result<(), StoreError> {
+    let used = first.saturating_sub(1);
     tx.execute(
-        "INSERT INTO settings (name, value, is_public) VALUES (?1, ?2, 0)
-         ON CONFLICT (name) DO UPDATE SET value = excluded.value",
-        values![ORDER_NUMBERS, text],
+        "UPDATE counters SET value = ?1 WHERE name = 'order_number' AND value < ?1",
+        values![used],
     )
     .await?;
     if let (Tx::Postgres(_), Drawing::Blocks { size }) = (tx, drawing) {
-        // A block is what a connection draws ahead: the engine's own cache of a sequence.
+        // A block is what a connection draws ahead: the engine's own cache of a sequence. Who alters a sequence has it alone
+        // until the commit, so nobody draws between what is read here and what is written.
         let size = size.clamp(1, domain::numbers::BLOCK_MAX);
         tx.execute(&format!("ALTER SEQUENCE orders.order_numbers CACHE {size}"), &[]).await?;
+        // One that was never drawn from says the number that it will give.
         tx.query(
-            "SELECT setval('orders.order_numbers', greatest(
-               (SELECT coalesce(max(number), 0) FROM orders), (SELECT last_value FROM orders.order_numbers)))",
-            &[],
+            "SELECT setval('orders.order_numbers', greatest((SELECT coalesce(max(number), 0) FROM orders), ?1,
+               (SELECT last_value - CASE WHEN is_called THEN 0 ELSE 1 END FROM orders.order_numbers)))",
+            values![used],
         )
         .await?;
     }

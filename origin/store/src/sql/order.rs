@@ -86,15 +86,16 @@ pub(crate) async fn place(tx: &Tx<'_>, command: &PlaceOrder) -> Result<Placed, S
 }
 
 async fn write_order(tx: &Tx<'_>, command: &PlaceOrder, cart: &Cart) -> Result<(), StoreError> {
-    let number = numbers::next(tx, command).await?;
+    let (number, style) = numbers::next(tx, command).await?;
+    let (prefix, digits) = numbers::style_words(&style);
     let (order, now_ms) = (command.order.as_bytes(), command.now.unix_ms());
     let address = address_json(command)?;
     let quote = quote_json(command, cart)?;
     tx.execute("INSERT INTO orders (id, number, cart_id, cart_version, user_id, token_hash, email, address_json, status,
                currency, subtotal_minor, shipping_minor, tax_minor, total_minor, created_at_ms, updated_at_ms,
-               expires_at_ms, discount_minor, gift_card_minor, quote_json)
+               expires_at_ms, discount_minor, gift_card_minor, quote_json, number_prefix, number_digits)
              VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, 'pending_payment', ?9, ?10, ?11, ?12, ?13, ?14, ?14, ?15, ?16, ?17,
-               ?18)", values![
+               ?18, ?19, ?20)", values![
             order,
             number,
             cart.id.as_bytes(),
@@ -112,7 +113,9 @@ async fn write_order(tx: &Tx<'_>, command: &PlaceOrder, cart: &Cart) -> Result<(
             command.now.after(command.hold).unix_ms(),
             cart.totals.discount.minor,
             cart.totals.gift_cards.minor,
-            quote
+            quote,
+            prefix,
+            digits
         ]).await?;
     for (place, line) in cart.lines.iter().enumerate() {
         write_line(tx, command, place, line).await?;
@@ -199,9 +202,9 @@ pub(crate) const COLUMNS: &str = "o.id, o.number, o.cart_id, o.cart_version, o.u
   o.status, o.currency, o.subtotal_minor, o.shipping_minor, o.tax_minor, o.total_minor, o.created_at_ms,
   o.expires_at_ms, p.id, p.method, p.status, p.amount_minor, p.provider_ref, p.authorized_minor, p.captured_minor,
   p.released_minor, p.refunded_minor, o.state_version, p.provider, p.method_kind, p.token_sealed, o.discount_minor,
-  o.gift_card_minor, o.quote_json";
+  o.gift_card_minor, o.quote_json, o.number_prefix, o.number_digits";
 /// How many they are: what a query adds to them comes after.
-pub(crate) const COLUMNS_COUNT: usize = 32;
+pub(crate) const COLUMNS_COUNT: usize = 34;
 
 pub(crate) async fn load(tx: &Tx<'_>, id: OrderId) -> Result<Option<OrderRecord>, StoreError> {
     // By primary key, and payments by their unique order_id.
@@ -265,6 +268,7 @@ pub(crate) fn record_of(row: &Row) -> Result<OrderRecord, StoreError> {
     Ok(OrderRecord {
         id,
         number: row.get(1)?,
+        style: numbers::style_of(row, 32)?,
         cart: CartId::from_bytes(row.get(2)?),
         cart_version: row.get(3)?,
         user: row.get::<Option<[u8; 16]>>(4)?.map(UserId::from_bytes),

@@ -72,6 +72,11 @@ pub(crate) const ORIGIN: &[Migration] = &[
         name: "stock_places",
         sql: include_str!("../../migrations/sqlite/0010_stock_places.sql"),
     },
+    Migration {
+        number: 11,
+        name: "settings",
+        sql: include_str!("../../migrations/sqlite/0011_settings.sql"),
+    },
 ];
 
 /// The local payment provider's database.

@@ -161,6 +161,9 @@ fn options() -> Vec<Case> {
         get("/admin/v1/me", "the staff's part is asked for").problem(401, "unauthenticated"),
         request("POST", "/admin/v1/webhooks", "and is closed to strangers")
             .problem(401, "unauthenticated"),
+        get("/admin/v1/shop", "the shop's settings are not for strangers")
+            .problem(401, "unauthenticated"),
+        request("PATCH", "/admin/v1/shop", "nor theirs to change").problem(401, "unauthenticated"),
         allows("/m/x.glb", read),
         request("OPTIONS", "/v1/%2e%2e", "OPTIONS of an ambiguous path is refused too")
             .problem(400, "unreadable"),

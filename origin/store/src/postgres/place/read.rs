@@ -122,7 +122,7 @@ impl Shop {
 
 /// Returns the names of the settings that decide what a checkout costs and how its order is called.
 fn settings_read() -> Vec<String> {
-    [catalogue::TAX_RATE, numbers::ORDER_NUMBERS]
+    [catalogue::TAX_RATE, numbers::ORDER_NUMBERS, numbers::ORDER_NUMBER_STYLE]
         .into_iter()
         .map(str::to_owned)
         .chain(Currency::ALL.into_iter().map(catalogue::shipping_setting))

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use api_types::cart::{Cart, Line};
 use domain::LineId;
-use domain::numbers::Drawing;
+use domain::numbers::{Drawing, NumberStyle};
 use domain::pricing::AppliedPromotion;
 use futures::join;
 
@@ -12,7 +12,7 @@ use super::Plan;
 use crate::StoreError;
 use crate::order::{PlaceOrder, line_id, method_words};
 use crate::postgres::session::Session;
-use crate::sql::{order, outbox};
+use crate::sql::{numbers, order, outbox};
 use crate::tx::Row;
 
 pub(super) const WRITE_STOCK: &str = "UPDATE stock SET reserved = stock.reserved + d.pieces
@@ -22,14 +22,15 @@ SELECT d.sku, 'reserved', 0, d.pieces, d.order_id, d.at_ms
 FROM unnest(?1::text[], ?2::bigint[], ?3::bytea[], ?4::bigint[]) AS d (sku, pieces, order_id, at_ms)";
 pub(super) const WRITE_ORDERS: &str = "INSERT INTO orders (id, number, cart_id, cart_version, user_id, token_hash, email, address_json,
   status, currency, subtotal_minor, shipping_minor, tax_minor, total_minor, created_at_ms, updated_at_ms, expires_at_ms,
-  discount_minor, quote_json)
+  discount_minor, quote_json, number_prefix, number_digits)
 SELECT d.id, nextval('orders.order_numbers'), d.cart_id, d.cart_version, d.user_id, d.token_hash, d.email, d.address_json,
   'pending_payment', d.currency, d.subtotal, d.shipping, d.tax, d.total, d.at_ms, d.at_ms, d.expires_at_ms,
-  d.discount, d.quote
+  d.discount, d.quote, d.prefix, d.digits
 FROM unnest(?1::bytea[], ?2::bytea[], ?3::bigint[], ?4::bytea[], ?5::bytea[], ?6::text[], ?7::text[], ?8::text[],
-  ?9::bigint[], ?10::bigint[], ?11::bigint[], ?12::bigint[], ?13::bigint[], ?14::bigint[], ?15::bigint[], ?16::text[])
+  ?9::bigint[], ?10::bigint[], ?11::bigint[], ?12::bigint[], ?13::bigint[], ?14::bigint[], ?15::bigint[], ?16::text[],
+  ?17::text[], ?18::bigint[])
   AS d (id, cart_id, cart_version, user_id, token_hash, email, address_json, currency, subtotal, shipping, tax, total,
-    at_ms, expires_at_ms, discount, quote)
+    at_ms, expires_at_ms, discount, quote, prefix, digits)
 RETURNING id, number";
 /// The same with numbers from the counter row, all of a batch at once: a batch that comes to nothing has drawn none.
 pub(super) const WRITE_NUMBERED_ORDERS: &str = "WITH drawn AS (UPDATE counters
@@ -37,15 +38,15 @@ pub(super) const WRITE_NUMBERED_ORDERS: &str = "WITH drawn AS (UPDATE counters
   WHERE name = 'order_number' RETURNING value - cardinality(?1::bytea[]) AS used)
 INSERT INTO orders (id, number, cart_id, cart_version, user_id, token_hash, email, address_json,
   status, currency, subtotal_minor, shipping_minor, tax_minor, total_minor, created_at_ms, updated_at_ms, expires_at_ms,
-  discount_minor, quote_json)
+  discount_minor, quote_json, number_prefix, number_digits)
 SELECT d.id, drawn.used + d.place, d.cart_id, d.cart_version, d.user_id, d.token_hash, d.email, d.address_json,
   'pending_payment', d.currency, d.subtotal, d.shipping, d.tax, d.total, d.at_ms, d.at_ms, d.expires_at_ms,
-  d.discount, d.quote
+  d.discount, d.quote, d.prefix, d.digits
 FROM drawn, unnest(?1::bytea[], ?2::bytea[], ?3::bigint[], ?4::bytea[], ?5::bytea[], ?6::text[], ?7::text[], ?8::text[],
   ?9::bigint[], ?10::bigint[], ?11::bigint[], ?12::bigint[], ?13::bigint[], ?14::bigint[], ?15::bigint[],
-  ?16::text[]) WITH ORDINALITY
+  ?16::text[], ?17::text[], ?18::bigint[]) WITH ORDINALITY
   AS d (id, cart_id, cart_version, user_id, token_hash, email, address_json, currency, subtotal, shipping, tax, total,
-    at_ms, expires_at_ms, discount, quote, place)
+    at_ms, expires_at_ms, discount, quote, prefix, digits, place)
 RETURNING id, number";
 pub(super) const WRITE_LINES: &str = "INSERT INTO order_lines (order_id, position, id, sku, handle, title, variant_title, image_url,
   quantity, unit_minor, total_minor)
@@ -87,11 +88,12 @@ impl<'a> Plan<'a> {
         &self,
         session: &Session,
         drawing: Drawing,
+        style: &NumberStyle,
     ) -> Result<BTreeMap<[u8; 16], i64>, StoreError> {
         let mut numbers = BTreeMap::new();
         if !self.orders.is_empty() {
             let (orders, rest) =
-                join!(self.write_orders(session, drawing), self.write_rest(session));
+                join!(self.write_orders(session, drawing, style), self.write_rest(session));
             let orders = orders?;
             rest?;
             for row in orders {
@@ -115,6 +117,7 @@ impl<'a> Plan<'a> {
         &self,
         session: &Session,
         drawing: Drawing,
+        style: &NumberStyle,
     ) -> Result<Vec<Row>, StoreError> {
         let sql = match drawing {
             Drawing::Gapless => WRITE_NUMBERED_ORDERS,
@@ -148,6 +151,9 @@ impl<'a> Plan<'a> {
             .collect::<Result<_, _>>()?;
         let created = column(|command, _| command.now.unix_ms());
         let expires = column(|command, _| command.now.after(command.hold).unix_ms());
+        let (prefix, digits) = numbers::style_words(style);
+        let prefixes: Vec<Option<&str>> = self.each(|_, _| prefix);
+        let digits: Vec<Option<i64>> = self.each(|_, _| digits);
         session
             .bulk(
                 sql,
@@ -168,6 +174,8 @@ impl<'a> Plan<'a> {
                     &expires,
                     &discounts,
                     &quotes,
+                    &prefixes,
+                    &digits,
                 ],
             )
             .await
