@@ -8,6 +8,7 @@ use serde_json::{Map, Value};
 use store::ExportKind;
 use tokio::sync::mpsc;
 
+use crate::import::TOP;
 use crate::{App, Error, Refusal};
 
 /// How a spreadsheet's formula begins, or what makes one of the next cell. A text that begins so gets a mark in front,
@@ -192,6 +193,10 @@ impl Values {
         self.number().map_or(Field::Empty, |number| Field::Number(number.to_string()))
     }
 
+    fn truth_field(&mut self) -> Field {
+        self.number().map_or(Field::Empty, |is_so| Field::Text((is_so != 0).to_string()))
+    }
+
     fn moment(&mut self) -> Field {
         let moment = |ms| Field::Text(Timestamp::from_unix_ms(ms).to_string());
         self.number().map_or(Field::Empty, moment)
@@ -205,9 +210,18 @@ fn columns(
 ) -> Result<Vec<Column>, Error> {
     let mut values = Values(row.into_iter());
     match kind {
+        ExportKind::Categories => Ok(named([
+            ("handle", values.text_field()),
+            ("title", values.text_field()),
+            ("description", values.text_field()),
+            ("position", values.number_field()),
+            ("image_url", values.text_field()),
+            ("parent", Field::Text(values.text().unwrap_or_else(|| TOP.to_owned()))),
+        ])),
         ExportKind::Products => product(&mut values, currencies),
         ExportKind::Stock => Ok(named([
             ("sku", values.text_field()),
+            ("location", values.text_field()),
             ("on_hand", values.number_field()),
             ("reserved", values.number_field()),
         ])),
@@ -231,8 +245,7 @@ fn product(values: &mut Values, currencies: &[Currency]) -> Result<Vec<Column>, 
         ["handle", "title", "subtitle", "description", "category", "search_words"]
             .map(|name| (name, values.text_field())),
     );
-    let featured =
-        values.number().map_or(Field::Empty, |is_so| Field::Text((is_so != 0).to_string()));
+    let featured = values.truth_field();
     let tags = values.text().unwrap_or_else(|| "[]".to_owned());
     let tags = serde_json::from_str(&tags).map_err(fault)?;
     columns.extend(named([
@@ -251,6 +264,10 @@ fn product(values: &mut Values, currencies: &[Currency]) -> Result<Vec<Column>, 
         columns.push((format!("price.{currency}"), price(&prices, *currency)));
     }
     columns.extend(named([
+        ("tax_class", values.text_field()),
+        ("shippable", values.truth_field()),
+        ("discountable", values.truth_field()),
+        ("grams", values.number_field()),
         ("on_hand", values.number_field()),
         ("reserved", values.number_field()),
         ("version", values.number_field()),
@@ -279,6 +296,15 @@ fn amount(minor: i64, currency: Currency) -> String {
     if part.is_empty() { format!("{sign}{whole}") } else { format!("{sign}{whole}.{part}") }
 }
 
+/// Writes a number as it was given.
+fn number_text(number: i64, prefix: Option<String>, digits: Option<i64>) -> Result<String, Error> {
+    let (Some(prefix), Some(digits)) = (prefix, digits) else {
+        return Ok(NumberStyle::default().text(number));
+    };
+    let digits = digits.try_into().map_err(fault)?;
+    Ok(NumberStyle { prefix: prefix.parse().map_err(fault)?, digits }.text(number))
+}
+
 fn order(values: &mut Values) -> Result<Vec<Column>, Error> {
     let (number, prefix, digits) = (values.number(), values.text(), values.number());
     let number = number.map(|number| number_text(number, prefix, digits)).transpose()?;
@@ -297,15 +323,6 @@ fn order(values: &mut Values) -> Result<Vec<Column>, Error> {
         let field = minor.map_or(Field::Empty, |(minor, code)| Field::Number(amount(minor, code)));
         columns.push((name.to_owned(), field));
     }
-/// Writes a number as it was given.
-fn number_text(number: i64, prefix: Option<String>, digits: Option<i64>) -> Result<String, Error> {
-    let (Some(prefix), Some(digits)) = (prefix, digits) else {
-        return Ok(NumberStyle::default().text(number));
-    };
-    let digits = digits.try_into().map_err(fault)?;
-    Ok(NumberStyle { prefix: prefix.parse().map_err(fault)?, digits }.text(number))
-}
-
     columns.push(("email".to_owned(), values.text_field()));
     let address = values.text().unwrap_or_else(|| "{}".to_owned());
     let address: Address = serde_json::from_str(&address).map_err(fault)?;

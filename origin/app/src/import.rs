@@ -16,6 +16,7 @@ use crate::error::answered;
 use crate::{Answered, App, Error, Refusal, random};
 
 use file::Chunk;
+pub(crate) use rows::TOP;
 
 /// Largest file: 64 MiB, some 400 000 rows.
 pub const IMPORT_BYTES_MAX: u64 = 64 * 1_024 * 1_024;
@@ -43,7 +44,7 @@ impl App {
         let format = ImportFormat::parse(&request.format);
         if kind.is_none() {
             let code = crate::validate::required_or_invalid(&request.kind);
-            refusal = refusal.field("/kind", code, "must be products, prices or stock");
+            refusal = refusal.field("/kind", code, "must be categories, products, prices or stock");
         }
         if format.is_none() {
             let code = crate::validate::required_or_invalid(&request.format);

@@ -3,7 +3,7 @@
 use api_types::catalogue::{Image, ProductOption};
 use api_types::product::{NewPrice, NewProduct, NewVariant, ProductChange, VariantModel};
 use domain::{Currency, Handle, Money, Sku, Timestamp};
-use store::{ProductEdit, ProductRow, VariantRow};
+use store::{ProductEdit, ProductRow, ProductTraits, VariantRow};
 
 use crate::validate::required_or_invalid;
 use crate::{Error, Refusal};
@@ -114,6 +114,26 @@ impl Check<'_> {
     }
 }
 
+/// A category's words, as they are brought in.
+pub(crate) struct Category {
+    pub(crate) title: String,
+    pub(crate) description: Option<String>,
+    pub(crate) image_url: Option<String>,
+}
+
+impl Category {
+    /// Checks them by the rules of a product's.
+    pub(crate) fn check(&self) -> Result<(), Refusal> {
+        let mut refusal = Refusal::invalid();
+        let mut check = Check { refusal: &mut refusal, at: "" };
+        let text = self.description.as_deref().unwrap_or_default();
+        check.line("title", &self.title, true, LINE_CHARS_MAX);
+        check.line("description", text, false, TEXT_CHARS_MAX);
+        check.url("image_url", self.image_url.as_deref().unwrap_or_default());
+        if refusal.fields.is_empty() { Ok(()) } else { Err(refusal) }
+    }
+}
+
 /// Checks a new product.
 pub(crate) fn product(
     request: NewProduct,
@@ -158,6 +178,7 @@ pub(crate) fn product(
         images_json: json(&request.images)?,
         options_json: json(&request.options)?,
         model_json: None,
+        traits: ProductTraits::default(),
         variants,
     })
 }
@@ -195,6 +216,7 @@ pub(crate) fn change(request: ProductChange) -> Result<ProductEdit, Error> {
         tags: request.tags,
         images: request.images,
         options: request.options,
+        traits: ProductTraits::default(),
     })
 }
 
@@ -239,6 +261,7 @@ pub(crate) fn variant(
         dimensions_mm: model.dimensions_mm,
         prices,
         initial_stock: i64::from(request.initial_stock),
+        grams: None,
     })
 }
 

@@ -3,9 +3,10 @@
 use std::collections::BTreeMap;
 
 use api_types::catalogue::{Image, Model, ProductOption};
+use domain::pricing::TaxClass;
 use domain::{Currency, Money, Timestamp};
 use serde::Deserialize;
-use store::{Catalogue, CategoryRow, ProductRow, VariantRow};
+use store::{Catalogue, CategoryRow, ProductRow, ProductTraits, VariantRow};
 
 use crate::Error;
 
@@ -28,6 +29,9 @@ struct Category {
     position: i64,
     #[serde(default)]
     image_url: Option<String>,
+    /// The category it lies below.
+    #[serde(default)]
+    parent: Option<domain::Handle>,
 }
 
 #[derive(Deserialize)]
@@ -51,6 +55,12 @@ struct Product {
     images: Vec<Image>,
     #[serde(default)]
     model: Option<ModelFile>,
+    #[serde(default)]
+    tax_class: Option<TaxClass>,
+    #[serde(default)]
+    shippable: Option<bool>,
+    #[serde(default)]
+    discountable: Option<bool>,
     variants: Vec<Variant>,
 }
 
@@ -75,6 +85,8 @@ struct Variant {
     image_alt: String,
     #[serde(default)]
     ar: Option<Ar>,
+    #[serde(default)]
+    grams: Option<u32>,
 }
 
 #[derive(Deserialize)]
@@ -106,6 +118,7 @@ pub fn parse_catalogue(json: &[u8]) -> Result<Catalogue, Error> {
         ("default_currency", default.code().to_owned()),
         ("hero_image_url", file.hero_image_url.unwrap_or_default()),
     ];
+    check_parents(&file.categories)?;
     for product in &file.products {
         if product.variants.is_empty() {
             return Err(fault(format!("{} has no variant", product.handle)));
@@ -128,9 +141,30 @@ pub fn parse_catalogue(json: &[u8]) -> Result<Catalogue, Error> {
     })
 }
 
+/// Refuses a category below one that is not in the file, or below itself.
+fn check_parents(categories: &[Category]) -> Result<(), Error> {
+    let parents: BTreeMap<_, _> =
+        categories.iter().map(|category| (&category.handle, category.parent.as_ref())).collect();
+    for category in categories {
+        let mut above = category.parent.as_ref();
+        // As many steps as there are categories lead to the top, or in a ring.
+        for _ in categories {
+            let Some(handle) = above else { break };
+            above = *parents.get(handle).ok_or_else(|| {
+                fault(format!("{} is below an unknown category", category.handle))
+            })?;
+        }
+        if above.is_some() {
+            return Err(fault(format!("{} lies below itself", category.handle)));
+        }
+    }
+    Ok(())
+}
+
 fn category(file: Category) -> CategoryRow {
-    let Category { handle, title, description, position, image_url } = file;
-    CategoryRow { handle, title, description, position, image_url: image_url.unwrap_or_default() }
+    let Category { handle, title, description, position, image_url, parent } = file;
+    let image_url = image_url.unwrap_or_default();
+    CategoryRow { handle, title, description, position, image_url, parent }
 }
 
 fn product(file: Product) -> Result<ProductRow, Error> {
@@ -159,6 +193,11 @@ fn product(file: Product) -> Result<ProductRow, Error> {
         images_json: write(&file.images)?,
         options_json: write(&file.options)?,
         model_json: model.as_ref().map(write).transpose()?,
+        traits: ProductTraits {
+            tax_class: file.tax_class,
+            is_shippable: file.shippable,
+            is_discountable: file.discountable,
+        },
         variants: file.variants.into_iter().map(variant).collect::<Result<_, _>>()?,
         handle: file.handle,
         title: file.title,
@@ -186,6 +225,7 @@ fn variant(file: Variant) -> Result<VariantRow, Error> {
         dimensions_mm: ar.dimensions_mm,
         prices: file.prices.iter().map(money).collect(),
         initial_stock: i64::from(file.stock),
+        grams: file.grams,
     })
 }
 

@@ -91,6 +91,7 @@ fn file_routes() -> Vec<AdminRoute> {
         admin(Method::POST, "/admin/v1/imports/{import_id}/start", ImportsWrite, import::start),
         admin(Method::POST, "/admin/v1/imports/{import_id}/cancel", ImportsWrite, import::cancel),
         admin(Method::GET, "/admin/v1/imports/{import_id}/errors", ImportsRead, import::errors),
+        admin(Method::GET, "/admin/v1/exports/categories", CatalogueRead, import::categories),
         admin(Method::GET, "/admin/v1/exports/products", CatalogueRead, import::products),
         admin(Method::GET, "/admin/v1/exports/stock", InventoryRead, import::stock),
         admin(Method::GET, "/admin/v1/exports/orders", OrdersRead, import::orders),
@@ -108,7 +109,6 @@ fn staff_routes() -> Vec<AdminRoute> {
     ]
 }
 
-fn webhook_routes() -> Vec<AdminRoute> {
 /// What holds for the whole shop.
 fn shop_routes() -> Vec<AdminRoute> {
     use Permission::{ShopRead, ShopWrite};
@@ -118,6 +118,7 @@ fn shop_routes() -> Vec<AdminRoute> {
     ]
 }
 
+fn webhook_routes() -> Vec<AdminRoute> {
     use Permission::{WebhooksRead, WebhooksWrite};
     vec![
         admin(Method::GET, "/admin/v1/webhooks", WebhooksRead, merchant::list),

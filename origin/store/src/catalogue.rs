@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use domain::pricing::TaxClass;
 use domain::{Currency, Handle, Money, Sku, Timestamp};
 
 use crate::pricing::Attributes;
@@ -31,6 +32,19 @@ pub struct CategoryRow {
     pub position: i64,
     /// Picture.
     pub image_url: String,
+    /// The category it lies below, if that is said: of one that is there, what is absent stays.
+    pub parent: Option<Handle>,
+}
+
+/// What pricing looks at in a product; what is absent stays, or is as usual where the product is new.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ProductTraits {
+    /// How it is taxed. Usually `standard`.
+    pub tax_class: Option<TaxClass>,
+    /// Whether it is sent. Usually so.
+    pub is_shippable: Option<bool>,
+    /// Whether promotions may touch it. Usually so.
+    pub is_discountable: Option<bool>,
 }
 
 /// A product.
@@ -60,6 +74,8 @@ pub struct ProductRow {
     pub options_json: String,
     /// JSON of the model for the page.
     pub model_json: Option<String>,
+    /// What pricing looks at.
+    pub traits: ProductTraits,
     /// Buyable forms, default first.
     pub variants: Vec<VariantRow>,
 }
@@ -93,6 +109,8 @@ pub struct VariantRow {
     pub prices: Vec<Money>,
     /// Pieces to receive when the SKU is new.
     pub initial_stock: i64,
+    /// Weight of one piece in grams; what is absent stays, or is 0 where the SKU is new.
+    pub grams: Option<u32>,
 }
 
 /// A variant with its price, as carts and orders copy it.

@@ -8,9 +8,11 @@ use crate::{Store, StoreError, sql};
 /// What is exported.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ExportKind {
+    /// Categories, those above before those below.
+    Categories,
     /// Variants with their products, prices and counters.
     Products,
-    /// Counters of stock.
+    /// Counters of stock, by location.
     Stock,
     /// Orders, with whom they go to.
     Orders,
@@ -20,12 +22,14 @@ pub enum ExportKind {
 
 impl ExportKind {
     /// Every one.
-    pub const ALL: [Self; 4] = [Self::Products, Self::Stock, Self::Orders, Self::Customers];
+    pub const ALL: [Self; 5] =
+        [Self::Categories, Self::Products, Self::Stock, Self::Orders, Self::Customers];
 
     /// Returns the word on the wire.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
+            Self::Categories => "categories",
             Self::Products => "products",
             Self::Stock => "stock",
             Self::Orders => "orders",

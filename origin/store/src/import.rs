@@ -1,7 +1,7 @@
 //! Files that the staff brings in. A chunk of rows and the place that the import has come to are one commit, so that a row
 //! is carried out once however often a process dies.
 
-use domain::{ImportId, Money, Sku, Timestamp};
+use domain::{Handle, ImportId, LocationId, Money, Sku, Timestamp};
 
 use crate::{Claim, Once, ProductEdit, ProductRow, Store, StoreError, VariantRow, sql};
 
@@ -11,6 +11,8 @@ pub const IMPORT_ERRORS_MAX: u32 = 1_000;
 /// What the rows of a file are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ImportKind {
+    /// Categories, those above before those below.
+    Categories,
     /// Variants with their products.
     Products,
     /// Prices of variants.
@@ -64,7 +66,7 @@ macro_rules! words {
     };
 }
 
-words!(ImportKind { Products => "products", Prices => "prices", Stock => "stock" });
+words!(ImportKind { Categories => "categories", Products => "products", Prices => "prices", Stock => "stock" });
 words!(ImportFormat { Csv => "csv", Ndjson => "ndjson" });
 words!(ImportStatus {
     Uploading => "uploading",
@@ -166,6 +168,23 @@ pub enum ImportRefusal {
     Empty,
 }
 
+/// A category as it is from now on; what is absent stays, or is empty where it is new.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CategoryEdit {
+    /// Name in URLs.
+    pub handle: Handle,
+    /// Title for people.
+    pub title: String,
+    /// One or two sentences.
+    pub description: Option<String>,
+    /// Place in lists.
+    pub position: Option<i64>,
+    /// Picture.
+    pub image_url: Option<String>,
+    /// The category it lies below; `Some(None)`: none.
+    pub parent: Option<Option<Handle>>,
+}
+
 /// What a variant has from now on; what is absent stays.
 #[derive(Debug, Clone, Default)]
 pub struct VariantEdit {
@@ -179,6 +198,8 @@ pub struct VariantEdit {
     pub image_alt: Option<String>,
     /// Prices; those in other currencies stay.
     pub prices: Vec<Money>,
+    /// Weight of one piece.
+    pub grams: Option<u32>,
 }
 
 impl VariantEdit {
@@ -195,6 +216,7 @@ impl VariantEdit {
             }
         }
         variant.prices = over(&variant.prices, &self.prices);
+        variant.grams = self.grams.or(variant.grams);
     }
 }
 
@@ -207,6 +229,8 @@ pub(crate) fn over(before: &[Money], prices: &[Money]) -> Vec<Money> {
 /// One row, checked.
 #[derive(Debug, Clone)]
 pub enum ImportRow {
+    /// A category: made where it is new, else written over.
+    Category(Box<CategoryEdit>),
     /// A variant with its product: made where it is new, else written over.
     Product {
         /// The product as it is made, with this one variant.
@@ -227,6 +251,8 @@ pub enum ImportRow {
     Stock {
         /// Of what.
         sku: Sku,
+        /// Where.
+        location: LocationId,
         /// How many were counted.
         counted: u32,
     },

@@ -58,7 +58,7 @@ pub use account::{
     SessionGrant,
 };
 pub use cart::{CartEdit, CartRefusal, ChangeCart, MergeCarts, OpenCart};
-pub use catalogue::{Catalogue, CategoryRow, PriceRow, ProductRow, VariantRow};
+pub use catalogue::{Catalogue, CategoryRow, PriceRow, ProductRow, ProductTraits, VariantRow};
 pub use copy::{Copied, CopyError};
 pub use error::{DatabaseError, StoreError};
 pub use export::ExportKind;
@@ -70,8 +70,8 @@ pub use gift_card::{
 pub use hold::{TouchHold, Touched};
 pub use idempotency::{Claim, KEPT as IDEMPOTENCY_KEPT, Once};
 pub use import::{
-    AddPart, IMPORT_ERRORS_MAX, Import, ImportChunk, ImportFormat, ImportKind, ImportRefusal,
-    ImportRow, ImportStatus, ImportStep, NewImport, RowError, VariantEdit,
+    AddPart, CategoryEdit, IMPORT_ERRORS_MAX, Import, ImportChunk, ImportFormat, ImportKind,
+    ImportRefusal, ImportRow, ImportStatus, ImportStep, NewImport, RowError, VariantEdit,
 };
 pub use keys::{KeyMaterial, KeyState, SigningKey};
 pub use lease::{Lease, Leasing};

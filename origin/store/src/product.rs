@@ -3,7 +3,7 @@
 use api_types::catalogue::{Image, ProductOption};
 use domain::{Handle, Money, Sku, Timestamp};
 
-use crate::{Claim, Once, ProductRow, Store, StoreError, VariantRow, sql};
+use crate::{Claim, Once, ProductRow, ProductTraits, Store, StoreError, VariantRow, sql};
 
 /// A product with everything that belongs to it.
 #[derive(Debug, Clone)]
@@ -104,6 +104,8 @@ pub struct ProductEdit {
     pub images: Option<Vec<Image>>,
     /// What a shopper chooses.
     pub options: Option<Vec<ProductOption>>,
+    /// What pricing looks at.
+    pub traits: ProductTraits,
 }
 
 /// Takes a product out of the shop, or brings it back.

@@ -4,8 +4,13 @@ use std::collections::BTreeMap;
 
 use api_types::catalogue::Image;
 use api_types::product::{NewPrice, NewProduct, NewVariant};
-use domain::{Currency, Money, Sku, Timestamp};
-use store::{Import, ImportChunk, ImportKind, ImportRow, ProductEdit, RowError, VariantEdit};
+use domain::inventory::MAIN_LOCATION;
+use domain::pricing::TaxClass;
+use domain::{Currency, Handle, LocationId, Money, Sku, Timestamp};
+use store::{
+    CategoryEdit, Import, ImportChunk, ImportKind, ImportRow, ProductEdit, ProductTraits, RowError,
+    VariantEdit,
+};
 
 use super::file::{Chunk, Fields};
 use crate::listing::{self, Currencies};
@@ -17,7 +22,7 @@ const COUNTED_MAX: u32 = 1_000_000;
 const PRICE: &str = "price.";
 const OPTION: &str = "option.";
 /// Columns of a product that are taken, beside prices and options.
-const PRODUCT_COLUMNS: [&str; 13] = [
+const PRODUCT_COLUMNS: [&str; 17] = [
     "handle",
     "title",
     "subtitle",
@@ -31,7 +36,19 @@ const PRODUCT_COLUMNS: [&str; 13] = [
     "image_url",
     "image_alt",
     "stock",
+    "tax_class",
+    "shippable",
+    "discountable",
+    "grams",
 ];
+const CATEGORY_COLUMNS: [&str; 6] =
+    ["handle", "title", "description", "position", "image_url", "parent"];
+/// Heaviest piece: 10 t.
+const GRAMS_MAX: u32 = 10_000_000;
+/// What stands for no parent: an empty cell says nothing, as in every column.
+pub(crate) const TOP: &str = "/";
+/// Farthest place of a category in lists.
+const POSITION_MAX: u32 = 1_000_000;
 /// Columns that an export writes and an import leaves alone.
 const EXPORTED_COLUMNS: [&str; 5] = ["on_hand", "reserved", "version", "archived_at", "options"];
 
@@ -81,6 +98,7 @@ fn read(
     now: Timestamp,
 ) -> Result<ImportRow, Wrong> {
     match kind {
+        ImportKind::Categories => read_category(fields),
         ImportKind::Products => read_product(fields, sold_in, now),
         ImportKind::Prices => read_prices(fields, sold_in),
         ImportKind::Stock => read_stock(fields),
@@ -124,12 +142,85 @@ fn read_number(fields: &Fields, name: &str, most: u32, found: &mut Wrong) -> Opt
     number
 }
 
+/// Reads a number where there is one.
+fn read_optional(fields: &Fields, name: &str, most: u32, found: &mut Wrong) -> Option<u32> {
+    match text(fields, name) {
+        "" => None,
+        _ => read_number(fields, name, most, found),
+    }
+}
+
+fn read_truth(fields: &Fields, name: &str, found: &mut Wrong) -> Option<bool> {
+    match text(fields, name) {
+        "" => None,
+        "true" | "yes" | "1" => Some(true),
+        "false" | "no" | "0" => Some(false),
+        _ => {
+            found.push(wrong(name, "invalid", "must be true or false"));
+            None
+        }
+    }
+}
+
+fn read_handle(fields: &Fields, name: &str, found: &mut Wrong) -> Option<Handle> {
+    let handle = text(fields, name).parse().ok();
+    if handle.is_none() {
+        let code = crate::validate::required_or_invalid(text(fields, name));
+        let detail = "must be small letters, digits and hyphens between them";
+        found.push(wrong(name, code, detail));
+    }
+    handle
+}
+
 fn read_stock(fields: &Fields) -> Result<ImportRow, Wrong> {
-    let mut found = strangers(fields, &["sku", "counted"], &[]);
+    let mut found = strangers(fields, &["sku", "location", "counted"], &[]);
     let sku = read_sku(fields, &mut found);
-    let counted = read_number(fields, "counted", COUNTED_MAX, &mut found);
-    match (sku, counted, found.is_empty()) {
-        (Some(sku), Some(counted), true) => Ok(ImportRow::Stock { sku, counted }),
+    let location = match text(fields, "location") {
+        "" => Some(MAIN_LOCATION),
+        id => id.parse::<LocationId>().ok(),
+    };
+    if location.is_none() {
+        found.push(wrong("location", "invalid", "must be the id of a location"));
+    }
+    // A file as it was exported says what is in the house; one of the staff's what was counted.
+    let is_exported = text(fields, "counted").is_empty() && !text(fields, "on_hand").is_empty();
+    let name = if is_exported { "on_hand" } else { "counted" };
+    let counted = read_number(fields, name, COUNTED_MAX, &mut found);
+    match (sku, location, counted, found.is_empty()) {
+        (Some(sku), Some(location), Some(counted), true) => {
+            Ok(ImportRow::Stock { sku, location, counted })
+        }
+        _ => Err(found),
+    }
+}
+
+fn read_category(fields: &Fields) -> Result<ImportRow, Wrong> {
+    let mut found = strangers(fields, &CATEGORY_COLUMNS, &[]);
+    let handle = read_handle(fields, "handle", &mut found);
+    let position = read_optional(fields, "position", POSITION_MAX, &mut found).map(i64::from);
+    let parent = match fields.get("parent").map(String::as_str) {
+        None => None,
+        Some(TOP) => Some(None),
+        Some(_) => read_handle(fields, "parent", &mut found).map(Some),
+    };
+    let given = |name: &str| fields.get(name).cloned();
+    let mut edit = listing::Category {
+        title: text(fields, "title").to_owned(),
+        description: given("description"),
+        image_url: given("image_url"),
+    };
+    if let Err(refusal) = edit.check() {
+        found.extend(by_column(refusal));
+    }
+    match (handle, found.is_empty()) {
+        (Some(handle), true) => Ok(ImportRow::Category(Box::new(CategoryEdit {
+            handle,
+            title: std::mem::take(&mut edit.title),
+            description: edit.description,
+            position,
+            image_url: edit.image_url,
+            parent,
+        }))),
         _ => Err(found),
     }
 }
@@ -187,21 +278,19 @@ fn minor_of(text: &str, currency: Currency) -> Option<i64> {
 fn read_product(fields: &Fields, sold_in: &Currencies, now: Timestamp) -> Result<ImportRow, Wrong> {
     let mut found = strangers(fields, &PRODUCT_COLUMNS, &[PRICE, OPTION]);
     let prices = amounts(fields, sold_in, &mut found);
-    let featured = match text(fields, "featured") {
-        "" => None,
-        "true" | "yes" | "1" => Some(true),
-        "false" | "no" | "0" => Some(false),
-        _ => {
-            found.push(wrong("featured", "invalid", "must be true or false"));
-            None
-        }
+    let featured = read_truth(fields, "featured", &mut found);
+    let stock = read_optional(fields, "stock", COUNTED_MAX, &mut found);
+    let traits = ProductTraits {
+        tax_class: match text(fields, "tax_class") {
+            "" => None,
+            _ => read_handle(fields, "tax_class", &mut found).map(TaxClass),
+        },
+        is_shippable: read_truth(fields, "shippable", &mut found),
+        is_discountable: read_truth(fields, "discountable", &mut found),
     };
-    let stock = match text(fields, "stock") {
-        "" => Some(0),
-        _ => read_number(fields, "stock", COUNTED_MAX, &mut found),
-    };
+    let grams = read_optional(fields, "grams", GRAMS_MAX, &mut found);
     let request = request(fields, &prices, featured, stock.unwrap_or(0));
-    let product = match listing::product(request, sold_in, now) {
+    let mut product = match listing::product(request, sold_in, now) {
         Ok(product) => product,
         Err(Error::Refused(refusal)) => {
             found.extend(by_column(*refusal));
@@ -211,6 +300,10 @@ fn read_product(fields: &Fields, sold_in: &Currencies, now: Timestamp) -> Result
     };
     if !found.is_empty() {
         return Err(found);
+    }
+    product.traits = traits.clone();
+    for variant in &mut product.variants {
+        variant.grams = grams;
     }
     let given = |name: &str| fields.get(name).cloned();
     let edit = ProductEdit {
@@ -223,6 +316,7 @@ fn read_product(fields: &Fields, sold_in: &Currencies, now: Timestamp) -> Result
         tags: given("tags").map(|text| words(&text)),
         images: None,
         options: None,
+        traits,
     };
     let has_options = fields.keys().any(|name| name.starts_with(OPTION));
     let first = product.variants.first();
@@ -232,6 +326,7 @@ fn read_product(fields: &Fields, sold_in: &Currencies, now: Timestamp) -> Result
         image_url: given("image_url"),
         image_alt: given("image_alt"),
         prices,
+        grams,
     };
     let (product, edit, variant) = (Box::new(product), Box::new(edit), Box::new(variant));
     Ok(ImportRow::Product { product, edit, variant })

@@ -4,6 +4,7 @@
 mod accounts;
 mod captures;
 mod crowd;
+mod files;
 mod gift_cards;
 mod holds;
 mod imports;
@@ -14,8 +15,8 @@ mod payments;
 mod pricing;
 mod products;
 mod promotions;
-mod staff;
 mod shop;
+mod staff;
 mod stock;
 mod storm;
 mod webhooks;

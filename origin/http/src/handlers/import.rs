@@ -122,6 +122,14 @@ pub(crate) async fn errors(
 }
 
 pub(crate) async fn products(
+pub(crate) async fn categories(
+    State(context): State<Arc<Context>>,
+    _asker: Asker,
+    format: Result<Query<Format>, QueryRejection>,
+) -> Reply {
+    export(context, ExportKind::Categories, unpacked(format)?).await
+}
+
     State(context): State<Arc<Context>>,
     _asker: Asker,
     format: Result<Query<Format>, QueryRejection>,

@@ -3,3 +3,8 @@
 ALTER TABLE orders.orders
   ADD COLUMN number_prefix TEXT,
   ADD COLUMN number_digits BIGINT;
+
+-- Imports may bring categories too.
+ALTER TABLE catalogue.imports
+  DROP CONSTRAINT imports_kind_check,
+  ADD CONSTRAINT imports_kind_check CHECK (kind IN ('categories', 'products', 'prices', 'stock'));

@@ -2,11 +2,11 @@
 
 use domain::cart::ShippingRule;
 use domain::pricing::TaxClass;
-use domain::{Currency, Money, Sku, Timestamp};
+use domain::{Currency, Handle, Money, Sku, Timestamp};
 
 use super::feed;
 use crate::StoreError;
-use crate::catalogue::{Catalogue, PriceRow, ProductRow, VariantRow};
+use crate::catalogue::{Catalogue, CategoryRow, PriceRow, ProductRow, VariantRow};
 use crate::pricing::Attributes;
 use crate::tx::{Row, Tx, values};
 
@@ -124,15 +124,7 @@ pub(crate) async fn upsert(
         touched.push(feed::row("settings", [name.as_str()]));
     }
     for category in &catalogue.categories {
-        tx.execute("INSERT INTO categories (handle, title, description, position, image_url) VALUES (?1, ?2, ?3, ?4, ?5)
-                 ON CONFLICT (handle) DO UPDATE SET title = excluded.title, description = excluded.description,
-                   position = excluded.position, image_url = excluded.image_url", values![
-                category.handle.as_str(),
-                category.title,
-                category.description,
-                category.position,
-                category.image_url
-            ]).await?;
+        upsert_category(tx, category).await?;
     }
     for product in &catalogue.products {
         let id = upsert_product(tx, product).await?;
@@ -157,6 +149,26 @@ pub(crate) async fn upsert(
             .map(|category| feed::row("categories", [category.handle.as_str()])),
     );
     feed::publish(tx, &touched, now).await
+}
+
+pub(crate) async fn upsert_category(tx: &Tx<'_>, category: &CategoryRow) -> Result<(), StoreError> {
+    tx.execute(
+        "INSERT INTO categories (handle, title, description, position, image_url, parent)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6)
+         ON CONFLICT (handle) DO UPDATE SET title = excluded.title, description = excluded.description,
+           position = excluded.position, image_url = excluded.image_url,
+           parent = coalesce(excluded.parent, categories.parent)",
+        values![
+            category.handle.as_str(),
+            category.title,
+            category.description,
+            category.position,
+            category.image_url,
+            category.parent.as_ref().map(Handle::as_str)
+        ],
+    )
+    .await?;
+    Ok(())
 }
 
 pub(crate) async fn product_of(tx: &Tx<'_>, sku: &Sku) -> Result<Option<i64>, StoreError> {
@@ -194,14 +206,19 @@ pub(crate) async fn upsert_product(tx: &Tx<'_>, product: &ProductRow) -> Result<
     let row = tx
         .query_one(
             "INSERT INTO products (handle, title, subtitle, description, category, search_words, featured,
-               created_at_ms, tags_json, images_json, options_json, model_json)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)
+               created_at_ms, tags_json, images_json, options_json, model_json, tax_class, is_shippable,
+               is_discountable)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, coalesce(CAST(?13 AS TEXT), 'standard'),
+               coalesce(CAST(?14 AS BIGINT), 1), coalesce(CAST(?15 AS BIGINT), 1))
              ON CONFLICT (handle) DO UPDATE SET title = excluded.title, subtitle = excluded.subtitle,
                description = excluded.description, category = excluded.category,
                search_words = excluded.search_words, featured = excluded.featured,
                created_at_ms = excluded.created_at_ms, tags_json = excluded.tags_json,
                images_json = excluded.images_json, options_json = excluded.options_json,
-               model_json = excluded.model_json, version = products.version + 1
+               model_json = excluded.model_json, tax_class = coalesce(CAST(?13 AS TEXT), products.tax_class),
+               is_shippable = coalesce(CAST(?14 AS BIGINT), products.is_shippable),
+               is_discountable = coalesce(CAST(?15 AS BIGINT), products.is_discountable),
+               version = products.version + 1
              RETURNING id",
             values![
                 product.handle.as_str(),
@@ -215,7 +232,10 @@ pub(crate) async fn upsert_product(tx: &Tx<'_>, product: &ProductRow) -> Result<
                 product.tags_json,
                 product.images_json,
                 product.options_json,
-                product.model_json
+                product.model_json,
+                product.traits.tax_class.as_ref().map(|class| class.0.as_str()),
+                product.traits.is_shippable,
+                product.traits.is_discountable
             ],
         )
         .await?;
@@ -231,14 +251,16 @@ pub(crate) async fn upsert_variant(
 ) -> Result<(), StoreError> {
     let [width_mm, height_mm, depth_mm] = variant.dimensions_mm;
     tx.execute("INSERT INTO variants (sku, product_id, position, title, options_json, image_url, image_alt,
-               material_variant, web_glb_url, plain_glb_url, usdz_url, poster_url, width_mm, height_mm, depth_mm)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)
+               material_variant, web_glb_url, plain_glb_url, usdz_url, poster_url, width_mm, height_mm, depth_mm, grams)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15,
+               coalesce(CAST(?16 AS BIGINT), 0))
              ON CONFLICT (sku) DO UPDATE SET product_id = excluded.product_id, position = excluded.position,
                title = excluded.title, options_json = excluded.options_json, image_url = excluded.image_url,
                image_alt = excluded.image_alt, material_variant = excluded.material_variant,
                web_glb_url = excluded.web_glb_url, plain_glb_url = excluded.plain_glb_url,
                usdz_url = excluded.usdz_url, poster_url = excluded.poster_url, width_mm = excluded.width_mm,
-               height_mm = excluded.height_mm, depth_mm = excluded.depth_mm", values![
+               height_mm = excluded.height_mm, depth_mm = excluded.depth_mm,
+               grams = coalesce(CAST(?16 AS BIGINT), variants.grams)", values![
             variant.sku.as_str(),
             product_id,
             position,
@@ -253,7 +275,8 @@ pub(crate) async fn upsert_variant(
             variant.poster_url,
             width_mm,
             height_mm,
-            depth_mm
+            depth_mm,
+            variant.grams
         ]).await?;
     for price in &variant.prices {
         tx.execute(

@@ -12,10 +12,20 @@ use crate::tx::{Cell, Row, Tx};
 const PRODUCTS: &str = "SELECT p.handle, p.title, p.subtitle, p.description, p.category, p.search_words, p.featured,
   p.tags_json, v.sku, v.title, v.options_json, v.image_url, v.image_alt,
   (SELECT string_agg(r.currency || ' ' || CAST(r.minor AS TEXT), ',') FROM prices r WHERE r.sku = v.sku),
-  s.on_hand, s.reserved, p.version, p.archived_at_ms
+  p.tax_class, p.is_shippable, p.is_discountable, v.grams, s.on_hand, s.reserved, p.version, p.archived_at_ms
 FROM products p JOIN variants v ON v.product_id = p.id JOIN stock s ON s.sku = v.sku ORDER BY p.handle, v.position";
-/// By primary key.
-const STOCK: &str = "SELECT sku, on_hand, reserved FROM stock ORDER BY sku";
+/// All at once: categories are few. Those above come first, so that a shop without any can take them in this order; one that
+/// lies above itself comes last.
+const CATEGORIES: &str = "WITH RECURSIVE tree (handle, depth) AS (
+    SELECT c.handle, 0 FROM categories c WHERE NOT EXISTS (SELECT 1 FROM categories a WHERE a.handle = c.parent)
+    UNION ALL SELECT c.handle, t.depth + 1 FROM categories c JOIN tree t ON c.parent = t.handle)
+  SELECT c.handle, c.title, c.description, c.position, c.image_url, c.parent
+  FROM categories c LEFT JOIN tree t ON t.handle = c.handle ORDER BY coalesce(t.depth, 1000), c.position, c.handle";
+/// By primary keys. The main location has the first name of all.
+const STOCK: &str = "SELECT sku, location_id, on_hand, reserved FROM (
+    SELECT s.sku, (SELECT l.id FROM locations l ORDER BY l.id LIMIT 1) AS location_id, s.on_hand, s.reserved FROM stock s
+    UNION ALL SELECT a.sku, a.location_id, a.on_hand, a.reserved FROM stock_at a) AS held
+  ORDER BY sku, location_id";
 /// By the index of numbers.
 const ORDERS: &str = "SELECT o.number, o.number_prefix, o.number_digits, o.id, o.status, p.status, o.created_at_ms, o.currency, o.subtotal_minor,
   o.shipping_minor, o.tax_minor, o.total_minor, p.captured_minor, p.refunded_minor, o.email, o.address_json
@@ -31,6 +41,7 @@ pub(crate) async fn send(
     rows: &Sender<Vec<FeedValue>>,
 ) -> Result<(), StoreError> {
     let sql = match kind {
+        ExportKind::Categories => CATEGORIES,
         ExportKind::Products => PRODUCTS,
         ExportKind::Stock => STOCK,
         ExportKind::Orders => ORDERS,

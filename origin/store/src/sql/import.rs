@@ -4,9 +4,9 @@ use std::collections::BTreeSet;
 use std::convert::Infallible;
 
 use domain::inventory::{Counters, MAIN_LOCATION, PIECES_MAX};
-use domain::{ImportId, Money, Sku, Timestamp};
+use domain::{ImportId, LocationId, Money, Sku, Timestamp};
 
-use super::{catalogue, feed, outbox, product, stock, stocktaking};
+use super::{catalogue, category, feed, location, outbox, product, stock, stocktaking};
 use crate::StoreError;
 use crate::import::{
     AddPart, IMPORT_ERRORS_MAX, Import, ImportChunk, ImportFormat, ImportKind, ImportRefusal,
@@ -333,15 +333,18 @@ pub(crate) async fn forget(tx: &Tx<'_>, before: Timestamp, limit: u32) -> Result
 }
 
 /// Why a row is not carried out: its column, a code, and what it must be.
-type Refused = Option<(&'static str, &'static str, String)>;
+type Wrong = (&'static str, &'static str, String);
+/// Nothing where a row is right.
+pub(super) type Refused = Option<Wrong>;
 
-fn unknown_sku(sku: &Sku) -> Refused {
-    Some(("sku", "unknown", format!("{sku} is not a SKU of this shop")))
+fn unknown(sku: &Sku) -> Wrong {
+    ("sku", "unknown", format!("{sku} is not a SKU of this shop"))
 }
 
 /// Looks whether a row could be carried out, and changes nothing.
 async fn check(tx: &Tx<'_>, row: &ImportRow) -> Result<Refused, StoreError> {
     match row {
+        ImportRow::Category(edit) => category::check(tx, edit).await,
         ImportRow::Product { product, .. } => {
             let known = product::id_of(tx, &product.handle).await?;
             for variant in &product.variants {
@@ -355,15 +358,28 @@ async fn check(tx: &Tx<'_>, row: &ImportRow) -> Result<Refused, StoreError> {
         }
         ImportRow::Prices { sku, .. } => {
             let is_known = catalogue::product_of(tx, sku).await?.is_some();
-            Ok(if is_known { None } else { unknown_sku(sku) })
+            Ok(if is_known { None } else { Some(unknown(sku)) })
         }
-        ImportRow::Stock { sku, counted } => {
-            Ok(match stock::counters(tx, sku, MAIN_LOCATION).await? {
-                None => unknown_sku(sku),
-                Some(counters) => too_few(counters, *counted),
+        ImportRow::Stock { sku, location, counted } => {
+            Ok(match countable(tx, sku, *location).await? {
+                Ok(counters) => too_few(counters, *counted),
+                Err(refused) => Some(refused),
             })
         }
     }
+}
+
+/// Reads the counters of what was counted somewhere, or says which of the two is not known.
+async fn countable(
+    tx: &Tx<'_>,
+    sku: &Sku,
+    at: LocationId,
+) -> Result<Result<Counters, Wrong>, StoreError> {
+    if at != MAIN_LOCATION && location::find(tx, at).await?.is_none() {
+        let detail = "must be the id of a location of this shop".to_owned();
+        return Ok(Err(("location", "unknown", detail)));
+    }
+    Ok(stock::counters(tx, sku, at).await?.ok_or_else(|| unknown(sku)))
 }
 
 fn too_few(counters: Counters, counted: u32) -> Refused {
@@ -374,6 +390,7 @@ fn too_few(counters: Counters, counted: u32) -> Refused {
 
 async fn carry_out(tx: &Tx<'_>, row: &ImportRow, now: Timestamp) -> Result<Refused, StoreError> {
     match row {
+        ImportRow::Category(edit) => category::put(tx, edit, now).await,
         ImportRow::Product { product, edit, variant } => {
             let Some(known) = product::load(tx, &product.handle).await? else {
                 let command = CreateProduct { product: (**product).clone(), now };
@@ -408,9 +425,10 @@ async fn carry_out(tx: &Tx<'_>, row: &ImportRow, now: Timestamp) -> Result<Refus
             let command = SetPrices { sku: sku.clone(), prices: over(&before, prices), now };
             Ok(product::set_prices(tx, &command).await?.err().and_then(refused))
         }
-        ImportRow::Stock { sku, counted } => {
-            let Some(counters) = stock::counters(tx, sku, MAIN_LOCATION).await? else {
-                return Ok(unknown_sku(sku));
+        ImportRow::Stock { sku, location, counted } => {
+            let counters = match countable(tx, sku, *location).await? {
+                Ok(counters) => counters,
+                Err(refused) => return Ok(Some(refused)),
             };
             let wrong = too_few(counters, *counted);
             if wrong.is_some() {
@@ -418,7 +436,7 @@ async fn carry_out(tx: &Tx<'_>, row: &ImportRow, now: Timestamp) -> Result<Refus
             }
             let command = MoveStock {
                 sku: sku.clone(),
-                location: MAIN_LOCATION,
+                location: *location,
                 change: StaffMove::Counted(*counted),
                 actor: "import".to_owned(),
                 now,

@@ -189,7 +189,7 @@ mod tests {
     use crate::sql::order;
     use crate::{
         CartEdit, Catalogue, CategoryRow, ChangeCart, Claim, ConnectionUrl, Engine, OpenCart,
-        Placed, ProductRow, Store, StoreConfig, Terms, VariantRow,
+        Placed, ProductRow, ProductTraits, Store, StoreConfig, Terms, VariantRow,
     };
 
     const NOW: Timestamp = Timestamp::from_unix_ms(1_795_348_800_000);
@@ -210,6 +210,7 @@ mod tests {
             dimensions_mm: [0; 3],
             prices: vec![Money::new(100, Currency::Eur)],
             initial_stock: pieces,
+            grams: None,
         };
         let category = CategoryRow {
             handle: handle("all"),
@@ -217,6 +218,7 @@ mod tests {
             description: String::new(),
             position: 1,
             image_url: String::new(),
+            parent: None,
         };
         let product = ProductRow {
             handle: handle("cup"),
@@ -231,6 +233,7 @@ mod tests {
             images_json: text("[]"),
             options_json: text("[]"),
             model_json: None,
+            traits: ProductTraits::default(),
             variants: vec![variant],
         };
         Catalogue { settings: [].into(), categories: vec![category], products: vec![product] }

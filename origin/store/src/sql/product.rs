@@ -6,7 +6,7 @@ use domain::{Currency, Handle, Money, Sku, Timestamp};
 
 use super::{catalogue, feed, outbox};
 use crate::StoreError;
-use crate::catalogue::{ProductRow, VariantRow};
+use crate::catalogue::{ProductRow, ProductTraits, VariantRow};
 use crate::product::{
     ArchiveProduct, ChangeProduct, CreateProduct, ListProducts, ProductRefusal, ProductSummary,
     PutVariant, SetPrices, StoredProduct, StoredVariant,
@@ -108,7 +108,9 @@ pub(crate) async fn change(tx: &Tx<'_>, command: &ChangeProduct) -> Refusable<()
            description = coalesce(?4, description), category = coalesce(?5, category),
            search_words = coalesce(?6, search_words), featured = coalesce(?7, featured),
            tags_json = coalesce(?8, tags_json), images_json = coalesce(?9, images_json),
-           options_json = coalesce(?10, options_json), version = version + 1 WHERE id = ?1",
+           options_json = coalesce(?10, options_json), tax_class = coalesce(?11, tax_class),
+           is_shippable = coalesce(?12, is_shippable), is_discountable = coalesce(?13, is_discountable),
+           version = version + 1 WHERE id = ?1",
         values![
             known.id,
             edit.title,
@@ -119,7 +121,10 @@ pub(crate) async fn change(tx: &Tx<'_>, command: &ChangeProduct) -> Refusable<()
             edit.is_featured,
             edit.tags.as_ref().map(feed::json).transpose()?,
             edit.images.as_ref().map(feed::json).transpose()?,
-            edit.options.as_ref().map(feed::json).transpose()?
+            edit.options.as_ref().map(feed::json).transpose()?,
+            edit.traits.tax_class.as_ref().map(|class| class.0.as_str()),
+            edit.traits.is_shippable,
+            edit.traits.is_discountable
         ],
     )
     .await?;
@@ -375,6 +380,8 @@ pub(crate) async fn load(
         images_json: row.get(10)?,
         options_json: row.get(11)?,
         model_json: row.get(12)?,
+        // What is not named stays: whoever writes it back changes none of it.
+        traits: ProductTraits::default(),
         variants: Vec::new(),
     };
     Ok(Some(StoredProduct {
@@ -414,6 +421,7 @@ async fn variants(tx: &Tx<'_>, product: i64) -> Result<Vec<StoredVariant>, Store
             dimensions_mm: [row.get(10)?, row.get(11)?, row.get(12)?],
             prices: prices.into_iter().map(|(code, minor)| Money::new(minor, code)).collect(),
             initial_stock: 0,
+            grams: None,
         };
         variants.push(StoredVariant { variant, on_hand: row.get(13)?, reserved: row.get(14)? });
     }

@@ -15,7 +15,8 @@ use api_types::feed::{FeedChange, FeedValue, SnapshotLine};
 use domain::reservation::{Level, Stock};
 use domain::{CartId, Currency, Money, Timestamp};
 use store::{
-    Catalogue, CategoryRow, OpenCart, ProductRow, Store, StoreConfig, UpkeepLimits, VariantRow,
+    Catalogue, CategoryRow, OpenCart, ProductRow, ProductTraits, Store, StoreConfig, UpkeepLimits,
+    VariantRow,
 };
 
 use engines::{Engine, on_every_engine};
@@ -38,6 +39,7 @@ fn catalogue(variants: i64) -> Catalogue {
         dimensions_mm: [1, 2, 3],
         prices: vec![Money::new(100 + pieces, Currency::Eur)],
         initial_stock: pieces,
+        grams: None,
     };
     Catalogue {
         settings: [("currencies".to_owned(), "[\"EUR\"]".to_owned())].into(),
@@ -47,6 +49,7 @@ fn catalogue(variants: i64) -> Catalogue {
             description: String::new(),
             position: 1,
             image_url: String::new(),
+            parent: None,
         }],
         products: vec![ProductRow {
             handle: "thing".parse().unwrap(),
@@ -61,6 +64,7 @@ fn catalogue(variants: i64) -> Catalogue {
             images_json: "[]".to_owned(),
             options_json: "[]".to_owned(),
             model_json: None,
+            traits: ProductTraits::default(),
             variants: (0..variants).map(variant).collect(),
         }],
     }

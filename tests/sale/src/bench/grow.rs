@@ -2,7 +2,7 @@
 
 use anyhow::{Context as _, Result};
 use domain::{CartId, Currency, Money};
-use store::{Catalogue, CategoryRow, ProductRow, VariantRow};
+use store::{Catalogue, CategoryRow, ProductRow, ProductTraits, VariantRow};
 
 use super::place::{Backdoor, Shop};
 use super::sale::{Goods, NOW};
@@ -70,6 +70,7 @@ fn catalogue(sale: u32, skus: u32, stock: i64) -> Catalogue {
         dimensions_mm: [1, 2, 3],
         prices: vec![Money::new(1_900, Currency::Eur)],
         initial_stock: stock,
+        grams: None,
     };
     let handle = format!("sale-{sale}");
     Catalogue {
@@ -80,6 +81,7 @@ fn catalogue(sale: u32, skus: u32, stock: i64) -> Catalogue {
             description: String::new(),
             position: 1,
             image_url: String::new(),
+            parent: None,
         }],
         products: vec![ProductRow {
             handle: handle.parse().expect("letters, digits and hyphens"),
@@ -94,6 +96,7 @@ fn catalogue(sale: u32, skus: u32, stock: i64) -> Catalogue {
             images_json: "[]".to_owned(),
             options_json: "[]".to_owned(),
             model_json: None,
+            traits: ProductTraits::default(),
             variants: (0..skus).map(variant).collect(),
         }],
     }
