@@ -30,6 +30,9 @@ pub struct Limits {
     /// Longest wait for an edge to take the next piece of a copy: 30 s. Until then the copy keeps the database from
     /// shortening its log.
     pub snapshot_stall_max: Duration,
+    /// Longest time for one export, however steadily its reader takes a little: 1 hour. Until then it keeps the database
+    /// from clearing away what was deleted meanwhile.
+    pub export_max: Duration,
 }
 
 impl Default for Limits {
@@ -42,6 +45,7 @@ impl Default for Limits {
             exports_max: 4,
             media_max: 64,
             snapshot_stall_max: Duration::from_secs(30),
+            export_max: Duration::from_hours(1),
         }
     }
 }

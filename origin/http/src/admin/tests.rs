@@ -1,11 +1,13 @@
 //! Every route of the staff, asked by everybody.
 
 use std::net::{IpAddr, Ipv4Addr};
+use std::time::Duration;
 
 use app::{App, Clock, NewStaffKey, Parts as ShopParts, Settings};
 use axum::body::Body;
 use domain::staff::Role;
 use http::{StatusCode, header};
+use http_body_util::BodyExt;
 use origin_client::identity::{HEADER, Identity, SignedRequest, sign};
 use providers::http_payment::HttpPaymentProvider;
 use store::{Store, StoreConfig};
@@ -25,6 +27,10 @@ struct World {
 
 impl World {
     async fn new() -> Self {
+        Self::with(Limits::default()).await
+    }
+
+    async fn with(limits: Limits) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let config = StoreConfig::file(folder.path().join("origin.db"));
         let store = Arc::new(Store::open(&config, "first").await.unwrap());
@@ -41,7 +47,7 @@ impl World {
             clock: clock.clone(),
         };
         let app = App::start(parts).await.unwrap();
-        let context = Context::new(app, EdgeSecrets::new(SECRET.to_vec()), Limits::default(), None);
+        let context = Context::new(app, EdgeSecrets::new(SECRET.to_vec()), limits, None);
         Self { _folder: folder, store, clock, router: crate::router::router(&context) }
     }
 
@@ -135,4 +141,71 @@ async fn a_key_ends_when_it_was_said_to_and_its_use_is_noted() {
     assert!(stored.last_used_at.is_some_and(|at| at >= now));
     world.clock.advance(life);
     assert_eq!(world.status(me, true, Some(&key.text)).await, StatusCode::UNAUTHORIZED);
+}
+
+/// Fills a shop with a megabyte of products: more than an export keeps while nobody takes it.
+async fn fill(world: &World) {
+    let description = "x".repeat(10_000);
+    let products: Vec<_> = (0..100)
+        .map(|number| {
+            serde_json::json!({"handle": format!("cup-{number}"), "title": "Cup", "subtitle": "",
+                "description": description, "category": "table", "created_at": "2026-11-01T00:00:00Z",
+                "variants": [{"sku": format!("CUP-{number}"), "title": "Plain", "stock": 1, "image_url": "",
+                    "prices": [{"currency": "EUR", "minor": 1}]}]})
+        })
+        .collect();
+    let file = serde_json::json!({"currencies": ["EUR"], "products": products,
+        "categories": [{"handle": "table", "title": "Table", "description": "", "position": 1}]});
+    let catalogue = app::parse_catalogue(file.to_string().as_bytes()).unwrap();
+    world.store.upsert_catalogue(catalogue, world.clock.now()).await.unwrap();
+}
+
+/// Reads what is left of an export, a piece at each tick; returns how much it was and whether it broke off.
+async fn take(response: Response, every: Duration) -> (usize, bool) {
+    let (mut body, mut bytes) = (response.into_body(), 0);
+    let mut ticks = tokio::time::interval(every);
+    loop {
+        ticks.tick().await;
+        match body.frame().await {
+            Some(Ok(frame)) => bytes += frame.data_ref().map_or(0, |piece| piece.len()),
+            Some(Err(_broken)) => return (bytes, true),
+            None => return (bytes, false),
+        }
+    }
+}
+
+async fn export(world: &World, bearer: &str) -> Response {
+    let routes = admin_routes();
+    let route = &routes.iter().find(|one| one.route.path.ends_with("/exports/products")).unwrap();
+    world.ask(&route.route, true, Some(bearer)).await
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_export_that_nobody_takes_keeps_little_gives_its_place_back_and_says_that_it_broke_off()
+{
+    let stall = Duration::from_millis(200);
+    let limits = Limits { exports_max: 1, snapshot_stall_max: stall, ..Limits::default() };
+    let world = World::with(limits).await;
+    fill(&world).await;
+    let owner = world.key(Role::Owner).await.text;
+    let stalled = export(&world, &owner).await;
+    assert_eq!(stalled.status(), StatusCode::OK);
+    // There is one place: the next one comes to it when the first is given up, transaction and all.
+    let next = export(&world, &owner).await;
+    assert_eq!(next.status(), StatusCode::OK);
+    let (all, is_broken) = take(next, Duration::from_millis(1)).await;
+    assert!(all > 1_000_000 && !is_broken, "{all}");
+    let (kept, is_broken) = take(stalled, Duration::from_millis(1)).await;
+    assert!(is_broken && kept < all / 2, "{kept} of {all}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_export_that_is_taken_too_slowly_ends_before_its_reader_does() {
+    let limits = Limits { export_max: Duration::from_millis(300), ..Limits::default() };
+    let world = World::with(limits).await;
+    fill(&world).await;
+    let owner = world.key(Role::Owner).await.text;
+    let slow = export(&world, &owner).await;
+    let (kept, is_broken) = take(slow, Duration::from_millis(100)).await;
+    assert!(is_broken && kept < 1_000_000, "{kept}");
 }

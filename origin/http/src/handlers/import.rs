@@ -14,6 +14,7 @@ use domain::{ErrorKind, ImportId};
 use http::{HeaderValue, StatusCode, header};
 use serde::Deserialize;
 use tokio::sync::mpsc;
+use tokio::time::Instant;
 
 use super::feed::ChunkBody;
 use super::{Reply, answered, private};
@@ -121,7 +122,6 @@ pub(crate) async fn errors(
     private(StatusCode::OK, errors)
 }
 
-pub(crate) async fn products(
 pub(crate) async fn categories(
     State(context): State<Arc<Context>>,
     _asker: Asker,
@@ -130,6 +130,7 @@ pub(crate) async fn categories(
     export(context, ExportKind::Categories, unpacked(format)?).await
 }
 
+pub(crate) async fn products(
     State(context): State<Arc<Context>>,
     _asker: Asker,
     format: Result<Query<Format>, QueryRejection>,
@@ -161,6 +162,37 @@ pub(crate) async fn customers(
     export(context, ExportKind::Customers, unpacked(format)?).await
 }
 
+/// Writes a file to its reader. Returns whether all of it went; with that its transaction has ended.
+async fn hand_on(
+    context: &Context,
+    kind: ExportKind,
+    format: ExportFormat,
+    sender: &mpsc::Sender<Result<Bytes, std::io::Error>>,
+) -> bool {
+    let (stall_max, until) =
+        (context.limits.snapshot_stall_max, Instant::now() + context.limits.export_max);
+    let (pieces, mut written) = mpsc::channel::<Vec<u8>>(1);
+    let hand_on = async {
+        let mut is_taken = true;
+        while let Some(piece) = written.recv().await {
+            // Whoever takes nothing for so long, or takes so long for all, keeps the database from shortening its log.
+            let wait = stall_max.min(until.saturating_duration_since(Instant::now()));
+            if sender.send_timeout(Ok(Bytes::from(piece)), wait).await.is_err() {
+                tracing::warn!("gave up an export that nobody takes");
+                is_taken = false;
+                break;
+            }
+        }
+        drop(written);
+        is_taken
+    };
+    let (exported, is_taken) = tokio::join!(context.app.export(kind, format, pieces), hand_on);
+    if let Err(error) = &exported {
+        tracing::error!(error = %error, "could not finish an export");
+    }
+    exported.is_ok() && is_taken
+}
+
 /// Streams a file while it is read.
 async fn export(context: Arc<Context>, kind: ExportKind, format: Format) -> Reply {
     let format = ExportFormat::read(format.format.as_deref())?;
@@ -170,21 +202,10 @@ async fn export(context: Arc<Context>, kind: ExportKind, format: Format) -> Repl
     };
     let (sender, receiver) = mpsc::channel(PIECES_MAX);
     tokio::spawn(async move {
-        let _place = place;
-        let stall_max = context.limits.snapshot_stall_max;
-        let (pieces, mut written) = mpsc::channel::<Vec<u8>>(1);
-        let hand_on = async {
-            while let Some(piece) = written.recv().await {
-                // Whoever takes nothing for so long keeps the database from shortening its log.
-                if sender.send_timeout(Ok(Bytes::from(piece)), stall_max).await.is_err() {
-                    tracing::warn!("gave up an export that nobody takes");
-                    break;
-                }
-            }
-            drop(written);
-        };
-        if let (Err(error), ()) = tokio::join!(context.app.export(kind, format, pieces), hand_on) {
-            tracing::error!(error = %error, "could not finish an export");
+        let is_whole = hand_on(&context, kind, format, &sender).await;
+        // Nobody waits for a place until a reader that has stopped goes on, or goes away.
+        drop(place);
+        if !is_whole {
             let _ = sender.send(Err(std::io::Error::other("the export broke off"))).await;
         }
     });
