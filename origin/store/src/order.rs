@@ -263,7 +263,7 @@ impl Store {
     /// # Errors
     /// As every write.
     pub async fn set_order_numbers(&self, drawing: Drawing) -> Result<(), StoreError> {
-        self.write(drawing, |tx, drawing| Box::pin(sql::numbers::set_drawing(tx, *drawing))).await
+        self.write(drawing, |tx, drawing| Box::pin(sql::shop::set_drawing(tx, *drawing))).await
     }
 
     /// Reads an order.

@@ -90,6 +90,43 @@ async fn a_code_and_a_gift_card_pay_for_a_cart() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn the_shops_settings_are_everybodys_to_read_and_the_owners_to_change() {
+    let shop = Shop::start(10);
+    let asker = shop.client.clone();
+    let (owner, catalogue) = (staff_key(&shop, "owner"), staff_key(&shop, "catalogue"));
+    let path = "/admin/v1/shop";
+    let first = asker.ask("GET", path, None, staff(&catalogue, "r")).await.expect(200);
+    assert_eq!(
+        (&first.headers["etag"], first.text("/country")),
+        (&"\"0\"".parse().unwrap(), "DE".to_owned())
+    );
+    let numbers = json!({"order_numbers": {"prefix": "2027/", "digits": 8}});
+    let refused = asker.ask("PATCH", path, Some(numbers.clone()), staff(&catalogue, "p")).await;
+    refused.expect_problem(403, "permission-required");
+    let seen = With { if_match: Some("\"0\""), ..staff(&owner, "p") };
+    let changed = asker.ask("PATCH", path, Some(numbers.clone()), seen).await.expect(200);
+    assert_eq!(changed.headers["etag"], "\"1\"");
+    let seen = With { if_match: Some("\"0\""), ..staff(&owner, "p") };
+    let again = asker.ask("PATCH", path, Some(numbers.clone()), seen).await.expect(200);
+    assert!(again.is_replay());
+    assert_eq!(again.body, changed.body);
+    let stale = With { if_match: Some("\"0\""), ..staff(&owner, "q") };
+    let stale = asker.ask("PATCH", path, Some(numbers), stale).await;
+    stale.expect_problem(412, "precondition-failed");
+    let wrong = json!({"country": "Austria", "order_numbers": {"drawing": {"kind": "blocks"}}});
+    let wrong = asker.ask("PATCH", path, Some(wrong), staff(&owner, "w")).await;
+    let pointers = [wrong.text("/errors/0/pointer"), wrong.text("/errors/1/pointer")];
+    wrong.expect_problem(422, "invalid-input");
+    assert_eq!(pointers, ["/country", "/order_numbers/drawing/kind"]);
+    let strange = json!({"currencies": ["EUR"]});
+    let strange = asker.ask("PATCH", path, Some(strange), staff(&owner, "s")).await;
+    strange.expect_problem(422, "invalid-input");
+    let cart = asker.cart_with("CUP-RED", 1).await;
+    let bought = asker.checkout(&cart, "success", key("k")).await.expect(201);
+    assert_eq!(bought.text("/number"), "2027/00100001");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn policies_are_written_whole_and_seen_by_the_next_cart() {
     let shop = Shop::start(10);
     let asker = shop.client.clone();
