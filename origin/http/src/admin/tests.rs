@@ -35,7 +35,7 @@ impl World {
         let config = StoreConfig::file(folder.path().join("origin.db"));
         let store = Arc::new(Store::open(&config, "first").await.unwrap());
         let clock = Clock::default();
-        let deadline = std::time::Duration::from_secs(1);
+        let deadline = Duration::from_secs(1);
         let parts = ShopParts {
             store: Arc::clone(&store),
             payments: Arc::new(HttpPaymentProvider::new(
@@ -131,7 +131,7 @@ async fn every_route_of_the_staff_is_closed_without_and_with_the_wrong_role_and_
 async fn a_key_ends_when_it_was_said_to_and_its_use_is_noted() {
     let world = World::new().await;
     let now = world.clock.now();
-    let life = std::time::Duration::from_hours(1);
+    let life = Duration::from_hours(1);
     let key = NewStaffKey::make("k".to_owned(), vec![Role::Reader], Some(now.after(life)), now);
     let key = key.unwrap();
     assert!(world.store.create_staff_key(key.key.clone()).await.unwrap());
