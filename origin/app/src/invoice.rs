@@ -46,7 +46,8 @@ impl App {
         // A prefix may have a slash, a file's name may not.
         let name = format!("invoice-{}.pdf", invoice.number.replace('/', "-"));
         // Some milliseconds of work that waits for nothing: not where others wait.
-        let written = tokio::task::spawn_blocking(move || invoice.to_pdf()).await;
+        let fonts = self.settings.fonts.clone();
+        let written = tokio::task::spawn_blocking(move || invoice.to_pdf(&fonts)).await;
         let fault = |error| Error::Fault("write an invoice", error);
         let bytes = written
             .map_err(|error| fault(Box::new(error).into()))?

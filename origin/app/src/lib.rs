@@ -63,6 +63,7 @@ pub use store::{Claim, ExportKind, FeedState, Lease, Leasing, WriterReport};
 pub use cart::Precondition;
 pub use clock::Clock;
 pub use delivery::{UNDER_WAY_MAX, UNDER_WAY_MAX_EACH};
+pub use documents::{FONT_BYTES_MAX, FontError, Fonts};
 pub use error::{Error, Refusal};
 pub use export::ExportFormat;
 pub use feed::ChangesQuery;
@@ -110,6 +111,8 @@ pub struct Settings {
     pub field: Option<Field>,
     /// Who sells, a line each, as invoices print it. Default: nothing.
     pub seller: Vec<String>,
+    /// Fonts for letters that the font in the program does not have. Default: none.
+    pub fonts: Fonts,
 }
 
 /// What stands for an order's id in [`Settings::return_url`].
@@ -131,6 +134,7 @@ impl Default for Settings {
             return_url: None,
             field: None,
             seller: Vec::new(),
+            fonts: Fonts::default(),
         }
     }
 }

@@ -2,8 +2,8 @@
 
 use domain::{Money, Timestamp};
 
-use crate::DocumentError;
 use crate::page::{LEFT, RIGHT, Sheet};
+use crate::{DocumentError, Fonts};
 
 /// Sizes of letters, in points.
 const TITLE: f32 = 20.0;
@@ -17,7 +17,7 @@ const UNIT: f32 = 450.0;
 /// How wide the name of a product may be.
 const NAME_WIDTH: f32 = 250.0;
 
-/// What an invoice says. Every text is one line; letters that the font does not have are marked.
+/// What an invoice says. Every text is one line; letters that no font has are marked.
 #[derive(Debug, Clone)]
 pub struct Invoice {
     /// What people quote: the order's number.
@@ -61,12 +61,12 @@ pub struct InvoiceSum {
 }
 
 impl Invoice {
-    /// Writes the invoice as a PDF of as many A4 pages as it needs. The same invoice is the same bytes.
+    /// Writes the invoice as a PDF of as many A4 pages as it needs. The same invoice in the same fonts is the same bytes.
     ///
     /// # Errors
     /// [`DocumentError`]; never for what the invoice says.
-    pub fn to_pdf(&self) -> Result<Vec<u8>, DocumentError> {
-        let mut sheet = Sheet::new()?;
+    pub fn to_pdf(&self, fonts: &Fonts) -> Result<Vec<u8>, DocumentError> {
+        let mut sheet = Sheet::new(fonts)?;
         sheet.left(LEFT, TITLE, "Invoice");
         sheet.down(LINE * 2.0, 0.0);
         self.head(&mut sheet);
@@ -84,7 +84,7 @@ impl Invoice {
         sheet.write(&title, &title)
     }
 
-    fn head(&self, sheet: &mut Sheet) {
+    fn head(&self, sheet: &mut Sheet<'_>) {
         paragraph(sheet, &self.seller);
         if !self.seller.is_empty() {
             sheet.down(LINE, LINE);
@@ -98,7 +98,7 @@ impl Invoice {
         sheet.down(LINE, LINE * 3.0);
     }
 
-    fn lines(&self, sheet: &mut Sheet) {
+    fn lines(&self, sheet: &mut Sheet<'_>) {
         sheet.left(LEFT, SMALL, "Article");
         sheet.right(PIECES, SMALL, "Pieces");
         sheet.right(UNIT, SMALL, "Price");
@@ -129,7 +129,7 @@ impl Invoice {
     }
 }
 
-fn paragraph(sheet: &mut Sheet, lines: &[String]) {
+fn paragraph(sheet: &mut Sheet<'_>, lines: &[String]) {
     for line in lines {
         for part in sheet.wrap(line, BODY, RIGHT - LEFT) {
             sheet.left(LEFT, BODY, &part);

@@ -4,10 +4,9 @@ use krilla::Document;
 use krilla::geom::{PathBuilder, Point, Rect};
 use krilla::metadata::Metadata;
 use krilla::page::PageSettings;
-use krilla::text::TextDirection;
 
-use crate::DocumentError;
 use crate::text::Letters;
+use crate::{DocumentError, Fonts};
 
 /// A4, in points.
 const WIDTH: f32 = 595.0;
@@ -29,15 +28,15 @@ enum Mark {
 
 /// Marks of pages to come. They are drawn at the end, when it is known how many pages there are.
 #[derive(Debug)]
-pub(crate) struct Sheet {
-    letters: Letters,
+pub(crate) struct Sheet<'a> {
+    letters: Letters<'a>,
     pages: Vec<Vec<Mark>>,
     y: f32,
 }
 
-impl Sheet {
-    pub(crate) fn new() -> Result<Self, DocumentError> {
-        Ok(Self { letters: Letters::load()?, pages: vec![Vec::new()], y: TOP })
+impl<'a> Sheet<'a> {
+    pub(crate) fn new(fonts: &'a Fonts) -> Result<Self, DocumentError> {
+        Ok(Self { letters: Letters::load(fonts)?, pages: vec![Vec::new()], y: TOP })
     }
 
     /// Goes on so far below; on the next page where there is no room for `needed` more.
@@ -107,14 +106,21 @@ impl Sheet {
             let mut surface = page.surface();
             for mark in marks {
                 match mark {
-                    Mark::Text { x, y, size, text } => surface.draw_text(
-                        Point::from_xy(*x, *y),
-                        self.letters.font.clone(),
-                        *size,
-                        text,
-                        false,
-                        TextDirection::Auto,
-                    ),
+                    Mark::Text { x, y, size, text } => {
+                        let mut x = *x;
+                        for run in self.letters.runs(text, *size) {
+                            let start = Point::from_xy(x, *y);
+                            surface.draw_text(
+                                start,
+                                run.font,
+                                *size,
+                                run.text,
+                                false,
+                                run.direction,
+                            );
+                            x += run.width;
+                        }
+                    }
                     Mark::Rule { y } => {
                         let mut line = PathBuilder::new();
                         line.push_rect(

@@ -121,6 +121,11 @@ pub(crate) struct Serve {
     /// Who sells, as invoices print it; give it once for each line: name, street, town, tax number.
     #[arg(long)]
     pub(crate) seller: Vec<String>,
+    /// Font file for letters that invoices cannot be printed with otherwise, such as Chinese ones: TrueType or OpenType. Of
+    /// a collection `FILE#N` is one, counted from 0. Give it again for further ones: a letter comes from the first that has
+    /// it. In the environment, colons stand between them.
+    #[arg(long, value_name = "FILE", env = "DOCUMENT_FONTS", value_delimiter = ':')]
+    pub(crate) document_font: Vec<PathBuf>,
     /// How long a checkout holds its stock, in seconds.
     #[arg(long, default_value_t = 600, value_parser = clap::value_parser!(u64).range(1..=86_400))]
     pub(crate) hold_seconds: u64,

@@ -6,6 +6,7 @@
 
 mod cli;
 mod commands;
+mod fonts;
 mod listen;
 mod secret;
 

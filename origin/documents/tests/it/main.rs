@@ -6,7 +6,7 @@
 use std::path::Path;
 use std::process::Command;
 
-use documents::{Invoice, InvoiceLine, InvoiceSum};
+use documents::{FONT_BYTES_MAX, FONTS_MAX, FontError, Fonts, Invoice, InvoiceLine, InvoiceSum};
 use domain::{Currency, Money, Timestamp};
 
 fn invoice(currency: Currency, lines: usize) -> Invoice {
@@ -55,9 +55,13 @@ fn run(program: &str, arguments: &[&str], file: &Path) -> Option<String> {
 
 /// Writes an invoice, has it checked, and returns its words and how many pages it has.
 fn read_back(invoice: &Invoice) -> (Option<String>, usize) {
-    let bytes = invoice.to_pdf().unwrap();
+    read_back_in(&Fonts::default(), invoice)
+}
+
+fn read_back_in(fonts: &Fonts, invoice: &Invoice) -> (Option<String>, usize) {
+    let bytes = invoice.to_pdf(fonts).unwrap();
     assert!(bytes.starts_with(b"%PDF-1.") && bytes.trim_ascii_end().ends_with(b"%%EOF"));
-    assert_eq!(bytes, invoice.to_pdf().unwrap(), "the same invoice is the same bytes");
+    assert_eq!(bytes, invoice.to_pdf(fonts).unwrap(), "the same invoice is the same bytes");
     assert!(bytes.len() < 64 * 1_024, "{} bytes: the font is not cut to what is used", bytes.len());
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("invoice.pdf");
@@ -109,4 +113,86 @@ fn whatever_people_are_called_an_invoice_is_made() {
     strange.lines[0].name = "م ".repeat(300);
     let (text, _) = read_back(&strange);
     assert!(text.is_none_or(|text| text.contains("?? ??")));
+}
+
+/// Twelve letters of Noto Sans CJK; see the licence beside them.
+const CJK: &[u8] = include_bytes!("../fonts/cjk.otf");
+const OWN: &[u8] = include_bytes!("../../fonts/DejaVuSans.ttf");
+
+#[test]
+fn letters_of_a_named_font_are_printed_and_can_be_found() {
+    let mut fonts = Fonts::default();
+    fonts.add(CJK.to_vec(), 0).unwrap();
+    let mut order = invoice(Currency::Jpy, 1);
+    // The last is written in parts, as some systems do.
+    order.buyer = ["山田 太郎 (Tarō)", "東京 12", "Kim \u{1100}\u{1175}\u{11b7}민수"]
+        .map(str::to_owned)
+        .to_vec();
+    let (text, _) = read_back_in(&fonts, &order);
+    if let Some(text) = text {
+        for found in ["山田 太郎 (Tarō)", "東京 12", "Kim 김민수", "VT-100042"] {
+            assert!(text.contains(found), "{found} is not in:\n{text}");
+        }
+        assert!(!text.contains('?'), "{text}");
+    }
+    let (text, _) = read_back(&order);
+    assert!(text.is_none_or(|text| text.contains("?? ?? (Tarō)") && text.contains("Kim ???")));
+}
+
+#[test]
+fn text_from_right_to_left_is_read_in_its_order_beside_text_from_left_to_right() {
+    let mut order = invoice(Currency::Eur, 1);
+    order.buyer = ["שלום כהן", "رحلة سعيدة", "Haifa שלום abc"].map(str::to_owned).to_vec();
+    let (text, _) = read_back(&order);
+    let Some(text) = text else { return };
+    // Readers put marks of their own around what turns the line round.
+    let plain: String =
+        text.chars().filter(|one| !('\u{202a}'..='\u{202e}').contains(one)).collect();
+    // Where a line has both directions, poppler puts spaces where it sees fit.
+    for found in ["שלום כהן", "رحلة سعيدة", "Haifa", "שלום", "abc"] {
+        assert!(plain.contains(found), "{found} is not in:\n{plain}");
+    }
+}
+
+/// Says in the font itself whether it may be put into documents.
+fn with_permissions(bits: u16) -> Vec<u8> {
+    let mut bytes = CJK.to_vec();
+    let record = bytes.windows(4).position(|tag| tag == b"OS/2").unwrap();
+    let place = bytes[record + 8..record + 12].try_into().map(u32::from_be_bytes).unwrap();
+    let place = usize::try_from(place).unwrap() + 8;
+    bytes[place..place + 2].copy_from_slice(&bits.to_be_bytes());
+    bytes
+}
+
+/// Calls the table of outlines something that nobody knows.
+fn without_outlines() -> Vec<u8> {
+    let mut bytes = CJK.to_vec();
+    let record = bytes.windows(4).position(|tag| tag == b"CFF ").unwrap();
+    bytes[record] = b'A';
+    bytes
+}
+
+#[test]
+fn a_font_that_cannot_or_must_not_be_used_is_refused_with_its_reason() {
+    let check = |bytes: Vec<u8>, index: u32, expected: FontError| {
+        assert_eq!(Fonts::default().add(bytes, index), Err(expected));
+    };
+    check(b"%PDF-1.4 is no font".to_vec(), 0, FontError::Unreadable);
+    check(Vec::new(), 0, FontError::Unreadable);
+    check(CJK[..600].to_vec(), 0, FontError::Unreadable);
+    check(without_outlines(), 0, FontError::NoOutlines);
+    check(CJK.to_vec(), 3, FontError::NoSuchFont { index: 3, count: 1 });
+    check(with_permissions(2), 0, FontError::Forbidden);
+    check(with_permissions(0x0100), 0, FontError::Forbidden);
+    check(vec![0; FONT_BYTES_MAX + 1], 0, FontError::TooLong);
+    let mut fonts = Fonts::default();
+    fonts.add(with_permissions(8), 0).unwrap();
+    for _ in 1..FONTS_MAX {
+        fonts.add(OWN.to_vec(), 0).unwrap();
+    }
+    assert_eq!(fonts.add(OWN.to_vec(), 0), Err(FontError::TooMany));
+    assert_eq!(fonts.count(), FONTS_MAX);
+    // None of them in the way of another.
+    let (text, _) = read_back_in(&fonts, &invoice(Currency::Eur, 1));
+    assert!(text.is_none_or(|text| text.contains("Zażółć Ångström")));
 }

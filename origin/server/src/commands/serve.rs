@@ -15,12 +15,13 @@ use providers::stripe::{Settings as StripeSettings, Stripe};
 
 use super::{jobs, open_store};
 use crate::cli::{Capture, Serve};
-use crate::{listen, secret};
+use crate::{fonts, listen, secret};
 
 pub(crate) async fn run(options: Serve) -> anyhow::Result<()> {
     let edge_secrets = edge_secrets(&options)?;
     let payments = payment_provider(&options)?;
     let field = stripe_field(&options)?;
+    let fonts = fonts::read(&options.document_font)?;
     if let Some(folder) = &options.media_dir {
         ensure!(folder.is_dir(), "media folder {} is not there", folder.display());
     }
@@ -40,6 +41,7 @@ pub(crate) async fn run(options: Serve) -> anyhow::Result<()> {
             return_url: options.return_url.clone(),
             field,
             seller: options.seller.clone(),
+            fonts,
             ..Settings::default()
         },
         clock: Clock::default(),

@@ -110,3 +110,39 @@ async fn money_goes_back_once_when_the_provider_was_away_and_the_shop_was_killed
         "{books:?}"
     );
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_invoice_is_printed_in_the_fonts_that_the_operator_names() {
+    let mut shop = Shop::start(5);
+    let font = concat!(env!("CARGO_MANIFEST_DIR"), "/../documents/tests/fonts/cjk.otf");
+    let (order, token) = buy(&shop.client).await;
+    let path = format!("/v1/orders/{order}/invoice");
+    let own = || With { bearer: Some(&token), ..With::default() };
+    let before = shop.client.ask("GET", &path, None, own()).await.expect(200);
+    // Its seller's name is in letters that only the named font has.
+    let options = ["--seller", "山田太郎", "--document-font", font];
+    shop.restart_origin_with(&options[..2]);
+    let marked = shop.client.ask("GET", &path, None, own()).await.expect(200);
+    shop.restart_origin_with(&options);
+    let printed = shop.client.ask("GET", &path, None, own()).await.expect(200);
+    let fonts = |bytes: &[u8]| bytes.windows(9).filter(|at| at == b"/FontFile").count();
+    assert_eq!([&before, &marked, &printed].map(|answer| fonts(&answer.bytes)), [1, 1, 2]);
+}
+
+#[test]
+fn a_font_that_cannot_be_used_is_named_before_anything_is_opened() {
+    let shop = Shop::start(5);
+    let folder = shop.folder.path();
+    let (text, none) = (folder.join("text.ttf"), folder.join("none.ttf"));
+    std::fs::write(&text, "no font").unwrap();
+    let font = concat!(env!("CARGO_MANIFEST_DIR"), "/../documents/tests/fonts/cjk.otf");
+    for (file, reason) in [
+        (text.display().to_string(), "is no TrueType or OpenType font"),
+        (none.display().to_string(), "No such file"),
+        (format!("{font}#4"), "has 1 fonts, counted from 0, so there is no 4"),
+        ([font; 9].join(":"), "is one font too many: 8 may be named"),
+    ] {
+        let said = shop.refusal("127.0.0.1:0", &["--document-font", &file]);
+        assert!(said.contains("font ") && said.contains(reason), "{file}: {said}");
+    }
+}
