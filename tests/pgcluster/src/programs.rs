@@ -64,7 +64,11 @@ impl Programs {
     /// Returns the program and arguments that run one of the programs.
     #[must_use]
     pub fn argv(&self, name: &str) -> (PathBuf, Vec<String>) {
-        let program = self.folder.join(name);
+        self.argv_of(self.folder.join(name))
+    }
+
+    /// Returns the program and arguments that run another program as the one who runs servers.
+    pub(crate) fn argv_of(&self, program: PathBuf) -> (PathBuf, Vec<String>) {
         let (launcher, mut arguments) = match self.launcher {
             Launcher::Direct => return (program, Vec::new()),
             Launcher::Namespace => ("unshare", namespace().map(ToOwned::to_owned).to_vec()),
@@ -91,11 +95,17 @@ impl Programs {
     /// Returns a command that runs one of the programs.
     #[must_use]
     pub fn command(&self, name: &str) -> Command {
-        let (program, arguments) = self.argv(name);
+        self.command_of(self.folder.join(name))
+    }
+
+    /// Returns a command that runs another program as the one who runs servers.
+    pub(crate) fn command_of(&self, program: PathBuf) -> Command {
+        let (program, arguments) = self.argv_of(program);
         let mut command = Command::new(program);
         // Nobody's settings but ours: a password file, a service or a host in the environment would lead elsewhere.
         for (name, _value) in std::env::vars_os() {
-            if name.as_encoded_bytes().starts_with(b"PG") {
+            let bytes = name.as_encoded_bytes();
+            if [&b"PG"[..], b"PATRONI", b"ETCD"].iter().any(|start| bytes.starts_with(start)) {
                 command.env_remove(name);
             }
         }

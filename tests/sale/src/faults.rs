@@ -12,6 +12,7 @@ mod client;
 mod dice;
 mod harm;
 mod log;
+mod patroni;
 mod process;
 mod report;
 mod shop;
@@ -72,6 +73,24 @@ pub(crate) enum Kind {
     Disk,
     /// The disk of the embedded store is full.
     FileDisk,
+    /// SIGKILL of the primary in a cluster that Patroni looks after.
+    PatroniServer,
+    /// SIGKILL of the primary together with its Patroni, as when its machine is lost.
+    PatroniNode,
+    /// `patronictl switchover`, as before maintenance.
+    PatroniSwitchover,
+    /// The primary is frozen until Patroni has replaced it, and comes back; sometimes its Patroni is frozen with it.
+    PatroniFrozen,
+}
+
+impl Kind {
+    /// Tells whether Patroni chooses the primary.
+    const fn is_patroni(self) -> bool {
+        matches!(
+            self,
+            Self::PatroniServer | Self::PatroniNode | Self::PatroniSwitchover | Self::PatroniFrozen
+        )
+    }
 }
 
 /// What one kind came to.
@@ -106,6 +125,12 @@ pub(crate) async fn run(options: &Options) -> Result<()> {
             } else if !inside(options, seed).await? {
                 wrong += 1;
             }
+            continue;
+        }
+        if kind.is_patroni()
+            && let Err(error) = pgcluster::PatroniPrograms::find()
+        {
+            lines.push(format!("{}: LEFT OUT, no Patroni here: {error:#}", report::name(*kind)));
             continue;
         }
         let outcome = run_kind(*kind, options, seed).await?;

@@ -12,6 +12,7 @@ use super::Kind;
 use super::buyers::Crowd;
 use super::dice::Dice;
 use super::harm::{Frozen, Network, SmallDisk};
+use super::patroni::{self, Fate};
 use super::shop::{Database, Shop, free_port};
 
 /// Room of the primary's disk: its files, 256 MB of log that standbys may want, and 16 MB segments beyond.
@@ -34,6 +35,7 @@ enum Harm {
     Primary,
     Cut(Network),
     Disk(SmallDisk),
+    Patroni(Fate),
 }
 
 /// When something was harmed and when it was mended.
@@ -62,6 +64,10 @@ impl Arena {
                 let disk = SmallDisk::mount(&folder.join("disk"), FILE_MB)?;
                 (Database::File(disk.folder().join("origin.db")), Harm::Disk(disk))
             }
+            Kind::PatroniServer => (patroni::start(folder)?, Harm::Patroni(Fate::ServerKilled)),
+            Kind::PatroniNode => (patroni::start(folder)?, Harm::Patroni(Fate::NodeKilled)),
+            Kind::PatroniSwitchover => (patroni::start(folder)?, Harm::Patroni(Fate::Switchover)),
+            Kind::PatroniFrozen => (patroni::start(folder)?, Harm::Patroni(Fate::Frozen)),
         };
         Ok(Self { shop: Shop::start(folder, database)?, harm })
     }
@@ -74,11 +80,12 @@ impl Arena {
             Harm::Primary => kill_primary(self.shop.cluster()?, dice),
             Harm::Cut(network) => cut(network, self.shop.cluster()?, round, dice),
             Harm::Disk(disk) => fill(disk, &mut self.shop.database, crowd),
+            Harm::Patroni(fate) => patroni::wound(*fate, self.shop.patroni()?, round, dice),
         }
     }
 }
 
-fn wait(milliseconds: u64) {
+pub(super) fn wait(milliseconds: u64) {
     std::thread::sleep(Duration::from_millis(milliseconds));
 }
 

@@ -62,6 +62,10 @@ pub(crate) const fn name(kind: Kind) -> &'static str {
         Kind::Cut => "cut",
         Kind::Disk => "disk",
         Kind::FileDisk => "file-disk",
+        Kind::PatroniServer => "patroni-server",
+        Kind::PatroniNode => "patroni-node",
+        Kind::PatroniSwitchover => "patroni-switchover",
+        Kind::PatroniFrozen => "patroni-frozen",
     }
 }
 

@@ -4,7 +4,7 @@ use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, bail};
-use pgcluster::Cluster;
+use pgcluster::{Cluster, Patroni};
 use rusqlite::OpenFlags;
 use rusqlite::types::ValueRef;
 use serde_json::{Value, json};
@@ -29,6 +29,8 @@ pub(crate) const PIECES: i64 = 1_000_150;
 pub(crate) enum Database {
     /// A primary and two standbys.
     Cluster(Box<Cluster>),
+    /// The same, looked after by Patroni.
+    Patroni(Box<Patroni>),
     /// One file.
     File(PathBuf),
 }
@@ -70,7 +72,17 @@ impl Shop {
     pub(crate) fn cluster(&mut self) -> Result<&mut Cluster> {
         match &mut self.database {
             Database::Cluster(cluster) => Ok(cluster),
-            Database::File(_) => bail!("this shop is kept in a file"),
+            Database::Patroni(_) | Database::File(_) => {
+                bail!("nobody promotes by hand where this shop is kept")
+            }
+        }
+    }
+
+    /// Returns the cluster that Patroni looks after.
+    pub(crate) fn patroni(&mut self) -> Result<&mut Patroni> {
+        match &mut self.database {
+            Database::Patroni(cluster) => Ok(cluster),
+            Database::Cluster(_) | Database::File(_) => bail!("Patroni does not keep this shop"),
         }
     }
 
@@ -79,6 +91,10 @@ impl Shop {
         match &self.database {
             Database::Cluster(cluster) => {
                 postgres_rows(&cluster.primary().url(DATABASE), sql).await
+            }
+            Database::Patroni(cluster) => {
+                let url = format!("{}?target_session_attrs=read-write", cluster.url(DATABASE));
+                postgres_rows(&url, sql).await
             }
             Database::File(file) => sqlite_rows(file, sql),
         }
@@ -94,6 +110,9 @@ impl Shop {
         let config = match &self.database {
             Database::Cluster(cluster) => {
                 StoreConfig::cluster(ConnectionUrl::new(cluster.primary().url(DATABASE)))
+            }
+            Database::Patroni(cluster) => {
+                StoreConfig::cluster(ConnectionUrl::new(cluster.url(DATABASE)))
             }
             Database::File(file) => StoreConfig::file(file.clone()),
         };
@@ -115,6 +134,11 @@ impl<'a> Maker<'a> {
         let (url, data) = match database {
             Database::Cluster(cluster) => {
                 cluster.primary().ask(&format!("CREATE DATABASE {DATABASE}"))?;
+                (Some(cluster.url(DATABASE)), None)
+            }
+            Database::Patroni(cluster) => {
+                let primary = cluster.server(cluster.primary(&[])?)?;
+                primary.ask(&format!("CREATE DATABASE {DATABASE}"))?;
                 (Some(cluster.url(DATABASE)), None)
             }
             Database::File(file) => {
