@@ -17,8 +17,7 @@ use crate::Context;
 use crate::build;
 use crate::cli::{Ring, TestArgs};
 use crate::sim;
-use crate::step;
-use crate::tools;
+use crate::tools::{self, PythonEnvironment};
 use crate::worker;
 use count::Count;
 use database::Database;
@@ -285,25 +284,13 @@ impl Run<'_> {
 
     /// A Python of our own with Pixar's validators in it; kept between runs and clones.
     fn python_with_usd(&self) -> Result<PathBuf> {
-        let context = self.context;
-        let venv = context.workspace.tool_cache().join(format!("usd-core-{USD_CORE}"));
-        let program = venv.join("bin/python");
-        if step::ask(Command::new(&program).args(["-c", "import pxr"])).is_some() {
-            return Ok(program);
-        }
-        if tools::python().is_none() {
-            let why = "the USDZ validators need Python with venv";
-            tools::apt_install(context, &["python3", "python3-venv"], why)?;
-        }
-        let python = tools::python().context("find python3 after installing it")?;
-        let mut make = Command::new(python);
-        make.args(["-m", "venv", "--clear"]).arg(&venv);
-        context.steps.run("make a Python environment", &mut make)?;
-        let mut install = Command::new(&program);
-        install.args(["-m", "pip", "install", "--disable-pip-version-check", "--quiet"]);
-        install.arg(format!("usd-core=={USD_CORE}"));
-        context.steps.run("install the USDZ validators", &mut install)?;
-        Ok(program)
+        let environment = PythonEnvironment {
+            name: &format!("usd-core-{USD_CORE}"),
+            packages: &[&format!("usd-core=={USD_CORE}")],
+            probe: "import pxr",
+            what: "the USDZ validators",
+        };
+        Ok(tools::python_environment(self.context, &environment)?.join("python"))
     }
 
     fn browser(&mut self) -> Result<()> {

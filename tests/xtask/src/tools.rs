@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::process::Command;
 
-use anyhow::{Result, bail};
+use anyhow::{Context as _, Result, bail};
 use pgcluster::Programs;
 
 use crate::Context;
@@ -170,6 +170,46 @@ pub(crate) fn chromium() -> Option<PathBuf> {
     chosen
         .filter(|path| path.is_file())
         .or_else(|| ["chromium", "chromium-browser", "google-chrome"].into_iter().find_map(find))
+}
+
+/// Packages of Python in an environment of our own.
+#[derive(Debug)]
+pub(crate) struct PythonEnvironment<'a> {
+    /// Its folder's name, with the version.
+    pub(crate) name: &'a str,
+    /// What is installed.
+    pub(crate) packages: &'a [&'a str],
+    /// A statement that fails where that is not there.
+    pub(crate) probe: &'a str,
+    /// What it is for people.
+    pub(crate) what: &'a str,
+}
+
+/// Makes an environment unless it is there, kept between runs and clones; returns the folder of its programs.
+pub(crate) fn python_environment(
+    context: &Context,
+    environment: &PythonEnvironment<'_>,
+) -> Result<PathBuf> {
+    let venv = context.workspace.tool_cache().join(environment.name);
+    let programs = venv.join("bin");
+    let own = programs.join("python");
+    if step::ask(Command::new(&own).args(["-c", environment.probe])).is_some() {
+        return Ok(programs);
+    }
+    let what = environment.what;
+    if python().is_none() {
+        let why = format!("{what} need Python with venv");
+        apt_install(context, &["python3", "python3-venv"], &why)?;
+    }
+    let python = python().context("find python3 after installing it")?;
+    let mut make = Command::new(python);
+    make.args(["-m", "venv", "--clear"]).arg(&venv);
+    context.steps.run("make a Python environment", &mut make)?;
+    let mut install = Command::new(&own);
+    install.args(["-m", "pip", "install", "--disable-pip-version-check", "--quiet"]);
+    install.args(environment.packages);
+    context.steps.run(&format!("install {what}"), &mut install)?;
+    Ok(programs)
 }
 
 /// A Python that can make virtual environments with pip in them.
