@@ -62,8 +62,17 @@ fn faults(context: &Context, args: &BenchArgs) -> Result<()> {
     let mut sale = Command::new(workspace.programs(true).join("sale"));
     sale.current_dir(workspace.root()).arg("faults").args(&args.rest);
     sale.env("VITRINE_ORIGIN_BIN", workspace.programs(true).join("vitrine-origin"));
+    if wants_patroni(&args.rest) {
+        sale.env("VITRINE_PATRONI", tools::patroni(context)?);
+    }
     let ended = context.steps.passed_on(title, &mut sale)?;
     hand_on(context, args, title, &ended)
+}
+
+/// Tells whether kinds of harm are asked for that Patroni is needed for: by name, or by naming none.
+fn wants_patroni(rest: &[String]) -> bool {
+    !rest.iter().any(|word| word.starts_with("--kind"))
+        || rest.iter().any(|word| word.contains("patroni-"))
 }
 
 fn hand_on(context: &Context, args: &BenchArgs, title: &str, ended: &PassedOn) -> Result<()> {

@@ -182,8 +182,8 @@ pub(crate) enum BenchTarget {
     /// A flash sale on the embedded store and on PostgreSQL: orders a second of one SKU, combined, against row locks, many
     /// SKUs and a million orders that are there already.
     Checkout,
-    /// Real faults while people buy: origins and the PostgreSQL primary are killed, cut off and run out of disk, 20 rounds
-    /// each; nothing acknowledged may be lost, nothing sold or charged twice; says how long recovery took.
+    /// Real faults while people buy: origins and the PostgreSQL primary are killed, cut off and run out of disk, by hand and
+    /// under Patroni, 20 rounds each; nothing acknowledged may be lost, nothing sold or charged twice; says how long recovery took.
     Faults,
 }
 

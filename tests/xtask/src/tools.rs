@@ -172,6 +172,26 @@ pub(crate) fn chromium() -> Option<PathBuf> {
         .or_else(|| ["chromium", "chromium-browser", "google-chrome"].into_iter().find_map(find))
 }
 
+/// Versions of Patroni and of its driver on `PyPI`. Debian 12's Patroni is 3, which knows no quorum.
+const PATRONI: &str = "4.1.5";
+const PSYCOPG: &str = "3.3.9";
+
+/// Patroni and etcd, which choose the primary of a cluster; returns the folder of Patroni's programs. No service of the
+/// system is started.
+pub(crate) fn patroni(context: &Context) -> Result<PathBuf> {
+    let why = "Patroni keeps what it knows in etcd";
+    if find("etcd").is_none() {
+        apt_install_idle(context, &["etcd-server"], "etcd", why)?;
+    }
+    let environment = PythonEnvironment {
+        name: &format!("patroni-{PATRONI}"),
+        packages: &[&format!("patroni[etcd3]=={PATRONI}"), &format!("psycopg[binary]=={PSYCOPG}")],
+        probe: "import patroni, psycopg",
+        what: "Patroni",
+    };
+    python_environment(context, &environment)
+}
+
 /// Packages of Python in an environment of our own.
 #[derive(Debug)]
 pub(crate) struct PythonEnvironment<'a> {
