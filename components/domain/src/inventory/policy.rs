@@ -67,7 +67,8 @@ pub enum Sale {
     FromStock,
     /// Promised; ships once it has come in.
     Backorder {
-        /// By when the next piece can be promised, if that is known.
+        /// By when the next piece can be promised, if that is known. Never a day that has passed: a delivery that is late
+        /// comes at no known day.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         expected_at: Option<Timestamp>,
     },
@@ -99,6 +100,7 @@ pub fn availability(stock: &SkuStock, locations: &[Location], now: Timestamp) ->
     let available = here().fold(0_i64, |sum, stock| sum.saturating_add(stock.available()));
     let left = stock.policy.backorder.left(stock.backordered(), now);
     let covered_at = here().filter_map(|stock| stock.expected_for(1)).min();
+    let covered_at = covered_at.filter(|&at| now < at);
     let kept_at = stock.policy.backorder.kept_at(covered_at);
     let sale = match (available, left, stock.policy.backorder) {
         (1.., _, _) => Sale::FromStock,
@@ -170,6 +172,29 @@ mod tests {
             };
             let expected = Availability { level, sale };
             assert_eq!(availability(&stock, &locations, day(1)), expected, "{counts:?}");
+        }
+    }
+
+    #[test]
+    fn a_delivery_that_is_late_dates_no_promise() {
+        let delivery = Expected { at: day(3), pieces: 9.try_into().unwrap() };
+        let here = LocationStock { expected: vec![delivery], ..LocationStock::default() };
+        let place = Location {
+            id: LocationId::v4([1; 16]),
+            name: String::new(),
+            priority: 0,
+            country: "DE".parse().unwrap(),
+            serves: [].into(),
+            is_active: true,
+        };
+        let backorder = BackorderPolicy::Allow { pieces_max: 1 };
+        let stock = SkuStock {
+            policy: SkuPolicy { backorder, per_order_max: None },
+            at: [(place.id, here)].into(),
+        };
+        for (now, expected_at) in [(day(2), Some(day(3))), (day(3), None), (day(4), None)] {
+            let told = availability(&stock, std::slice::from_ref(&place), now);
+            assert_eq!(told.sale, Sale::Backorder { expected_at }, "{now}");
         }
     }
 }
