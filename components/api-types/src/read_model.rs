@@ -5,7 +5,10 @@
 //! milliseconds since the Unix epoch; `*_json` columns hold JSON text.
 
 /// Version of the tables below. Raise it with every change to [`DDL`].
-pub const SCHEMA_VERSION: u32 = 1;
+///
+/// 2: `stock` says how what is not on the shelf can be bought. A component may meet a copy of the version before, of an
+/// origin that is older than itself; what it asks of the new columns must be answered there too.
+pub const SCHEMA_VERSION: u32 = 2;
 
 /// A replicated table: its columns in the order of the feed's values, and the columns of its key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -86,13 +89,21 @@ pub const TABLES: &[Table] = &[
         columns: &["currency", "sku", "minor"],
         key: &["currency", "sku"],
     },
-    Table { name: "stock", columns: &["sku", "product_id", "state"], key: &["sku"] },
+    Table {
+        name: "stock",
+        columns: &["sku", "product_id", "state", "promise", "ships_at_ms", "promised_until_ms"],
+        key: &["sku"],
+    },
     Table { name: "signing_keys", columns: &["kid", "jwk_json", "expires_at_ms"], key: &["kid"] },
     Table { name: "revocations", columns: &["session_id", "until_ms"], key: &["session_id"] },
 ];
 
-/// The statements that make an empty copy, in order. `stock.state` is `in_stock`, `low` or `out_of_stock`;
-/// variants without a model have empty URLs. `products_fts` follows `products` by triggers.
+/// The statements that make an empty copy, in order. Variants without a model have empty URLs. `products_fts` follows
+/// `products` by triggers.
+///
+/// `stock.state` is `in_stock`, `low` or `out_of_stock`: what lies on the shelf. Where that is nothing and pieces may be
+/// promised, `promise` is `preorder` or `backorder`, with the day from which they ship where that is known. At
+/// `promised_until_ms` nothing is promised any more, without a change that says so: readers compare it with their clock.
 pub const DDL: &[&str] = &[
     "CREATE TABLE settings (name TEXT NOT NULL PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID",
     "CREATE TABLE categories (handle TEXT NOT NULL PRIMARY KEY, title TEXT NOT NULL, description TEXT NOT NULL, \
@@ -116,8 +127,9 @@ pub const DDL: &[&str] = &[
     "CREATE INDEX variants_product ON variants (product_id, position)",
     "CREATE TABLE variant_prices (currency TEXT NOT NULL, sku TEXT NOT NULL, minor INTEGER NOT NULL, \
      PRIMARY KEY (currency, sku)) WITHOUT ROWID",
-    "CREATE TABLE stock (sku TEXT NOT NULL PRIMARY KEY, product_id INTEGER NOT NULL, state TEXT NOT NULL) WITHOUT ROWID",
-    "CREATE INDEX stock_product ON stock (product_id, state)",
+    "CREATE TABLE stock (sku TEXT NOT NULL PRIMARY KEY, product_id INTEGER NOT NULL, state TEXT NOT NULL, \
+     promise TEXT, ships_at_ms INTEGER, promised_until_ms INTEGER) WITHOUT ROWID",
+    "CREATE INDEX stock_product ON stock (product_id, state, promise, promised_until_ms)",
     "CREATE TABLE signing_keys (kid TEXT NOT NULL PRIMARY KEY, jwk_json TEXT NOT NULL, expires_at_ms INTEGER NOT NULL) \
      WITHOUT ROWID",
     "CREATE TABLE revocations (session_id TEXT NOT NULL PRIMARY KEY, until_ms INTEGER NOT NULL) WITHOUT ROWID",

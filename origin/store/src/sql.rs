@@ -15,6 +15,7 @@ pub(crate) mod idempotency;
 pub(crate) mod import;
 pub(crate) mod keys;
 pub(crate) mod lease;
+pub(crate) mod levels;
 pub(crate) mod location;
 pub(crate) mod merge;
 pub(crate) mod numbers;

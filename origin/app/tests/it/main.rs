@@ -4,6 +4,7 @@
 mod accounts;
 mod captures;
 mod crowd;
+mod edges;
 mod files;
 mod gift_cards;
 mod holds;

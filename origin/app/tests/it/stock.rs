@@ -18,6 +18,7 @@ use domain::staff::Role;
 use domain::{LocationId, OrderStatus, PaymentStatus, Sku, StaffKeyId, TransferId};
 use providers::payment::IntentStatus;
 
+use crate::edges;
 use crate::orders::{admin, paid, step};
 use crate::world::World;
 use engines::{Engine, on_every_engine};
@@ -65,7 +66,7 @@ pub(crate) async fn promise(world: &World, pieces_max: u32) {
     rules(world, StockRules { backorder, ..StockRules::default() }).await;
 }
 
-async fn rules(world: &World, rules: StockRules) {
+pub(crate) async fn rules(world: &World, rules: StockRules) {
     world.app.set_stock_rules(&staff(), cup(), rules).await.unwrap();
 }
 
@@ -92,6 +93,7 @@ pub(crate) async fn check(world: &World) {
     world.check_sums().await;
     let proof = world.app.prove_stock().await.unwrap();
     assert_eq!((proof.skus, proof.faults), (1, vec![]));
+    edges::agrees(world).await;
 }
 
 async fn the_main_location_sends_what_it_has_whole_and_shares_what_it_has_not(engine: Engine) {

@@ -10,6 +10,7 @@ use api_types::read_model::{DDL, SCHEMA_VERSION, TABLES, Table};
 use domain::Timestamp;
 use tokio::sync::mpsc::Sender;
 
+use super::levels;
 use crate::StoreError;
 use crate::feed::{ChangesPage, FeedState};
 use crate::tx::{Cell, Row, Tx, Value, values};
@@ -38,12 +39,21 @@ pub(crate) async fn publish(
     publish_changes(tx, rows, now).await.map(drop)
 }
 
+/// A row that is not as the edges were told.
+#[derive(Debug)]
+pub(crate) struct Difference {
+    /// What they are told now.
+    pub(crate) change: FeedChange,
+    /// The values that they were told last, as JSON.
+    pub(crate) told: Option<String>,
+}
+
 /// The same, and returns what differs.
 pub(crate) async fn publish_changes(
     tx: &Tx<'_>,
     rows: &[RowKey],
     now: Timestamp,
-) -> Result<Vec<FeedChange>, StoreError> {
+) -> Result<Vec<Difference>, StoreError> {
     let mut changes = Vec::new();
     for row in rows {
         changes.extend(difference(tx, row).await?);
@@ -59,7 +69,7 @@ pub(crate) async fn publish_changes(
         )
         .await?
         .get(0)?;
-    for (sequence, change) in (0_i64..).zip(&changes) {
+    for (sequence, Difference { change, .. }) in (0_i64..).zip(&changes) {
         tx.execute(
             "INSERT INTO feed_changes (position, sequence, at_ms, change_json) VALUES (?1, ?2, ?3, ?4)",
             values![position, sequence, now.unix_ms(), &json(change)?],
@@ -70,7 +80,7 @@ pub(crate) async fn publish_changes(
     Ok(changes)
 }
 
-async fn difference(tx: &Tx<'_>, row: &RowKey) -> Result<Option<FeedChange>, StoreError> {
+async fn difference(tx: &Tx<'_>, row: &RowKey) -> Result<Option<Difference>, StoreError> {
     let table = TABLES
         .iter()
         .find(|table| table.name == row.table)
@@ -94,7 +104,8 @@ async fn difference(tx: &Tx<'_>, row: &RowKey) -> Result<Option<FeedChange>, Sto
             values![table.name, key_json],
         )
         .await?;
-        return Ok(Some(FeedChange::Delete { table: table.name.to_owned(), key: row.key.clone() }));
+        let change = FeedChange::Delete { table: table.name.to_owned(), key: row.key.clone() };
+        return Ok(Some(Difference { change, told }));
     };
     let values_json = json(&values)?;
     if told.as_ref() == Some(&values_json) {
@@ -106,7 +117,8 @@ async fn difference(tx: &Tx<'_>, row: &RowKey) -> Result<Option<FeedChange>, Sto
         values![table.name, key_json, values_json],
     )
     .await?;
-    Ok(Some(FeedChange::Put { table: table.name.to_owned(), values }))
+    let change = FeedChange::Put { table: table.name.to_owned(), values };
+    Ok(Some(Difference { change, told }))
 }
 
 async fn read_row(
@@ -116,15 +128,16 @@ async fn read_row(
 ) -> Result<Option<Vec<FeedValue>>, StoreError> {
     let conditions: Vec<String> =
         (1..).zip(table.key).map(|(place, column)| format!("{column} = ?{place}")).collect();
-    let sql = format!("{} WHERE {}", select(table), conditions.join(" AND "));
+    let sql = format!("{} WHERE {}", select(tx, table), conditions.join(" AND "));
     let key: Vec<Value<'_>> = key.iter().map(to_sql).collect();
     let row = tx.query_opt(&sql, &key).await?;
     row.map(values_of).transpose()
 }
 
-/// The one place that says which rows an edge holds: the view `read_<table>` with the read model's columns.
-fn select(table: &Table) -> String {
-    format!("SELECT {} FROM read_{}", table.columns.join(", "), table.name)
+/// The one place that says which rows an edge holds: the view `read_<table>` with the read model's columns, and for stock
+/// what [`levels`] adds to it.
+fn select(tx: &Tx<'_>, table: &Table) -> String {
+    format!("SELECT {} FROM {}", table.columns.join(", "), levels::source(tx, table))
 }
 
 /// Reads the values of a row.
@@ -236,7 +249,7 @@ pub(crate) async fn snapshot(tx: &Tx<'_>, lines: &Sender<SnapshotLine>) -> Resul
     }
     let rows_sent = AtomicU64::new(0);
     for table in TABLES {
-        let sql = format!("{} ORDER BY {}", select(table), table.key.join(", "));
+        let sql = format!("{} ORDER BY {}", select(tx, table), table.key.join(", "));
         let line = |row| {
             rows_sent.fetch_add(1, Ordering::Relaxed);
             let values = values_of(row)?;

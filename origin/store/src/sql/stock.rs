@@ -253,16 +253,16 @@ async fn write(
     Ok(())
 }
 
-/// Tells the edges about SKUs whose level may have changed, and the merchant's programs where it has; one whose level
-/// did not change costs no change.
+/// Tells the edges about SKUs of which the level or what may be promised may have changed, and the merchant's programs
+/// where the level has; one that can be bought as before costs no change.
 pub(crate) async fn publish<'a>(
     tx: &Tx<'_>,
     skus: impl IntoIterator<Item = &'a Sku>,
     now: Timestamp,
 ) -> Result<(), StoreError> {
     let rows: Vec<_> = skus.into_iter().map(|sku| feed::row("stock", [sku.as_str()])).collect();
-    for change in feed::publish_changes(tx, &rows, now).await? {
-        if let Some((sku, kind)) = level_event(&change) {
+    for differs in feed::publish_changes(tx, &rows, now).await? {
+        if let Some((sku, kind)) = level_event(&differs.change, differs.told.as_deref()) {
             let words = level_words(sku, kind, now);
             outbox::append_about(tx, ("stock", sku), kind, &words, now).await?;
         }
@@ -270,10 +270,19 @@ pub(crate) async fn publish<'a>(
     Ok(())
 }
 
-/// Returns what a change of the read model's levels is called among events, and of which SKU it is.
-pub(crate) fn level_event(change: &FeedChange) -> Option<(&str, &'static str)> {
+/// Returns what a change of the read model's stock is called among events, and of which SKU it is; nothing where the level
+/// is what was told last.
+pub(crate) fn level_event<'a>(
+    change: &'a FeedChange,
+    told: Option<&str>,
+) -> Option<(&'a str, &'static str)> {
     let FeedChange::Put { values, .. } = change else { return None };
-    let [FeedValue::Text(sku), _, FeedValue::Text(state)] = values.as_slice() else { return None };
+    let [FeedValue::Text(sku), _, state, ..] = values.as_slice() else { return None };
+    let told: Option<Vec<FeedValue>> = told.and_then(|told| serde_json::from_str(told).ok());
+    if told.as_ref().and_then(|told| told.get(2)) == Some(state) {
+        return None;
+    }
+    let FeedValue::Text(state) = state else { return None };
     let kind = match state.as_str() {
         "out_of_stock" => "stock.sold_out",
         "low" => "stock.low",

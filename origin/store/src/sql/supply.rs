@@ -3,7 +3,7 @@
 use domain::inventory::{Cause, Movement, MovementKind, Pieces};
 use domain::{LocationId, SupplyId, Timestamp};
 
-use super::stocktaking;
+use super::{stock, stocktaking};
 use crate::StoreError;
 use crate::stock::StockRefused;
 use crate::supply::{ListSupplies, NewSupply, StepSupply, Supply, SupplyStep};
@@ -98,6 +98,8 @@ pub(crate) async fn step(
                 ],
             )
             .await?;
+            // Edges tell shoppers the day.
+            stock::publish(tx, [&found.sku], command.now).await?;
             return Ok(Ok(command.id));
         }
         SupplyStep::Arrive(pieces) => (MovementKind::IncomingArrived, "arrived", pieces),
@@ -125,5 +127,7 @@ pub(crate) async fn step(
         values![command.id.as_bytes(), pieces.get(), command.now.unix_ms()],
     )
     .await?;
+    // Once more: what is awaited now dates the next promise.
+    stock::publish(tx, [&found.sku], command.now).await?;
     Ok(Ok(command.id))
 }

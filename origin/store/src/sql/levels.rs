@@ -1,0 +1,74 @@
+//! The read model's rows of stock: what lies on the shelf, and how what does not can be bought.
+//!
+//! The words are those of `domain::inventory::availability`; a test lets both decide about the same stock. One thing is
+//! left to the reader, as it changes without anybody writing: the time. A pre-order is told with the moment at which it
+//! ends, and a delivery with its day, also when both have passed.
+
+use api_types::read_model::Table;
+
+use crate::tx::Tx;
+
+/// The rows, given how the engine writes the name of the main location. By primary keys where a SKU is asked for, and by
+/// index `supplies_open`; deliveries are looked at only where something is promised.
+macro_rules! rows {
+    ($main:literal) => {
+        concat!(
+            "(SELECT q.sku, q.product_id, q.state, q.promise,
+  CASE WHEN q.promise = 'backorder' THEN q.covered_at_ms
+       WHEN q.promise = 'preorder' AND q.covered_at_ms > q.until_ms THEN q.covered_at_ms
+       WHEN q.promise = 'preorder' THEN q.until_ms END AS ships_at_ms,
+  CASE WHEN q.promise = 'preorder' THEN q.until_ms END AS promised_until_ms
+FROM (SELECT r.sku, r.product_id, r.state, s.backorder_until_ms AS until_ms,
+    CASE WHEN r.state = 'out_of_stock' AND s.backorder <> 'deny' AND s.backorder_max > s.backordered
+        + coalesce((SELECT sum(e.backordered) FROM stock_at e WHERE e.sku = s.sku), 0)
+      THEN CASE s.backorder WHEN 'pre_order' THEN 'preorder' ELSE 'backorder' END END AS promise,
+    (SELECT min(d.at_ms) FROM (SELECT u.location_id, u.expected_at_ms AS at_ms,
+        sum(u.pieces - u.arrived - u.cancelled) OVER (PARTITION BY u.location_id ORDER BY u.expected_at_ms) AS pieces
+      FROM supplies u
+      WHERE u.sku = s.sku AND u.arrived + u.cancelled < u.pieces AND u.expected_at_ms IS NOT NULL) d
+      JOIN locations p ON p.id = d.location_id AND p.is_active = 1
+      LEFT JOIN stock_at a ON a.sku = s.sku AND a.location_id = d.location_id
+      WHERE d.pieces > CASE WHEN d.location_id = ",
+            $main,
+            " THEN s.backordered ELSE coalesce(a.backordered, 0) END) AS covered_at_ms
+  FROM read_stock r JOIN stock s ON s.sku = r.sku) q)"
+        )
+    };
+}
+
+const ROWS_SQLITE: &str = rows!("x'00000000000080008000000000000001'");
+const ROWS_POSTGRES: &str = rows!("'\\x00000000000080008000000000000001'::bytea");
+
+/// The rows of many SKUs, on PostgreSQL.
+pub(crate) const READ_MANY: &str = concat!(
+    "SELECT sku, product_id, state, promise, ships_at_ms, promised_until_ms FROM ",
+    rows!("'\\x00000000000080008000000000000001'::bytea"),
+    " AS read_stock WHERE sku = ANY(?1)"
+);
+
+/// Returns what the rows of a table are selected from: `read_stock` with what may be promised, any other as it is.
+pub(crate) fn source(tx: &Tx<'_>, table: &Table) -> String {
+    match (table.name, tx) {
+        ("stock", Tx::Sqlite(_)) => format!("{ROWS_SQLITE} AS read_stock"),
+        ("stock", Tx::Postgres(_)) => format!("{ROWS_POSTGRES} AS read_stock"),
+        (name, _) => format!("read_{name}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use api_types::read_model::TABLES;
+
+    use super::*;
+
+    #[test]
+    fn the_columns_are_those_of_the_read_model() {
+        let table = TABLES.iter().find(|table| table.name == "stock").unwrap();
+        let expected = format!(
+            "SELECT {} FROM {ROWS_POSTGRES} AS read_stock WHERE sku = ANY(?1)",
+            table.columns.join(", ")
+        );
+        assert_eq!(READ_MANY, expected);
+        assert_eq!(table.key, ["sku"]);
+    }
+}
