@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use domain::{Handle, Money, Sku};
+use domain::{Handle, Money, Sku, Timestamp};
 use serde::{Deserialize, Serialize};
 
 /// One page of a list. `next_cursor` is absent on the last page.
@@ -37,6 +37,8 @@ pub struct ProductSummary {
     pub has_ar: bool,
     /// Whether any variant can be bought; may be seconds old.
     pub available: bool,
+    /// How the best of its variants can be bought: one on the shelf before one that is promised.
+    pub availability: Availability,
 }
 
 /// A picture and what it shows.
@@ -57,15 +59,19 @@ pub struct ProductOption {
     pub values: Vec<String>,
 }
 
-/// How much is left, without the exact count.
+/// Whether and how it can be bought, without the exact count.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Availability {
-    /// More than a few.
+    /// More than a few are on the shelf.
     InStock,
-    /// Few.
+    /// Few are.
     Low,
-    /// None.
+    /// None is; promised before it comes out.
+    Preorder,
+    /// None is; promised, and shipped once it has come in.
+    Backorder,
+    /// Not at all.
     OutOfStock,
 }
 
@@ -80,8 +86,11 @@ pub struct Variant {
     pub options: BTreeMap<String, String>,
     /// Price in the currency asked for.
     pub price: Money,
-    /// How much is left; may be seconds old.
+    /// Whether and how it can be bought; may be seconds old.
     pub availability: Availability,
+    /// From when on what is promised ships, where that is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ships_at: Option<Timestamp>,
     /// Picture.
     pub image_url: String,
     /// What the picture shows.

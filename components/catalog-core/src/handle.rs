@@ -7,9 +7,9 @@ use api_types::catalogue::{ArReference, Page, Product, Variant};
 use api_types::problem::{Failure, Problem};
 use api_types::reply::Public;
 use bytes::Bytes;
-use domain::{Currency, ErrorKind, Handle};
+use domain::{Currency, ErrorKind, Handle, Timestamp};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, header};
-use ports::{Rows, Sql, SqlValue};
+use ports::{Clock, Rows, Sql, SqlValue};
 
 use crate::cursor::Cursor;
 use crate::query::{self, ListQuery, Need, Sort, Words};
@@ -29,7 +29,7 @@ impl From<BadColumn> for Failure {
 }
 
 /// Answers a request for the catalogue. `HEAD` gets the head of what `GET` gets.
-pub async fn handle<P: Sql>(ports: &P, request: Request<Bytes>) -> Response<Bytes> {
+pub async fn handle<P: Sql + Clock>(ports: &P, request: Request<Bytes>) -> Response<Bytes> {
     let is_head = request.method() == Method::HEAD;
     let answer = match Route::of(request.uri().path()) {
         None => Err(Problem::of(ErrorKind::NotFound).into()),
@@ -55,7 +55,7 @@ fn method_not_allowed(asked: &HeaderMap) -> Response<Bytes> {
     response
 }
 
-async fn answer<P: Sql>(
+async fn answer<P: Sql + Clock>(
     ports: &P,
     route: Route,
     query: &str,
@@ -75,13 +75,13 @@ fn write<T: serde::Serialize>(value: T, asked: &HeaderMap) -> Result<Response<By
         .map_err(Failure::fault)
 }
 
-async fn list<P: Sql>(
+async fn list<P: Sql + Clock>(
     ports: &P,
     query: ListQuery,
     asked: &HeaderMap,
 ) -> Result<Response<Bytes>, Failure> {
     let rows = match statement(&query) {
-        Some(statement) => ports.query(statement, &parameters(&query)).await?,
+        Some(statement) => ports.query(statement, &parameters(&query, ports.now())).await?,
         None => Rows::default(),
     };
     if rows.rows.is_empty()
@@ -114,8 +114,8 @@ fn statement(query: &ListQuery) -> Option<&'static str> {
     }
 }
 
-/// Binds `?1` to `?6`, as many as the statement has. One row more than the page tells whether there is another page.
-fn parameters(query: &ListQuery) -> Vec<SqlValue> {
+/// Binds `?1` to `?8`. One row more than the page tells whether there is another page.
+fn parameters(query: &ListQuery, now: Timestamp) -> Vec<SqlValue> {
     let (key, id) = match &query.cursor {
         Some(cursor) => (cursor.key.clone(), cursor.id),
         None => match query.sort {
@@ -126,22 +126,22 @@ fn parameters(query: &ListQuery) -> Vec<SqlValue> {
         },
     };
     let rows = i64::from(query.limit).saturating_add(1);
-    let mut bound = Vec::with_capacity(6);
-    bound.extend([
-        query.currency.map_or(SqlValue::Null, |c| SqlValue::Text(c.code().to_owned())),
+    let text = |text: &str| SqlValue::Text(text.to_owned());
+    let words = match &query.words {
+        Words::Match(expression) => text(expression),
+        Words::Any | Words::Nothing => SqlValue::Null,
+    };
+    // All of them, also those that a statement does not have: the last two are in every one.
+    vec![
+        query.currency.map_or(SqlValue::Null, |currency| text(currency.code())),
         key,
         SqlValue::Integer(id),
         SqlValue::Integer(rows),
-    ]);
-    if let Some(category) = &query.category {
-        bound.push(SqlValue::Text(category.as_str().to_owned()));
-    }
-    if let Words::Match(expression) = &query.words {
-        // `?5` must be bound for `?6` to be the sixth, also where no category is asked for.
-        bound.resize(5, SqlValue::Null);
-        bound.push(SqlValue::Text(expression.clone()));
-    }
-    bound
+        query.category.as_ref().map_or(SqlValue::Null, |category| text(category.as_str())),
+        words,
+        SqlValue::Integer(now.unix_ms()),
+        SqlValue::Integer(i64::from(query.only_available)),
+    ]
 }
 
 fn page(
@@ -161,7 +161,7 @@ fn page(
     Ok(Page { items, next_cursor: end.and_then(|cursor| cursor.seal(query.seal)) })
 }
 
-async fn product<P: Sql>(
+async fn product<P: Sql + Clock>(
     ports: &P,
     handle: Handle,
     currency: Option<Currency>,
@@ -174,7 +174,8 @@ async fn product<P: Sql>(
     let currency = found.product.price.currency;
     let bound = [SqlValue::Text(currency.code().to_owned()), SqlValue::Integer(found.id)];
     let rows = ports.query(sql::VARIANTS, &bound).await?;
-    let variants = rows.rows.into_iter().map(|row| row::variant(row, currency));
+    let now = ports.now();
+    let variants = rows.rows.into_iter().map(|row| row::variant(row, currency, now));
     write(with_variants(found.product, variants.collect::<Result<_, _>>()?), asked)
 }
 

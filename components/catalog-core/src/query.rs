@@ -76,6 +76,8 @@ pub struct ListQuery {
     pub category: Option<Handle>,
     /// Only what these words find.
     pub words: Words,
+    /// Only what can be bought, on the shelf or promised.
+    pub only_available: bool,
     /// In this order.
     pub sort: Sort,
     /// Priced in this currency; the shop's own if absent.
@@ -106,7 +108,8 @@ impl ListQuery {
         let limit = parameters.limit(&mut faults);
         let category = parameters.category(&mut faults);
         let currency = parameters.currency(&mut faults);
-        let seal = seal(sort, currency, category.as_ref(), &words);
+        let only_available = parameters.only_available(&mut faults);
+        let seal = seal(sort, currency, category.as_ref(), &words, only_available);
         let cursor = parameters.cursor.as_deref().and_then(|text| {
             let cursor = Cursor::open(text, seal);
             if cursor.is_none() && faults.0.errors.is_empty() {
@@ -114,7 +117,16 @@ impl ListQuery {
             }
             cursor
         });
-        faults.into_result(Self { limit, cursor, category, words, sort, currency, seal })
+        faults.into_result(Self {
+            limit,
+            cursor,
+            category,
+            words,
+            only_available,
+            sort,
+            currency,
+            seal,
+        })
     }
 }
 
@@ -164,6 +176,7 @@ struct Parameters<'a> {
     q: Option<Cow<'a, str>>,
     sort: Option<Cow<'a, str>>,
     currency: Option<Cow<'a, str>>,
+    available: Option<Cow<'a, str>>,
 }
 
 impl<'a> Parameters<'a> {
@@ -178,6 +191,7 @@ impl<'a> Parameters<'a> {
                 "q" => &mut parameters.q,
                 "sort" => &mut parameters.sort,
                 "currency" => &mut parameters.currency,
+                "available" => &mut parameters.available,
                 _ => continue,
             };
             let Some(value) = decode(value) else {
@@ -253,6 +267,17 @@ impl<'a> Parameters<'a> {
         }
         currency
     }
+
+    fn only_available(&self, faults: &mut Faults) -> bool {
+        match self.available.as_deref() {
+            None | Some("false") => false,
+            Some("true") => true,
+            Some(_) => {
+                faults.add("available", "unknown", "Either true or false.");
+                false
+            }
+        }
+    }
 }
 
 /// Decodes a form value; `None` when it is not UTF-8. Borrows where nothing is encoded.
@@ -264,18 +289,28 @@ fn decode(value: &str) -> Option<Cow<'_, str>> {
     percent_decode_str(&spaced).decode_utf8().ok().map(|text| Cow::Owned(text.into_owned()))
 }
 
-fn seal(sort: Sort, currency: Option<Currency>, category: Option<&Handle>, words: &Words) -> u64 {
+fn seal(
+    sort: Sort,
+    currency: Option<Currency>,
+    category: Option<&Handle>,
+    words: &Words,
+    only_available: bool,
+) -> u64 {
     let words = match words {
         Words::Any => "",
         Words::Match(expression) => expression,
         Words::Nothing => "*",
     };
-    let parts = [
+    let mut parts = vec![
         sort.name(),
         currency.map_or("", Currency::code),
         category.map_or("", Handle::as_str),
         words,
     ];
+    // Lists of everything keep the seal that they had before there were others.
+    if only_available {
+        parts.push("available");
+    }
     validator::digest(parts.join("\n").as_bytes())
 }
 
@@ -311,6 +346,10 @@ mod tests {
             ("currency=XXX&sort=best", vec!["sort:unknown", "currency:unknown"]),
             ("sort=relevance", vec!["sort:needs_q"]),
             ("sort=relevance&q=oak", vec![]),
+            ("available=true", vec![]),
+            ("available=", vec![]),
+            ("available=1", vec!["available:unknown"]),
+            ("available=true&available=false", vec!["available:repeated"]),
             ("q=%ff", vec!["q:unreadable"]),
             ("cursor=abc", vec!["cursor:mismatch"]),
             ("cursor=abc&limit=0", vec!["limit:out_of_range"]),
@@ -346,6 +385,7 @@ mod tests {
             "sort=title&currency=EUR&q=oak",
             "sort=title&currency=EUR&category=chairs&q=elm",
             "sort=title&currency=EUR&category=chairs",
+            "sort=title&currency=EUR&category=chairs&q=oak&available=true",
         ] {
             let query = format!("{other}&cursor={text}");
             assert_eq!(codes(&query, Need::Optional), ["cursor:mismatch"], "{other}");

@@ -2,7 +2,7 @@
 
 use api_types::catalogue::{Availability, Category, Model, Product, ProductSummary, Variant};
 use api_types::read_model::json_column;
-use domain::{Currency, Money};
+use domain::{Currency, Money, Timestamp};
 use ports::SqlValue;
 
 /// A column that is missing or of another type; by number, for the log.
@@ -54,6 +54,10 @@ impl Columns {
         }
     }
 
+    fn moment(&mut self) -> Result<Option<Timestamp>, BadColumn> {
+        Ok(self.optional_integer()?.map(Timestamp::from_unix_ms))
+    }
+
     fn flag(&mut self) -> Result<bool, BadColumn> {
         Ok(self.integer()? != 0)
     }
@@ -86,7 +90,15 @@ pub(crate) fn listed(row: Vec<SqlValue>) -> Result<Listed, BadColumn> {
     let (title, subtitle) = (columns.text()?, columns.text()?);
     let category = columns.named()?;
     let (image_url, image_alt) = (columns.text()?, columns.text()?);
-    let (has_ar, available) = (columns.flag()?, columns.flag()?);
+    let has_ar = columns.flag()?;
+    // As `sql`'s `best!` numbers them.
+    let availability = match columns.optional_integer()? {
+        Some(4) => Availability::InStock,
+        Some(3) => Availability::Low,
+        Some(2) => Availability::Preorder,
+        Some(1) => Availability::Backorder,
+        _ => Availability::OutOfStock,
+    };
     let minor = columns.integer()?;
     let currency = columns.currency()?.ok_or_else(|| columns.bad())?;
     let (id, key) = (columns.integer()?, columns.any()?);
@@ -101,7 +113,8 @@ pub(crate) fn listed(row: Vec<SqlValue>) -> Result<Listed, BadColumn> {
         image_url,
         image_alt,
         has_ar,
-        available,
+        available: availability != Availability::OutOfStock,
+        availability,
     };
     Ok(Listed { item, id, key })
 }
@@ -144,23 +157,41 @@ pub(crate) fn product(row: Vec<SqlValue>) -> Result<Option<Found>, BadColumn> {
     Ok(Some(Found { id, product }))
 }
 
-/// Reads a row of `sql::VARIANTS`.
-pub(crate) fn variant(row: Vec<SqlValue>, currency: Currency) -> Result<Variant, BadColumn> {
+/// Reads a row of `sql::VARIANTS` as it is now.
+pub(crate) fn variant(
+    row: Vec<SqlValue>,
+    currency: Currency,
+    now: Timestamp,
+) -> Result<Variant, BadColumn> {
     let mut columns = Columns::of(row);
-    Ok(Variant {
-        sku: columns.named()?,
-        title: columns.text()?,
-        options: columns.json()?,
-        image_url: columns.text()?,
-        image_alt: columns.text()?,
-        has_ar: columns.flag()?,
-        price: Money::new(columns.integer()?, currency),
-        availability: match columns.text()?.as_str() {
-            "in_stock" => Availability::InStock,
-            "low" => Availability::Low,
-            _ => Availability::OutOfStock,
-        },
-    })
+    let (sku, title, options) = (columns.named()?, columns.text()?, columns.json()?);
+    let (image_url, image_alt) = (columns.text()?, columns.text()?);
+    let has_ar = columns.flag()?;
+    let price = Money::new(columns.integer()?, currency);
+    let (state, promise) = (columns.text()?, columns.optional_text()?);
+    let (ships_at, until) = (columns.moment()?, columns.moment()?);
+    let availability = availability(&state, promise.as_deref(), until, now);
+    let is_promised = matches!(availability, Availability::Preorder | Availability::Backorder);
+    // A delivery that is late comes at no known day.
+    let ships_at = ships_at.filter(|&at| is_promised && now < at);
+    Ok(Variant { sku, title, options, price, availability, ships_at, image_url, image_alt, has_ar })
+}
+
+/// Tells what a row of stock says: what is on the shelf first, then what is promised and still may be.
+fn availability(
+    state: &str,
+    promise: Option<&str>,
+    until: Option<Timestamp>,
+    now: Timestamp,
+) -> Availability {
+    match (state, promise) {
+        ("in_stock", _) => Availability::InStock,
+        ("low", _) => Availability::Low,
+        _ if until.is_some_and(|until| until <= now) => Availability::OutOfStock,
+        (_, Some("preorder")) => Availability::Preorder,
+        (_, Some("backorder")) => Availability::Backorder,
+        _ => Availability::OutOfStock,
+    }
 }
 
 /// Reads a row of `sql::CATEGORIES`.
@@ -173,4 +204,29 @@ pub(crate) fn category(row: Vec<SqlValue>) -> Result<Category, BadColumn> {
         image_url: columns.text()?,
         product_count: u32::try_from(columns.integer()?).map_err(|_| columns.bad())?,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_shelf_comes_before_promises_and_promises_end_at_their_moment() {
+        use Availability::{Backorder, InStock, Low, OutOfStock, Preorder};
+        let now = Timestamp::from_unix_ms(1_000);
+        let (passed, to_come) = (Some(1_000), Some(1_001));
+        for (state, promise, until, expected) in [
+            ("in_stock", None, None, InStock),
+            ("in_stock", Some("preorder"), passed, InStock),
+            ("low", Some("backorder"), None, Low),
+            ("out_of_stock", None, None, OutOfStock),
+            ("out_of_stock", Some("backorder"), None, Backorder),
+            ("out_of_stock", Some("preorder"), to_come, Preorder),
+            ("out_of_stock", Some("preorder"), passed, OutOfStock),
+            ("out_of_stock", Some("of a later version"), None, OutOfStock),
+        ] {
+            let until = until.map(Timestamp::from_unix_ms);
+            assert_eq!(availability(state, promise, until, now), expected, "{state} {promise:?}");
+        }
+    }
 }

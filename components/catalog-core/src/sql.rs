@@ -3,6 +3,9 @@
 //! Parameters are always bound. `tests/it` prepares each on the real tables and checks that its plan uses an index.
 //! Columns that are expressions have short names: names travel to the component with every answer.
 //! Lists page by key, not by offset: the last row's sort key and id are bound, so page 100 costs what page 1 does.
+//!
+//! A copy of an origin from before promises has no columns for them. So what reads them stands in a subquery whose outer
+//! row has columns of these names, all empty: a name that a table does not have is looked for outside (SQLite's scopes).
 
 /// The currency to price in: the one asked for (`?1`), else the shop's own.
 macro_rules! currency {
@@ -11,19 +14,38 @@ macro_rules! currency {
     };
 }
 
+/// How the best variant of a product can be bought: as [`crate::row`] numbers it, absent where none has stock. `?7` is
+/// now.
+macro_rules! best {
+    () => {
+        "(SELECT (SELECT MAX(CASE s.state WHEN 'in_stock' THEN 4 WHEN 'low' THEN 3 ELSE CASE \
+         WHEN promised_until_ms <= ?7 THEN 0 WHEN promise = 'preorder' THEN 2 WHEN promise = 'backorder' THEN 1 \
+         ELSE 0 END END) FROM stock s WHERE s.product_id = p.id) \
+         FROM (SELECT NULL AS promise, NULL AS promised_until_ms))"
+    };
+}
+
 /// Columns of a list's rows; the sort key comes last, for the cursor.
 macro_rules! columns {
     ($key:literal) => {
         concat!(
-            "SELECT p.default_sku, p.handle, p.title, p.subtitle, p.category, p.image_url, p.image_alt, p.has_ar, \
-             EXISTS (SELECT 1 FROM stock s WHERE s.product_id = p.id AND s.state IN ('in_stock', 'low')) AS available, \
-             pp.minor, pp.currency, p.id, ",
+            "SELECT p.default_sku, p.handle, p.title, p.subtitle, p.category, p.image_url, p.image_alt, p.has_ar, ",
+            best!(),
+            " AS best, pp.minor, pp.currency, p.id, ",
             $key
         )
     };
 }
 
-/// A list without words: `?2` and `?3` are the key and id to go on after, `?4` the most rows, `?5` the category.
+/// Keeps what can be bought, where that is asked for (`?8` is 1).
+macro_rules! buyable {
+    () => {
+        concat!(" AND (?8 = 0 OR ", best!(), " > 0)")
+    };
+}
+
+/// A list without words: `?2` and `?3` are the key and id to go on after, `?4` the most rows, `?5` the category, `?7` now,
+/// `?8` whether only what can be bought is asked for.
 /// `CROSS JOIN` fixes the order of the loops (SQLite's documented use of it), so that the outer index gives the order.
 macro_rules! browse {
     ($key:literal, $from:literal, $on:literal, $after:literal, $order:literal, $category:literal) => {
@@ -38,6 +60,7 @@ macro_rules! browse {
             " AND ",
             $after,
             $category,
+            buyable!(),
             " ORDER BY ",
             $order,
             " LIMIT ?4"
@@ -94,7 +117,7 @@ macro_rules! found {
              CROSS JOIN products p ON p.id = f.id \
              CROSS JOIN product_prices pp ON pp.product_id = p.id \
              WHERE pp.currency = ",
-            currency!(), " AND ", $after, $category, " ORDER BY ", $order, " LIMIT ?4"
+            currency!(), " AND ", $after, $category, buyable!(), " ORDER BY ", $order, " LIMIT ?4"
         )
     };
 }
@@ -169,7 +192,11 @@ pub const PRODUCT: &str = concat!(
 /// The variants of a product (`?2`) that are priced in the currency (`?1`), in their order.
 pub const VARIANTS: &str = "SELECT v.sku, v.title, v.options_json, v.image_url, v.image_alt, \
      v.plain_glb_url <> '' AND v.usdz_url <> '' AS has_ar, vp.minor, \
-     COALESCE((SELECT s.state FROM stock s WHERE s.sku = v.sku), 'out_of_stock') AS state \
+     COALESCE((SELECT s.state FROM stock s WHERE s.sku = v.sku), 'out_of_stock') AS state, \
+     (SELECT (SELECT promise FROM stock s WHERE s.sku = v.sku) FROM (SELECT NULL AS promise)) AS promise, \
+     (SELECT (SELECT ships_at_ms FROM stock s WHERE s.sku = v.sku) FROM (SELECT NULL AS ships_at_ms)) AS ships, \
+     (SELECT (SELECT promised_until_ms FROM stock s WHERE s.sku = v.sku) \
+     FROM (SELECT NULL AS promised_until_ms)) AS until \
      FROM variants v CROSS JOIN variant_prices vp ON vp.sku = v.sku \
      WHERE v.product_id = ?2 AND vp.currency = ?1 ORDER BY v.position, v.sku LIMIT 200";
 

@@ -48,7 +48,7 @@ fn lists_products_with_one_statement() {
         page,
         json!({"items": [{"sku": "SKU-1", "handle": "lyra-chair", "title": "Lyra Chair", "subtitle": "A subtitle",
             "category": "chairs", "price": {"minor": 12_900, "currency": "EUR"}, "image_url": "/m/a.jpg",
-            "image_alt": "A picture", "has_ar": true, "available": true}], "next_cursor": null})
+            "image_alt": "A picture", "has_ar": true, "available": true, "availability": "low"}], "next_cursor": null})
     );
     assert_eq!(shop.statements.get(), 1);
     let page = shop.json("/v1/products?currency=JPY&limit=1");
@@ -74,6 +74,82 @@ fn shows_a_product_with_its_default_variant_first() {
         json!({"manifest_url": "/v1/ar/SKU-1",
             "manifests": {"SKU-1": "/v1/ar/SKU-1", "SKU-1-W": "/v1/ar/SKU-1-W"}})
     );
+}
+
+const PROMISE: &str = "UPDATE stock SET promise = ?2, ships_at_ms = ?3, promised_until_ms = ?4 \
+    WHERE sku = ?1 AND state = 'out_of_stock'";
+
+/// How a variant is told, and the best of its product in the list of everything and of what can be bought.
+fn told(shop: &Shop, handle: &str, sku: &str) -> serde_json::Value {
+    let product = shop.json(&format!("/v1/products/{handle}"));
+    let variants = product["variants"].as_array().unwrap();
+    let variant = variants.iter().find(|variant| variant["sku"] == sku).unwrap();
+    let listed = |path: &str| {
+        let page = shop.json(path);
+        let items = page["items"].as_array().unwrap().iter();
+        let found = items.filter(|item| item["handle"] == handle);
+        found.map(|item| (item["availability"].clone(), item["available"].clone())).next()
+    };
+    let (best, is_available) = listed("/v1/products").unwrap();
+    for path in ["/v1/products?available=true", "/v1/search?q=chair&available=true&sort=title"] {
+        assert_eq!(listed(path).is_some(), is_available == true, "{path}");
+    }
+    json!([variant["availability"], variant["ships_at"], best, is_available])
+}
+
+#[test]
+fn what_is_not_on_the_shelf_can_be_bought_while_it_is_promised() {
+    let shop = chairs();
+    let lamp = |promise: &str| {
+        let values = promise.split(' ').collect::<Vec<_>>();
+        let [kind, ships, until] = values[..] else { panic!("{promise}") };
+        let number = |text: &str| text.parse::<i64>().ok();
+        shop.database
+            .execute(
+                PROMISE,
+                rusqlite::params![
+                    "SKU-2",
+                    (kind != "-").then_some(kind),
+                    number(ships),
+                    number(until)
+                ],
+            )
+            .unwrap();
+        told(&shop, "vega-lamp", "SKU-2")
+    };
+    assert_eq!(lamp("- - -"), json!(["out_of_stock", null, "out_of_stock", false]));
+    assert_eq!(lamp("backorder - -"), json!(["backorder", null, "backorder", true]));
+    let day = "1970-01-01T00:00:09.000Z";
+    assert_eq!(lamp("backorder 9000 -"), json!(["backorder", day, "backorder", true]));
+    assert_eq!(lamp("preorder 9000 5000"), json!(["preorder", day, "preorder", true]));
+    // A delivery that is late comes at no known day.
+    assert_eq!(lamp("backorder 1000 -"), json!(["backorder", null, "backorder", true]));
+    // On its day a pre-order has ended, although nobody said so.
+    lamp("preorder 9000 5000");
+    shop.now_ms.set(5_000);
+    let ended = json!(["out_of_stock", null, "out_of_stock", false]);
+    assert_eq!(told(&shop, "vega-lamp", "SKU-2"), ended);
+    // The shelf comes first.
+    shop.execute("UPDATE stock SET state = 'low' WHERE sku = 'SKU-2-W'", &[]);
+    assert_eq!(told(&shop, "vega-lamp", "SKU-2"), json!(["out_of_stock", null, "low", true]));
+}
+
+#[test]
+fn a_copy_from_before_promises_answers_as_it_did() {
+    let shop = chairs();
+    shop.database
+        .execute_batch(
+            "ALTER TABLE stock RENAME TO later;
+             CREATE TABLE stock (sku TEXT NOT NULL PRIMARY KEY, product_id INTEGER NOT NULL, state TEXT NOT NULL)
+               WITHOUT ROWID;
+             INSERT INTO stock SELECT sku, product_id, state FROM later;
+             DROP TABLE later;
+             CREATE INDEX stock_product ON stock (product_id, state);",
+        )
+        .unwrap();
+    assert_eq!(told(&shop, "lyra-chair", "SKU-1"), json!(["low", null, "low", true]));
+    let out = json!(["out_of_stock", null, "out_of_stock", false]);
+    assert_eq!(told(&shop, "vega-lamp", "SKU-2"), out);
 }
 
 #[test]

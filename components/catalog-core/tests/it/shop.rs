@@ -3,8 +3,9 @@
 use std::cell::Cell;
 
 use bytes::Bytes;
+use domain::Timestamp;
 use http::{Request, Response};
-use ports::{Rows, SQL_ROWS_MAX, Sql, SqlError, SqlValue};
+use ports::{Clock, Rows, SQL_ROWS_MAX, Sql, SqlError, SqlValue};
 use rusqlite::types::{Value, ValueRef};
 use rusqlite::{Connection, params_from_iter};
 
@@ -13,6 +14,13 @@ pub(crate) struct Shop {
     pub(crate) database: Connection,
     pub(crate) statements: Cell<u32>,
     pub(crate) error: Cell<Option<SqlError>>,
+    pub(crate) now_ms: Cell<i64>,
+}
+
+impl Clock for Shop {
+    fn now(&self) -> Timestamp {
+        Timestamp::from_unix_ms(self.now_ms.get())
+    }
 }
 
 impl Sql for Shop {
@@ -46,7 +54,8 @@ impl Shop {
             database.execute_batch(statement).unwrap();
         }
         database.execute_batch("INSERT INTO settings VALUES ('default_currency', 'EUR')").unwrap();
-        Self { database, statements: Cell::new(0), error: Cell::new(None) }
+        let now_ms = Cell::new(1_000);
+        Self { database, statements: Cell::new(0), error: Cell::new(None), now_ms }
     }
 
     /// Adds a product with one variant per SKU, at these prices in EUR and JPY.
@@ -92,7 +101,7 @@ impl Shop {
             );
         }
         self.execute(
-            "INSERT INTO stock VALUES (?1, ?2, ?3)",
+            "INSERT INTO stock (sku, product_id, state) VALUES (?1, ?2, ?3)",
             &[sku.to_owned().into(), id.into(), stock.into()],
         );
     }

@@ -42,6 +42,7 @@ fn lists() -> Vec<Case> {
         .json("/items/0/category", "tables")
         .json("/items/0/has_ar", true)
         .json("/items/0/available", true)
+        .json("/items/0/availability", "in_stock")
         .json_want("/items/0/image_url", Want::Starts("/m/".into()))
         .json_want("/items/0/image_alt", Want::There),
         starts(list("?sort=newest", "newest is an order"), &["piazza-bistro-table"]),
@@ -58,6 +59,11 @@ fn lists() -> Vec<Case> {
             &["alba-bench", "arca-floor-lamp", "arco-mirror", "bruma-pouf", "corda-basket"],
         ),
         list("?limit=1", "a page of one").json_want("/items", Want::Long(1)),
+        starts(
+            list("?available=true&sort=title", "what can be bought, by title"),
+            &["alba-bench", "arca-floor-lamp", "arco-mirror", "bruma-pouf", "corda-basket"],
+        )
+        .json("/items/0/available", true),
         list("?limit=100", "a page of all")
             .json_want("/items", Want::Long(30))
             .json("/next_cursor", serde_json::Value::Null),
@@ -242,6 +248,7 @@ fn bad_input() -> Vec<Case> {
         ("currency=%E2%82%AC", "currency", "unknown"),
         ("cursor=invented", "cursor", "mismatch"),
         ("cursor=AAAA", "cursor", "mismatch"),
+        ("available=yes", "available", "unknown"),
         ("q=%ff", "q", "unreadable"),
         ("q=%c3%28", "q", "unreadable"),
         ("q=a&q=b", "q", "repeated"),

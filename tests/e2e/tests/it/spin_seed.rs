@@ -6,13 +6,14 @@ use std::collections::BTreeSet;
 use std::io::{BufRead as _, BufReader, Read as _};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
+use domain::Timestamp;
 use e2e::{Client, Role, Shop, eventually, terminate};
 use futures::executor::block_on;
 use http::Request;
-use ports::{Rows, Sql, SqlError, SqlValue, VariableError, Variables};
+use ports::{Clock, Rows, Sql, SqlError, SqlValue, VariableError, Variables};
 use rusqlite::types::{Value, ValueRef};
 use rusqlite::{Connection, params_from_iter};
 
@@ -65,6 +66,13 @@ impl Sql for Spin {
     async fn query(&self, statement: &str, parameters: &[SqlValue]) -> Result<Rows, SqlError> {
         self.statements.borrow_mut().insert(statement.to_owned());
         self.run(statement, parameters).map_err(|error| SqlError::Failed(error.to_string()))
+    }
+}
+
+impl Clock for Spin {
+    fn now(&self) -> Timestamp {
+        let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap();
+        Timestamp::from_unix_ms(since.as_millis().try_into().unwrap())
     }
 }
 
@@ -124,6 +132,7 @@ fn addresses(edge: &Client) -> Vec<String> {
         format!("/v1/ar/{sku}"),
         "/v1/search?q=chair".to_owned(),
         format!("/v1/search?q=oak&category={category}"),
+        "/v1/products?available=true".to_owned(),
     ];
     for sort in ["newest", "price_asc", "price_desc", "title"] {
         addresses.push(format!("/v1/products?limit=5&sort={sort}"));
