@@ -1,8 +1,8 @@
 //! Answers that are kept: those of the catalogue by the copy's position, in this isolate and in the place's cache.
 //!
 //! What is kept is the core's whole answer of status 200 that everybody may share; what the gateway adds is added to
-//! every copy anew. A change of the catalogue changes the position and so the key: nothing is ever purged. Of
-//! [`KEPT_S`] beyond that nothing depends. Answers of Workers below `workers.dev` are not kept by Cloudflare, only here.
+//! every copy anew. A change of the catalogue changes the position and so the key: nothing is ever purged. What changes
+//! without one (a pre-order ends on its day) is found out within [`KEPT_MS`], which is in the key too. Answers of Workers below `workers.dev` are not kept by Cloudflare, only here.
 
 use api_types::validator;
 use bytes::Bytes;
@@ -16,6 +16,7 @@ use crate::health::Seen;
 use crate::isolate::isolate;
 use crate::log;
 use crate::memory::Memory;
+use crate::ports::now;
 use crate::serve::Call;
 use crate::wire::{self, Payload};
 
@@ -25,7 +26,10 @@ const ANSWERS_BYTES_MAX: usize = 4 * 1_024 * 1_024;
 /// Largest answer that is kept: 64 KiB, a page of 100 products and more.
 const ANSWER_BYTES_MAX: usize = 64 * 1_024;
 
-/// How long the place's cache keeps an answer: 60 s. Most positions live shorter.
+/// How long an answer may serve at one position: to the end of its minute. Most positions live shorter.
+const KEPT_MS: i64 = 60_000;
+
+/// How long the place's cache keeps an answer: 60 s, by when its key is asked for no more.
 const KEPT_S: &str = "public, max-age=60";
 
 /// How long the place's cache keeps a file that never changes: a day.
@@ -149,7 +153,8 @@ fn key(call: &Call, seen: &Seen, varies: Varies, request: &Request<Bytes>) -> Op
     let told_apart = validator::digest(told_apart.as_bytes());
     let place = own_place(call)?;
     let target = request.uri().path_and_query()?;
-    Some(format!("{place}/{}.{}/{told_apart:016x}{target}", seen.epoch, seen.position))
+    let minute = now().unix_ms().div_euclid(KEPT_MS);
+    Some(format!("{place}/{}.{}.{minute}/{told_apart:016x}{target}", seen.epoch, seen.position))
 }
 
 /// Addresses of ours in the place's cache, one set per host name: two Workers of a zone may share the cache.
