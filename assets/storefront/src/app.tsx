@@ -32,7 +32,7 @@ function viewOf(route: Route) {
     case 'category':
       return <CategoryView key={route.category} handle={route.category} sort={route.sort} />;
     case 'search':
-      return <SearchView query={route.query} category={route.category} sort={route.sort} />;
+      return <SearchView query={route.query} category={route.category} sort={route.sort} available={route.available} />;
     case 'product':
       return <ProductView key={route.handle} handle={route.handle} variantSku={route.variant} />;
     case 'cart':

@@ -12,7 +12,7 @@ test('finds the page of every path', () => {
   check('/c/seating', { page: 'category', category: 'seating', sort: 'newest' });
   check('/c/seating/?sort=price_asc', { page: 'category', category: 'seating', sort: 'price_asc' });
   check('/c/seating?sort=nonsense', { page: 'category', category: 'seating', sort: 'newest' });
-  check('/search?q=oak%20table', { page: 'search', query: 'oak table', category: '', sort: '' });
+  check('/search?q=oak%20table', { page: 'search', query: 'oak table', category: '', sort: '', available: false });
   check('/p/lounge-chair?variant=LC-1', { page: 'product', handle: 'lounge-chair', variant: 'LC-1' });
   check('/cart', { page: 'cart' });
   check('/checkout', { page: 'checkout' });
@@ -30,7 +30,10 @@ test('answers not-found for paths it does not know or cannot read', () => {
 test('reads back every path that it writes', () => {
   check(paths.product('a b/ü', 'X&Y'), { page: 'product', handle: 'a b/ü', variant: 'X&Y' });
   check(paths.category('sofas', 'title'), { page: 'category', category: 'sofas', sort: 'title' });
-  check(paths.search('50% & more', 'sofas', 'price_desc'), { page: 'search', query: '50% & more', category: 'sofas', sort: 'price_desc' });
+  for (const available of [false, true]) {
+    const expected = { page: 'search', query: '50% & more', category: 'sofas', sort: 'price_desc', available };
+    check(paths.search('50% & more', 'sofas', 'price_desc', available), expected);
+  }
   check(paths.order('o/1'), { page: 'order', id: 'o/1' });
 });
 

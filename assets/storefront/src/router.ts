@@ -4,7 +4,7 @@
 export type Route =
   | { page: 'home' }
   | { page: 'category'; category: string; sort: Sort }
-  | { page: 'search'; query: string; category: string; sort: Sort | '' }
+  | { page: 'search'; query: string; category: string; sort: Sort | ''; available: boolean }
   | { page: 'product'; handle: string; variant: string }
   | { page: 'cart' }
   | { page: 'checkout' }
@@ -62,6 +62,7 @@ export function parseRoute(pathname: string, search: string): Route {
         query: params.get('q') ?? '',
         category: params.get('category') ?? '',
         sort: sortOf(params.get('sort')),
+        available: params.get('available') === 'true',
       };
     case 'cart':
     case 'checkout':
@@ -87,7 +88,8 @@ export const paths = {
   account: '/account',
   category: (category: string, sort: Sort = 'newest') =>
     withQuery(`/c/${encodeURIComponent(category)}`, { sort: sort === 'newest' ? '' : sort }),
-  search: (query = '', category = '', sort: Sort | '' = '') => withQuery('/search', { q: query, category, sort }),
+  search: (query = '', category = '', sort: Sort | '' = '', available = false) =>
+    withQuery('/search', { q: query, category, sort, available: available ? 'true' : '' }),
   product: (handle: string, variant = '') => withQuery(`/p/${encodeURIComponent(handle)}`, { variant }),
   order: (id: string) => `/orders/${encodeURIComponent(id)}`,
   login: (next = '') => withQuery('/login', { next }),

@@ -3,7 +3,7 @@
 import type { Currency } from '../money';
 import type { Sort } from '../router';
 import { send, withParams } from './client';
-import type { ArManifest, Category, Inventory, ListItem, Page, Product } from './types';
+import type { ArManifest, Category, ListItem, Page, Product } from './types';
 
 /** Cards per page: divides by 2, 3 and 4 columns. */
 export const PAGE_SIZE = 12;
@@ -12,6 +12,8 @@ export interface ListQuery {
   category?: string;
   query?: string;
   sort?: Sort | '';
+  /** Only what can be bought. */
+  available?: boolean;
   cursor?: string | null;
   limit?: number;
 }
@@ -21,25 +23,20 @@ export function fetchCategories(signal?: AbortSignal): Promise<Page<Category>> {
 }
 
 export function fetchProducts(currency: Currency, list: ListQuery, signal?: AbortSignal): Promise<Page<ListItem>> {
-  const { category, query, sort, cursor, limit = PAGE_SIZE } = list;
-  const path = withParams('/v1/products', { limit, cursor, category, q: query, sort, currency });
+  const { category, query, sort, available, cursor, limit = PAGE_SIZE } = list;
+  const path = withParams('/v1/products', { limit, cursor, category, q: query, sort, available: available ? 'true' : '', currency });
   return send(path, signal ? { signal } : {});
 }
 
-/** Searches by relevance. With a category or an order the list endpoint does it, which knows both. */
+/** Searches by relevance. With a category, an order or a filter the list endpoint does it, which knows them all. */
 export function search(currency: Currency, list: ListQuery, signal?: AbortSignal): Promise<Page<ListItem>> {
-  if (!list.query || list.category || list.sort) return fetchProducts(currency, list, signal);
+  if (!list.query || list.category || list.sort || list.available) return fetchProducts(currency, list, signal);
   const path = withParams('/v1/search', { q: list.query, limit: list.limit ?? PAGE_SIZE, cursor: list.cursor, currency });
   return send(path, signal ? { signal } : {});
 }
 
 export function fetchProduct(currency: Currency, handle: string, signal?: AbortSignal): Promise<Product> {
   return send(withParams(`/v1/products/${encodeURIComponent(handle)}`, { currency }), signal ? { signal } : {});
-}
-
-/** Asks the origin how a variant can be bought; only worth it where the copy says that it is sold out. */
-export function fetchInventory(sku: string, signal?: AbortSignal): Promise<Inventory> {
-  return send(`/v1/inventory/${encodeURIComponent(sku)}`, signal ? { signal } : {});
 }
 
 export function fetchAr(currency: Currency, sku: string, signal?: AbortSignal): Promise<ArManifest> {

@@ -13,6 +13,8 @@ export interface ListItem {
   image_alt?: string;
   has_ar: boolean;
   available: boolean;
+  /** The best of its variants'; an edge of a version before promises does not say it. */
+  availability?: Availability;
 }
 
 export interface Page<T> {
@@ -28,20 +30,7 @@ export interface Category {
   product_count: number;
 }
 
-export type Availability = 'in_stock' | 'low' | 'out_of_stock';
-
-/** How a variant can be bought; an origin that knows promises says it. */
-export type Sale =
-  | { kind: 'from_stock' | 'sold_out' }
-  | { kind: 'backorder'; expected_at?: string }
-  | { kind: 'pre_order'; expected_at: string };
-
-/** Exact stock, from the origin. */
-export interface Inventory {
-  sku: string;
-  available: number;
-  sale?: Sale;
-}
+export type Availability = 'in_stock' | 'low' | 'preorder' | 'backorder' | 'out_of_stock';
 
 export interface Variant {
   sku: string;
@@ -49,6 +38,8 @@ export interface Variant {
   options: Record<string, string>;
   price: Money;
   availability: Availability;
+  /** From when on what is promised ships, where that is known. */
+  ships_at?: string;
   image_url: string;
   image_alt?: string;
   has_ar: boolean;

@@ -2,6 +2,7 @@
 
 import type { ListItem } from '../api/types';
 import { paths } from '../router';
+import { noteOf } from '../sale';
 import { CubeIcon } from './icons';
 import { Picture } from './picture';
 import { Price } from './price';
@@ -15,6 +16,7 @@ export interface ProductCardProps {
 
 /** One product: the whole card is one link with one name. */
 export function ProductCard({ item, eager = false, heading: Heading = 'h3' }: ProductCardProps) {
+  const note = noteOf(item.availability);
   return (
     <li class="card" data-testid="product-card" data-sku={item.sku}>
       <div class="niche">
@@ -29,7 +31,10 @@ export function ProductCard({ item, eager = false, heading: Heading = 'h3' }: Pr
         <Heading class="card-title">
           <a href={paths.product(item.handle)}>{item.title}</a>
         </Heading>
-        <p class="card-price">{item.available ? <Price money={item.price} short /> : <span class="sold-out">Sold out</span>}</p>
+        <p class="card-price">
+          {item.available ? <Price money={item.price} short /> : <span class="sold-out">Sold out</span>}
+          {item.available && note && <span class="promised">{note}</span>}
+        </p>
         {item.subtitle && <p class="card-subtitle">{item.subtitle}</p>}
       </div>
     </li>

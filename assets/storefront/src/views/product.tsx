@@ -1,7 +1,7 @@
 import { useEffect, useState } from 'preact/hooks';
-import { fetchAr, fetchInventory, fetchProduct } from '../api/catalogue';
+import { fetchAr, fetchProduct } from '../api/catalogue';
 import { ApiError } from '../api/problem';
-import type { ArManifest, Availability, Product, Variant } from '../api/types';
+import type { ArManifest, Product, Variant } from '../api/types';
 import { dimensionsText } from '../ar';
 import { track } from '../events';
 import { navigate } from '../navigation';
@@ -14,19 +14,13 @@ import { RoomButton } from '../parts/room';
 import { ScaleDrawing } from '../parts/scale-drawing';
 import { useResource } from '../parts/use-resource';
 import { paths } from '../router';
-import { promiseOf, type Promised } from '../sale';
+import { noteOf, offerOf } from '../sale';
 import { announce } from '../state/announce';
 import { addToCart } from '../state/cart';
 import { currency } from '../state/currency';
 import type { ModelViewerElement } from '../viewer';
 import { NotFoundView } from './not-found';
 import { useTitle } from './use-title';
-
-const AVAILABILITY: Record<Availability, string> = {
-  in_stock: 'In stock',
-  low: 'Few left',
-  out_of_stock: 'Sold out',
-};
 
 interface GalleryProps {
   product: Product;
@@ -104,7 +98,7 @@ function VariantPicker({ product, selected, onSelect }: VariantPickerProps) {
             <span class="variant-face">
               <Picture src={variant.image_url} alt="" />
               <span class="variant-name">{variant.title}</span>
-              {variant.availability === 'out_of_stock' && <span class="variant-note">Sold out</span>}
+              {noteOf(variant.availability) && <span class={`variant-note availability-${variant.availability}`}>{noteOf(variant.availability)}</span>}
             </span>
           </label>
         ))}
@@ -114,11 +108,11 @@ function VariantPicker({ product, selected, onSelect }: VariantPickerProps) {
 }
 
 /** Adds the variant to the cart and says how that went. */
-function BuyBox({ product, variant, promised }: { product: Product; variant: Variant; promised: Promised | null }) {
+function BuyBox({ product, variant }: { product: Product; variant: Variant }) {
   const [isBusy, setIsBusy] = useState(false);
   const [error, setError] = useState<unknown>(null);
   useEffect(() => setError(null), [variant.sku]);
-  const isSoldOut = variant.availability === 'out_of_stock' && !promised;
+  const { action, isSoldOut } = offerOf(variant);
   const add = async (): Promise<void> => {
     if (isBusy || isSoldOut) return;
     setIsBusy(true);
@@ -136,7 +130,7 @@ function BuyBox({ product, variant, promised }: { product: Product; variant: Var
   return (
     <>
       <button type="button" class="button button-wide" data-testid="add-to-cart" disabled={isSoldOut} aria-disabled={isBusy} onClick={() => void add()}>
-        {isSoldOut ? 'Sold out' : isBusy ? 'Adding …' : (promised?.action ?? 'Add to cart')}
+        {isBusy ? 'Adding …' : action}
       </button>
       {error !== null && <Problem error={error} doing="cart" onRetry={() => void add()} />}
     </>
@@ -168,10 +162,6 @@ function ProductPage({ product, variant }: ProductPageProps) {
   const manifest = useResource(variant.has_ar ? `ar:${variant.sku}:${currency.value}` : null, (signal) =>
     fetchAr(currency.value, variant.sku, signal),
   );
-  // What is sold out may be promised: the copy at the edge does not know, the origin does.
-  const isOut = variant.availability === 'out_of_stock';
-  const stock = useResource(isOut ? `stock:${variant.sku}` : null, (signal) => fetchInventory(variant.sku, signal));
-  const promised = isOut && stock.data?.sku === variant.sku ? promiseOf(stock.data.sale) : null;
   const select = (next: Variant): void => navigate(paths.product(product.handle, next.sku), { replace: true });
   return (
     <div class="product">
@@ -182,11 +172,11 @@ function ProductPage({ product, variant }: ProductPageProps) {
         {product.subtitle && <p class="lead">{product.subtitle}</p>}
         <p class="product-price">
           <Price money={variant.price} short />
-          <span class={`availability availability-${variant.availability}`}>{promised?.label ?? AVAILABILITY[variant.availability]}</span>
+          <span class={`availability availability-${variant.availability}`}>{offerOf(variant).label}</span>
         </p>
         <VariantPicker product={product} selected={variant} onSelect={select} />
         <div class="product-actions">
-          <BuyBox product={product} variant={variant} promised={promised} />
+          <BuyBox product={product} variant={variant} />
           {manifest.data && <RoomButton manifest={manifest.data} handle={product.handle} title={product.title} viewer={viewer} />}
           {manifest.error && <Problem error={manifest.error} doing="browse" onRetry={manifest.reload} />}
         </div>
@@ -221,7 +211,11 @@ export function ProductView({ handle, variantSku }: ProductViewProps) {
   if (product.error) return <Problem error={product.error} doing="browse" onRetry={product.reload} />;
   if (!product.data) return <ProductFrame />;
   const { variants } = product.data;
+  const isOnShelf = ({ availability }: Variant): boolean => availability === 'in_stock' || availability === 'low';
   const variant =
-    variants.find(({ sku }) => sku === variantSku) ?? variants.find(({ availability }) => availability !== 'out_of_stock') ?? variants[0];
+    variants.find(({ sku }) => sku === variantSku) ??
+    variants.find(isOnShelf) ??
+    variants.find((one) => !offerOf(one).isSoldOut) ??
+    variants[0];
   return variant ? <ProductPage key={handle} product={product.data} variant={variant} /> : <NotFoundView />;
 }

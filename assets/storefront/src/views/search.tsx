@@ -14,14 +14,16 @@ export interface SearchViewProps {
   query: string;
   category: string;
   sort: Sort | '';
+  /** Only what can be bought. */
+  available: boolean;
 }
 
 /** All pieces, or those that match, in one category or in all. */
-export function SearchView({ query, category, sort }: SearchViewProps) {
+export function SearchView({ query, category, sort, available }: SearchViewProps) {
   useTitle(query ? `“${query}”` : 'Every piece');
   const categories = useResource('categories', fetchCategories);
-  const list = useList(`search:${query}:${category}:${sort}:${currency.value}`, (cursor, signal) =>
-    search(currency.value, { query, category, sort, cursor }, signal),
+  const list = useList(`search:${query}:${category}:${sort}:${available}:${currency.value}`, (cursor, signal) =>
+    search(currency.value, { query, category, sort, available, cursor }, signal),
   );
   const count = list.isLoading ? undefined : list.data?.length;
   const found = count === undefined ? '' : `${count}${list.hasMore ? ' or more' : ''} ${count === 1 ? 'piece' : 'pieces'}`;
@@ -30,7 +32,7 @@ export function SearchView({ query, category, sort }: SearchViewProps) {
   }, [found, query]);
   const chip = (handle: string, title: string) => (
     <li key={handle}>
-      <a class="chip" href={paths.search(query, handle, sort)} aria-current={category === handle ? 'true' : undefined}>{title}</a>
+      <a class="chip" href={paths.search(query, handle, sort, available)} aria-current={category === handle ? 'true' : undefined}>{title}</a>
     </li>
   );
   return (
@@ -39,10 +41,19 @@ export function SearchView({ query, category, sort }: SearchViewProps) {
         <h1>{query ? <>“{query}”</> : 'Every piece'}</h1>
         <div class="toolbar">
           <span class="muted">{found || '\u00a0'}</span>
+          <button
+            type="button"
+            class="chip"
+            data-testid="only-available"
+            aria-pressed={available}
+            onClick={() => navigate(paths.search(query, category, sort, !available), { replace: true })}
+          >
+            Can be ordered
+          </button>
           <SortSelect
             value={query ? sort : sort || 'newest'}
             byRelevance={query !== ''}
-            onChange={(next) => navigate(paths.search(query, category, next), { replace: true })}
+            onChange={(next) => navigate(paths.search(query, category, next, available), { replace: true })}
           />
         </div>
       </div>
@@ -55,7 +66,7 @@ export function SearchView({ query, category, sort }: SearchViewProps) {
         empty={
           <div class="empty">
             <GlassCase />
-            <h2>Nothing on display for “{query}”</h2>
+            <h2>{query ? `Nothing on display for “${query}”` : 'Nothing on display here'}</h2>
             <p>Try fewer or other words, or <a href={paths.search()}>look at every piece</a>.</p>
           </div>
         }
