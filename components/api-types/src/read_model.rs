@@ -101,9 +101,10 @@ pub const TABLES: &[Table] = &[
 /// The statements that make an empty copy, in order. Variants without a model have empty URLs. `products_fts` follows
 /// `products` by triggers.
 ///
-/// `stock.state` is `in_stock`, `low` or `out_of_stock`: what lies on the shelf. Where that is nothing and pieces may be
-/// promised, `promise` is `preorder` or `backorder`, with the day from which they ship where that is known. At
-/// `promised_until_ms` nothing is promised any more, without a change that says so: readers compare it with their clock.
+/// `stock.state` is `in_stock`, `low` or `out_of_stock`: what lies on the shelf, which is sold first. Where pieces may be
+/// promised beyond it, `promise` is `preorder` or `backorder`. `ships_at_ms` is the day of the delivery that covers the next
+/// one, where that is known. A pre-order ships at `promised_until_ms` or later, and from then on nothing is promised,
+/// without a change that says so: readers compare it with their clock.
 pub const DDL: &[&str] = &[
     "CREATE TABLE settings (name TEXT NOT NULL PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID",
     "CREATE TABLE categories (handle TEXT NOT NULL PRIMARY KEY, title TEXT NOT NULL, description TEXT NOT NULL, \

@@ -172,8 +172,9 @@ pub(crate) fn variant(
     let (ships_at, until) = (columns.moment()?, columns.moment()?);
     let availability = availability(&state, promise.as_deref(), until, now);
     let is_promised = matches!(availability, Availability::Preorder | Availability::Backorder);
+    // What is awaited ships with its delivery, and no pre-order before it comes out: the later one, as absent is first.
     // A delivery that is late comes at no known day.
-    let ships_at = ships_at.filter(|&at| is_promised && now < at);
+    let ships_at = ships_at.max(until).filter(|&at| is_promised && now < at);
     Ok(Variant { sku, title, options, price, availability, ships_at, image_url, image_alt, has_ar })
 }
 

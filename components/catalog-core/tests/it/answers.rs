@@ -122,6 +122,9 @@ fn what_is_not_on_the_shelf_can_be_bought_while_it_is_promised() {
     let day = "1970-01-01T00:00:09.000Z";
     assert_eq!(lamp("backorder 9000 -"), json!(["backorder", day, "backorder", true]));
     assert_eq!(lamp("preorder 9000 5000"), json!(["preorder", day, "preorder", true]));
+    // No delivery comes before the piece does.
+    assert_eq!(lamp("preorder - 9000"), json!(["preorder", day, "preorder", true]));
+    assert_eq!(lamp("preorder 5000 9000"), json!(["preorder", day, "preorder", true]));
     // A delivery that is late comes at no known day.
     assert_eq!(lamp("backorder 1000 -"), json!(["backorder", null, "backorder", true]));
     // On its day a pre-order has ended, although nobody said so.

@@ -51,9 +51,9 @@ impl Told {
             "out_of_stock" => Level::OutOfStock,
             other => panic!("{other}"),
         };
-        let expected_at = self.ships_at.filter(|&at| now < at);
+        let expected_at = self.ships_at.max(self.until).filter(|&at| now < at);
         let sale = match (level, self.promise.as_deref()) {
-            (Level::InStock | Level::Low, None) => Sale::FromStock,
+            (Level::InStock | Level::Low, _) => Sale::FromStock,
             (Level::OutOfStock, Some(_)) if self.until.is_some_and(|until| until <= now) => {
                 Sale::SoldOut
             }
@@ -123,8 +123,7 @@ async fn the_edges_are_told_how_a_sku_can_be_bought_and_from_when_it_ships(engin
     };
     is_told(None, None).await;
     promise(&world, 3).await;
-    // What is on the shelf is sold first: who takes the last piece tells the promise with it.
-    is_told(None, None).await;
+    is_told(Some("backorder"), None).await;
     world.checkout(world.cart(1).await, "success", "a").await.unwrap();
     is_told(Some("backorder"), None).await;
     supply(&world, MAIN_LOCATION, 2, first).await;
@@ -145,7 +144,9 @@ async fn the_edges_are_told_how_a_sku_can_be_bought_and_from_when_it_ships(engin
     is_told(Some("backorder"), Some(first)).await;
     // The limit is used up.
     let last = world.checkout(world.cart(1).await, "requires_action", "c").await.unwrap().value;
-    is_told(None, None).await;
+    let used_up = told(&world).await;
+    assert_eq!((used_up.state.as_str(), used_up.promise.as_deref()), ("out_of_stock", None));
+    check(&world).await;
     // Whoever does not pay gives the promise back.
     world.clock.advance(Duration::from_secs(601));
     world.app.release_expired().await.unwrap();
@@ -155,7 +156,8 @@ async fn the_edges_are_told_how_a_sku_can_be_bought_and_from_when_it_ships(engin
     step("arrive", Some(2), None).await;
     is_told(Some("backorder"), Some(first)).await;
     receive(&world, MAIN_LOCATION, 1).await.unwrap();
-    is_told(None, None).await;
+    is_told(Some("backorder"), Some(first)).await;
+    assert_eq!(told(&world).await.at(world.clock.now()), (Level::Low, Sale::FromStock));
 }
 
 async fn a_pre_order_ends_on_its_day_although_nobody_says_so(engine: Engine) {

@@ -1,27 +1,24 @@
 //! The read model's rows of stock: what lies on the shelf, and how what does not can be bought.
 //!
-//! The words are those of `domain::inventory::availability`; a test lets both decide about the same stock. One thing is
-//! left to the reader, as it changes without anybody writing: the time. A pre-order is told with the moment at which it
-//! ends, and a delivery with its day, also when both have passed.
+//! The words are those of `domain::inventory::availability`; a test lets both decide about the same stock. Two things are
+//! left to the reader. The time changes without anybody writing: a pre-order is told with the moment at which it ends, and
+//! a delivery with its day, also when both have passed. And a promise is told also of what is on the shelf: no column
+//! speaks of another, for an engine writes out the view's sums wherever one does.
 
 use api_types::read_model::Table;
 
 use crate::tx::Tx;
 
 /// The rows, given how the engine writes the name of the main location. By primary keys where a SKU is asked for, and by
-/// index `supplies_open`; deliveries are looked at only where something is promised.
+/// index `supplies_open` on PostgreSQL; deliveries are looked at only where something may be promised.
 macro_rules! rows {
     ($main:literal) => {
         concat!(
-            "(SELECT q.sku, q.product_id, q.state, q.promise,
-  CASE WHEN q.promise = 'backorder' THEN q.covered_at_ms
-       WHEN q.promise = 'preorder' AND q.covered_at_ms > q.until_ms THEN q.covered_at_ms
-       WHEN q.promise = 'preorder' THEN q.until_ms END AS ships_at_ms,
-  CASE WHEN q.promise = 'preorder' THEN q.until_ms END AS promised_until_ms
-FROM (SELECT r.sku, r.product_id, r.state, s.backorder_until_ms AS until_ms,
-    CASE WHEN r.state = 'out_of_stock' AND s.backorder <> 'deny' AND s.backorder_max > s.backordered
-        + coalesce((SELECT sum(e.backordered) FROM stock_at e WHERE e.sku = s.sku), 0)
-      THEN CASE s.backorder WHEN 'pre_order' THEN 'preorder' ELSE 'backorder' END END AS promise,
+            "(SELECT r.sku, r.product_id, r.state,
+  CASE WHEN s.backorder <> 'deny' AND s.backorder_max > s.backordered
+      + coalesce((SELECT sum(e.backordered) FROM stock_at e WHERE e.sku = s.sku), 0)
+    THEN CASE s.backorder WHEN 'pre_order' THEN 'preorder' ELSE 'backorder' END END AS promise,
+  CASE WHEN s.backorder <> 'deny' THEN
     (SELECT min(d.at_ms) FROM (SELECT u.location_id, u.expected_at_ms AS at_ms,
         sum(u.pieces - u.arrived - u.cancelled) OVER (PARTITION BY u.location_id ORDER BY u.expected_at_ms) AS pieces
       FROM supplies u
@@ -30,8 +27,9 @@ FROM (SELECT r.sku, r.product_id, r.state, s.backorder_until_ms AS until_ms,
       LEFT JOIN stock_at a ON a.sku = s.sku AND a.location_id = d.location_id
       WHERE d.pieces > CASE WHEN d.location_id = ",
             $main,
-            " THEN s.backordered ELSE coalesce(a.backordered, 0) END) AS covered_at_ms
-  FROM read_stock r JOIN stock s ON s.sku = r.sku) q)"
+            " THEN s.backordered ELSE coalesce(a.backordered, 0) END) END AS ships_at_ms,
+  CASE WHEN s.backorder = 'pre_order' THEN s.backorder_until_ms END AS promised_until_ms
+FROM read_stock r JOIN stock s ON s.sku = r.sku)"
         )
     };
 }
