@@ -1,7 +1,5 @@
 //! Fonts besides the one in the program: files that the operator names.
 
-use std::sync::Arc;
-
 use krilla::Data;
 use krilla::text::Font;
 use rustybuzz::Face;
@@ -41,8 +39,9 @@ pub enum FontError {
     Forbidden,
 }
 
-/// Fonts besides the one in the program. A letter is taken from the first that has it; the program's own is the first of
-/// all. They are kept in memory as they are in their files; a document carries only the letters that it uses.
+/// Fonts besides the one in the program.
+///
+/// A letter is taken from the first that has it; the program's own is the first of all. They are kept in memory as they are in their files; a document carries only the letters that it uses.
 #[derive(Debug, Clone, Default)]
 pub struct Fonts {
     further: Vec<Further>,
@@ -51,7 +50,7 @@ pub struct Fonts {
 /// One of them.
 #[derive(Debug, Clone)]
 pub(crate) struct Further {
-    bytes: Arc<Vec<u8>>,
+    bytes: Data,
     index: u32,
     font: Font,
 }
@@ -68,9 +67,9 @@ impl Fonts {
         if bytes.len() > FONT_BYTES_MAX {
             return Err(FontError::TooLong);
         }
-        let bytes = Arc::new(bytes);
         check(&bytes, index)?;
-        let font = Font::new(Data::from(Arc::clone(&bytes)), index).ok_or(FontError::Unreadable)?;
+        let bytes = Data::from(bytes);
+        let font = Font::new(bytes.clone(), index).ok_or(FontError::Unreadable)?;
         self.further.push(Further { bytes, index, font });
         Ok(())
     }
@@ -89,7 +88,7 @@ impl Fonts {
 impl Further {
     /// Returns what measures and shapes its letters.
     pub(crate) fn face(&self) -> Option<Face<'_>> {
-        Face::from_slice(&self.bytes, self.index)
+        Face::from_slice(self.bytes.as_ref(), self.index)
     }
 
     /// Returns what draws them.

@@ -81,11 +81,11 @@ pub(crate) async fn told(world: &World) -> Told {
     let changes = world.app.changes(query).await.unwrap();
     assert_eq!(changes.to, changes.head);
     let changes = changes.transactions.into_iter().flat_map(|transaction| transaction.changes);
-    let followed = changes.filter_map(|change| match change {
+    let mut followed = changes.filter_map(|change| match change {
         FeedChange::Put { table, values } => (table == "stock").then(|| Told::of(&values)),
         FeedChange::Delete { .. } => None,
     });
-    let followed = followed.last().unwrap();
+    let followed = followed.next_back().unwrap();
     let (lines, mut sent) = tokio::sync::mpsc::channel(1_000);
     world.app.snapshot(lines).await.unwrap();
     let mut copied = Vec::new();
@@ -96,7 +96,7 @@ pub(crate) async fn told(world: &World) -> Told {
             copied.push(Told::of(&row.values));
         }
     }
-    assert_eq!(copied, [followed.clone()]);
+    assert_eq!(copied, std::slice::from_ref(&followed));
     followed
 }
 
