@@ -14,6 +14,7 @@ mod outage;
 mod ranges;
 mod rooms;
 mod search;
+mod selling;
 
 use crate::case::Group;
 
@@ -33,6 +34,7 @@ pub fn all() -> Vec<Group> {
         Group { name: "files", cases: files::cases() },
         Group { name: "ranges", cases: ranges::cases() },
         Group { name: "origin", cases: origin::cases() },
+        Group { name: "selling", cases: selling::cases() },
         Group { name: "rooms", cases: rooms::cases() },
         Group { name: "outage", cases: outage::cases() },
     ]

@@ -34,6 +34,9 @@ pub enum What {
 pub const DIFFERENCES: &[Difference] = &[
     differs("edge-name", "*", "*", What::Header("vitrine-edge")),
     differs("position", "*", "*", What::Header("vitrine-position")),
+    differs("staff", "*", "selling: the staff *", What::Body),
+    differs("invoice", "*", "selling: its invoice is a document", What::Body),
+    differs("card", "*", "selling: a card pays a part", What::Body),
     differs("no-host", "native", "gateway: a request without a host is refused", What::NotAsked),
     differs("node-two-hosts", "node", "gateway: two hosts are refused", What::Answer(400)),
     differs(

@@ -58,6 +58,7 @@ pub fn run(host: Host, groups: &[Group]) -> Result<Result<Run, String>> {
         Err(why) => return Ok(Err(why)),
     };
     let (key_id, key_seed) = running.world().signing_key()?;
+    let staff_key = running.world().staff_key()?;
     let mut records = Vec::new();
     for (index, group) in groups.iter().enumerate() {
         let mut has_waited = false;
@@ -65,6 +66,7 @@ pub fn run(host: Host, groups: &[Group]) -> Result<Result<Run, String>> {
         values.set("host", format!("{:x<HOST_LETTERS$}", host.name));
         values.set("key_id", key_id.as_str());
         values.set("key_seed", key_seed.as_str());
+        values.set("staff_key", staff_key.as_str());
         for (number, case) in group.cases.iter().enumerate() {
             has_waited |= !case.patience.is_zero();
             let place = Place { group, index, number, has_waited };

@@ -79,6 +79,14 @@ impl World {
         Ok((name, URL_SAFE_NO_PAD.encode(seed)))
     }
 
+    /// Makes a key of the staff that may do everything, as an operator does.
+    ///
+    /// # Errors
+    /// When the origin's program does not make one.
+    pub fn staff_key(&self) -> Result<String> {
+        self.stack.staff_key("conformance")
+    }
+
     /// Opens a tap to the origin.
     ///
     /// # Errors

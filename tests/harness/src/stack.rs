@@ -192,6 +192,24 @@ impl Stack {
         Client::new(&self.url(Role::Edge))
     }
 
+    /// Makes a key of the staff that may do everything, as an operator does beside the running origin.
+    ///
+    /// # Errors
+    /// When the origin's program does not make one.
+    pub fn staff_key(&self, name: &str) -> Result<String> {
+        let output = std::process::Command::new(self.environment.program("vitrine-origin")?)
+            .args(["admin", "--data"])
+            .arg(self.data(Role::Origin))
+            .args(["key", "create", "--name", name, "--role", "owner", "--days", "1"])
+            .output()
+            .context("make a key of the staff")?;
+        let said = String::from_utf8_lossy(&output.stdout);
+        let key = said.lines().find(|line| line.starts_with("vk_"));
+        key.map(str::to_owned).with_context(|| {
+            format!("make a key of the staff: {}", String::from_utf8_lossy(&output.stderr))
+        })
+    }
+
     /// Returns where a role listens, or will again.
     #[must_use]
     pub fn url(&self, role: Role) -> String {
