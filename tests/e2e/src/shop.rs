@@ -42,6 +42,14 @@ impl Shop {
         self.0.url(role)
     }
 
+    /// Makes a key of the staff that may do everything.
+    ///
+    /// # Errors
+    /// When the origin's program does not make one.
+    pub fn staff_key(&self) -> Result<String> {
+        self.0.staff_key("e2e")
+    }
+
     /// Starts a process that was stopped or killed, on its old port and data.
     ///
     /// # Errors

@@ -7,6 +7,7 @@ mod crowd;
 mod guest;
 mod journey;
 mod outage;
+mod promises;
 mod spin_seed;
 mod up;
 mod up_postgres;
