@@ -150,7 +150,7 @@ pub(crate) enum Ring {
     E2e,
     /// The 3D models, with other people's validators.
     Models,
-    /// The simulated checkout: 1 000 seeds on SQLite, 250 on PostgreSQL.
+    /// The simulated checkout: 1 000 seeds on SQLite and on PostgreSQL.
     Sim,
     /// All of them.
     All,

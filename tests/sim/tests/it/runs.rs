@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use sim::{Options, Report, StoreKind, run};
 
 /// Seeds of the bounded run among the tests: 100, some ten seconds on two cores. The ring `sim` of `cargo xtask test` runs
-/// 1 000, and 250 on PostgreSQL.
+/// 1 000 on each store.
 const SEEDS: std::ops::RangeInclusive<u64> = 1..=100;
 /// The same on PostgreSQL: 16, some twenty seconds.
 const SEEDS_POSTGRES: std::ops::RangeInclusive<u64> = 1..=16;
