@@ -55,7 +55,7 @@ pub use self::quote::{
 };
 pub use self::rule::InvalidRule;
 pub use self::shipping::{ShippingPolicy, Unavailable};
-pub use self::tax::{TaxClass, TaxPart, TaxPolicy};
+pub use self::tax::{TaxClass, TaxPart, TaxPolicy, TaxRate};
 
 use self::basket::Basket;
 use self::eligible::{Entitled, Entitlements, Facts, entitlements};

@@ -24,6 +24,8 @@ pub struct Invoice {
     pub number: String,
     /// When it was ordered.
     pub ordered_at: Timestamp,
+    /// The day of issue: when the order was accepted.
+    pub issued_at: Timestamp,
     /// Who sells, a line each; may be empty.
     pub seller: Vec<String>,
     /// Who buys, a line each.
@@ -32,6 +34,19 @@ pub struct Invoice {
     pub lines: Vec<InvoiceLine>,
     /// What it comes to.
     pub sums: Vec<InvoiceSum>,
+    /// The tax in it, by rate; may be empty.
+    pub taxes: Vec<InvoiceTax>,
+}
+
+/// What one rate of tax comes to.
+#[derive(Debug, Clone)]
+pub struct InvoiceTax {
+    /// Its name and rate.
+    pub label: String,
+    /// What it is paid on, without any tax.
+    pub net: Money,
+    /// The tax.
+    pub tax: Money,
 }
 
 /// A line of an invoice.
@@ -39,7 +54,7 @@ pub struct Invoice {
 pub struct InvoiceLine {
     /// What.
     pub name: String,
-    /// Variant, SKU and the like; may be empty.
+    /// Variant, SKU, rate of tax and the like; may be empty.
     pub note: String,
     /// How many.
     pub pieces: u32,
@@ -80,6 +95,7 @@ impl Invoice {
             sheet.left(PIECES - 60.0, BODY, &sum.label);
             sheet.right(RIGHT, BODY, &sum.amount.to_string());
         }
+        self.taxes(&mut sheet);
         let title = format!("Invoice {}", self.number);
         sheet.write(&title, &title)
     }
@@ -89,13 +105,37 @@ impl Invoice {
         if !self.seller.is_empty() {
             sheet.down(LINE, LINE);
         }
-        let day = self.ordered_at.to_string();
-        let day = day.split('T').next().unwrap_or_default().to_owned();
         sheet.left(LEFT, BODY, &format!("Order {}", self.number));
-        sheet.right(RIGHT, BODY, &format!("Ordered {day}"));
+        sheet.right(RIGHT, BODY, &format!("Date of issue {}", day(self.issued_at)));
+        sheet.down(LINE, LINE);
+        sheet.right(RIGHT, BODY, &format!("Ordered {}", day(self.ordered_at)));
         sheet.down(LINE * 2.0, LINE);
         paragraph(sheet, &self.buyer);
         sheet.down(LINE, LINE * 3.0);
+    }
+
+    fn taxes(&self, sheet: &mut Sheet<'_>) {
+        if self.taxes.is_empty() {
+            return;
+        }
+        sheet.down(LINE * 2.0, LINE * 3.0);
+        sheet.left(LEFT, SMALL, "Tax");
+        sheet.right(UNIT, SMALL, "Net amount");
+        sheet.right(RIGHT, SMALL, "Tax");
+        sheet.down(4.0, LINE);
+        sheet.rule();
+        for tax in &self.taxes {
+            let names = sheet.wrap(&tax.label, BODY, NAME_WIDTH);
+            sheet.down(LINE, LINE);
+            sheet.right(UNIT, BODY, &tax.net.to_string());
+            sheet.right(RIGHT, BODY, &tax.tax.to_string());
+            for (place, name) in names.iter().enumerate() {
+                if place > 0 {
+                    sheet.down(LINE, LINE);
+                }
+                sheet.left(LEFT, BODY, name);
+            }
+        }
     }
 
     fn lines(&self, sheet: &mut Sheet<'_>) {
@@ -127,6 +167,12 @@ impl Invoice {
         sheet.down(LINE / 2.0, LINE * 2.0);
         sheet.rule();
     }
+}
+
+/// Says a moment's day, in UTC.
+fn day(moment: Timestamp) -> String {
+    let text = moment.to_string();
+    text.split('T').next().unwrap_or_default().to_owned()
 }
 
 fn paragraph(sheet: &mut Sheet<'_>, lines: &[String]) {

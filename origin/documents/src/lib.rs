@@ -13,7 +13,7 @@ mod page;
 mod text;
 
 pub use fonts::{FONT_BYTES_MAX, FONTS_MAX, FontError, Fonts};
-pub use invoice::{Invoice, InvoiceLine, InvoiceSum};
+pub use invoice::{Invoice, InvoiceLine, InvoiceSum, InvoiceTax};
 
 /// Why a document could not be made. Its words are ours; nothing of a shopper is in them.
 #[derive(Debug, thiserror::Error)]

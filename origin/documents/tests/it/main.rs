@@ -6,7 +6,9 @@
 use std::path::Path;
 use std::process::Command;
 
-use documents::{FONT_BYTES_MAX, FONTS_MAX, FontError, Fonts, Invoice, InvoiceLine, InvoiceSum};
+use documents::{
+    FONT_BYTES_MAX, FONTS_MAX, FontError, Fonts, Invoice, InvoiceLine, InvoiceSum, InvoiceTax,
+};
 use domain::{Currency, Money, Timestamp};
 
 fn invoice(currency: Currency, lines: usize) -> Invoice {
@@ -26,10 +28,16 @@ fn invoice(currency: Currency, lines: usize) -> Invoice {
     Invoice {
         number: "VT-100042".to_owned(),
         ordered_at: Timestamp::parse("2026-11-29T10:00:00Z").unwrap(),
+        issued_at: Timestamp::parse("2026-11-30T10:00:00Z").unwrap(),
         seller: Vec::new(),
         buyer: ["Zażółć Ångström", "Ελένη 7", "10115 Berlin"].map(str::to_owned).to_vec(),
         lines: (1..=lines).map(line).collect(),
         sums: vec![sum("Shipping", 0, false), sum("Total", 2_469_134, true)],
+        taxes: vec![InvoiceTax {
+            label: "Sales tax 6.875 %".to_owned(),
+            net: money(1_000_000),
+            tax: money(68_750),
+        }],
     }
 }
 
@@ -74,16 +82,17 @@ fn read_back_in(fonts: &Fonts, invoice: &Invoice) -> (Option<String>, usize) {
 
 #[test]
 fn an_invoice_says_what_was_bought_and_for_how_much_in_every_kind_of_money() {
-    for (currency, unit, total) in [
-        (Currency::Eur, "12345.67 EUR", "24691.34 EUR"),
-        (Currency::Jpy, "1234567 JPY", "2469134 JPY"),
-        (Currency::Kwd, "1234.567 KWD", "2469.134 KWD"),
+    for (currency, unit, total, tax) in [
+        (Currency::Eur, "12345.67 EUR", "24691.34 EUR", "687.50 EUR"),
+        (Currency::Jpy, "1234567 JPY", "2469134 JPY", "68750 JPY"),
+        (Currency::Kwd, "1234.567 KWD", "2469.134 KWD", "68.750 KWD"),
     ] {
         let (text, _) = read_back(&invoice(currency, 1));
         let Some(text) = text else { continue };
-        for word in
-            ["Invoice", "VT-100042", "2026-11-29", "Lyra lounge chair", "CHR-LYRA-OAK", unit, total]
-        {
+        let days = ["Date of issue 2026-11-30", "Ordered 2026-11-29"];
+        let words = ["Invoice", "VT-100042", "Lyra lounge chair", "CHR-LYRA-OAK", unit, total];
+        let taxes = ["Sales tax 6.875 %", tax];
+        for word in days.into_iter().chain(words).chain(taxes) {
             assert!(text.contains(word), "{word} is not in:\n{text}");
         }
         for name in ["Zażółć Ångström", "Ελένη 7", "10115 Berlin"] {
