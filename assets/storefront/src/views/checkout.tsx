@@ -188,9 +188,9 @@ function CheckoutPage({ content, earlier, methods, onUnknown }: CheckoutPageProp
   const isPaying = useRef(false);
   const isUntold = useRef(false);
   const tellDestination = (): void => {
-    // A cart that is being bought takes nothing more; it is bought only at the total that was shown.
-    isUntold.current = isPaying.current;
-    if (!isPaying.current) setDestination({ country, region, postal_code }).catch(() => undefined);
+    // A cart that is being bought, or may have been, takes nothing more; it is bought only at the total that was shown.
+    isUntold.current = isPaying.current || openAttempt() !== null;
+    if (!isUntold.current) setDestination({ country, region, postal_code }).catch(() => undefined);
   };
   useEffect(() => {
     const timer = setTimeout(tellDestination, DESTINATION_WAIT_MS);
@@ -230,7 +230,9 @@ function CheckoutPage({ content, earlier, methods, onUnknown }: CheckoutPageProp
       const choice = await payment();
       if (choice === null) return;
       const request = { email: form.email.trim(), shipping_address: addressOf(form), payment: choice, expected_due: due };
-      goToOrder(content.id, await placeOrder(content.id, request));
+      const answer = await placeOrder(content.id, request);
+      isUntold.current = false;
+      goToOrder(content.id, answer);
     } catch (error) {
       failed(error);
     } finally {
