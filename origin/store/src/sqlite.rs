@@ -9,14 +9,15 @@ pub(crate) mod writer;
 use std::path::Path;
 use std::time::Duration;
 
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
 
 use crate::StoreError;
 
 /// How long a statement waits for another process's lock: 5 s. Within a process nobody waits: one writer.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
-/// Prepared statements kept per connection: 128, more than there are statements.
-const STATEMENTS_MAX: usize = 128;
+/// Prepared statements kept per connection: 512, more than there are statements.
+const STATEMENTS_MAX: usize = 512;
 
 /// Opens the connection that writes, and brings the file up to date.
 pub(crate) fn open_writer(
@@ -24,12 +25,11 @@ pub(crate) fn open_writer(
     migrations: &[migrations::Migration],
 ) -> Result<Connection, StoreError> {
     let mut connection = Connection::open(path)?;
-    connection.busy_timeout(BUSY_TIMEOUT)?;
+    prepare(&connection)?;
     // FULL: a commit that was answered survives a power cut (WAL alone keeps the file whole but may lose the last).
     connection.execute_batch(
         "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON; PRAGMA trusted_schema = OFF;",
     )?;
-    connection.set_prepared_statement_cache_capacity(STATEMENTS_MAX);
     migrations::apply(&mut connection, migrations)?;
     Ok(connection)
 }
@@ -38,7 +38,15 @@ pub(crate) fn open_writer(
 pub(crate) fn open_reader(path: &Path) -> Result<Connection, StoreError> {
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags(path, flags)?;
+    prepare(&connection)?;
+    Ok(connection)
+}
+
+/// Sets what all connections have in common.
+fn prepare(connection: &Connection) -> Result<(), StoreError> {
     connection.busy_timeout(BUSY_TIMEOUT)?;
     connection.set_prepared_statement_cache_capacity(STATEMENTS_MAX);
-    Ok(connection)
+    // Without it a statement is planned anew whenever a value is bound that a plan might depend on: half of a writer's time.
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
+    Ok(())
 }

@@ -45,6 +45,7 @@ macro_rules! now {
 
 fn shop() -> Mutex<Connection> {
     let mut connection = Connection::open_in_memory().unwrap();
+    super::prepare(&connection).unwrap();
     migrations::apply(&mut connection, migrations::ORIGIN).unwrap();
     let connection = Mutex::new(connection);
     now!(feed::begin(&Tx::Sqlite(&connection), "first"));
