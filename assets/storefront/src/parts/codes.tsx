@@ -4,6 +4,7 @@ import { reasonText } from '../quote';
 import { announce } from '../state/announce';
 import { enterCode, removeCode, removeGiftCard } from '../state/cart';
 import { Problem } from './notice';
+import { useRun } from './use-run';
 
 interface EntryProps {
   name: string;
@@ -24,25 +25,17 @@ function Entry({ name, refused, isBusy, onRemove }: EntryProps) {
 /** Codes and gift cards: what was entered, what it does, and a field for one more. */
 export function Codes({ content }: { content: Cart }) {
   const [text, setText] = useState('');
-  const [isBusy, setIsBusy] = useState(false);
-  const [failure, setFailure] = useState<unknown>(null);
-  const run = async (work: () => Promise<void>, done: string): Promise<void> => {
-    if (isBusy) return;
-    setIsBusy(true);
-    setFailure(null);
-    try {
+  const { run, isBusy, failure } = useRun();
+  const say = (work: () => Promise<void>, done: string): void => {
+    void run(async () => {
       await work();
       announce(done);
-    } catch (error) {
-      setFailure(error);
-    } finally {
-      setIsBusy(false);
-    }
+    });
   };
   const enter = (): void => {
     const code = text.trim();
     if (code === '') return;
-    void run(async () => {
+    say(async () => {
       await enterCode(code);
       setText('');
     }, 'The code is in your cart.');
@@ -53,10 +46,10 @@ export function Codes({ content }: { content: Cart }) {
     <div class="codes">
       <ul>
         {content.codes?.map((code) => (
-          <Entry key={code} name={code} refused={refusedCode(code)} isBusy={isBusy} onRemove={() => void run(() => removeCode(code), `${code} is out.`)} />
+          <Entry key={code} name={code} refused={refusedCode(code)} isBusy={isBusy} onRemove={() => say(() => removeCode(code), `${code} is out.`)} />
         ))}
         {content.gift_cards?.map(({ id, last4 }) => (
-          <Entry key={id} name={`Gift card … ${last4}`} refused={refusedCard(id)} isBusy={isBusy} onRemove={() => void run(() => removeGiftCard(id), 'The gift card is out.')} />
+          <Entry key={id} name={`Gift card … ${last4}`} refused={refusedCard(id)} isBusy={isBusy} onRemove={() => say(() => removeGiftCard(id), 'The gift card is out.')} />
         ))}
       </ul>
       <p class="field">

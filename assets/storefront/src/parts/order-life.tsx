@@ -1,12 +1,12 @@
 // What becomes of an order after it was paid: parcels, returns, refunds, and what its shopper may do.
 
-import { useState } from 'preact/hooks';
 import type { Line, Order, PiecesOf } from '../api/types';
 import { parcelStatus, refundStatus, returnStatus, RETURN_REASONS, type StatusText } from '../order-status';
 import { announce } from '../state/announce';
 import { askOrder, fetchInvoice, type OrderWish } from '../state/orders';
 import { Problem } from './notice';
 import { Price } from './price';
+import { useRun } from './use-run';
 
 export interface OrderLifeProps {
   order: Order;
@@ -124,20 +124,7 @@ function ReturnForm({ order, lines, ask, busy }: { order: Order; lines: PiecesOf
 
 /** Everything after the payment. Empty for an order to which nothing can or did happen. */
 export function OrderLife({ order, onChange }: OrderLifeProps) {
-  const [busy, setBusy] = useState(false);
-  const [failure, setFailure] = useState<unknown>(null);
-  const run = async (work: () => Promise<void>): Promise<void> => {
-    if (busy) return;
-    setBusy(true);
-    setFailure(null);
-    try {
-      await work();
-    } catch (error) {
-      setFailure(error);
-    } finally {
-      setBusy(false);
-    }
-  };
+  const { run, isBusy: busy, failure } = useRun();
   const ask = (wish: OrderWish): void => {
     void run(async () => {
       onChange(await askOrder(order.id, wish));

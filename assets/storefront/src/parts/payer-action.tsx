@@ -1,12 +1,13 @@
 // What the payer still has to do at the bank: a page to go to, or a question in Stripe's own window.
 
-import { useEffect, useRef, useState } from 'preact/hooks';
+import { useEffect, useState } from 'preact/hooks';
 import { fetchPaymentMethods } from '../api/payment';
 import type { NextAction, Order } from '../api/types';
 import { resumePayment, takeFreshAction } from '../state/orders';
 import { loadStripe, StripeUnavailable } from '../stripe';
 import { Problem } from './notice';
 import { useKeptHold } from './use-kept-hold';
+import { useRun } from './use-run';
 
 export interface PayerActionProps {
   order: Order;
@@ -25,10 +26,8 @@ async function askByStripe(clientSecret: string): Promise<string> {
 
 export function PayerAction({ order, onChange }: PayerActionProps) {
   const [action, setAction] = useState<NextAction | null>(null);
-  const [isBusy, setIsBusy] = useState(true);
-  const [failure, setFailure] = useState<unknown>(null);
+  const { run, isBusy, failure } = useRun(true);
   const [said, setSaid] = useState('');
-  const isRunning = useRef(false);
   useKeptHold(order.id);
   /** Asks where the payment stands, which may be at its end, and what is to be done. */
   const ask = async (): Promise<NextAction | null> => {
@@ -39,20 +38,6 @@ export function PayerAction({ order, onChange }: PayerActionProps) {
     }
     setAction(now.next_action);
     return now.next_action;
-  };
-  const run = async (work: () => Promise<void>): Promise<void> => {
-    if (isRunning.current) return;
-    isRunning.current = true;
-    setIsBusy(true);
-    setFailure(null);
-    try {
-      await work();
-    } catch (error) {
-      setFailure(error);
-    } finally {
-      isRunning.current = false;
-      setIsBusy(false);
-    }
   };
   const goOn = async (known: NextAction | null): Promise<void> => {
     setSaid('');

@@ -16,6 +16,7 @@ import { Price } from '../parts/price';
 import { ShippingMethods } from '../parts/shipping-methods';
 import { StripeField, type FieldHandle } from '../parts/stripe-field';
 import { TotalsTable } from '../parts/totals';
+import { useRun } from '../parts/use-run';
 import { chosenWay, choiceOf, choiceOfNothing, isTest, waysOf, type Way } from '../payment';
 import { dueOf } from '../quote';
 import { paths } from '../router';
@@ -277,21 +278,15 @@ interface UnfinishedProps {
 
 /** An attempt to pay whose outcome is not known: it is sent once more as it was, which buys once and tells what became of it. */
 function Unfinished({ unfinished, onFailed }: UnfinishedProps) {
-  const [isBusy, setIsBusy] = useState(false);
-  const [failure, setFailure] = useState<unknown>(null);
-  const goOn = async (): Promise<void> => {
-    if (isBusy) return;
-    setIsBusy(true);
-    setFailure(null);
+  const { run, isBusy, failure } = useRun();
+  const goOn = (): Promise<void> => run(async () => {
     try {
       goToOrder(unfinished.cart, await attempt(unfinished));
     } catch (error) {
-      if (openAttempt()) setFailure(error);
-      else onFailed(error);
-    } finally {
-      setIsBusy(false);
+      if (openAttempt()) throw error;
+      onFailed(error);
     }
-  };
+  });
   useEffect(() => {
     if (goesOn(unfinished, Date.now())) void goOn();
   }, []);

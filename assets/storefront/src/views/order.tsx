@@ -11,6 +11,7 @@ import { Picture } from '../parts/picture';
 import { Price } from '../parts/price';
 import { TotalsTable } from '../parts/totals';
 import { useKeptHold } from '../parts/use-kept-hold';
+import { useRun } from '../parts/use-run';
 import { dueOf } from '../quote';
 import { paths } from '../router';
 import { cart, fillNewCart, refreshCart } from '../state/cart';
@@ -88,22 +89,12 @@ interface ChallengeProps {
 
 /** What a bank would show in its own window; here it is in the page and says that it is a test. */
 function BankChallenge({ order, onDone }: ChallengeProps) {
-  const [busy, setBusy] = useState(false);
-  const [failure, setFailure] = useState<unknown>(null);
+  const { run, isBusy: busy, failure } = useRun();
   useKeptHold(order.id);
-  const answer = async (action: 'approve' | 'reject'): Promise<void> => {
-    if (busy) return;
-    setBusy(true);
-    setFailure(null);
-    try {
-      await answerChallenge(order.id, action);
-      onDone();
-    } catch (error) {
-      setFailure(error);
-    } finally {
-      setBusy(false);
-    }
-  };
+  const answer = (action: 'approve' | 'reject'): Promise<void> => run(async () => {
+    await answerChallenge(order.id, action);
+    onDone();
+  });
   return (
     <section class="bank" aria-labelledby="bank-title">
       <p class="bank-mark">Test bank · 3-D Secure</p>
@@ -127,16 +118,11 @@ function Waiting({ order, look, take }: { order: Order } & Pick<Watched, 'look' 
 
 /** After a payment that failed: the pieces go into a cart again. */
 function BuyAgain({ order }: { order: Order }) {
-  const [failure, setFailure] = useState<unknown>(null);
-  const again = async (): Promise<void> => {
-    setFailure(null);
-    try {
-      await fillNewCart(order.lines);
-      navigate(paths.checkout);
-    } catch (error) {
-      setFailure(error);
-    }
-  };
+  const { run, failure } = useRun();
+  const again = (): Promise<void> => run(async () => {
+    await fillNewCart(order.lines);
+    navigate(paths.checkout);
+  });
   return (
     <div class="buy-again">
       <p>Nothing was charged, and the pieces are back on the shelf.</p>
