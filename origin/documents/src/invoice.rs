@@ -129,12 +129,7 @@ impl Invoice {
             sheet.down(LINE, LINE);
             sheet.right(UNIT, BODY, &tax.net.to_string());
             sheet.right(RIGHT, BODY, &tax.tax.to_string());
-            for (place, name) in names.iter().enumerate() {
-                if place > 0 {
-                    sheet.down(LINE, LINE);
-                }
-                sheet.left(LEFT, BODY, name);
-            }
+            name(sheet, &names);
         }
     }
 
@@ -153,12 +148,7 @@ impl Invoice {
             sheet.right(PIECES, BODY, &line.pieces.to_string());
             sheet.right(UNIT, BODY, &line.unit.to_string());
             sheet.right(RIGHT, BODY, &line.total.to_string());
-            for (place, name) in names.iter().enumerate() {
-                if place > 0 {
-                    sheet.down(LINE, LINE);
-                }
-                sheet.left(LEFT, BODY, name);
-            }
+            name(sheet, &names);
             for note in &notes {
                 sheet.down(LINE - 2.0, LINE);
                 sheet.left(LEFT, SMALL, note);
@@ -166,6 +156,16 @@ impl Invoice {
         }
         sheet.down(LINE / 2.0, LINE * 2.0);
         sheet.rule();
+    }
+}
+
+/// Prints the lines of a name, the first beside what is in the row already.
+fn name(sheet: &mut Sheet<'_>, lines: &[String]) {
+    for (place, line) in lines.iter().enumerate() {
+        if place > 0 {
+            sheet.down(LINE, LINE);
+        }
+        sheet.left(LEFT, BODY, line);
     }
 }
 
