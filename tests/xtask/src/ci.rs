@@ -6,7 +6,7 @@ use anyhow::{Context as _, Result};
 
 use crate::Context;
 use crate::cli::{Ring, TestArgs};
-use crate::{deny, deps, lint, test, tidy, worker};
+use crate::{deny, deps, disk, lint, test, tidy, worker};
 
 type Stage = (&'static str, fn(&Context) -> Result<()>);
 
@@ -21,6 +21,7 @@ const STAGES: [Stage; 6] = [
 
 /// The command.
 pub(crate) fn run(context: &Context) -> Result<()> {
+    disk::require(context.workspace.target())?;
     let mut timings: Vec<(&str, Duration)> = Vec::new();
     for (name, stage) in STAGES {
         let started = Instant::now();

@@ -7,6 +7,7 @@ use anyhow::Result;
 use pgcluster::Programs;
 
 use crate::Context;
+use crate::disk;
 use crate::step;
 use crate::tools;
 use crate::worker;
@@ -74,6 +75,7 @@ fn look(context: &Context) -> Vec<Finding> {
         required("git", version("git", "apt-get install -y git")),
         required("Node.js and npm", node),
         targets_finding,
+        optional("room on the disk", disk::answer(context.workspace.target())),
         optional(
             "Rust's own sources",
             if worker::has_rust_source() {

@@ -13,6 +13,7 @@ mod clean_data;
 mod cli;
 mod deny;
 mod deps;
+mod disk;
 mod doctor;
 mod lint;
 mod report;

@@ -7,7 +7,7 @@ use anyhow::Result;
 use crate::Context;
 use crate::cli::SimArgs;
 
-/// The command. Unoptimised, as the tests are: a seed takes a twentieth of a second, an optimised build minutes.
+/// The command. Unoptimised, as the tests are: a seed takes a third of a second, an optimised build minutes.
 pub(crate) fn run(context: &Context, args: &SimArgs) -> Result<()> {
     build(context)?;
     let workspace = &context.workspace;

@@ -15,8 +15,9 @@ use crate::stop::Stop;
 
 /// Lines of a failing program's output that its error shows.
 const TAIL_LINES: usize = 40;
-/// How long a program may take to end after SIGTERM before it gets SIGKILL.
-const STOP_GRACE: Duration = Duration::from_secs(4);
+/// How long a program may take to end after SIGTERM before it gets SIGKILL: one that kills and cuts servers has disks and
+/// servers to take away first.
+const STOP_GRACE: Duration = Duration::from_secs(20);
 /// How long output may still come after the program itself has ended.
 const OUTPUT_GRACE: Duration = Duration::from_secs(2);
 const POLL: Duration = Duration::from_millis(50);

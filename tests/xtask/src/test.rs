@@ -16,6 +16,7 @@ use anyhow::{Context as _, Result, bail};
 use crate::Context;
 use crate::build;
 use crate::cli::{Ring, TestArgs};
+use crate::disk;
 use crate::sim;
 use crate::tools::{self, PythonEnvironment};
 use crate::worker;
@@ -56,6 +57,7 @@ struct Row {
 
 /// The command.
 pub(crate) fn run(context: &Context, args: &TestArgs) -> Result<()> {
+    disk::require(context.workspace.target())?;
     let started = Instant::now();
     let ring = args.ring;
     let wants = |which: Ring| ring == which || ring == Ring::All;

@@ -1,7 +1,9 @@
 //! `tidy`: what no compiler checks, over the files that git knows.
 
+mod documents;
+
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use anyhow::{Context as _, Result, bail};
 
@@ -61,7 +63,8 @@ fn check(workspace: &Workspace) -> Result<usize> {
             findings.extend(judge_text(file, &text));
         }
     }
-    findings.extend(judge_decisions(workspace, &files)?);
+    findings.extend(documents::judge_decisions(workspace, &files)?);
+    findings.extend(documents::judge_limits(workspace, &files)?);
     if !findings.is_empty() {
         bail!("{} things are untidy:\n  {}", findings.len(), findings.join("\n  "));
     }
@@ -169,35 +172,6 @@ fn sleeps(line: &str) -> bool {
             !is_part && !is_method && !before.trim_end().ends_with("fn")
         })
     })
-}
-
-/// Every decision is in the index, and the index names no other.
-fn judge_decisions(workspace: &Workspace, files: &[PathBuf]) -> Result<Vec<String>> {
-    let folder = Path::new("docs/adr");
-    let decisions: Vec<&str> = files
-        .iter()
-        .filter(|file| file.starts_with(folder))
-        .filter_map(|file| file.file_name()?.to_str())
-        .filter(|name| name.starts_with(|c: char| c.is_ascii_digit()) && name.ends_with(".md"))
-        .collect();
-    if decisions.is_empty() {
-        return Ok(Vec::new());
-    }
-    let index_path = workspace.root().join(folder).join("README.md");
-    let index = fs::read_to_string(&index_path)
-        .context("read docs/adr/README.md, the index of the decisions")?;
-    let mut findings: Vec<String> = decisions
-        .iter()
-        .filter(|name| !index.contains(**name))
-        .map(|name| format!("docs/adr/README.md: does not name {name}"))
-        .collect();
-    for named in index.split(['(', ')', ' ', '\n']).filter(|word| word.ends_with(".md")) {
-        let name = named.trim_start_matches("./");
-        if name.starts_with(|c: char| c.is_ascii_digit()) && !decisions.contains(&name) {
-            findings.push(format!("docs/adr/README.md: names {name}, which is not there"));
-        }
-    }
-    Ok(findings)
 }
 
 #[cfg(test)]

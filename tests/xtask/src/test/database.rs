@@ -8,6 +8,7 @@ use anyhow::{Context as _, Result, bail};
 use pgcluster::{Durability, Place, Programs, Server, TEST_URL};
 
 use crate::Context;
+use crate::disk;
 use crate::tools;
 
 /// Where files are memory, if it has room.
@@ -84,8 +85,7 @@ impl Drop for Throwaway {
 
 fn base() -> PathBuf {
     let memory = Path::new(MEMORY);
-    let has_room = rustix::fs::statvfs(memory)
-        .is_ok_and(|found| found.f_bavail.saturating_mul(found.f_frsize) >= ROOM_BYTES_MIN);
+    let has_room = memory.is_dir() && disk::room(memory).is_some_and(|room| room >= ROOM_BYTES_MIN);
     if has_room { memory.to_owned() } else { std::env::temp_dir() }
 }
 

@@ -189,8 +189,9 @@ mod tests {
     use std::fs;
     use std::os::unix::fs::PermissionsExt as _;
     use std::process::Command;
+    use std::time::Instant;
 
-    use super::{DataDir, Listed, is_alive};
+    use super::{DataDir, LEFTOVER_GRACE, Listed, is_alive};
 
     #[test]
     fn a_folder_in_use_is_refused_in_one_sentence_that_names_the_holder() {
@@ -246,7 +247,13 @@ mod tests {
             Command::new("tail").arg("-f").arg(folder.path().join("up.lock")).spawn().unwrap();
         let mut stranger = Command::new("tail").args(["-f", "/dev/null"]).spawn().unwrap();
         let listed = |role: &str, pid| Listed { role: role.to_owned(), pid, url: String::new() };
-        data.list(&[listed("origin", ours.id()), listed("edge", stranger.id())]).unwrap();
+        let processes = [listed("origin", ours.id()), listed("edge", stranger.id())];
+        data.list(&processes).unwrap();
+        // The kernel lets us go on before the command line of what we started can be read.
+        let limit = Instant::now() + LEFTOVER_GRACE;
+        while !data.is_ours(&processes[0]) && Instant::now() < limit {
+            std::thread::yield_now();
+        }
         // The parent must reap its child for it to be gone.
         let reaper = std::thread::spawn(move || ours.wait().unwrap());
         let ended = data.end_leftovers().unwrap();
