@@ -1,6 +1,7 @@
 //! HTTPS: certificate and key from files, read anew when the operator asks for it.
 
 use std::{
+    io,
     path::{Path, PathBuf},
     sync::{Arc, PoisonError, RwLock},
 };
@@ -14,7 +15,7 @@ use rustls::{
     version::{TLS12, TLS13},
 };
 use tokio::{
-    signal::unix::{SignalKind, signal},
+    signal::unix::{Signal, SignalKind, signal},
     sync::watch,
 };
 use tokio_rustls::TlsAcceptor;
@@ -75,18 +76,30 @@ impl Tls {
     }
 }
 
-/// Reads the files anew at each SIGHUP; never ends. Without TLS the signal keeps its usual meaning, which is the end.
-pub(crate) async fn reload_on_signal(tls: Option<Arc<Tls>>) {
-    let (Some(tls), Ok(mut asked)) = (tls, signal(SignalKind::hangup())) else {
-        return std::future::pending().await;
-    };
-    while asked.recv().await.is_some() {
-        notify::tell(Step::Reloading);
-        match tls.reload() {
-            Ok(()) => tracing::info!("certificate and key read anew"),
-            Err(error) => tracing::error!("certificate and key stay as they were: {error:#}"),
+/// The operator's wishes that the files be read anew.
+pub(crate) struct Reloads(Option<(Arc<Tls>, Signal)>);
+
+impl Reloads {
+    /// Starts to listen for SIGHUP: a wish that comes before anybody waits for it is kept. Without TLS the signal keeps
+    /// its usual meaning, which is the end.
+    pub(crate) fn listen(tls: Option<&Arc<Tls>>) -> io::Result<Self> {
+        let Some(tls) = tls else { return Ok(Self(None)) };
+        Ok(Self(Some((Arc::clone(tls), signal(SignalKind::hangup())?))))
+    }
+
+    /// Reads the files at each wish; never ends.
+    pub(crate) async fn follow(&mut self) {
+        let Some((tls, asked)) = &mut self.0 else {
+            return std::future::pending().await;
+        };
+        while asked.recv().await.is_some() {
+            notify::tell(Step::Reloading);
+            match tls.reload() {
+                Ok(()) => tracing::info!("certificate and key read anew"),
+                Err(error) => tracing::error!("certificate and key stay as they were: {error:#}"),
+            }
+            notify::tell(Step::Ready);
         }
-        notify::tell(Step::Ready);
     }
 }
 

@@ -133,6 +133,9 @@ async fn serve(options: Up, mut boot: Boot) -> Result<(), Failure> {
     let tls = read_tls(&options).map_err(Failure::Configuration)?;
     let operators = Operators::read(&options).map_err(Failure::Configuration)?;
     let mut stop = accept::stop_signal().context("listen for signals").map_err(Failure::Other)?;
+    // Whoever is told that the node is ready may ask at once.
+    let reloads = tls::Reloads::listen(tls.as_ref()).context("listen for signals");
+    let mut reloads = reloads.map_err(Failure::Other)?;
     let replica = match boot.replica.clone() {
         Some(settings) => {
             let started = Replica::start(settings).await.context("start the replica");
@@ -187,7 +190,7 @@ async fn serve(options: Up, mut boot: Boot) -> Result<(), Failure> {
     announce(address, tls.is_some(), &beside);
     tokio::select! {
         () = stop.wait() => {}
-        () = tls::reload_on_signal(tls) => {}
+        () = reloads.follow() => {}
     }
     drop(admin);
     node.operation.enter(Phase::Draining);

@@ -11,8 +11,8 @@ use std::{
 
 use crate::support::Answer;
 
-/// Longest wait for anything in these tests.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+/// Longest wait for anything in these tests: less than the minute after which a test is ended without a word.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(45);
 
 /// What an origin was asked: heads as they came, the last one last.
 pub(crate) type Heads = Arc<Mutex<Vec<String>>>;
@@ -151,6 +151,11 @@ impl Proxied {
         Self { child, addresses }
     }
 
+    /// Starts one whose addresses nobody needs.
+    pub(crate) fn silent(mut command: Command) -> Self {
+        Self { child: command.spawn().expect("starts"), addresses: HashMap::new() }
+    }
+
     /// Returns where it listens for clients (`listening`), operators, and so on.
     pub(crate) fn address(&self, of: &str) -> &str {
         self.addresses.get(of).unwrap_or_else(|| panic!("no `{of}` in {:?}", self.addresses))
@@ -213,7 +218,8 @@ impl Drop for Proxied {
     }
 }
 
-fn command(arguments: &[&str]) -> Command {
+/// What starts one, with these arguments alone.
+pub(crate) fn command(arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_vitrine-edge"));
     command.arg("proxy").args(arguments).env("RUST_LOG", "warn");
     command
@@ -255,7 +261,7 @@ pub(crate) fn ask(
     Answer::parse(&answer)
 }
 
-/// Asks until `is_so`, or fails after a minute.
+/// Asks until `is_so`, or fails after [`PATIENCE`].
 #[track_caller]
 pub(crate) fn eventually(what: &str, mut is_so: impl FnMut() -> bool) {
     let deadline = Instant::now() + PATIENCE;
