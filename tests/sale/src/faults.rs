@@ -19,11 +19,13 @@ mod shop;
 
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
+use std::process::{Child, Command};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail};
 use clap::{Args, ValueEnum};
+use rustix::process::{Pid, Signal, kill_process};
 
 use crate::say;
 use arena::{Arena, Wound};
@@ -149,15 +151,33 @@ pub(crate) async fn run(options: &Options) -> Result<()> {
 /// Runs the kind that cuts in a network namespace of its own; says whether all was right.
 async fn inside(options: &Options, seed: u64) -> Result<bool> {
     let own = std::env::current_exe().context("find this program")?;
-    let mut command = tokio::process::Command::new("unshare");
+    let mut command = Command::new("unshare");
     command.args(["--net", "--"]).arg(own).args(["faults", "--kind", "cut"]);
     command.args(["--rounds", &options.rounds.to_string(), "--seed", &seed.to_string()]);
     command.args(["--buyers", &options.buyers.to_string()]);
     if let Some(logs) = &options.logs {
         command.arg("--logs").arg(logs);
     }
-    let status = command.env(harm::INSIDE, "1").kill_on_drop(true).status().await;
-    Ok(status.context("run in a network namespace")?.success())
+    let child = command.env(harm::INSIDE, "1").spawn().context("run in a network namespace")?;
+    let mut inside = Inside(child);
+    loop {
+        if let Some(status) = inside.0.try_wait().context("wait for a network namespace")? {
+            return Ok(status.success());
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
+
+/// This program in a network namespace. Dropping it ends it, and what it started.
+struct Inside(Child);
+
+impl Drop for Inside {
+    fn drop(&mut self) {
+        if matches!(self.0.try_wait(), Ok(None)) {
+            let _ = kill_process(Pid::from_child(&self.0), Signal::TERM);
+            let _ = self.0.wait();
+        }
+    }
 }
 
 async fn run_kind(kind: Kind, options: &Options, seed: u64) -> Result<Outcome> {

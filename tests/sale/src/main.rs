@@ -12,8 +12,9 @@ mod faults;
 
 use std::io::Write as _;
 
-use anyhow::Context as _;
+use anyhow::{Context as _, bail};
 use clap::{Parser, Subcommand};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -42,9 +43,40 @@ fn main() -> anyhow::Result<()> {
         .enable_all()
         .build()
         .context("start the runtime")?;
-    match Cli::parse().command {
-        Command::Checkout(options) => runtime.block_on(bench::run(&options)),
-        Command::Faults(options) => runtime.block_on(faults::run(&options)),
+    let command = Cli::parse().command;
+    runtime.block_on(async {
+        let mut stop = Stop::listen().context("listen for signals")?;
+        let work = async {
+            match &command {
+                Command::Checkout(options) => bench::run(options).await,
+                Command::Faults(options) => faults::run(options).await,
+            }
+        };
+        // Whoever is dropped ends its processes and takes its disks away.
+        tokio::select! {
+            done = work => done,
+            () = stop.wait() => bail!("stopped on request"),
+        }
+    })
+}
+
+/// The signals that end the program.
+struct Stop {
+    interrupt: Signal,
+    terminate: Signal,
+}
+
+impl Stop {
+    fn listen() -> std::io::Result<Self> {
+        let interrupt = signal(SignalKind::interrupt())?;
+        Ok(Self { interrupt, terminate: signal(SignalKind::terminate())? })
+    }
+
+    async fn wait(&mut self) {
+        tokio::select! {
+            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => {}
+        }
     }
 }
 

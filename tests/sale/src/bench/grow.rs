@@ -127,13 +127,16 @@ const OLD_ORDERS: [&str; 8] = [
      SELECT 'old', 'old-' || n, {id}, '{}', 0, 1795348800000 FROM {series}",
 ];
 const OLD_GOODS: [&str; 5] = [
-    "INSERT INTO categories VALUES ('old', 'Old', '', 1, '') ON CONFLICT DO NOTHING",
+    "INSERT INTO categories (handle, title, description, position, image_url) VALUES ('old', 'Old', '', 1, '')
+     ON CONFLICT DO NOTHING",
     "INSERT INTO products (id, handle, title, subtitle, description, category, search_words, featured, created_at_ms,
        tags_json, images_json, options_json, model_json)
      VALUES (1000000, 'old', 'Old', '', '', 'old', '', 0, 0, '[]', '[]', '[]', NULL) ON CONFLICT DO NOTHING",
-    "INSERT INTO variants VALUES ('OLD', 1000000, 0, 'Plain', '{}', '', '', '', '', '', '', '', 1, 1, 1) ON CONFLICT DO NOTHING",
-    "INSERT INTO stock VALUES ('OLD', 0, 0) ON CONFLICT DO NOTHING",
-    "INSERT INTO prices VALUES ('OLD', 'EUR', 1900) ON CONFLICT DO NOTHING",
+    "INSERT INTO variants (sku, product_id, position, title, options_json, image_url, image_alt, material_variant, web_glb_url,
+       plain_glb_url, usdz_url, poster_url, width_mm, depth_mm, height_mm)
+     VALUES ('OLD', 1000000, 0, 'Plain', '{}', '', '', '', '', '', '', '', 1, 1, 1) ON CONFLICT DO NOTHING",
+    "INSERT INTO stock (sku, on_hand, reserved) VALUES ('OLD', 0, 0) ON CONFLICT DO NOTHING",
+    "INSERT INTO prices (sku, currency, minor) VALUES ('OLD', 'EUR', 1900) ON CONFLICT DO NOTHING",
 ];
 
 impl Backdoor {
@@ -236,10 +239,11 @@ impl Backdoor {
                         .await
                         .with_context(|| format!("write old orders: {sql}"))?;
                 }
-                client
-                    .batch_execute("VACUUM ANALYZE; CHECKPOINT")
-                    .await
-                    .context("let the database look at itself")
+                // Apart: two statements sent as one text are one transaction, in which nothing can be vacuumed.
+                for sql in ["VACUUM ANALYZE", "CHECKPOINT"] {
+                    client.batch_execute(sql).await.context("let the database look at itself")?;
+                }
+                Ok(())
             }
         }
     }
@@ -258,4 +262,45 @@ pub(crate) async fn connect(url: &str) -> Result<tokio_postgres::Client> {
         .await
         .context("set the search path")?;
     Ok(client)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use store::{ConnectionUrl, Store, StoreConfig};
+
+    use super::*;
+
+    /// Writes more than one time, as a measurement does, and reads them as the shop does.
+    async fn check(config: StoreConfig, backdoor: Backdoor) {
+        let store = Arc::new(Store::open(&config, "bench").await.expect("open a shop"));
+        let shop = Shop { store, backdoor };
+        assert_eq!(to(&shop, 0, 20).await.expect("write orders"), 20);
+        assert_eq!(to(&shop, 20, 50).await.expect("write more orders"), 50);
+        assert_eq!(to(&shop, 50, 30).await.expect("write nothing"), 50);
+        for table in ["carts", "order_lines", "orders", "payments", "reservations"] {
+            let sql = format!("SELECT count(*) FROM {table}").leak();
+            assert_eq!(shop.backdoor.number(sql).await.expect("count"), 50, "{table}");
+        }
+        let sums = shop.store.sums().await.expect("add up");
+        assert_eq!((sums.ledger_imbalance, sums.reserved_held), (0, 0), "{sums:?}");
+        let carts = open_for_sale(&shop, Goods::One, 3).await.expect("put goods on sale");
+        assert_eq!(carts.len(), 3);
+    }
+
+    #[tokio::test]
+    async fn a_shop_has_had_orders_on_sqlite() {
+        let folder = tempfile::tempdir().expect("make a folder");
+        let path = folder.path().join("shop.db");
+        check(StoreConfig::file(path.clone()), Backdoor::Sqlite(path)).await;
+    }
+
+    #[tokio::test]
+    async fn a_shop_has_had_orders_on_postgresql() {
+        let Some(database) = pgcluster::TestDatabase::create() else { return };
+        let url = database.url();
+        let config = StoreConfig::cluster(ConnectionUrl::new(url.clone()));
+        check(config, Backdoor::Postgres(url)).await;
+    }
 }

@@ -17,8 +17,10 @@ use super::shop::{Database, Shop, free_port};
 
 /// Room of the primary's disk: its files, 256 MB of log that standbys may want, and 16 MB segments beyond.
 const PRIMARY_MB: u32 = 1_024;
-/// Room of the disk of an embedded store.
-const FILE_MB: u32 = 64;
+/// Room of the disk of an embedded store, for 100 rounds: each leaves 3 to 4 MB of orders.
+const FILE_MB: u32 = 512;
+/// What must be free before a disk is filled, in MB: the shop goes on with that when the filler is away.
+const FREE_MB_MIN: usize = 8;
 /// Longest until a full disk is noticed: 40 s.
 const NOTICE_MAX: Duration = Duration::from_secs(40);
 
@@ -156,6 +158,10 @@ fn cut(network: &Network, cluster: &mut Cluster, round: u64, dice: &mut Dice) ->
 fn fill(disk: &SmallDisk, database: &mut Database, crowd: &Crowd) -> Result<Wound> {
     let failures = || crowd.failures.load(Ordering::Relaxed);
     let filled = disk.fill()?;
+    if filled < FREE_MB_MIN {
+        disk.free()?;
+        bail!("the shop itself has left {filled} MB of its disk: run fewer rounds");
+    }
     let (before, started) = (failures(), Instant::now());
     while failures() == before {
         if started.elapsed() > NOTICE_MAX {
