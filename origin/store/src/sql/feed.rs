@@ -1,5 +1,6 @@
 //! Change rows for the edges, written in the transaction that changes the data; and whole copies.
 
+use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use api_types::feed::{
@@ -55,8 +56,13 @@ pub(crate) async fn publish_changes(
     now: Timestamp,
 ) -> Result<Vec<Difference>, StoreError> {
     let mut changes = Vec::new();
+    let mut compared = BTreeSet::new();
     for row in rows {
-        changes.extend(difference(tx, row).await?);
+        let key_json = json(&row.key)?;
+        // Many variants name the prices of their one product, which take as long to read as it has variants.
+        if compared.insert((row.table, key_json.clone())) {
+            changes.extend(difference(tx, row, &key_json).await?);
+        }
     }
     if changes.is_empty() {
         return Ok(changes);
@@ -80,13 +86,16 @@ pub(crate) async fn publish_changes(
     Ok(changes)
 }
 
-async fn difference(tx: &Tx<'_>, row: &RowKey) -> Result<Option<Difference>, StoreError> {
+async fn difference(
+    tx: &Tx<'_>,
+    row: &RowKey,
+    key_json: &str,
+) -> Result<Option<Difference>, StoreError> {
     let table = TABLES
         .iter()
         .find(|table| table.name == row.table)
         .ok_or(StoreError::Corrupt("name of a read-model table"))?;
     let values = read_row(tx, table, &row.key).await?;
-    let key_json = json(&row.key)?;
     let told: Option<String> = tx
         .query_opt(
             "SELECT values_json FROM feed_rows WHERE table_name = ?1 AND key_json = ?2",
