@@ -2,8 +2,8 @@
 
 use std::fmt;
 use std::future::poll_fn;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use rustls::RootCertStore;
@@ -66,7 +66,7 @@ impl Connector {
         if role == Role::Primary {
             config.target_session_attrs(TargetSessionAttrs::ReadWrite);
         }
-        Ok(Self { config, role, tls: tls()?, timeline })
+        Ok(Self { config, role, tls: tls(), timeline })
     }
 
     /// Connects, and refuses a primary that has been replaced: `read-write` is also true of one that was cut off
@@ -155,16 +155,21 @@ async fn drive<S, T>(
     }
 }
 
-/// Trusts the certificate authorities of the machine. Used where the URL asks for it: `sslmode=require`.
-fn tls() -> Result<MakeRustlsConnect, StoreError> {
-    let mut roots = RootCertStore::empty();
-    let found = rustls_native_certs::load_native_certs();
-    roots.add_parsable_certificates(found.certs);
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let config = rustls::ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .map_err(|error| StoreError::Place(std::io::Error::other(error)))?
-        .with_root_certificates(roots)
-        .with_no_client_auth();
-    Ok(MakeRustlsConnect::new(config))
+/// Trusts the certificate authorities of the machine, as they were when the process first asked: reading them takes
+/// a millisecond or ten. Used where the server wants it, and always with `sslmode=require`.
+#[expect(clippy::expect_used, reason = "ring has suites for both versions of TLS")]
+fn tls() -> MakeRustlsConnect {
+    static TLS: OnceLock<MakeRustlsConnect> = OnceLock::new();
+    TLS.get_or_init(|| {
+        let mut roots = RootCertStore::empty();
+        roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let config = rustls::ClientConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .expect("ring knows TLS 1.2 and 1.3")
+            .with_root_certificates(roots)
+            .with_no_client_auth();
+        MakeRustlsConnect::new(config)
+    })
+    .clone()
 }
