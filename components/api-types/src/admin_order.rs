@@ -11,7 +11,7 @@ use domain::{
 };
 use serde::{Deserialize, Serialize};
 
-use crate::order::Order;
+use crate::order::{Order, OrderInvoice};
 
 /// An order in the staff's list.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -34,6 +34,9 @@ pub struct OrderSummary {
     pub user_id: Option<UserId>,
     /// What it costs.
     pub total: Money,
+    /// Its invoice, once that has a number of its own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub invoice: Option<OrderInvoice>,
     /// When it was placed.
     pub created_at: Timestamp,
     /// When it last changed.

@@ -2,6 +2,7 @@
 
 use domain::cart::CartStatus;
 use domain::cart::merge::{MergeNote, MergeRule};
+use domain::inventory::Promise;
 use domain::pricing::{Code, Destination, PriceChange, Quote};
 use domain::{CartId, Currency, GiftCardId, Handle, LineId, Money, Sku};
 use serde::{Deserialize, Serialize};
@@ -57,6 +58,29 @@ pub struct Line {
     pub unit_price: Money,
     /// Price of all pieces.
     pub line_total: Money,
+    /// Pieces of it that are not there yet: in a cart as they would be promised now, in an order as they were promised to
+    /// its shopper. Absent where all are there, and where they cannot be had.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub promise: Option<Promise>,
+}
+
+/// What a line is promised.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LinePromise {
+    /// Which line.
+    pub line: LineId,
+    /// What.
+    #[serde(flatten)]
+    pub promise: Promise,
+}
+
+/// Returns what lines are promised; those of which everything is there are not among them.
+#[must_use]
+pub fn promises_of(lines: &[Line]) -> Vec<LinePromise> {
+    lines
+        .iter()
+        .filter_map(|line| Some(LinePromise { line: line.id, promise: line.promise? }))
+        .collect()
 }
 
 /// What a cart or an order costs.

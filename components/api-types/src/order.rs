@@ -12,7 +12,7 @@ use domain::{
 };
 use serde::{Deserialize, Serialize};
 
-use crate::cart::{Line, Totals};
+use crate::cart::{Line, LinePromise, Totals};
 
 /// Where to ship.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -76,6 +76,10 @@ pub struct CheckoutRequest {
     /// What the shopper was shown as due. Where the order comes to something else, nothing is bought.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expected_due: Option<Money>,
+    /// What the shopper was shown as promised; a line that is not named was shown as being there. Where more is promised
+    /// now, or for a later day, nothing is bought. Absent: nobody asks.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expected_promises: Option<Vec<LinePromise>>,
 }
 
 /// What the payer has to do next.
@@ -117,6 +121,9 @@ pub struct CheckoutAnswer {
     pub order_token: String,
     /// Present while the payer has to act.
     pub next_action: Option<NextAction>,
+    /// What was promised of the order's lines; of all others everything is there.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub promises: Vec<LinePromise>,
 }
 
 /// Body of `POST /v1/orders/{id}/payment/actions`.
@@ -156,6 +163,9 @@ pub struct Order {
     pub created_at: Timestamp,
     /// Until when its stock is held; absent once it is settled.
     pub expires_at: Option<Timestamp>,
+    /// Its invoice, once that has a number of its own. Absent in a shop whose invoices carry their orders' numbers.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub invoice: Option<OrderInvoice>,
     /// Steps that the order has taken; also the ETag.
     pub version: i64,
     /// Pieces that were called off.
@@ -170,6 +180,15 @@ pub struct Order {
     pub next_steps: Vec<Step>,
     /// What the shop wrote to the shopper; only where one order is read.
     pub notes: Vec<OrderNote>,
+}
+
+/// An invoice that has a number of its own.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OrderInvoice {
+    /// Its number, as it was given.
+    pub number: String,
+    /// When it was issued.
+    pub issued_at: Timestamp,
 }
 
 /// A parcel, as its receiver sees it.

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use domain::cart::merge::MergeRule;
-use domain::numbers::NumberRule;
+use domain::numbers::{InvoiceRule, NumberRule};
 use domain::{Country, Currency};
 use serde::{Deserialize, Serialize};
 
@@ -24,6 +24,9 @@ pub struct Shop {
     pub shipping: BTreeMap<Currency, FlatShipping>,
     /// How orders are numbered from the next one on. What was given stays.
     pub order_numbers: NumberRule,
+    /// How invoices are numbered, of orders that are accepted from now on. What was given stays.
+    #[serde(default)]
+    pub invoice_numbers: InvoiceRule,
     /// Raised by every change; 0 while nothing was said. Also the `ETag`.
     pub version: i64,
 }
@@ -52,6 +55,8 @@ pub struct ShopChange {
     pub shipping: Option<BTreeMap<String, FlatShipping>>,
     /// How orders are numbered.
     pub order_numbers: Option<NumbersChange>,
+    /// How invoices are numbered.
+    pub invoice_numbers: Option<InvoiceNumbersChange>,
 }
 
 /// How orders are numbered from now on; what is absent stays.
@@ -76,4 +81,18 @@ pub struct DrawingChange {
     pub kind: String,
     /// Numbers per block: 1 to 1 000; of blocks only.
     pub size: Option<i64>,
+}
+
+/// How invoices are numbered from now on; what is absent stays.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct InvoiceNumbersChange {
+    /// `order` or `own`.
+    pub series: Option<String>,
+    /// Before the digits: up to 12 of A-Z, 0-9, hyphen and slash, no digit last.
+    pub prefix: Option<String>,
+    /// Digits that a number is padded to: 0 to 12.
+    pub digits: Option<i64>,
+    /// Where numbers go on, unless they are beyond it.
+    pub first: Option<i64>,
 }

@@ -7,12 +7,13 @@ mod allocation;
 mod location;
 mod movement;
 mod policy;
+mod promise;
 mod replay;
 mod transfer;
 
 pub use allocation::{
     Allocation, Backorder, Hold, LOCATIONS_MAX, Request, Shortage, ShortageReason, Strategy,
-    Wanted, allocate,
+    Wanted, allocate, promises,
 };
 pub use location::{Location, MAIN_LOCATION};
 pub use movement::{
@@ -20,6 +21,7 @@ pub use movement::{
     PIECES_MAX, Pieces,
 };
 pub use policy::{Availability, BackorderPolicy, Sale, SkuPolicy, availability};
+pub use promise::{Promise, PromiseKind, UnknownPromiseKind};
 pub use replay::{Drift, ReplayError, StockKey, prove, replay};
 pub use transfer::{
     Receipt, TRANSFER_LINES_MAX, Transfer, TransferCommand, TransferLine, TransferRefused,

@@ -148,7 +148,7 @@ impl NumberStyle {
     }
 }
 
-/// How a shop numbers its orders, or its invoices.
+/// How a shop numbers its orders.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NumberRule {
     /// Before the digits. Default `VT-`.
@@ -158,7 +158,7 @@ pub struct NumberRule {
     /// The first number, 1 to [`FIRST_MAX`]. Default 100 001, so that the first order does not look like the first. Where
     /// higher ones are given out already, numbers go on from those.
     pub first: i64,
-    /// Where numbers are drawn. Default [`Drawing::Gapless`]. Invoices must be so in most of Europe.
+    /// Where numbers are drawn. Default [`Drawing::Gapless`].
     pub drawing: Drawing,
 }
 
@@ -190,6 +190,69 @@ impl NumberRule {
         let is_number = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
         is_number.then(|| digits.parse().ok()).flatten()
     }
+}
+
+/// Where an invoice has its number from.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum InvoiceSeries {
+    /// It carries that of its order. There are gaps between invoices: an order that is never paid has a number too.
+    #[default]
+    Order,
+    /// It is given one of its own once its order is accepted, without gaps: most of Europe wants that.
+    Own,
+}
+
+impl InvoiceSeries {
+    /// Every one.
+    pub const ALL: [Self; 2] = [Self::Order, Self::Own];
+
+    /// Returns the word on the wire and in storage.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Order => "order",
+            Self::Own => "own",
+        }
+    }
+}
+
+/// How a shop numbers its invoices. Those of their own series are drawn from a counter row, after the commit that accepts
+/// the order: no checkout and no payment waits for it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct InvoiceRule {
+    /// Where the number comes from. Default [`InvoiceSeries::Order`]; the rest is of the other alone.
+    pub series: InvoiceSeries,
+    /// Before the digits. Default `INV-`.
+    pub prefix: Prefix,
+    /// Digits that a number is padded to with zeros: 0 to [`DIGITS_MAX`]; 0, the default, pads nothing.
+    pub digits: u8,
+    /// The first number, 1 to [`FIRST_MAX`]. Default 1. Where higher ones are given out already, numbers go on from those.
+    pub first: i64,
+}
+
+impl Default for InvoiceRule {
+    fn default() -> Self {
+        let (series, prefix) = (InvoiceSeries::Order, Prefix("INV-".to_owned()));
+        Self { series, prefix, digits: 0, first: 1 }
+    }
+}
+
+impl InvoiceRule {
+    /// Returns how it writes a number.
+    #[must_use]
+    pub fn style(&self) -> NumberStyle {
+        NumberStyle { prefix: self.prefix.clone(), digits: self.digits }
+    }
+}
+
+/// Returns the numbers that a counter has given out, the last of which it stands at now.
+///
+/// `None` where it cannot have given out so many: it counts from 1 on.
+#[must_use]
+pub fn drawn(last: i64, count: usize) -> Option<core::ops::RangeInclusive<i64>> {
+    let before = last.checked_sub(i64::try_from(count).ok()?)?;
+    (before >= 0).then(|| before.saturating_add(1)..=last)
 }
 
 #[cfg(test)]
@@ -247,7 +310,62 @@ mod tests {
         }
     }
 
+    #[test]
+    fn invoices_go_by_their_orders_unless_the_shop_says_otherwise() {
+        let rule = InvoiceRule::default();
+        assert_eq!((rule.series, rule.first), (InvoiceSeries::Order, 1));
+        let rule = InvoiceRule { prefix: "RE/2027-".parse().unwrap(), digits: 5, ..rule };
+        for (number, text) in [
+            (1, "RE/2027-00001"),
+            (99_999, "RE/2027-99999"),
+            // A counter beyond the digits just grows longer.
+            (100_000, "RE/2027-100000"),
+            (FIRST_MAX, "RE/2027-999999999999"),
+        ] {
+            assert_eq!(rule.style().text(number), text);
+        }
+        for series in InvoiceSeries::ALL {
+            assert_eq!(serde_json::to_value(series).unwrap(), series.as_str());
+        }
+    }
+
+    #[test]
+    fn what_a_counter_gave_out_is_told_from_where_it_stands() {
+        for (last, count, numbers) in [
+            (7, 3, Some(5..=7)),
+            (7, 7, Some(1..=7)),
+            (1, 1, Some(1..=1)),
+            // One that was set by hand, or never raised.
+            (7, 8, None),
+            (0, 1, None),
+            (-1, 1, None),
+            (i64::MIN, 1, None),
+            (i64::MAX, 2, Some(i64::MAX - 1..=i64::MAX)),
+        ] {
+            assert_eq!(drawn(last, count), numbers, "{last} {count}");
+        }
+    }
+
     proptest! {
+        /// However it is cut into batches: one after the other, none twice, and texts of one style are not alike.
+        #[test]
+        fn batches_draw_numbers_without_gaps(
+            first in 1_i64..=FIRST_MAX,
+            batches in proptest::collection::vec(1_usize..20, 1..10),
+            digits in 0_u8..=DIGITS_MAX,
+        ) {
+            let style = InvoiceRule { digits, ..InvoiceRule::default() }.style();
+            let (mut counter, mut numbers) = (first.saturating_sub(1), Vec::new());
+            for count in batches {
+                counter = counter.saturating_add(i64::try_from(count).unwrap());
+                numbers.extend(drawn(counter, count).unwrap());
+            }
+            prop_assert!(numbers.iter().copied().eq(first..=counter));
+            let texts: std::collections::BTreeSet<String> =
+                numbers.iter().map(|number| style.text(*number)).collect();
+            prop_assert_eq!(texts.len(), numbers.len());
+        }
+
         #[test]
         fn numbers_read_back(number in 0_i64..i64::MAX, digits in 0_u8..=DIGITS_MAX) {
             let rule = NumberRule { digits, ..NumberRule::default() };

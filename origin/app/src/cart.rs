@@ -357,6 +357,16 @@ fn refuse_checkout(refusal: CartRefusal) -> Refusal {
                 format!("was {expected}, is {due}"),
             )
         }
+        CartRefusal::PromiseChanged(changes) => {
+            let title = "What is not there yet has changed; the cart says what is promised now";
+            let refusal = Refusal::new(ErrorKind::Conflict, "promise-changed", title);
+            changes.iter().fold(refusal, |refusal, changed| {
+                let shown =
+                    changed.shown.map_or_else(|| "in stock".to_owned(), |shown| shown.to_string());
+                let detail = format!("was {shown}, is {}", changed.now);
+                refusal.field(format!("/lines/{}", changed.place), "promise-changed", detail)
+            })
+        }
         CartRefusal::CodesRefused(codes) => {
             let refusal = Refusal::new(
                 ErrorKind::Conflict,

@@ -25,8 +25,8 @@ impl App {
     ///
     /// # Errors
     /// `invalid-input`, `not-found`, `cart-empty`, `cart-checked-out`, `out-of-stock`, `payment-declined`, `price-changed`,
-    /// `due-changed`, `shipping-not-chosen`, `shipping-unavailable`, `code-refused`, `gift-card-refused`, and what a key may
-    /// refuse.
+    /// `due-changed`, `promise-changed`, `shipping-not-chosen`, `shipping-unavailable`, `code-refused`,
+    /// `gift-card-refused`, and what a key may refuse.
     pub async fn checkout(
         &self,
         caller: &Caller,
@@ -39,6 +39,7 @@ impl App {
         let terms = Terms {
             buyer: self.buyer(caller, &input.email),
             expected_due: request.expected_due,
+            expected_promises: request.expected_promises.clone(),
             freeze: self.settings.price_freeze,
         };
         let order = OrderId::v7(now, random()?);
@@ -171,6 +172,7 @@ impl App {
                     totals: snapshot.totals,
                     order_token: self.secret.order_token(snapshot.order),
                     next_action,
+                    promises: snapshot.promises,
                 };
                 Ok(Answered { value, is_replay })
             }

@@ -60,6 +60,7 @@ enum Field {
     Number(String),
     Text(String),
     Words(Vec<String>),
+    Object(Map<String, Value>),
 }
 
 /// A column's name and what stands in it.
@@ -151,6 +152,7 @@ fn cell(field: &Field) -> String {
         Field::Number(number) => return number.clone(),
         Field::Text(text) => text.clone(),
         Field::Words(words) => words.join("|"),
+        Field::Object(object) => Value::Object(object.clone()).to_string(),
     };
     if text.starts_with(FORMULA_STARTS) { format!("'{text}") } else { text }
 }
@@ -164,6 +166,7 @@ fn json(field: &Field) -> Value {
         }
         Field::Text(text) => text.as_str().into(),
         Field::Words(words) => words.iter().map(String::as_str).collect(),
+        Field::Object(object) => Value::Object(object.clone()),
     }
 }
 
@@ -224,6 +227,7 @@ fn columns(
             ("location", values.text_field()),
             ("on_hand", values.number_field()),
             ("reserved", values.number_field()),
+            ("safety", values.number_field()),
         ])),
         ExportKind::Orders => order(&mut values),
         ExportKind::Customers => Ok(named([
@@ -255,9 +259,7 @@ fn product(values: &mut Values, currencies: &[Currency]) -> Result<Vec<Column>, 
         ("variant_title", values.text_field()),
     ]));
     let options = values.text().unwrap_or_else(|| "{}".to_owned());
-    let options: std::collections::BTreeMap<String, String> =
-        serde_json::from_str(&options).map_err(fault)?;
-    let options = options.iter().map(|(name, value)| format!("{name}={value}")).collect();
+    let options = serde_json::from_str(&options).map_err(fault)?;
     columns.extend(named([("image_url", values.text_field()), ("image_alt", values.text_field())]));
     let prices = values.text().unwrap_or_default();
     for currency in currencies {
@@ -272,7 +274,7 @@ fn product(values: &mut Values, currencies: &[Currency]) -> Result<Vec<Column>, 
         ("reserved", values.number_field()),
         ("version", values.number_field()),
         ("archived_at", values.moment()),
-        ("options", Field::Words(options)),
+        ("options", Field::Object(options)),
     ]));
     Ok(columns)
 }
@@ -333,6 +335,12 @@ fn order(values: &mut Values) -> Result<Vec<Column>, Error> {
         ("postal_code", Field::Text(address.postal_code)),
         ("city", Field::Text(address.city)),
         ("country", Field::Text(address.country)),
+    ]));
+    let (number, prefix, digits) = (values.number(), values.text(), values.number());
+    let invoice = number.map(|number| number_text(number, prefix, digits)).transpose()?;
+    columns.extend(named([
+        ("invoice_number", invoice.map_or(Field::Empty, Field::Text)),
+        ("invoice_issued_at", values.moment()),
     ]));
     Ok(columns)
 }

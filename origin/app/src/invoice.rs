@@ -5,7 +5,7 @@ use documents::{Invoice, InvoiceLine, InvoiceSum, InvoiceTax};
 use domain::order::{Ended, Happening, OrderState, RefundStatus, TimelineEntry};
 use domain::pricing::{TaxPart, TaxRate};
 use domain::{ErrorKind, LineId, Money, MoneyError, OrderId, OrderStatus, Timestamp};
-use store::{OrderLife, OrderRecord, StatedOrder};
+use store::{IssuedInvoice, OrderLife, OrderRecord, OwnInvoice, StatedOrder};
 
 use crate::{App, Caller, Error, Refusal};
 
@@ -33,15 +33,19 @@ impl App {
         self.invoice_for_staff(id).await
     }
 
-    /// Writes the invoice of an order.
+    /// Writes the invoice of an order. One that shall have a number of its own and has none yet is given it now.
     ///
     /// # Errors
     /// `not-found`, `no-invoice`.
     pub async fn invoice_for_staff(&self, id: OrderId) -> Result<NamedFile, Error> {
-        let life = self.store.order_life(id).await?.ok_or_else(Refusal::not_found)?;
+        let mut life = self.store.order_life(id).await?.ok_or_else(Refusal::not_found)?;
         if !was_accepted(&life.stated) {
             let title = "There is no invoice of an order that was not accepted";
             return Err(Refusal::new(ErrorKind::Conflict, "no-invoice", title).into());
+        }
+        if life.stated.invoice == Some(OwnInvoice::Due) {
+            let issued = self.store.issue_invoice(id, self.clock.now()).await?;
+            life.stated.invoice = issued.map(OwnInvoice::Issued);
         }
         let rate = match life.stated.order.quote {
             Some(_) => None,
@@ -85,7 +89,8 @@ fn invoice(
     seller: &[String],
     plain_rate: Option<TaxRate>,
 ) -> Result<Invoice, Error> {
-    let StatedOrder { order, state, .. } = &life.stated;
+    let StatedOrder { order, state, invoice, .. } = &life.stated;
+    let own = invoice.as_ref().and_then(OwnInvoice::issued);
     let address = &order.address;
     let town = format!("{} {}", address.postal_code, address.city);
     let line2 = address.line2.clone().unwrap_or_default();
@@ -100,9 +105,13 @@ fn invoice(
     let added_up =
         |error: MoneyError| -> Error { Error::Fault("add up an invoice", Box::new(error)) };
     Ok(Invoice {
-        number: order.number_text(),
+        number: own.map_or_else(|| order.number_text(), IssuedInvoice::number_text),
+        order: own.map(|_| order.number_text()),
         ordered_at: order.created_at,
-        issued_at: accepted_at(&life.timeline).unwrap_or(order.created_at),
+        issued_at: own
+            .map(|invoice| invoice.issued_at)
+            .or_else(|| accepted_at(&life.timeline))
+            .unwrap_or(order.created_at),
         seller: seller.to_vec(),
         buyer: buyer.into_iter().filter(|line| !line.trim().is_empty()).cloned().collect(),
         lines: order.lines.iter().map(line).collect(),

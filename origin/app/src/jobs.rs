@@ -18,6 +18,9 @@ pub const CHECKS_MAX: u32 = 32;
 /// Events that one round takes: 64, times as many deliveries as there are subscriptions: one short transaction.
 pub const EVENTS_MAX: u32 = 64;
 
+/// Invoices that one round gives numbers to, in one short transaction: 64.
+pub const INVOICES_MAX: u32 = 64;
+
 /// How long after an order's end a request to pay it may still arrive at the provider: 5 minutes, more than a request
 /// is under way and than clocks may lie apart.
 const UNDER_WAY_MAX: Duration = Duration::from_mins(5);
@@ -146,6 +149,18 @@ impl App {
                 self.payments.cancel(provider_key(payment.id, "cancel"), intent.id).await,
             ),
         }
+    }
+
+    /// Gives invoices their numbers, in the order in which their orders were accepted. Returns how many.
+    ///
+    /// # Errors
+    /// As every write.
+    pub async fn issue_invoices(&self) -> Result<usize, Error> {
+        let count = self.store.issue_invoices(INVOICES_MAX, self.clock.now()).await?;
+        if count > 0 {
+            tracing::info!(count, "issued invoices");
+        }
+        Ok(count)
     }
 
     /// Lets the reconciler give up money that was held for longer than the shop wants it to be. Returns how many payments.

@@ -69,7 +69,7 @@ pub use export::ExportFormat;
 pub use feed::ChangesQuery;
 pub use import::IMPORT_BYTES_MAX;
 pub use invoice::NamedFile;
-pub use jobs::{CHECKS_MAX, EVENTS_MAX, EXPIRED_MAX};
+pub use jobs::{CHECKS_MAX, EVENTS_MAX, EXPIRED_MAX, INVOICES_MAX};
 pub use lease::JOB_LEASE;
 pub use operation::OPERATIONS_MAX;
 pub use order_admin::{ParcelStep, ReturnDecision, StepAsked};

@@ -5,7 +5,7 @@
 
 use api_types::admin_order::{
     AdminOrder, CancelRequest, CaptureRequest, FulfilRequest, NewNote, OrderSummaries,
-    ReceiveRequest, RefundRequest, ReturnRequest, ShipRequest, StepAnswer,
+    OrderSummary, ReceiveRequest, RefundRequest, ReturnRequest, ShipRequest, StepAnswer,
 };
 use domain::inventory::MAIN_LOCATION;
 use domain::order::{
@@ -64,7 +64,7 @@ pub enum ParcelStep {
 }
 
 impl App {
-    /// Lists orders, newest first. `query` is a number or an e-mail address.
+    /// Lists orders, newest first. `query` is the number of an order or of an invoice, or an e-mail address.
     ///
     /// # Errors
     /// `invalid-input`.
@@ -83,7 +83,10 @@ impl App {
             Some(text) if text.contains('@') => list.email = Some(text.to_lowercase()),
             Some(text) => list.number = Some(read_number(text)?),
         }
-        let items: Vec<_> = self.store.list_orders(list).await?.iter().map(summary).collect();
+        let mut items: Vec<_> = self.store.list_orders(list).await?.iter().map(summary).collect();
+        if let Some(text) = query {
+            keep_exact(&mut items, text.trim());
+        }
         let is_full = u32::try_from(items.len()).is_ok_and(|count| count >= limit);
         let next_before = items.last().map(|last| last.id).filter(|_| is_full);
         Ok(OrderSummaries { items, next_before })
@@ -396,9 +399,23 @@ fn read_number(text: &str) -> Result<i64, Refusal> {
     // A prefix may have digits too, but none where it ends.
     let digits = text.rsplit(|letter: char| !letter.is_ascii_digit()).next().unwrap_or_default();
     digits.parse().map_err(|_invalid| {
-        let detail = "must be an order's number or an e-mail address";
+        let detail = "must be the number of an order or of an invoice, or an e-mail address";
         Refusal::invalid().field("/q", "invalid", detail)
     })
+}
+
+/// Keeps what is quoted as a whole, if something is: the digits alone may be those of an order and of another's invoice.
+fn keep_exact(items: &mut Vec<OrderSummary>, text: &str) {
+    let is_exact = |item: &OrderSummary| {
+        let invoice = item.invoice.as_ref().map(|invoice| invoice.number.as_str());
+        [Some(item.number.as_str()), invoice]
+            .into_iter()
+            .flatten()
+            .any(|number| number.eq_ignore_ascii_case(text))
+    };
+    if items.iter().any(is_exact) {
+        items.retain(is_exact);
+    }
 }
 
 fn read_tracking(request: &ShipRequest) -> Result<Option<Tracking>, Refusal> {

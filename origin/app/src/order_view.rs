@@ -1,14 +1,16 @@
 //! Orders as they are told: to their shopper, and to the staff.
 
 use api_types::admin_order::{AdminOrder, LineLife, OrderSummary, PaymentOperation};
-use api_types::order::{Order, OrderNote, OrderRefund, OrderReturn, Parcel};
+use api_types::order::{Order, OrderInvoice, OrderNote, OrderRefund, OrderReturn, Parcel};
 use domain::order::{
     FulfilmentStatus, FulfilmentSummary, Note, NoteAudience, OrderState, PaymentSummary, PiecesOf,
     Refund, Step, next_steps,
 };
 use domain::{Money, MoneyError, OrderStatus, PaymentStatus};
 use providers::payment::PayerAction;
-use store::{ListedOrder, Operation, OrderLife, OrderRecord, StatedOrder};
+use store::{
+    IssuedInvoice, ListedOrder, Operation, OrderLife, OrderRecord, OwnInvoice, StatedOrder,
+};
 
 use crate::method::{is_waiting, next_action};
 
@@ -18,7 +20,7 @@ pub(crate) fn shopper_view(
     notes: &[Note],
     action: Option<PayerAction>,
 ) -> Order {
-    let StatedOrder { order: record, state, version } = stated;
+    let StatedOrder { order: record, state, version, invoice } = stated;
     let next_action = is_waiting(record.status, record.payment.status)
         .then(|| next_action(record.id, &record.payment, action));
     let expires_at = (record.status == OrderStatus::PendingPayment).then_some(record.expires_at);
@@ -37,6 +39,7 @@ pub(crate) fn shopper_view(
         next_action,
         created_at: record.created_at,
         expires_at,
+        invoice: invoice.as_ref().and_then(OwnInvoice::issued).map(told_invoice),
         version: *version,
         cancelled: Vec::new(),
         fulfilments: Vec::new(),
@@ -49,6 +52,10 @@ pub(crate) fn shopper_view(
         tell_state(&mut order, state);
     }
     order
+}
+
+fn told_invoice(invoice: &IssuedInvoice) -> OrderInvoice {
+    OrderInvoice { number: invoice.number_text(), issued_at: invoice.issued_at }
 }
 
 fn tell_state(order: &mut Order, state: &OrderState) {
@@ -169,7 +176,7 @@ fn operation(operation: &Operation) -> PaymentOperation {
 
 /// Tells an order in a list.
 pub(crate) fn summary(listed: &ListedOrder) -> OrderSummary {
-    let ListedOrder { order: record, state, updated_at } = listed;
+    let ListedOrder { order: record, state, invoice, updated_at } = listed;
     OrderSummary {
         id: record.id,
         number: record.number_text(),
@@ -180,6 +187,7 @@ pub(crate) fn summary(listed: &ListedOrder) -> OrderSummary {
         email: record.email.clone(),
         user_id: record.user,
         total: record.totals.total,
+        invoice: invoice.as_ref().map(told_invoice),
         created_at: record.created_at,
         updated_at: *updated_at,
     }

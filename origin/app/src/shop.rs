@@ -3,13 +3,16 @@
 use std::collections::BTreeMap;
 
 use api_types::shop::{
-    DrawingChange, FlatShipping, NumbersChange as WireNumbers, Shop, ShopChange as WireChange,
+    DrawingChange, FlatShipping, InvoiceNumbersChange as WireInvoices,
+    NumbersChange as WireNumbers, Shop, ShopChange as WireChange,
 };
 use domain::cart::ShippingRule;
 use domain::cart::merge::MergeRule;
-use domain::numbers::{BLOCK_MAX, DIGITS_MAX, Drawing, FIRST_MAX};
+use domain::numbers::{
+    BLOCK_MAX, DIGITS_MAX, Drawing, FIRST_MAX, InvalidPrefix, InvoiceSeries, Prefix,
+};
 use domain::{Country, Currency, InvalidCountry};
-use store::{ChangeShop, Claim, NumbersChange, ShopChange, ShopRefused};
+use store::{ChangeShop, Claim, InvoiceNumbersChange, NumbersChange, ShopChange, ShopRefused};
 
 use crate::cart::Precondition;
 use crate::error::answered;
@@ -77,8 +80,14 @@ impl Check {
     }
 
     fn change(&mut self, request: WireChange, sold_in: &[Currency], is_shared: bool) -> ShopChange {
-        let WireChange { country, cart_merge_rule, tax_basis_points, shipping, order_numbers } =
-            request;
+        let WireChange {
+            country,
+            cart_merge_rule,
+            tax_basis_points,
+            shipping,
+            order_numbers,
+            invoice_numbers,
+        } = request;
         ShopChange {
             country: country.and_then(|text| self.country(&text)),
             cart_merge_rule: cart_merge_rule.and_then(|word| self.merge_rule(&word)),
@@ -90,6 +99,9 @@ impl Check {
             shipping: self.shipping(shipping.unwrap_or_default(), sold_in),
             order_numbers: order_numbers
                 .map(|numbers| self.numbers(numbers, is_shared))
+                .unwrap_or_default(),
+            invoice_numbers: invoice_numbers
+                .map(|numbers| self.invoice_numbers(numbers))
                 .unwrap_or_default(),
         }
     }
@@ -134,17 +146,36 @@ impl Check {
 
     fn numbers(&mut self, numbers: WireNumbers, is_shared: bool) -> NumbersChange {
         let at = |name: &str| format!("/order_numbers/{name}");
-        let prefix = numbers.prefix.and_then(|text| {
-            let prefix: Result<_, domain::numbers::InvalidPrefix> = text.parse();
-            let detail = |invalid| format!("{invalid}, with no digit at its end");
-            prefix.map_err(|invalid| self.wrong(&at("prefix"), detail(invalid))).ok()
-        });
         NumbersChange {
-            prefix,
+            prefix: numbers.prefix.and_then(|text| self.prefix(&at("prefix"), &text)),
             digits: self.number(&at("digits"), numbers.digits, (0, i64::from(DIGITS_MAX))),
             first: self.number(&at("first"), numbers.first, (1, FIRST_MAX)),
             drawing: numbers.drawing.and_then(|drawing| self.drawing(&drawing, is_shared)),
         }
+    }
+
+    fn invoice_numbers(&mut self, numbers: WireInvoices) -> InvoiceNumbersChange {
+        let at = |name: &str| format!("/invoice_numbers/{name}");
+        InvoiceNumbersChange {
+            series: numbers.series.and_then(|word| self.series(&at("series"), &word)),
+            prefix: numbers.prefix.and_then(|text| self.prefix(&at("prefix"), &text)),
+            digits: self.number(&at("digits"), numbers.digits, (0, i64::from(DIGITS_MAX))),
+            first: self.number(&at("first"), numbers.first, (1, FIRST_MAX)),
+        }
+    }
+
+    fn series(&mut self, pointer: &str, word: &str) -> Option<InvoiceSeries> {
+        let series = InvoiceSeries::ALL.into_iter().find(|series| series.as_str() == word);
+        if series.is_none() {
+            self.wrong(pointer, "must be order or own");
+        }
+        series
+    }
+
+    fn prefix(&mut self, pointer: &str, text: &str) -> Option<Prefix> {
+        let prefix: Result<Prefix, InvalidPrefix> = text.parse();
+        let detail = |invalid| format!("{invalid}, with no digit at its end");
+        prefix.map_err(|invalid| self.wrong(pointer, detail(invalid))).ok()
     }
 
     fn drawing(&mut self, drawing: &DrawingChange, is_shared: bool) -> Option<Drawing> {

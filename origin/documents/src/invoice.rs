@@ -20,11 +20,13 @@ const NAME_WIDTH: f32 = 250.0;
 /// What an invoice says. Every text is one line; letters that no font has are marked.
 #[derive(Debug, Clone)]
 pub struct Invoice {
-    /// What people quote: the order's number.
+    /// What people quote: a number of its own, or that of its order.
     pub number: String,
+    /// The order's number, where the invoice has one of its own.
+    pub order: Option<String>,
     /// When it was ordered.
     pub ordered_at: Timestamp,
-    /// The day of issue: when the order was accepted.
+    /// The day of issue: when it was given its own number, or when its order was accepted.
     pub issued_at: Timestamp,
     /// Who sells, a line each; may be empty.
     pub seller: Vec<String>,
@@ -105,9 +107,16 @@ impl Invoice {
         if !self.seller.is_empty() {
             sheet.down(LINE, LINE);
         }
-        sheet.left(LEFT, BODY, &format!("Order {}", self.number));
+        let (first, second) = match &self.order {
+            None => (format!("Order {}", self.number), None),
+            Some(order) => (format!("Invoice {}", self.number), Some(format!("Order {order}"))),
+        };
+        sheet.left(LEFT, BODY, &first);
         sheet.right(RIGHT, BODY, &format!("Date of issue {}", day(self.issued_at)));
         sheet.down(LINE, LINE);
+        if let Some(second) = second {
+            sheet.left(LEFT, BODY, &second);
+        }
         sheet.right(RIGHT, BODY, &format!("Ordered {}", day(self.ordered_at)));
         sheet.down(LINE * 2.0, LINE);
         paragraph(sheet, &self.buyer);

@@ -9,7 +9,7 @@ use domain::{
     CartId, Currency, GiftCardId, Handle, LineId, Money, Quantity, Sku, Timestamp, UserId,
 };
 
-use crate::pricing::ChangedPrice;
+use crate::pricing::{ChangedPrice, ChangedPromise};
 use crate::{Claim, Once, Store, StoreError, sql};
 
 /// Opens an empty cart.
@@ -142,6 +142,8 @@ pub enum CartRefusal {
         /// What is due.
         due: Money,
     },
+    /// More is promised than the shopper was shown, or for a later day; the cart says what.
+    PromiseChanged(Vec<ChangedPromise>),
     /// The sum of its prices is out of range.
     TooExpensive,
 }
@@ -172,11 +174,18 @@ impl Store {
         command: ChangeCart,
         claim: Option<Claim>,
     ) -> Result<Result<Once<Cart>, CartRefusal>, StoreError> {
-        self.write((command, claim), |tx, (command, claim)| {
-            let work = sql::cart::change(tx, command);
-            Box::pin(sql::idempotency::once(tx, claim.as_ref(), command.now, work))
+        let now = command.now;
+        let changed = self
+            .write((command, claim), |tx, (command, claim)| {
+                let work = sql::cart::change(tx, command);
+                Box::pin(sql::idempotency::once(tx, claim.as_ref(), command.now, work))
+            })
+            .await?;
+        Ok(match changed {
+            Ok(Once::Fresh(cart)) => Ok(Once::Fresh(self.promised(cart, now).await?)),
+            Ok(Once::Replayed(cart)) => Ok(Once::Replayed(self.promised(cart, now).await?)),
+            other => other,
         })
-        .await
     }
 
     /// Makes a guest's cart an account's, merged with the one that the account has.
@@ -188,14 +197,37 @@ impl Store {
         command: MergeCarts,
         claim: Option<Claim>,
     ) -> Result<Result<Once<MergedCart>, CartRefusal>, StoreError> {
-        self.write((command, claim), |tx, (command, claim)| {
-            let work = sql::merge::merge(tx, command);
-            Box::pin(sql::idempotency::once(tx, claim.as_ref(), command.now, work))
+        let now = command.now;
+        let merged = self
+            .write((command, claim), |tx, (command, claim)| {
+                let work = sql::merge::merge(tx, command);
+                Box::pin(sql::idempotency::once(tx, claim.as_ref(), command.now, work))
+            })
+            .await?;
+        let told = async |merged: MergedCart| -> Result<MergedCart, StoreError> {
+            Ok(MergedCart { cart: self.promised(merged.cart, now).await?, notes: merged.notes })
+        };
+        Ok(match merged {
+            Ok(Once::Fresh(merged)) => Ok(Once::Fresh(told(merged).await?)),
+            Ok(Once::Replayed(merged)) => Ok(Once::Replayed(told(merged).await?)),
+            other => other,
         })
-        .await
     }
 
-    /// Reads a cart at the prices of a moment.
+    /// Tells a cart's lines what they would be promised. Apart from what was written: a cart that is changed only looks at
+    /// stock, and must not stand in the way of those who take it.
+    async fn promised(&self, mut cart: Cart, now: Timestamp) -> Result<Cart, StoreError> {
+        if cart.lines.is_empty() {
+            return Ok(cart);
+        }
+        let promises = self
+            .read((cart.clone(), now), |tx, (cart, now)| Box::pin(sql::promise::of(tx, cart, *now)))
+            .await?;
+        sql::promise::keep(&mut cart.lines, promises);
+        Ok(cart)
+    }
+
+    /// Reads a cart at the prices of a moment, with what its lines would be promised.
     ///
     /// # Errors
     /// As every read.
@@ -204,9 +236,6 @@ impl Store {
         id: CartId,
         now: Timestamp,
     ) -> Result<Result<Cart, CartRefusal>, StoreError> {
-        self.read((id, now), |tx, (id, now)| {
-            Box::pin(async move { sql::cart::load(tx, *id, *now).await })
-        })
-        .await
+        self.read((id, now), |tx, (id, now)| Box::pin(sql::cart::look_at(tx, *id, *now))).await
     }
 }

@@ -60,7 +60,8 @@ impl StoreError {
             Self::QueueFull | Self::NoAnswer | Self::Unreachable | Self::LeaseLost => {
                 ErrorKind::Unavailable
             }
-            Self::Database(error) if error.is_conflict() => ErrorKind::Unavailable,
+            // Given up after the time for it: who asks later may find it well.
+            error if error.is_worth_retrying() => ErrorKind::Unavailable,
             Self::Database(_) | Self::Corrupt(_) | Self::TooNew { .. } | Self::Place(_) => {
                 ErrorKind::Internal
             }

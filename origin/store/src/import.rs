@@ -255,6 +255,8 @@ pub enum ImportRow {
         location: LocationId,
         /// How many were counted.
         counted: u32,
+        /// How many of them are never sold; what is absent stays.
+        safety: Option<u32>,
     },
 }
 

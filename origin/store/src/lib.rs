@@ -19,6 +19,7 @@ mod gift_card;
 mod hold;
 mod idempotency;
 mod import;
+mod invoice;
 mod keys;
 mod lease;
 mod location;
@@ -73,6 +74,7 @@ pub use import::{
     AddPart, CategoryEdit, IMPORT_ERRORS_MAX, Import, ImportChunk, ImportFormat, ImportKind,
     ImportRefusal, ImportRow, ImportStatus, ImportStep, NewImport, RowError, VariantEdit,
 };
+pub use invoice::{IssuedInvoice, OwnInvoice};
 pub use keys::{KeyMaterial, KeyState, SigningKey};
 pub use lease::{Lease, Leasing};
 pub use location::{ChangeLocation, LocationChange, LocationRefused, LocationRow, NewLocation};
@@ -87,7 +89,7 @@ pub use order_state::{
 };
 pub use outbox::OutboxEvent;
 pub use payment::{Settle, Settled};
-pub use pricing::{Attributes, ChangedPrice, Terms, Versioned};
+pub use pricing::{Attributes, ChangedPrice, ChangedPromise, Terms, Versioned};
 pub use product::{
     ArchiveProduct, ChangeProduct, CreateProduct, ListProducts, ProductEdit, ProductRefusal,
     ProductSummary, PutVariant, SetPrices, StoredProduct, StoredVariant,
@@ -97,7 +99,7 @@ pub use promotion::{
     CodeRow, MakeCodes, Policy, PromotionRefused, PromotionRow, StalePolicy, WritePolicy,
     WritePromotion,
 };
-pub use shop::{ChangeShop, NumbersChange, ShopChange, ShopRefused};
+pub use shop::{ChangeShop, InvoiceNumbersChange, NumbersChange, ShopChange, ShopRefused};
 pub use staff::{Granting, LAST_USE_NOTED_EVERY, STAFF_KEYS_MAX, StaffKey, StaffMember};
 pub use stock::{
     FAULTS_MAX, ListMovements, ListStock, MoveStock, MovementRow, Part, SetStockRules, StaffMove,

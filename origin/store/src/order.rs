@@ -3,10 +3,10 @@
 use std::fmt;
 use std::time::Duration;
 
-use api_types::cart::{Line, Totals};
+use api_types::cart::{Line, LinePromise, Totals, promises_of};
 use api_types::order::Address;
 use domain::inventory::ShortageReason;
-use domain::numbers::{Drawing, NumberStyle};
+use domain::numbers::NumberStyle;
 use domain::payment::{Amounts, KeptMethod, Payment};
 use domain::pricing::Quote;
 use domain::{
@@ -78,7 +78,7 @@ pub enum Placed {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum CheckoutOutcome {
     /// There is an order.
-    Placed(CheckoutSnapshot),
+    Placed(Box<CheckoutSnapshot>),
     /// The provider refused.
     Declined,
     /// Not enough of these.
@@ -101,6 +101,9 @@ pub struct CheckoutSnapshot {
     pub payment_status: PaymentStatus,
     /// What it costs.
     pub totals: Totals,
+    /// What was promised of its lines; an answer of before did not say it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub promises: Vec<LinePromise>,
 }
 
 /// A line that asks for more than there is.
@@ -225,14 +228,15 @@ impl OrderRecord {
         if self.payment.status == PaymentStatus::Declined {
             return CheckoutOutcome::Declined;
         }
-        CheckoutOutcome::Placed(CheckoutSnapshot {
+        CheckoutOutcome::Placed(Box::new(CheckoutSnapshot {
             order: self.id,
             number: self.number,
             style: self.style.clone(),
             status: self.status,
             payment_status: self.payment.status,
             totals: self.totals,
-        })
+            promises: promises_of(&self.lines),
+        }))
     }
 }
 
@@ -256,14 +260,6 @@ impl Store {
             }
             Engine::Postgres(cluster) => cluster.place(command).await,
         }
-    }
-
-    /// Says where a cluster draws order numbers from now on; a file has one way, and it leaves no gaps.
-    ///
-    /// # Errors
-    /// As every write.
-    pub async fn set_order_numbers(&self, drawing: Drawing) -> Result<(), StoreError> {
-        self.write(drawing, |tx, drawing| Box::pin(sql::shop::set_drawing(tx, *drawing))).await
     }
 
     /// Reads an order.

@@ -17,7 +17,9 @@ use domain::{
 };
 use serde::{Deserialize, Serialize};
 
-use crate::{Claim, Once, Operation, OrderRecord, Part, Store, StoreError, sql};
+use crate::{
+    Claim, IssuedInvoice, Once, Operation, OrderRecord, OwnInvoice, Part, Store, StoreError, sql,
+};
 
 /// Most notes on one order: 200.
 pub const NOTES_MAX: u32 = 200;
@@ -33,6 +35,8 @@ pub struct StatedOrder {
     pub state: Option<OrderState>,
     /// Steps so far.
     pub version: i64,
+    /// Its invoice, in a shop that numbers its invoices in their own series.
+    pub invoice: Option<OwnInvoice>,
 }
 
 /// An order with all that happened to it.
@@ -137,7 +141,7 @@ pub struct ListOrders {
     pub status: Option<OrderStatus>,
     /// Those of this address, in lower case.
     pub email: Option<String>,
-    /// The one of this number.
+    /// Those that have this number, or whose invoice has it.
     pub number: Option<i64>,
     /// Older than this one.
     pub before: Option<OrderId>,
@@ -152,6 +156,8 @@ pub struct ListedOrder {
     pub order: OrderRecord,
     /// Its state, if a row is kept of it.
     pub state: Option<OrderState>,
+    /// Its invoice, if that has a number of its own.
+    pub invoice: Option<IssuedInvoice>,
     /// When it last changed.
     pub updated_at: Timestamp,
 }

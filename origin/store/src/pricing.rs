@@ -5,10 +5,11 @@ mod refusal;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use api_types::cart::{CartGiftCard, Line, Totals};
+use api_types::cart::{CartGiftCard, Line, LinePromise, Totals};
 use api_types::order::Address;
 use domain::cart::merge::MergeRule;
 use domain::cart::{ShippingRule, totals};
+use domain::inventory::Promise;
 use domain::pricing::freeze::{FREEZE_DEFAULT, FrozenPrice, PriceChange, effective_price};
 use domain::pricing::shipping::{Days, ShippingMethod, ShippingPrice, Tariff};
 use domain::pricing::tax::{ExemptPrice, PriceMode, ShippingTax, TaxRate, TaxRule, TaxZone};
@@ -21,7 +22,7 @@ use domain::{Country, Currency, Handle, LineId, Money, Quantity, Timestamp};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-pub(crate) use self::refusal::refusal_of;
+pub(crate) use self::refusal::{other_promise, refusal_of};
 use crate::{CartRefusal, StoreError};
 
 /// Setting with the shop's shipping policy, a [`Versioned`] as JSON.
@@ -76,13 +77,20 @@ pub struct Terms {
     pub buyer: String,
     /// What the shopper was shown as due, if the caller says.
     pub expected_due: Option<Money>,
+    /// What the shopper was shown as promised, if the caller says; lines that are not named were shown as being there.
+    pub expected_promises: Option<Vec<LinePromise>>,
     /// How long a price holds that the shopper is told now.
     pub freeze: Duration,
 }
 
 impl Default for Terms {
     fn default() -> Self {
-        Self { buyer: String::new(), expected_due: None, freeze: FREEZE_DEFAULT }
+        Self {
+            buyer: String::new(),
+            expected_due: None,
+            expected_promises: None,
+            freeze: FREEZE_DEFAULT,
+        }
     }
 }
 
@@ -93,6 +101,17 @@ pub struct ChangedPrice {
     pub place: usize,
     /// What changed.
     pub change: PriceChange,
+}
+
+/// A line of which more is promised than the shopper was shown, or for a later day.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ChangedPromise {
+    /// Place of the line in the cart, from 0.
+    pub place: usize,
+    /// What the shopper was shown; nothing: all pieces were shown as being there.
+    pub shown: Option<Promise>,
+    /// What would be promised now.
+    pub now: Promise,
 }
 
 /// What pricing looks at in a product.

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use api_types::shop::Shop;
 use domain::cart::ShippingRule;
 use domain::cart::merge::MergeRule;
-use domain::numbers::NumberRule;
+use domain::numbers::{InvoiceRule, InvoiceSeries, NumberRule};
 use domain::{Country, Currency, Timestamp};
 
 use crate::{Claim, Once, Store, StoreError, sql};
@@ -23,6 +23,8 @@ pub struct ShopChange {
     pub shipping: BTreeMap<Currency, ShippingRule>,
     /// How orders are numbered: a change of what is there then.
     pub order_numbers: NumbersChange,
+    /// How invoices are numbered: a change of what is there then.
+    pub invoice_numbers: InvoiceNumbersChange,
 }
 
 /// What is said anew about the numbers of orders; what is absent stays.
@@ -50,6 +52,31 @@ impl NumbersChange {
     }
 }
 
+/// What is said anew about the numbers of invoices; what is absent stays.
+#[derive(Debug, Clone, Default)]
+pub struct InvoiceNumbersChange {
+    /// Where they come from.
+    pub series: Option<InvoiceSeries>,
+    /// Before the digits.
+    pub prefix: Option<domain::numbers::Prefix>,
+    /// Digits that a number is padded to.
+    pub digits: Option<u8>,
+    /// Where numbers go on, unless they are beyond it.
+    pub first: Option<i64>,
+}
+
+impl InvoiceNumbersChange {
+    /// Returns the rule as it is then.
+    pub(crate) fn of(&self, before: InvoiceRule) -> InvoiceRule {
+        InvoiceRule {
+            series: self.series.unwrap_or(before.series),
+            prefix: self.prefix.clone().unwrap_or(before.prefix),
+            digits: self.digits.unwrap_or(before.digits),
+            first: self.first.unwrap_or(before.first),
+        }
+    }
+}
+
 /// Changes the shop's settings.
 #[derive(Debug, Clone)]
 pub struct ChangeShop {
@@ -57,7 +84,7 @@ pub struct ChangeShop {
     pub change: ShopChange,
     /// The version that was looked at; `None`: any.
     pub version: Option<i64>,
-    /// Who of the staff.
+    /// Who of the staff, or which program of the operator's.
     pub actor: String,
     /// Now.
     pub now: Timestamp,

@@ -189,6 +189,70 @@ for (const [index, { name, viewport }] of WIDTHS.entries()) {
   });
 }
 
+describe('a pre-order', () => {
+  const key = () => ({ authorization: `Bearer ${shop.staffKey()}` });
+
+  /** Sells a variant before it comes out, and waits until the edge says so. */
+  async function comesOut({ handle, sku }, until, headers) {
+    const body = JSON.stringify({ backorder: { kind: 'pre_order', until, pieces_max: 9 } });
+    const answer = await fetch(`${shop.url}/admin/v1/stock/${sku}`, { method: 'PATCH', headers: { ...headers, 'content-type': 'application/json' }, body });
+    assert.equal(answer.status, 200, await answer.text());
+    const limit = Date.now() + PAGE_MS;
+    for (;;) {
+      const { variants } = await getJson(`/v1/products/${handle}`);
+      if (Date.parse(variants.find((one) => one.sku === sku).ships_at) === Date.parse(until)) return;
+      assert.ok(Date.now() < limit, `the edge does not say that ${sku} ships at ${until}`);
+      await new Promise((resolve) => setTimeout(resolve, 100));
+    }
+  }
+
+  async function soldOut() {
+    const { items } = await getJson('/v1/products?limit=50');
+    for (const { handle } of items) {
+      const { variants } = await getJson(`/v1/products/${handle}`);
+      const variant = variants.find((one) => one.availability === 'out_of_stock');
+      if (variant) return { handle, sku: variant.sku };
+    }
+    return assert.fail('the demo shop has a variant that is sold out');
+  }
+
+  itOnNode('says when it ships on every page, and is not bought for a later day unknowingly', async () => {
+    await visiting(browser, shop, { viewport: WIDTHS[0].viewport, expected: [refusal(409)] }, async (visitor) => {
+      const { page, test, visit } = visitor;
+      const headers = key();
+      const variant = await soldOut();
+      await comesOut(variant, '2099-05-12T12:00:00.000Z', headers);
+      const says = (day) => page.locator('[data-testid="line-note"]', { hasText: `Pre-order — ships from ${day}` });
+      await visit(`/p/${variant.handle}?variant=${variant.sku}`);
+      await page.getByRole('button', { name: 'Pre-order — ships from 12 May 2099' }).click();
+      await page.waitForFunction(() => document.querySelector('[data-testid="cart-count"]')?.textContent.trim() === '1');
+      await visit('/cart');
+      await says('12 May 2099').waitFor();
+      await fitsWidth(page);
+      await picture(page, 'phone-cart-promise');
+      await test('checkout-button').click();
+      await page.waitForURL('**/checkout');
+      const told = page.waitForResponse(/\/destination$/);
+      await fillAddress(page, 'early@example.com');
+      await told;
+      await says('12 May 2099').waitFor();
+      await test('payment-success').check({ force: true });
+      await comesOut(variant, '2099-06-12T12:00:00.000Z', headers);
+      await test('place-order').click();
+      await page.getByText('When it ships has changed').waitFor();
+      await says('12 June 2099').waitFor();
+      await fitsWidth(page);
+      await picture(page, 'phone-checkout-promise');
+      await test('place-order').click();
+      await page.waitForURL('**/orders/*');
+      await paymentBecomes(visitor, 'captured');
+      await says('12 June 2099').waitFor();
+      await fitsWidth(page);
+      await picture(page, 'phone-order-promise');
+    });
+  });
+});
+
 describe('the way into the room', () => {
   async function manifestOf(product, userAgent) {
     const { variants } = await getJson(`/v1/products/${product.handle}`);

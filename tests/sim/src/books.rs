@@ -24,6 +24,7 @@ pub(crate) struct Books {
     pub(crate) gift_cards: Vec<GiftCardRow>,
     pub(crate) gift_card_parts: Vec<GiftCardPartRow>,
     pub(crate) states: Vec<StateRow>,
+    pub(crate) invoices: Vec<InvoiceRow>,
 }
 
 /// An id as it is stored.
@@ -177,6 +178,13 @@ pub(crate) struct StateRow {
     pub(crate) json: String,
 }
 
+/// The invoice of an order that was accepted; without a number while it is due.
+#[derive(Debug, Clone)]
+pub(crate) struct InvoiceRow {
+    pub(crate) order: Id,
+    pub(crate) number: Option<i64>,
+}
+
 impl Books {
     /// Reads everything, as it is at one moment.
     pub(crate) fn read(place: &dyn Place) -> Result<Self> {
@@ -196,6 +204,7 @@ impl Books {
             gift_cards: gift_cards(place)?,
             gift_card_parts: gift_card_parts(place)?,
             states: states(place)?,
+            invoices: invoices(place)?,
         };
         place.end_look()?;
         Ok(books)
@@ -422,11 +431,23 @@ fn states(place: &dyn Place) -> Result<Vec<StateRow>> {
     rows(place, sql, |row| Ok(StateRow { order: row.id()?, json: row.text()? }))
 }
 
-/// Whether nothing is under way: no order waits, no payment and no operation is to be asked about, no event is to be delivered.
+fn invoices(place: &dyn Place) -> Result<Vec<InvoiceRow>> {
+    let sql = "SELECT i.order_id, coalesce(i.number, -1) FROM invoices i JOIN orders o ON o.id = i.order_id ORDER BY o.number";
+    rows(place, sql, |row| {
+        Ok(InvoiceRow {
+            order: row.id()?,
+            number: Some(row.number()?).filter(|number| *number >= 0),
+        })
+    })
+}
+
+/// Whether nothing is under way: no order waits, no payment and no operation is to be asked about, no invoice is to be given
+/// its number, no event is to be delivered.
 pub(crate) fn is_settled(place: &dyn Place) -> Result<bool> {
     let sql = "SELECT NOT EXISTS (SELECT 1 FROM orders WHERE status = 'pending_payment')
                  AND NOT EXISTS (SELECT 1 FROM payments WHERE next_check_at_ms IS NOT NULL)
                  AND NOT EXISTS (SELECT 1 FROM payment_operations WHERE status = 'pending')
+                 AND NOT EXISTS (SELECT 1 FROM invoices WHERE issued_at_ms IS NULL)
                  AND NOT EXISTS (SELECT 1 FROM outbox WHERE delivered_at_ms IS NULL)";
     Ok(rows(place, sql, Cells::number)? == [1])
 }

@@ -18,15 +18,17 @@ pub(crate) enum Job {
     ReconcileOperations,
     DeliverEvents,
     ForgetOld,
+    IssueInvoices,
 }
 
 impl Job {
-    pub(crate) const ALL: [Self; 5] = [
+    pub(crate) const ALL: [Self; 6] = [
         Self::ReleaseExpired,
         Self::ReconcilePayments,
         Self::ReconcileOperations,
         Self::DeliverEvents,
         Self::ForgetOld,
+        Self::IssueInvoices,
     ];
 
     /// Longest pause between two rounds, while the shop is open and afterwards, when only their end is waited for.
@@ -35,7 +37,7 @@ impl Job {
             Self::ReleaseExpired => 15_000,
             Self::ReconcilePayments | Self::ReconcileOperations if is_open => 6_000,
             Self::ReconcilePayments | Self::ReconcileOperations => 15_000,
-            Self::DeliverEvents => 20_000,
+            Self::DeliverEvents | Self::IssueInvoices => 20_000,
             Self::ForgetOld => 120_000,
         }
     }
@@ -55,6 +57,7 @@ pub(crate) async fn work(world: Arc<World>, job: Job, mut dice: Dice) {
                     Job::ReconcilePayments => app.reconcile_payments().await,
                     Job::ReconcileOperations => app.reconcile_operations().await,
                     Job::DeliverEvents => app.deliver_events().await,
+                    Job::IssueInvoices => app.issue_invoices().await,
                     Job::ForgetOld => {
                         watcher.watch_events();
                         app.forget_old().await.map(usize::from)

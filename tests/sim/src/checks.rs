@@ -49,6 +49,8 @@ pub enum Check {
     OneAnswer,
     /// Order numbers are unique.
     OrderNumbers,
+    /// Invoices are numbered from 1 without gaps, and every order that was accepted has one.
+    Invoices,
     /// Events of an order are numbered from 1 without gaps, and tell each thing once.
     Events,
     /// One cart is bought once.
@@ -124,6 +126,7 @@ pub(crate) fn run_on_the_way(sim: &Sim, books: &Books) -> Vec<Finding> {
     stock::check_counters(books, &mut findings);
     money::check_ledger(sim, books, &mut findings);
     offers::check_counters(books, &mut findings);
+    orders::check_series(books, &mut findings);
     findings.0
 }
 

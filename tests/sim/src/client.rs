@@ -657,6 +657,7 @@ fn request(method: TestMethod, has_token: bool) -> CheckoutRequest {
             token: has_token.then(|| format!("tok_{}", method.as_str())),
         },
         expected_due: None,
+        expected_promises: None,
     }
 }
 

@@ -186,6 +186,9 @@ impl Run {
         for job in Job::ALL {
             self.sim.spawn(Owner::Job, chaos::work(world(), job, dice.fork(20)));
         }
+        // In the place of whoever asks for an invoice that the job has not come to: two may draw at once.
+        let asker = chaos::work(world(), Job::IssueInvoices, dice.fork(21));
+        self.sim.spawn(Owner::Job, asker);
         self.sim.spawn(Owner::Client, keeper::keep_stock(world(), dice.fork(50)));
         self.sim.spawn(Owner::Outside, chaos::pay_elsewhere(world(), dice.fork(30)));
         self.sim.spawn(Owner::Client, staff::tend(world(), dice.fork(50)));
@@ -241,6 +244,10 @@ impl Run {
                 "books: {name} number {} {} {} {}",
                 order.number, order.status, order.total, order.currency
             ));
+        }
+        for invoice in &books.invoices {
+            let name = self.sim.name("order", &domain::OrderId::from_bytes(invoice.order));
+            self.sim.say(format!("books: {name} invoice {:?}", invoice.number));
         }
         for stock in &books.stock {
             self.sim.say(format!("books: {} {:?}", stock.sku, stock.counters));

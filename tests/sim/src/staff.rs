@@ -70,9 +70,14 @@ async fn insist(world: &Arc<World>, dice: &mut Dice, order: OrderId, key: &str, 
     }
 }
 
-async fn ask(app: &App, order: OrderId, key: String, wish: Wish) -> Result<(), app::Error> {
+/// The one member of the staff.
+pub(crate) fn staff() -> Staff {
     let who = StaffId::Key(StaffKeyId::from_bytes([1; 16]));
-    let staff = Staff { who, roles: vec![Role::Owner] };
+    Staff { who, roles: vec![Role::Owner] }
+}
+
+async fn ask(app: &App, order: OrderId, key: String, wish: Wish) -> Result<(), app::Error> {
+    let staff = staff();
     let claim = app.claim(format!("staff {order}"), key, &[b"step"]);
     let asked = StepAsked { staff: &staff, order, version: None, claim };
     let stepped = match wish {

@@ -17,6 +17,7 @@ use crate::executor::{Interleaving, block_on, block_on_for, for_polls};
 use crate::history::log::{Answer, Call, Outcome, Recorder};
 use crate::provider::SimProvider;
 use crate::sim::{Owner, Sim, Slot, TaskId};
+use crate::staff::staff;
 use crate::store_kind::{Place, StoreKind};
 
 /// How long a checkout holds its stock here: 2 minutes, so that holds end while their payers still decide.
@@ -156,7 +157,8 @@ impl World {
         Ok(world)
     }
 
-    /// Makes what many shoppers want: a code of few uses, and a gift card for each currency.
+    /// Makes what many shoppers want: a code of few uses, and a gift card for each currency. Numbers invoices in their own
+    /// series.
     fn offer(&self) -> Result<()> {
         let running = lock(&self.origins).first().and_then(|origin| origin.running.clone());
         let app = running.context("the shop is not running")?.app;
@@ -173,6 +175,9 @@ impl World {
             uses_max: Some(CODE_USES_MAX),
         };
         block_on(app.create_codes(&codes, None))?;
+        let numbers =
+            serde_json::from_value(serde_json::json!({"invoice_numbers": {"series": "own"}}))?;
+        block_on(app.change_shop(&staff(), numbers, None, None))?;
         for currency in CURRENCIES {
             let amount = Money::new(5_000, currency);
             let card = NewGiftCard { amount, expires_at: None, note: String::new() };

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Cause, InvalidMovement, InvalidPieces, Location, MAIN_LOCATION, Movement, MovementKind,
-    SkuStock,
+    BackorderPolicy, Cause, InvalidMovement, InvalidPieces, Location, MAIN_LOCATION, Movement,
+    MovementKind, Promise, PromiseKind, SkuStock,
 };
 use crate::{Country, LocationId, Quantity, Sku, Timestamp};
 
@@ -176,6 +176,23 @@ impl Allocation {
         held.chain(promised).fold(0, u32::saturating_add)
     }
 
+    /// Returns what a line is promised by a SKU's policy; nothing where all its pieces are held. A day that has passed
+    /// is none: what is late comes at no known day.
+    #[must_use]
+    pub fn promise_of(
+        &self,
+        line: usize,
+        policy: BackorderPolicy,
+        now: Timestamp,
+    ) -> Option<Promise> {
+        let own = || self.backorders.iter().filter(move |promise| promise.line == line);
+        let pieces = own().map(|promise| promise.pieces).fold(0, u32::saturating_add);
+        let days: Option<Vec<Timestamp>> =
+            own().map(|promise| promise.expected_at.filter(|&at| now < at)).collect();
+        let ships_at = days.and_then(|days| days.into_iter().max());
+        (pieces > 0).then_some(Promise { kind: PromiseKind::of(policy), pieces, ships_at })
+    }
+
     /// Returns how many locations send something: the least number of parcels.
     #[must_use]
     pub fn locations(&self) -> usize {
@@ -199,6 +216,35 @@ pub fn allocate(
     locations: &[Location],
     stocks: &BTreeMap<Sku, SkuStock>,
 ) -> Result<Allocation, Vec<Shortage>> {
+    let (draft, places) = drafted(request, locations, stocks);
+    draft.finish(&places, request.now)
+}
+
+/// Says what each line would be promised now, in the order of the lines, as [`allocate`] would promise it. A line that
+/// falls short is promised nothing, and takes no other line's promise away.
+#[must_use]
+pub fn promises(
+    request: Request<'_>,
+    locations: &[Location],
+    stocks: &BTreeMap<Sku, SkuStock>,
+) -> Vec<Option<Promise>> {
+    let (draft, places) = drafted(request, locations, stocks);
+    let promise = |(line, wanted): (usize, &Wanted)| {
+        let policy = stocks.get(&wanted.sku)?.policy.backorder;
+        match draft.shortage(line, wanted, &places, request.now) {
+            Some(_shortage) => None,
+            None => draft.result.promise_of(line, policy, request.now),
+        }
+    };
+    request.lines.iter().enumerate().map(promise).collect()
+}
+
+/// Gives out what there is and promises what may be. Returns also who was asked, in that order.
+fn drafted<'a>(
+    request: Request<'a>,
+    locations: &[Location],
+    stocks: &'a BTreeMap<Sku, SkuStock>,
+) -> (Draft<'a>, Vec<LocationId>) {
     let mut able: Vec<&Location> = locations
         .iter()
         .filter(|location| location.can_serve(request.destination))
@@ -226,7 +272,7 @@ pub fn allocate(
         Strategy::MainFirst | Strategy::FewestParcels => draft.take_in_few(&places),
     }
     draft.promise(&places, request.now);
-    draft.finish(&places, request.now)
+    (draft, places)
 }
 
 /// Pieces given out so far, and what is left of everything.

@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 
 use store::{Import, ImportFormat};
 
+use super::rows::OPTIONS;
+
 /// Longest text in one cell: 16 KiB.
 const CELL_BYTES_MAX: usize = 16 * 1_024;
 /// Most columns: 100.
@@ -179,6 +181,7 @@ fn read_object(line: &[u8]) -> Result<Fields, (&'static str, String)> {
                     None => return Err(("invalid", format!("{name} must be a list of texts"))),
                 }
             }
+            Value::Object(_) if name == OPTIONS => value.to_string(),
             Value::Object(_) => return Err(("invalid", format!("{name} must not be an object"))),
         };
         if text.len() > CELL_BYTES_MAX {
@@ -255,6 +258,19 @@ mod tests {
             rows[2].contains("must have 3 columns") && rows[3].contains("\"=1+1\""),
             "{rows:?}"
         );
+    }
+
+    #[test]
+    fn no_column_is_an_object_but_that_of_options() {
+        for (line, expected) in [
+            (r#"{"options":{"Size":"L"}}"#, Ok(r#"{"Size":"L"}"#)),
+            (r#"{"title":{"Size":"L"}}"#, Err("title must not be an object")),
+            (r#"{"option.Size":{"L":1}}"#, Err("option.Size must not be an object")),
+        ] {
+            let read = read_object(line.as_bytes());
+            let read = read.as_ref().map(|fields| fields[OPTIONS].as_str());
+            assert_eq!(read.map_err(|(_, detail)| detail.as_str()), expected, "{line}");
+        }
     }
 
     #[test]

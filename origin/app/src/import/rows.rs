@@ -21,8 +21,10 @@ const COUNTED_MAX: u32 = 1_000_000;
 /// What begins the names of columns with prices and with options.
 const PRICE: &str = "price.";
 const OPTION: &str = "option.";
+/// The column with all options, as an export writes it: a JSON object.
+pub(super) const OPTIONS: &str = "options";
 /// Columns of a product that are taken, beside prices and options.
-const PRODUCT_COLUMNS: [&str; 17] = [
+const PRODUCT_COLUMNS: [&str; 18] = [
     "handle",
     "title",
     "subtitle",
@@ -40,6 +42,7 @@ const PRODUCT_COLUMNS: [&str; 17] = [
     "shippable",
     "discountable",
     "grams",
+    OPTIONS,
 ];
 const CATEGORY_COLUMNS: [&str; 6] =
     ["handle", "title", "description", "position", "image_url", "parent"];
@@ -50,7 +53,7 @@ pub(crate) const TOP: &str = "/";
 /// Farthest place of a category in lists.
 const POSITION_MAX: u32 = 1_000_000;
 /// Columns that an export writes and an import leaves alone.
-const EXPORTED_COLUMNS: [&str; 5] = ["on_hand", "reserved", "version", "archived_at", "options"];
+const EXPORTED_COLUMNS: [&str; 4] = ["on_hand", "reserved", "version", "archived_at"];
 
 /// What is wrong with one row: column, code, and what it must be.
 type Wrong = Vec<(String, String, String)>;
@@ -173,7 +176,7 @@ fn read_handle(fields: &Fields, name: &str, found: &mut Wrong) -> Option<Handle>
 }
 
 fn read_stock(fields: &Fields) -> Result<ImportRow, Wrong> {
-    let mut found = strangers(fields, &["sku", "location", "counted"], &[]);
+    let mut found = strangers(fields, &["sku", "location", "counted", "safety"], &[]);
     let sku = read_sku(fields, &mut found);
     let location = match text(fields, "location") {
         "" => Some(MAIN_LOCATION),
@@ -186,9 +189,10 @@ fn read_stock(fields: &Fields) -> Result<ImportRow, Wrong> {
     let is_exported = text(fields, "counted").is_empty() && !text(fields, "on_hand").is_empty();
     let name = if is_exported { "on_hand" } else { "counted" };
     let counted = read_number(fields, name, COUNTED_MAX, &mut found);
+    let safety = read_optional(fields, "safety", COUNTED_MAX, &mut found);
     match (sku, location, counted, found.is_empty()) {
         (Some(sku), Some(location), Some(counted), true) => {
-            Ok(ImportRow::Stock { sku, location, counted })
+            Ok(ImportRow::Stock { sku, location, counted, safety })
         }
         _ => Err(found),
     }
@@ -289,7 +293,10 @@ fn read_product(fields: &Fields, sold_in: &Currencies, now: Timestamp) -> Result
         is_discountable: read_truth(fields, "discountable", &mut found),
     };
     let grams = read_optional(fields, "grams", GRAMS_MAX, &mut found);
-    let request = request(fields, &prices, featured, stock.unwrap_or(0));
+    let options = read_options(fields, &mut found);
+    let has_options = options.is_some();
+    let variant = variant(fields, &prices, options.unwrap_or_default(), stock.unwrap_or(0));
+    let request = request(fields, variant, featured);
     let mut product = match listing::product(request, sold_in, now) {
         Ok(product) => product,
         Err(Error::Refused(refusal)) => {
@@ -318,7 +325,6 @@ fn read_product(fields: &Fields, sold_in: &Currencies, now: Timestamp) -> Result
         options: None,
         traits,
     };
-    let has_options = fields.keys().any(|name| name.starts_with(OPTION));
     let first = product.variants.first();
     let variant = VariantEdit {
         title: first.map(|variant| variant.title.clone()),
@@ -332,35 +338,57 @@ fn read_product(fields: &Fields, sold_in: &Currencies, now: Timestamp) -> Result
     Ok(ImportRow::Product { product, edit, variant })
 }
 
+/// Reads a variant's options: all of them in one column, or one in each; nothing where the file names none.
+fn read_options(fields: &Fields, found: &mut Wrong) -> Option<BTreeMap<String, String>> {
+    let mut options: Option<BTreeMap<String, String>> = match text(fields, OPTIONS) {
+        "" => None,
+        text => {
+            let read = serde_json::from_str(text).ok();
+            if read.is_none() {
+                let detail = "must be a JSON object of texts, for instance {\"Colour\":\"Red\"}";
+                found.push(wrong(OPTIONS, "invalid", detail));
+            }
+            read
+        }
+    };
+    for (name, value) in fields {
+        if let Some(name) = name.strip_prefix(OPTION) {
+            options.get_or_insert_default().insert(name.to_owned(), value.clone());
+        }
+    }
+    options
+}
+
 fn words(text: &str) -> Vec<String> {
     text.split('|').map(str::trim).filter(|word| !word.is_empty()).map(str::to_owned).collect()
 }
 
-/// Writes a row as the staff would ask for it, so that it is checked by the same rules.
-fn request(
+/// Writes a row's variant as the staff would ask for it, so that it is checked by the same rules.
+fn variant(
     fields: &Fields,
     prices: &[Money],
-    featured: Option<bool>,
+    options: BTreeMap<String, String>,
     initial_stock: u32,
-) -> NewProduct {
+) -> NewVariant {
     let take = |name: &str| text(fields, name).to_owned();
-    let image = Image { url: take("image_url"), alt: take("image_alt") };
-    let options: BTreeMap<String, String> = fields
-        .iter()
-        .filter_map(|(name, value)| Some((name.strip_prefix(OPTION)?.to_owned(), value.clone())))
-        .collect();
     let price =
         |price: &Money| NewPrice { minor: price.minor, currency: price.currency.code().to_owned() };
-    let variant = NewVariant {
+    NewVariant {
         sku: take("sku"),
         title: take("variant_title"),
         options,
-        image_url: image.url.clone(),
-        image_alt: image.alt.clone(),
+        image_url: take("image_url"),
+        image_alt: take("image_alt"),
         model: None,
         prices: prices.iter().map(price).collect(),
         initial_stock,
-    };
+    }
+}
+
+/// The same of its product, which has the variant's picture.
+fn request(fields: &Fields, variant: NewVariant, featured: Option<bool>) -> NewProduct {
+    let take = |name: &str| text(fields, name).to_owned();
+    let image = Image { url: variant.image_url.clone(), alt: variant.image_alt.clone() };
     NewProduct {
         handle: take("handle"),
         title: take("title"),
@@ -438,6 +466,31 @@ mod tests {
     }
 
     #[test]
+    fn options_come_in_one_column_or_in_one_each() {
+        let pairs = |pairs: &[(&str, &str)]| -> BTreeMap<String, String> {
+            pairs.iter().map(|(name, text)| ((*name).to_owned(), (*text).to_owned())).collect()
+        };
+        for (row, expected) in [
+            (vec![], None),
+            (vec![("options", "{}")], Some(pairs(&[]))),
+            (vec![("option.Size", "L")], Some(pairs(&[("Size", "L")]))),
+            (
+                vec![("options", r#"{"Size":"S","Colour":"a|b=c"}"#), ("option.Size", "L")],
+                Some(pairs(&[("Size", "L"), ("Colour", "a|b=c")])),
+            ),
+        ] {
+            let mut found = Wrong::new();
+            assert_eq!(read_options(&fields(&row), &mut found), expected, "{row:?}");
+            assert!(found.is_empty(), "{row:?}");
+        }
+        for text in ["Size=L", "[]", r#"{"Size":1}"#, r#"{"Size":{"L":"L"}}"#] {
+            let mut found = Wrong::new();
+            read_options(&fields(&[("options", text)]), &mut found);
+            assert_eq!(found.len(), 1, "{text}");
+        }
+    }
+
+    #[test]
     fn what_is_wrong_is_told_by_column() {
         let now = Timestamp::from_unix_ms(0);
         let row =
@@ -461,8 +514,15 @@ mod tests {
         let row = fields(&[("sku", "CUP"), ("counted", "7")]);
         assert!(matches!(
             read(ImportKind::Stock, &row, &sold_in(), now),
-            Ok(ImportRow::Stock { counted: 7, .. })
+            Ok(ImportRow::Stock { counted: 7, safety: None, .. })
         ));
+        let row = fields(&[("sku", "CUP"), ("on_hand", "7"), ("safety", "2")]);
+        assert!(matches!(
+            read(ImportKind::Stock, &row, &sold_in(), now),
+            Ok(ImportRow::Stock { counted: 7, safety: Some(2), .. })
+        ));
+        let row = fields(&[("sku", "CUP"), ("counted", "7"), ("safety", "-2")]);
+        assert!(read(ImportKind::Stock, &row, &sold_in(), now).is_err());
         assert!(read(ImportKind::Prices, &fields(&[("sku", "CUP")]), &sold_in(), now).is_err());
     }
 }

@@ -198,7 +198,7 @@ async fn what_is_exported_can_be_brought_in_again_and_holds_no_formula(engine: E
     let stock = export(&world, ExportKind::Stock, ExportFormat::Csv).await;
     assert!(
         stock.starts_with(
-            "sku,location,on_hand,reserved\r\nCUP,00000000-0000-8000-8000-000000000001,4,0\r\n"
+            "sku,location,on_hand,reserved,safety\r\nCUP,00000000-0000-8000-8000-000000000001,4,0,0\r\n"
         ),
         "{stock}"
     );

@@ -5,6 +5,7 @@ use api_types::shop::{Shop, ShopChange};
 use app::{Answered, App, Error, ExportFormat, ExportKind};
 use domain::CartId;
 use domain::cart::merge::MergeRule;
+use domain::numbers::{InvoiceRule, InvoiceSeries};
 use serde_json::{Value, json};
 
 use crate::imports::export;
@@ -47,11 +48,15 @@ async fn settings_are_read_and_changed_with_versions_keys_and_one_event_each(eng
     assert_eq!((before.cart_merge_rule, before.tax_basis_points), (MergeRule::Merge, 1_900));
     assert_eq!((before.order_numbers.prefix.as_str(), before.order_numbers.digits), ("VT-", 0));
     let change = json!({"country": "at", "cart_merge_rule": "keep_guest", "tax_basis_points": 2_000,
-        "shipping": {"EUR": {"flat_minor": 700, "free_from_minor": 5_000}}, "order_numbers": {"digits": 8}});
+        "shipping": {"EUR": {"flat_minor": 700, "free_from_minor": 5_000}}, "order_numbers": {"digits": 8},
+        "invoice_numbers": {"series": "own", "digits": 6}});
     let after = ask(&world.app, change.clone(), Some(0)).await.unwrap().value;
     assert_eq!((after.version, after.country.as_str()), (1, "AT"));
     assert_eq!((after.cart_merge_rule, after.tax_basis_points), (MergeRule::KeepGuest, 2_000));
     assert_eq!(after.order_numbers.text(7), "VT-00000007");
+    assert_eq!(before.invoice_numbers, InvoiceRule::default());
+    assert_eq!(after.invoice_numbers.style().text(7), "INV-000007");
+    assert_eq!(after.invoice_numbers.series, InvoiceSeries::Own);
     assert_eq!(world.app.shop().await.unwrap(), after);
     // The same again changes nothing, and tells nobody.
     assert_eq!(say(&world, change).await, after);
@@ -73,8 +78,14 @@ async fn settings_are_read_and_changed_with_versions_keys_and_one_event_each(eng
         .collect();
     let versions: Vec<_> = told.iter().map(|event| event["version"].as_i64().unwrap()).collect();
     assert_eq!(versions, [1, 2, 3]);
-    let all =
-        json!(["country", "cart_merge_rule", "tax_basis_points", "shipping", "order_numbers"]);
+    let all = json!([
+        "country",
+        "cart_merge_rule",
+        "tax_basis_points",
+        "shipping",
+        "order_numbers",
+        "invoice_numbers"
+    ]);
     assert_eq!((&told[0]["changed"], &told[1]["changed"]), (&all, &json!(["country"])));
     assert_eq!(told[0]["actor"], json!(staff().actor()));
 }
@@ -83,7 +94,8 @@ async fn every_wrong_setting_is_named_and_none_is_written(engine: Engine) {
     let world = World::with_stock(engine, 5).await;
     let change = json!({"country": "Deutschland", "cart_merge_rule": "both", "tax_basis_points": 10_001,
         "shipping": {"EUR": {"flat_minor": -1, "free_from_minor": 0}, "X/Y": {"flat_minor": 0, "free_from_minor": 0}},
-        "order_numbers": {"prefix": "VT1", "digits": 13, "first": 0, "drawing": {"kind": "gapless", "size": 5}}});
+        "order_numbers": {"prefix": "VT1", "digits": 13, "first": 0, "drawing": {"kind": "gapless", "size": 5}},
+        "invoice_numbers": {"series": "none", "prefix": "inv-", "digits": -1, "first": 1_000_000_000_000_i64}});
     let Error::Refused(refusal) = ask(&world.app, change, None).await.unwrap_err() else {
         panic!()
     };
@@ -100,6 +112,10 @@ async fn every_wrong_setting_is_named_and_none_is_written(engine: Engine) {
             "/order_numbers/digits",
             "/order_numbers/first",
             "/order_numbers/drawing/size",
+            "/invoice_numbers/series",
+            "/invoice_numbers/prefix",
+            "/invoice_numbers/digits",
+            "/invoice_numbers/first",
         ]
     );
     for drawing in [json!({"kind": "random"}), json!({"kind": "blocks", "size": 1_001})] {
@@ -108,6 +124,9 @@ async fn every_wrong_setting_is_named_and_none_is_written(engine: Engine) {
     }
     let blocks = json!({"order_numbers": {"drawing": {"kind": "blocks", "size": 5}}});
     assert_eq!(ask(&world.app, blocks, None).await.is_ok(), world.store.is_shared());
+    // Their numbers have no gaps, so there is nothing to be said about where they are drawn.
+    let blocks = json!({"invoice_numbers": {"drawing": {"kind": "blocks"}}});
+    assert!(serde_json::from_value::<ShopChange>(blocks).is_err());
     assert_eq!(world.app.shop().await.unwrap().country.as_str(), "DE");
     assert!(serde_json::from_value::<ShopChange>(json!({"currencies": ["EUR"]})).is_err());
 }

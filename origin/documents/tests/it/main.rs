@@ -27,6 +27,7 @@ fn invoice(currency: Currency, lines: usize) -> Invoice {
     };
     Invoice {
         number: "VT-100042".to_owned(),
+        order: None,
         ordered_at: Timestamp::parse("2026-11-29T10:00:00Z").unwrap(),
         issued_at: Timestamp::parse("2026-11-30T10:00:00Z").unwrap(),
         seller: Vec::new(),
@@ -99,6 +100,24 @@ fn an_invoice_says_what_was_bought_and_for_how_much_in_every_kind_of_money() {
             assert!(text.contains(name), "{name} is not in:\n{text}");
         }
     }
+}
+
+#[test]
+fn an_invoice_with_a_number_of_its_own_names_its_order_too() {
+    let own = Invoice {
+        number: "2027/000007".to_owned(),
+        order: Some("VT-100042".to_owned()),
+        ..invoice(Currency::Eur, 1)
+    };
+    let (text, _) = read_back(&own);
+    let Some(text) = text else { return };
+    for words in ["Invoice 2027/000007", "Order VT-100042", "Date of issue 2026-11-30"] {
+        assert!(text.contains(words), "{words} is not in:\n{text}");
+    }
+    // At its head and at its foot; one that carries its order's number says it at its foot alone.
+    assert_eq!(text.matches("Invoice 2027/000007").count(), 2, "{text}");
+    let (text, _) = read_back(&invoice(Currency::Eur, 1));
+    assert!(text.is_none_or(|text| text.matches("Invoice VT-100042").count() == 1));
 }
 
 #[test]

@@ -7,7 +7,7 @@ use std::fmt::Display;
 use std::sync::Arc;
 use std::time::Duration;
 
-use app::{CHECKS_MAX, EVENTS_MAX, EXPIRED_MAX, OPERATIONS_MAX};
+use app::{CHECKS_MAX, EVENTS_MAX, EXPIRED_MAX, INVOICES_MAX, OPERATIONS_MAX};
 use origin_http::Context;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -29,6 +29,9 @@ pub(crate) fn start(context: &Arc<Context>, stop: &watch::Receiver<bool>) -> Joi
     });
     jobs.once("reconcile operations", seconds(1), |shop| async move {
         shop.app().reconcile_operations().await.map(|count| is_full(count, OPERATIONS_MAX))
+    });
+    jobs.once("issue invoices", seconds(1), |shop| async move {
+        shop.app().issue_invoices().await.map(|count| is_full(count, INVOICES_MAX))
     });
     jobs.once("release holds", seconds(60), |shop| async move {
         shop.app().release_holds().await.map(|count| is_full(count, CHECKS_MAX))

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::shop::{Answer, Asker, Shop, With, eventually, key};
+use crate::shop::{Answer, Asker, PROGRAM, Shop, With, eventually, key};
 use crate::staff::{admin, key_of, shown};
 
 /// A key of the staff with a role.
@@ -109,6 +109,73 @@ async fn money_goes_back_once_when_the_provider_was_away_and_the_shop_was_killed
         (0, 8, 8),
         "{books:?}"
     );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_invoice_is_given_a_number_of_its_own_by_the_job_or_by_who_asks() {
+    let shop = Shop::start(9);
+    let client = &shop.client;
+    let (before, _) = buy(client).await;
+    let owner = staff_key(&shop, "owner");
+    let numbers = json!({"invoice_numbers": {"series": "own", "prefix": "RE/", "digits": 5}});
+    let changed = With { key: Some("n"), ..shown(&owner) };
+    let changed = client.ask("PATCH", "/admin/v1/shop", Some(numbers), changed).await.expect(200);
+    assert_eq!(changed.text("/invoice_numbers/series"), "own");
+    let (order, token) = buy(client).await;
+    let path = format!("/v1/orders/{order}");
+    let own = || With { bearer: Some(&token), ..With::default() };
+    eventually("the job has come", || async {
+        let seen = client.ask("GET", &path, None, own()).await.expect(200);
+        seen.body["invoice"]["number"] == "RE/00001"
+    })
+    .await;
+    // Read at once: this one is given its number by who asks, or the job was faster.
+    let (other, token) = buy(client).await;
+    let own = With { bearer: Some(&token), ..With::default() };
+    let file = client.ask("GET", &format!("/v1/orders/{other}/invoice"), None, own).await;
+    let file = file.expect(200);
+    let named = "attachment; filename=\"invoice-RE-00002.pdf\"";
+    assert_eq!(file.headers["content-disposition"], named);
+    let found = "/admin/v1/orders?q=re/00002";
+    let found = client.ask("GET", found, None, shown(&owner)).await.expect(200);
+    assert_eq!(found.body["items"].as_array().unwrap().len(), 1);
+    assert_eq!(found.text("/items/0/id"), other);
+    assert_eq!(found.text("/items/0/invoice/number"), "RE/00002");
+    let old = format!("/admin/v1/orders/{before}");
+    let old = client.ask("GET", &old, None, shown(&owner)).await.expect(200);
+    assert!(old.body["order"].get("invoice").is_none());
+}
+
+/// The command is a change of the shop like the staff's.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_command_that_numbers_orders_otherwise_is_told_to_others() {
+    let Some(database) = pgcluster::TestDatabase::create() else { return };
+    let url = database.url();
+    let numbers = |option: &[&str]| {
+        let mut arguments = vec!["numbers", "--database-url", &url];
+        arguments.extend(option);
+        let output = std::process::Command::new(PROGRAM).args(arguments).output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    };
+    numbers(&["--gapless"]);
+    // Said again, it changes nothing and tells nobody.
+    numbers(&["--gapless"]);
+    numbers(&["--blocks", "7"]);
+    let config = store::StoreConfig::cluster(store::ConnectionUrl::new(url.clone()));
+    let store = store::Store::open(&config, "unused").await.unwrap();
+    assert_eq!(store.shop().await.unwrap().version, 2);
+    let events = store.waiting_events(100).await.unwrap();
+    let told: Vec<Value> = events
+        .iter()
+        .filter(|event| event.kind == "shop.updated")
+        .map(|event| serde_json::from_str(&event.payload_json).unwrap())
+        .collect();
+    assert_eq!(told.len(), 2);
+    for (words, version) in told.iter().zip(1..) {
+        assert_eq!(words["version"], version);
+        assert_eq!(words["changed"], json!(["order_numbers"]));
+        assert_eq!(words["actor"], "operator");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

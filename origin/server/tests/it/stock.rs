@@ -4,7 +4,7 @@ use std::process::Command;
 
 use serde_json::json;
 
-use crate::shop::{PROGRAM, Shop, With};
+use crate::shop::{PROGRAM, Shop, With, checkout_body};
 use crate::staff::{admin, key_of};
 
 /// Runs `vitrine-origin stock prove`; returns whether it went well and what it said.
@@ -84,4 +84,46 @@ async fn the_staff_keeps_stock_at_two_places_and_an_order_is_given_from_both() {
     }
     let (is_good, said) = prove(data);
     assert!(is_good && said.ends_with("0 faults\n"), "{said}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_ships_later_than_was_shown_is_refused_to_who_says_what_was_shown() {
+    let shop = Shop::start(1);
+    let data = shop.folder.path().join("origin");
+    let role = ["key", "create", "--name", "till", "--role", "catalogue"];
+    let (_, key) = key_of(&admin(&["--data", data.to_str().unwrap()], &role).1);
+    let staff = |name| With { key: Some(name), bearer: Some(&key), ..With::default() };
+    let client = &shop.client;
+    let rules = json!({"backorder": {"kind": "allow", "pieces_max": 9}});
+    let path = "/admin/v1/stock/CUP-RED";
+    client.ask("PATCH", path, Some(rules), staff("rules")).await.expect(200);
+    let day = "2099-05-01T00:00:00.000Z";
+    let supply = json!({"sku": "CUP-RED", "pieces": 9, "expected_at": day});
+    client.post("/admin/v1/supplies", supply, staff("supply")).await.expect(201);
+
+    let cart = client.cart_with("CUP-RED", 3).await;
+    let shown = client.get(&format!("/v1/carts/{cart}")).await.expect(200);
+    let promise = json!({"kind": "backorder", "pieces": 2, "ships_at": day});
+    assert_eq!(shown.body["lines"][0]["promise"], promise);
+    let mut request = checkout_body("success");
+    request["expected_promises"] = json!([]);
+    let checkout = format!("/v1/carts/{cart}/checkout");
+    let buy = |name| With { key: Some(name), ..With::default() };
+    let refused = client.post(&checkout, request.clone(), buy("a")).await;
+    assert_eq!(
+        refused.body["errors"],
+        json!([{"pointer": "/lines/0", "code": "promise-changed",
+            "detail": format!("was in stock, is 2 on backorder, from {day}")}])
+    );
+    refused.expect_problem(409, "promise-changed");
+    request["expected_promises"] = json!([{"line": shown.text("/lines/0/id"), "kind": "backorder",
+        "pieces": 2, "ships_at": day}]);
+    let placed = client.post(&checkout, request, buy("b")).await.expect(201);
+    let bearer = placed.text("/order_token");
+    let holder = With { bearer: Some(&bearer), ..With::default() };
+    let order = format!("/v1/orders/{}", placed.text("/order_id"));
+    let order = client.ask("GET", &order, None, holder).await.expect(200);
+    assert_eq!(order.body["lines"][0]["promise"], promise);
+    assert_eq!(placed.text("/promises/0/line"), order.text("/lines/0/id"));
+    assert_eq!(placed.body["promises"][0]["pieces"], 2);
 }

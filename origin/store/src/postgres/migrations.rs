@@ -95,6 +95,18 @@ pub(crate) const ORIGIN: &[Migration] = &[
         readable_from: 1,
         sql: include_str!("../../migrations/postgres/0011_settings.sql"),
     },
+    Migration {
+        number: 12,
+        name: "invoices",
+        readable_from: 1,
+        sql: include_str!("../../migrations/postgres/0012_invoices.sql"),
+    },
+    Migration {
+        number: 13,
+        name: "promises",
+        readable_from: 1,
+        sql: include_str!("../../migrations/postgres/0013_promises.sql"),
+    },
 ];
 
 /// Applies what is missing.

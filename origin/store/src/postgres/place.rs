@@ -1,18 +1,25 @@
-//! Many checkouts in one transaction: two round trips, however many.
+//! Many checkouts in one transaction: a few round trips, however many.
 //!
-//! The first claims the keys, locks carts and stock in one order, and reads; then the same rules as everywhere decide,
-//! one checkout after the other; the second writes all and commits. Only what is new and plain goes this way: a key
-//! that is known, or a cart that cannot be bought, is left to the way that one command goes alone.
+//! The first claims the keys, locks the carts, and reads; then the same rules as everywhere decide, one checkout after the
+//! other; the next writes all and commits. Only what is new and plain goes this way: a key that is known, or a cart that
+//! cannot be bought, is left to the way that one command goes alone.
+//!
+//! One that is alone locks its stock as it reads it. Several only look at it, write everything else, and lock it at the end:
+//! of a hot SKU nobody has the row for longer than it takes to count it down. If it then has less than was seen, or other
+//! rules, all is undone and done again behind the lock; where something falls short at first sight, behind the lock at once.
 
 mod read;
 mod write;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use api_types::cart::{Cart, Line};
-use domain::numbers::NumberStyle;
+use domain::numbers::{Drawing, NumberStyle};
 use domain::payment::Amounts;
-use domain::{CartId, OrderStatus, PaymentStatus, Sku, Timestamp};
+use domain::{CartId, OrderStatus, PaymentStatus, Sku};
+use futures::join;
+
+use read::Stock;
 
 use super::lanes::{BatchWork, Kind, Outcome};
 use super::levels;
@@ -23,7 +30,8 @@ use crate::order::{
 };
 use crate::sql::allocation::{self, Plain};
 use crate::sql::pricing::PARENTS;
-use crate::sql::{idempotency, numbers, order};
+use crate::sql::{idempotency, order};
+use crate::stock::MainStock;
 
 /// Checkouts.
 #[derive(Debug)]
@@ -35,6 +43,7 @@ impl Kind for Placing {
     const STATEMENTS: &'static [&'static str] = &[
         read::CLAIM,
         read::LOCK_CARTS,
+        read::SEE_STOCK,
         read::LOCK_STOCK,
         read::READ_LINES,
         read::READ_RULES,
@@ -70,48 +79,66 @@ async fn work(
     session: &Session,
     commands: &[&PlaceOrder],
 ) -> Result<Vec<Outcome<Placed>>, StoreError> {
-    let mut shop = read::read(session, commands).await?;
-    let mut plan = Plan::default();
-    let mut outcomes: Vec<Outcome<Placed>> =
-        commands.iter().map(|command| plan.decide(command, &mut shop)).collect::<Result<_, _>>()?;
-    let drawing = numbers::drawing_of(shop.setting(numbers::ORDER_NUMBERS))?;
-    let style = numbers::read_style(shop.setting(numbers::ORDER_NUMBER_STYLE))?;
-    let numbers = plan.write(session, drawing, &style).await?;
-    for outcome in &mut outcomes {
-        if let Outcome::Done(Placed::Order(order)) = outcome {
-            order.number = *numbers
-                .get(order.id.as_bytes())
-                .ok_or(StoreError::Corrupt("number of an order"))?;
-            order.style = style.clone();
+    if commands.len() > 1 {
+        let mut shop = read::read(session, commands, Stock::Seen).await?;
+        let plan = Plan::of(commands, &shop)?;
+        if plan.hinges_on_stock || shop.drawing()? == Drawing::Gapless {
+            shop.lock_stock(session, commands).await?;
+            return Plan::of(commands, &shop)?.place(session, &shop).await;
         }
+        if let Some(outcomes) = plan.place_hopefully(session, commands, &shop).await? {
+            return Ok(outcomes);
+        }
+        session.batch("ROLLBACK").await?;
     }
-    let changed = shop.changed_levels();
-    if !changed.is_empty() {
-        let now = commands.first().map_or(Timestamp::from_unix_ms(0), |command| command.now);
-        levels::publish(session, &changed, now).await?;
-    }
-    Ok(outcomes)
+    let shop = read::read(session, commands, Stock::Locked).await?;
+    Plan::of(commands, &shop)?.place(session, &shop).await
 }
 
 /// What is to be written.
-#[derive(Default)]
 struct Plan<'a> {
     orders: Vec<(&'a PlaceOrder, Cart)>,
     answers: Vec<(&'a PlaceOrder, String)>,
     given_up: Vec<&'a PlaceOrder>,
+    outcomes: Vec<Outcome<Placed>>,
+    /// Whether more stock might have decided otherwise: something falls short, or must be looked for elsewhere.
+    hinges_on_stock: bool,
+    /// What is left of the stock.
+    stock: BTreeMap<Sku, MainStock>,
+    claimed: BTreeSet<(&'a str, &'a str)>,
     bought: BTreeSet<CartId>,
 }
 
 impl<'a> Plan<'a> {
+    /// Decides about all, one after the other.
+    fn of(commands: &[&'a PlaceOrder], shop: &read::Shop) -> Result<Self, StoreError> {
+        let mut plan = Self {
+            orders: Vec::new(),
+            answers: Vec::new(),
+            given_up: Vec::new(),
+            outcomes: Vec::with_capacity(commands.len()),
+            hinges_on_stock: false,
+            stock: shop.stock.clone(),
+            claimed: BTreeSet::new(),
+            bought: BTreeSet::new(),
+        };
+        for command in commands {
+            let outcome = plan.decide(command, shop)?;
+            plan.outcomes.push(outcome);
+        }
+        Ok(plan)
+    }
+
     /// Decides about one checkout, as `sql::order::place` does for one alone.
     fn decide(
         &mut self,
         command: &'a PlaceOrder,
-        shop: &mut read::Shop,
+        shop: &read::Shop,
     ) -> Result<Outcome<Placed>, StoreError> {
         let claim = &command.claim;
         // The first of a key has it; whoever comes with the same one goes alone, and finds it in use.
-        if !shop.claimed.remove(&(claim.scope.clone(), claim.key.clone())) {
+        let is_new = shop.claimed.contains(&(claim.scope.clone(), claim.key.clone()));
+        if !is_new || !self.claimed.insert((&claim.scope, &claim.key)) {
             return Ok(Outcome::Alone);
         }
         let cart = shop.cart(command)?.filter(|cart| !self.bought.contains(&cart.id));
@@ -119,20 +146,17 @@ impl<'a> Plan<'a> {
             self.given_up.push(command);
             return Ok(Outcome::Alone);
         };
-        let known = |sku: &Sku| shop.stock.get(sku);
+        let known = |sku: &Sku| self.stock.get(sku);
         match allocation::plain(&cart.lines, known, shop.rule, command.now)? {
             Plain::All => {}
             Plain::Short(shortages) => return self.refuse(command, shortages),
             Plain::Otherwise => {
+                self.hinges_on_stock = true;
                 self.given_up.push(command);
                 return Ok(Outcome::Alone);
             }
         }
-        for line in &cart.lines {
-            let corrupt = StoreError::Corrupt("stock counter");
-            let Some(stock) = shop.stock.get_mut(&line.sku) else { return Err(corrupt) };
-            *stock = stock.hold(order::quantity(line)?).ok_or(corrupt)?;
-        }
+        hold(&mut self.stock, &cart.lines)?;
         self.bought.insert(cart.id);
         let record = record(command, &cart);
         self.orders.push((command, cart));
@@ -144,10 +168,89 @@ impl<'a> Plan<'a> {
         command: &'a PlaceOrder,
         shortages: Vec<Shortage>,
     ) -> Result<Outcome<Placed>, StoreError> {
+        self.hinges_on_stock = true;
         let outcome = CheckoutOutcome::OutOfStock(shortages);
         self.answers.push((command, idempotency::write(&outcome)?));
         Ok(Outcome::Done(Placed::Decided { outcome, is_replay: false }))
     }
+
+    /// Writes everything, of stock that is locked. All but the commit.
+    async fn place(
+        self,
+        session: &Session,
+        shop: &read::Shop,
+    ) -> Result<Vec<Outcome<Placed>>, StoreError> {
+        let (numbers, stock) = join!(self.write_orders(session, shop), self.write_stock(session));
+        let numbers = numbers?;
+        stock?;
+        self.finish(session, shop, &numbers, &shop.stock).await
+    }
+
+    /// Writes everything else first, then locks the stock, and counts it down if it is as it was seen. `None`: it is not.
+    async fn place_hopefully(
+        mut self,
+        session: &Session,
+        commands: &[&PlaceOrder],
+        shop: &read::Shop,
+    ) -> Result<Option<Vec<Outcome<Placed>>>, StoreError> {
+        let (numbers, locked) =
+            join!(self.write_orders(session, shop), read::lock_stock(session, commands));
+        let (numbers, locked) = (numbers?, locked?);
+        self.stock.clone_from(&locked);
+        for (_, cart) in &self.orders {
+            for line in &cart.lines {
+                let (seen, found) = (shop.stock.get(&line.sku), self.stock.get(&line.sku));
+                let is_as_seen = seen.zip(found).is_some_and(|(seen, found)| {
+                    seen.policy == found.policy && seen.is_spread == found.is_spread
+                });
+                let wanted = i64::from(line.quantity);
+                if !is_as_seen || found.is_none_or(|found| found.available() < wanted) {
+                    return Ok(None);
+                }
+                hold(&mut self.stock, std::slice::from_ref(line))?;
+            }
+        }
+        self.write_stock(session).await?;
+        self.finish(session, shop, &numbers, &locked).await.map(Some)
+    }
+
+    /// Tells the edges what changed, and puts the answers together.
+    async fn finish(
+        mut self,
+        session: &Session,
+        shop: &read::Shop,
+        numbers: &BTreeMap<[u8; 16], i64>,
+        before: &BTreeMap<Sku, MainStock>,
+    ) -> Result<Vec<Outcome<Placed>>, StoreError> {
+        self.answer(session).await?;
+        let style = shop.style()?;
+        for outcome in &mut self.outcomes {
+            if let Outcome::Done(Placed::Order(order)) = outcome {
+                order.number = *numbers
+                    .get(order.id.as_bytes())
+                    .ok_or(StoreError::Corrupt("number of an order"))?;
+                order.style = style.clone();
+            }
+        }
+        let is_changed = |(sku, stock): &(&Sku, &MainStock)| {
+            before.get(*sku).is_none_or(|before| stock.may_change_level(before))
+        };
+        let changed: Vec<&Sku> = self.stock.iter().filter(is_changed).map(|(sku, _)| sku).collect();
+        if let Some((order, _)) = self.orders.first().filter(|_| !changed.is_empty()) {
+            levels::publish(session, &changed, order.now).await?;
+        }
+        Ok(self.outcomes)
+    }
+}
+
+/// Takes the pieces of lines from what is left.
+fn hold(stock: &mut BTreeMap<Sku, MainStock>, lines: &[Line]) -> Result<(), StoreError> {
+    let corrupt = || StoreError::Corrupt("stock counter");
+    for line in lines {
+        let left = stock.get_mut(&line.sku).ok_or_else(corrupt)?;
+        *left = left.hold(order::quantity(line)?).ok_or_else(corrupt)?;
+    }
+    Ok(())
 }
 
 /// The order as it will be read; its number and how that is written are given when it is written.

@@ -15,7 +15,7 @@ use super::lanes::{BEGIN, BatchWork, Kind, Outcome};
 use super::session::Session;
 use crate::order::OrderRecord;
 use crate::payment::{Settle, Settled};
-use crate::sql::{idempotency, order, outbox, payment};
+use crate::sql::{idempotency, invoice, order, order_line, outbox, payment};
 use crate::tx::Row;
 use crate::{Claim, StoreError};
 
@@ -25,10 +25,9 @@ const LOCK_PAYMENTS: &str = "SELECT o.id, o.number, o.cart_id, o.cart_version, o
   p.captured_minor, p.released_minor, p.refunded_minor, o.state_version, p.provider, p.method_kind, p.token_sealed,
   o.discount_minor, o.gift_card_minor, o.quote_json, o.number_prefix, o.number_digits
 FROM payments p JOIN orders o ON o.id = p.order_id WHERE p.id = ANY(?1) ORDER BY p.id FOR UPDATE";
-const LOCK_STOCK: &str = "SELECT sku FROM stock WHERE sku IN
-  (SELECT l.sku FROM payments p JOIN order_lines l ON l.order_id = p.order_id WHERE p.id = ANY(?1)) ORDER BY sku FOR UPDATE";
+const LOCK_STOCK: &str = "SELECT 1 FROM stock WHERE sku = ANY(?1) ORDER BY sku FOR UPDATE";
 const READ_LINES: &str = "SELECT l.id, l.sku, l.handle, l.title, l.variant_title, l.image_url, l.quantity, l.unit_minor,
-  l.total_minor, l.order_id
+  l.total_minor, l.promise, l.promised_pieces, l.ships_at_ms, l.order_id
 FROM payments p JOIN order_lines l ON l.order_id = p.order_id WHERE p.id = ANY(?1) ORDER BY l.order_id, l.position";
 const READ_PARTS: &str = "SELECT DISTINCT r.order_id
 FROM payments p JOIN reservation_parts r ON r.order_id = p.order_id WHERE p.id = ANY(?1)";
@@ -87,6 +86,7 @@ impl Kind for Settling {
         READ_WEBHOOKS,
         WRITE_PAYMENTS,
         WRITE_ORDERS,
+        invoice::NOTE_ACCEPTED_MANY,
         WRITE_HOLDS,
         WRITE_STOCK,
         WRITE_MOVEMENTS,
@@ -140,10 +140,9 @@ async fn read(session: &Session, commands: &[&Settle]) -> Result<Known, StoreErr
         commands.iter().map(|command| command.payment.as_bytes().as_slice()).collect();
     let webhooks: Vec<&str> =
         commands.iter().filter_map(|command| command.webhook.as_deref()).collect();
-    let (begun, payments, stock, lines, parts, webhooks) = join!(
+    let (begun, payments, lines, parts, webhooks) = join!(
         session.batch(BEGIN),
         session.bulk(LOCK_PAYMENTS, [&ids]),
-        session.bulk(LOCK_STOCK, [&ids]),
         session.bulk(READ_LINES, [&ids]),
         session.bulk(READ_PARTS, [&ids]),
         session.bulk(READ_WEBHOOKS, [&webhooks]),
@@ -151,10 +150,9 @@ async fn read(session: &Session, commands: &[&Settle]) -> Result<Known, StoreErr
     // Looked at in the order in which they were sent: after a failure the engine only says that there was one.
     begun?;
     let payments = payments?;
-    stock?;
     let mut lines_of: BTreeMap<OrderId, Vec<Row>> = BTreeMap::new();
     for row in lines? {
-        lines_of.entry(OrderId::from_bytes(row.get(9)?)).or_default().push(row);
+        lines_of.entry(OrderId::from_bytes(row.get(12)?)).or_default().push(row);
     }
     let mut orders = BTreeMap::new();
     for row in payments {
@@ -162,7 +160,7 @@ async fn read(session: &Session, commands: &[&Settle]) -> Result<Known, StoreErr
         let rows = lines_of.remove(&record.id).unwrap_or_default();
         let currency = record.totals.currency;
         record.lines =
-            rows.iter().map(|row| order::stored_line(row, currency)).collect::<Result<_, _>>()?;
+            rows.iter().map(|row| order_line::read(row, currency)).collect::<Result<_, _>>()?;
         orders.insert(record.payment.id, record);
     }
     let order_of = |row: &Row| row.get(0).map(OrderId::from_bytes);
@@ -227,23 +225,25 @@ impl<'a> Plan<'a> {
         if self.sales.is_empty() {
             return Ok(Answers::new());
         }
-        let (payments, orders, stock, entries, events, answers, webhooks) = join!(
+        // The stock comes last, and is locked only now: nothing was decided by what it says, and of a hot SKU every lane
+        // waits for it, of checkouts too. Its movements come after its lock, for they hold on to its row.
+        let (payments, orders, entries, events, answers, webhooks, stock) = join!(
             self.write_payments(session),
             self.write_orders(session),
-            self.write_stock(session),
             self.write_entries(session),
             self.write_events(session),
             self.write_answers(session),
             self.write_webhooks(session),
+            self.write_stock(session),
         );
         // In the order in which they were sent, as above.
         payments?;
         orders?;
-        stock?;
         entries?;
         events?;
         let answers = answers?;
         webhooks?;
+        stock?;
         Ok(answers)
     }
 
@@ -256,9 +256,13 @@ impl<'a> Plan<'a> {
     async fn write_orders(&self, session: &Session) -> Result<(), StoreError> {
         let ids = self.order_ids();
         let moments = self.moments();
-        let (orders, holds) =
-            join!(session.bulk(WRITE_ORDERS, [&ids, &moments]), session.bulk(WRITE_HOLDS, [&ids]),);
+        let (orders, invoices, holds) = join!(
+            session.bulk(WRITE_ORDERS, [&ids, &moments]),
+            session.bulk(invoice::NOTE_ACCEPTED_MANY, [&ids]),
+            session.bulk(WRITE_HOLDS, [&ids]),
+        );
         orders?;
+        invoices?;
         holds.map(drop)
     }
 
@@ -281,10 +285,12 @@ impl<'a> Plan<'a> {
             *sum = sum.saturating_add(*count);
         }
         let (sum_skus, sum_pieces): (Vec<&str>, Vec<i64>) = sums.into_iter().unzip();
-        let (stock, movements) = join!(
+        let (locked, stock, movements) = join!(
+            session.bulk(LOCK_STOCK, [&sum_skus]),
             session.bulk(WRITE_STOCK, [&sum_skus, &sum_pieces]),
             session.bulk(WRITE_MOVEMENTS, [&skus, &pieces, &orders, &moments]),
         );
+        locked?;
         stock?;
         movements.map(drop)
     }

@@ -1,10 +1,10 @@
 //! Why a cart cannot be bought as the shopper was shown it.
 
-use api_types::cart::Cart;
+use api_types::cart::{Cart, Line};
 use domain::pricing::freeze::PriceChange;
 use domain::pricing::{CodeRefusal, GiftCardRefusal, Quote, ShippingOutcome};
 
-use super::{ChangedPrice, Terms};
+use super::{ChangedPrice, ChangedPromise, Terms};
 use crate::CartRefusal;
 
 /// Finds why a cart cannot be bought as the shopper was shown it.
@@ -24,6 +24,19 @@ pub(crate) fn refusal_of(cart: &Cart, terms: &Terms) -> Option<CartRefusal> {
     let due = cart.totals.due;
     let expected = terms.expected_due.filter(|&expected| expected != due)?;
     Some(CartRefusal::OtherDue { expected, due })
+}
+
+/// Finds the lines of which more is promised than the shopper was shown, or for a later day. Asked once stock was given
+/// out; who does not say what was shown is not asked.
+pub(crate) fn other_promise(cart: &Cart, terms: &Terms) -> Option<CartRefusal> {
+    let expected = terms.expected_promises.as_ref()?;
+    let changed = |(place, line): (usize, &Line)| {
+        let now = line.promise?;
+        let shown = expected.iter().find(|shown| shown.line == line.id).map(|own| own.promise);
+        now.is_worse_than(shown).then_some(ChangedPromise { place, shown, now })
+    };
+    let changes: Vec<_> = cart.lines.iter().enumerate().filter_map(changed).collect();
+    (!changes.is_empty()).then_some(CartRefusal::PromiseChanged(changes))
 }
 
 fn refusal_by_quote(cart: &Cart, quote: &Quote) -> Option<CartRefusal> {

@@ -17,6 +17,7 @@ fn line(number: u8, minor: i64, quantity: u32) -> PricedLine {
             quantity,
             unit_price: price,
             line_total: price.checked_mul(quantity).unwrap(),
+            promise: None,
         },
         quantity: quantity.try_into().unwrap(),
         current: price,

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use api_types::cart::Line;
 use domain::inventory::{
-    Allocation, Hold, Location, MAIN_LOCATION, Request, SkuStock, Strategy, Wanted, allocate,
+    self, Allocation, Hold, Location, MAIN_LOCATION, Promise, Request, SkuStock, Strategy, Wanted,
+    allocate,
 };
 use domain::{Country, Sku, Timestamp};
 
@@ -114,8 +115,17 @@ pub(crate) fn plain<'a>(
     }
 }
 
+/// Stock that was given out to an order.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct GivenOut {
+    /// What it gets from where.
+    pub(crate) allocation: Allocation,
+    /// What each line is promised of it, in the order of the lines.
+    pub(crate) promises: Vec<Option<Promise>>,
+}
+
 /// Gives the main location's pieces to every line.
-pub(crate) fn all_from_main(lines: &[Line]) -> Allocation {
+fn all_from_main(lines: &[Line]) -> Allocation {
     let hold =
         |(line, own): (usize, &Line)| Hold { line, location: MAIN_LOCATION, pieces: own.quantity };
     Allocation { holds: lines.iter().enumerate().map(hold).collect(), backorders: Vec::new() }
@@ -126,7 +136,7 @@ pub(crate) async fn give_out(
     tx: &Tx<'_>,
     (lines, country): (&[Line], &str),
     now: Timestamp,
-) -> Result<Result<Allocation, Vec<Shortage>>, StoreError> {
+) -> Result<Result<GivenOut, Vec<Shortage>>, StoreError> {
     // By primary keys.
     let rule = rule_of(&tx.query_one(READ_RULE, values![MAIN_LOCATION.as_bytes()]).await?)?;
     let mut mains = BTreeMap::new();
@@ -136,7 +146,10 @@ pub(crate) async fn give_out(
         }
     }
     match plain(lines, |sku| mains.get(sku), rule, now)? {
-        Plain::All => return Ok(Ok(all_from_main(lines))),
+        Plain::All => {
+            let (allocation, promises) = (all_from_main(lines), vec![None; lines.len()]);
+            return Ok(Ok(GivenOut { allocation, promises }));
+        }
         Plain::Short(shortages) => return Ok(Err(shortages)),
         Plain::Otherwise => {}
     }
@@ -148,7 +161,33 @@ pub(crate) async fn give_out(
             stocks.insert(line.sku.clone(), stock);
         }
     }
-    decide((lines, country.parse().ok()), rule, (&locations, &stocks), now)
+    let decided = decide((lines, country.parse().ok()), rule, (&locations, &stocks), now)?;
+    Ok(decided.map(|allocation| {
+        let promise = |(place, line): (usize, &Line)| {
+            allocation.promise_of(place, stocks.get(&line.sku)?.policy.backorder, now)
+        };
+        let promises = lines.iter().enumerate().map(promise).collect();
+        GivenOut { allocation, promises }
+    }))
+}
+
+/// Says what each line would be promised, as it would be given out.
+pub(crate) fn promises(
+    (lines, destination): (&[Line], Option<Country>),
+    rule: Rule,
+    (locations, stocks): (&[Location], &BTreeMap<Sku, SkuStock>),
+    now: Timestamp,
+) -> Result<Vec<Option<Promise>>, StoreError> {
+    let wanted = wanted(lines)?;
+    let request = Request { lines: &wanted, destination, strategy: rule.strategy, now };
+    Ok(inventory::promises(request, locations, stocks))
+}
+
+fn wanted(lines: &[Line]) -> Result<Vec<Wanted>, StoreError> {
+    lines
+        .iter()
+        .map(|line| Ok(Wanted { sku: line.sku.clone(), quantity: order::quantity(line)? }))
+        .collect()
 }
 
 /// Lets the domain decide.
@@ -158,13 +197,10 @@ fn decide(
     (locations, stocks): (&[Location], &BTreeMap<Sku, SkuStock>),
     now: Timestamp,
 ) -> Result<Result<Allocation, Vec<Shortage>>, StoreError> {
-    let wanted: Vec<Wanted> = lines
-        .iter()
-        .map(|line| Ok(Wanted { sku: line.sku.clone(), quantity: order::quantity(line)? }))
-        .collect::<Result<_, StoreError>>()?;
+    let wanted = wanted(lines)?;
     let request = Request { lines: &wanted, destination, strategy: rule.strategy, now };
     Ok(allocate(request, locations, stocks).map_err(|shortages| {
-        let shortage = |short: domain::inventory::Shortage| Shortage {
+        let shortage = |short: inventory::Shortage| Shortage {
             line: short.line,
             sku: short.sku,
             wanted: short.wanted,

@@ -11,7 +11,7 @@ use domain::pricing::{
 use domain::{CartId, Currency, LineId, Money, Quantity, Sku, Timestamp, UserId};
 
 use super::pricing::{self as sql_pricing, BuyerFacts, ShopRules};
-use super::{catalogue, choices, gift_card};
+use super::{catalogue, choices, gift_card, promise};
 use crate::StoreError;
 use crate::cart::{CartEdit, CartRefusal, ChangeCart, OpenCart};
 use crate::catalogue::PriceRow;
@@ -54,9 +54,21 @@ pub(crate) struct Viewer<'a> {
     pub(crate) destination: Option<Destination>,
 }
 
-/// Reads a cart for whoever knows its name.
+/// Reads a cart for whoever knows its name; not what its lines would be promised.
 pub(crate) async fn load(tx: &Tx<'_>, id: CartId, now: Timestamp) -> Outcome {
     load_for(tx, id, now, Viewer::default()).await
+}
+
+/// Reads a cart with what its lines would be promised.
+pub(crate) async fn look_at(tx: &Tx<'_>, id: CartId, now: Timestamp) -> Outcome {
+    match load(tx, id, now).await? {
+        Ok(mut cart) => {
+            let promises = promise::of(tx, &cart, now).await?;
+            promise::keep(&mut cart.lines, promises);
+            Ok(Ok(cart))
+        }
+        refused => Ok(refused),
+    }
 }
 
 /// Reads a cart as it costs somebody.
@@ -216,17 +228,36 @@ async fn priced_lines(
     currency: Currency,
     now: Timestamp,
 ) -> Result<Result<Vec<PricedLine>, CartRefusal>, StoreError> {
+    // By the primary keys of cart_lines, variants, products and prices.
+    let sql = format!(
+        "SELECT {PRICED} FROM cart_lines l JOIN variants v ON v.sku = l.sku JOIN products p ON p.id = v.product_id
+         LEFT JOIN prices r ON r.sku = l.sku AND r.currency = ?2 AND p.archived_at_ms IS NULL
+         WHERE l.cart_id = ?1 ORDER BY l.id"
+    );
     let mut lines = Vec::new();
-    for stored in stored_lines(tx, id, currency).await? {
-        let Some(row) = catalogue::priced(tx, &stored.sku, currency).await? else {
-            return Ok(Err(CartRefusal::UnknownSku(stored.sku)));
-        };
-        match line_of(stored, row, currency, now) {
+    for row in tx.query(&sql, values![id.as_bytes(), currency.code()]).await? {
+        let (stored, price) = priced_line(&row, 0, currency)?;
+        match line_of(stored, price, currency, now) {
             Ok(line) => lines.push(line),
             Err(refusal) => return Ok(Err(refusal)),
         }
     }
     Ok(Ok(lines))
+}
+
+/// A line `l` of a cart with its variant `v`, product `p` and price `r`, as [`priced_line`] reads them.
+const PRICED: &str = "l.id, l.sku, l.quantity, l.price_minor, l.price_until_ms, p.handle, p.title, v.title, v.image_url, r.minor,
+  p.category, p.tags_json, p.tax_class, v.grams, p.is_shippable, p.is_discountable";
+
+/// Reads a line and what it costs now, from a column on.
+pub(crate) fn priced_line(
+    row: &Row,
+    from: usize,
+    currency: Currency,
+) -> Result<(StoredLine, PriceRow), StoreError> {
+    let stored = stored_line(row, from, currency)?;
+    let price = catalogue::price_row(row, from.saturating_add(5), (&stored.sku, currency))?;
+    Ok((stored, price))
 }
 
 /// Makes a line of what is stored and what it costs now.
@@ -253,6 +284,7 @@ pub(crate) fn line_of(
         quantity: quantity.get(),
         unit_price,
         line_total,
+        promise: None,
     };
     Ok(PricedLine { line, quantity, current, frozen, attributes: row.attributes })
 }
@@ -269,28 +301,25 @@ pub(crate) async fn stored_lines(
             values![id.as_bytes()],
         )
         .await?;
-    let mut lines = Vec::new();
-    for row in rows {
-        let sku: String = row.get(1)?;
-        let quantity: u32 = row.get(2)?;
-        lines.push(StoredLine {
-            id: LineId::from_bytes(row.get(0)?),
-            sku: sku.parse().map_err(|_invalid| StoreError::Corrupt("SKU of a line"))?,
-            quantity: quantity
-                .try_into()
-                .map_err(|_invalid| StoreError::Corrupt("quantity of a line"))?,
-            frozen: frozen(&row, 3, currency)?,
-        });
-    }
-    Ok(lines)
+    rows.iter().map(|row| stored_line(row, 0, currency)).collect()
+}
+
+/// Reads a line: id, SKU, quantity, and the price that the shopper was told.
+fn stored_line(row: &Row, from: usize, currency: Currency) -> Result<StoredLine, StoreError> {
+    let column = |more: usize| from.saturating_add(more);
+    let (sku, quantity): (String, u32) = (row.get(column(1))?, row.get(column(2))?);
+    Ok(StoredLine {
+        id: LineId::from_bytes(row.get(from)?),
+        sku: sku.parse().map_err(|_invalid| StoreError::Corrupt("SKU of a line"))?,
+        quantity: quantity
+            .try_into()
+            .map_err(|_invalid| StoreError::Corrupt("quantity of a line"))?,
+        frozen: frozen(row, column(3), currency)?,
+    })
 }
 
 /// Reads the price that the shopper was told, and how long it holds.
-pub(crate) fn frozen(
-    row: &Row,
-    first: usize,
-    currency: Currency,
-) -> Result<Option<FrozenPrice>, StoreError> {
+fn frozen(row: &Row, first: usize, currency: Currency) -> Result<Option<FrozenPrice>, StoreError> {
     let (minor, until): (Option<i64>, Option<i64>) =
         (row.get(first)?, row.get(first.saturating_add(1))?);
     Ok(minor.zip(until).map(|(minor, until)| FrozenPrice {

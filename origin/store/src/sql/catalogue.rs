@@ -77,24 +77,30 @@ pub(crate) async fn priced(
             values![sku.as_str(), currency.code()],
         )
         .await?;
-    row.map(|row| {
-        let handle: String = row.get(0)?;
-        let minor: Option<i64> = row.get(4)?;
-        Ok(PriceRow {
-            sku: sku.clone(),
-            handle: handle.parse().map_err(|_invalid| StoreError::Corrupt("handle"))?,
-            title: row.get(1)?,
-            variant_title: row.get(2)?,
-            image_url: row.get(3)?,
-            price: minor.map(|minor| Money::new(minor, currency)),
-            attributes: attributes(&row, 5)?,
-        })
+    row.map(|row| price_row(&row, 0, (sku, currency))).transpose()
+}
+
+/// Reads a variant with its price, from a column on: handle, both titles, picture, price, and what pricing looks at.
+pub(crate) fn price_row(
+    row: &Row,
+    from: usize,
+    (sku, currency): (&Sku, Currency),
+) -> Result<PriceRow, StoreError> {
+    let column = |more: usize| from.saturating_add(more);
+    let (handle, minor): (String, Option<i64>) = (row.get(from)?, row.get(column(4))?);
+    Ok(PriceRow {
+        sku: sku.clone(),
+        handle: handle.parse().map_err(|_invalid| StoreError::Corrupt("handle"))?,
+        title: row.get(column(1))?,
+        variant_title: row.get(column(2))?,
+        image_url: row.get(column(3))?,
+        price: minor.map(|minor| Money::new(minor, currency)),
+        attributes: attributes(row, column(5))?,
     })
-    .transpose()
 }
 
 /// Reads what pricing looks at: category, tags, tax class, weight, and whether it is shipped and may be discounted.
-pub(crate) fn attributes(row: &Row, first: usize) -> Result<Attributes, StoreError> {
+fn attributes(row: &Row, first: usize) -> Result<Attributes, StoreError> {
     let column = |more: usize| first.saturating_add(more);
     let (category, class): (String, String) = (row.get(column(0))?, row.get(column(2))?);
     let class = class.parse().map_err(|_invalid| StoreError::Corrupt("tax class"))?;

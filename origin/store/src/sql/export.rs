@@ -22,14 +22,16 @@ const CATEGORIES: &str = "WITH RECURSIVE tree (handle, depth) AS (
   SELECT c.handle, c.title, c.description, c.position, c.image_url, c.parent
   FROM categories c LEFT JOIN tree t ON t.handle = c.handle ORDER BY coalesce(t.depth, 1000), c.position, c.handle";
 /// By primary keys. The main location has the first name of all.
-const STOCK: &str = "SELECT sku, location_id, on_hand, reserved FROM (
-    SELECT s.sku, (SELECT l.id FROM locations l ORDER BY l.id LIMIT 1) AS location_id, s.on_hand, s.reserved FROM stock s
-    UNION ALL SELECT a.sku, a.location_id, a.on_hand, a.reserved FROM stock_at a) AS held
+const STOCK: &str = "SELECT sku, location_id, on_hand, reserved, safety FROM (
+    SELECT s.sku, (SELECT l.id FROM locations l ORDER BY l.id LIMIT 1) AS location_id, s.on_hand, s.reserved, s.safety
+      FROM stock s
+    UNION ALL SELECT a.sku, a.location_id, a.on_hand, a.reserved, a.safety FROM stock_at a) AS held
   ORDER BY sku, location_id";
 /// By the index of numbers.
 const ORDERS: &str = "SELECT o.number, o.number_prefix, o.number_digits, o.id, o.status, p.status, o.created_at_ms, o.currency, o.subtotal_minor,
-  o.shipping_minor, o.tax_minor, o.total_minor, p.captured_minor, p.refunded_minor, o.email, o.address_json
-FROM orders o JOIN payments p ON p.order_id = o.id ORDER BY o.number";
+  o.shipping_minor, o.tax_minor, o.total_minor, p.captured_minor, p.refunded_minor, o.email, o.address_json, i.number,
+  i.prefix, i.digits, i.issued_at_ms
+FROM orders o JOIN payments p ON p.order_id = o.id LEFT JOIN invoices i ON i.order_id = o.id ORDER BY o.number";
 /// By the index of addresses.
 const CUSTOMERS: &str = "SELECT email, id, created_at_ms,
   (SELECT CAST(count(*) AS BIGINT) FROM orders o WHERE o.user_id = users.id)

@@ -13,7 +13,7 @@ use crate::import::{
     ImportRow, ImportStatus, ImportStep, NewImport, RowError, over,
 };
 use crate::product::{ChangeProduct, CreateProduct, ProductRefusal, PutVariant, SetPrices};
-use crate::stock::{MoveStock, StaffMove};
+use crate::stock::{MoveStock, SetStockRules, StaffMove};
 use crate::tx::{Row, Tx, values};
 
 /// Columns of an import, as [`read`] takes them.
@@ -360,7 +360,7 @@ async fn check(tx: &Tx<'_>, row: &ImportRow) -> Result<Refused, StoreError> {
             let is_known = catalogue::product_of(tx, sku).await?.is_some();
             Ok(if is_known { None } else { Some(unknown(sku)) })
         }
-        ImportRow::Stock { sku, location, counted } => {
+        ImportRow::Stock { sku, location, counted, .. } => {
             Ok(match countable(tx, sku, *location).await? {
                 Ok(counters) => too_few(counters, *counted),
                 Err(refused) => Some(refused),
@@ -425,28 +425,67 @@ async fn carry_out(tx: &Tx<'_>, row: &ImportRow, now: Timestamp) -> Result<Refus
             let command = SetPrices { sku: sku.clone(), prices: over(&before, prices), now };
             Ok(product::set_prices(tx, &command).await?.err().and_then(refused))
         }
-        ImportRow::Stock { sku, location, counted } => {
-            let counters = match countable(tx, sku, *location).await? {
-                Ok(counters) => counters,
-                Err(refused) => return Ok(Some(refused)),
-            };
-            let wrong = too_few(counters, *counted);
-            if wrong.is_some() {
-                return Ok(wrong);
+        ImportRow::Stock { sku, location, counted, safety } => {
+            let place = (sku, *location);
+            let counted = count(tx, place, *counted, now).await?;
+            match safety {
+                Some(pieces) if counted.is_none() => keep_back(tx, place, *pieces, now).await,
+                _ => Ok(counted),
             }
-            let command = MoveStock {
-                sku: sku.clone(),
-                location: *location,
-                change: StaffMove::Counted(*counted),
-                actor: "import".to_owned(),
-                now,
-            };
-            Ok(stocktaking::move_by_hand(tx, &command).await?.err().map(|_too_far| {
-                let text = format!("differs by more than {PIECES_MAX} pieces from what is known");
-                ("counted", "too-large", text)
-            }))
         }
     }
+}
+
+/// Writes down how many pieces are in the house.
+async fn count(
+    tx: &Tx<'_>,
+    (sku, location): (&Sku, LocationId),
+    counted: u32,
+    now: Timestamp,
+) -> Result<Refused, StoreError> {
+    let counters = match countable(tx, sku, location).await? {
+        Ok(counters) => counters,
+        Err(refused) => return Ok(Some(refused)),
+    };
+    let wrong = too_few(counters, counted);
+    if wrong.is_some() {
+        return Ok(wrong);
+    }
+    let command = MoveStock {
+        sku: sku.clone(),
+        location,
+        change: StaffMove::Counted(counted),
+        actor: "import".to_owned(),
+        now,
+    };
+    Ok(stocktaking::move_by_hand(tx, &command).await?.err().map(|_too_far| {
+        let text = format!("differs by more than {PIECES_MAX} pieces from what is known");
+        ("counted", "too-large", text)
+    }))
+}
+
+/// Writes down how many pieces of a place are never sold, if that is news.
+async fn keep_back(
+    tx: &Tx<'_>,
+    (sku, location): (&Sku, LocationId),
+    pieces: u32,
+    now: Timestamp,
+) -> Result<Refused, StoreError> {
+    let known = stock::everywhere(tx, sku).await?;
+    let kept = known.and_then(|known| known.at.get(&location).map(|here| here.safety));
+    if kept.unwrap_or(0) == i64::from(pieces) {
+        return Ok(None);
+    }
+    let command = SetStockRules {
+        sku: sku.clone(),
+        backorder: None,
+        per_order_max: None,
+        safety: [(location, pieces)].into(),
+        actor: "import".to_owned(),
+        now,
+    };
+    let refused = stocktaking::set_rules(tx, &command).await?.err();
+    Ok(refused.map(|_gone| ("sku", "unknown", "is gone meanwhile".to_owned())))
 }
 
 fn refused(refusal: ProductRefusal) -> Refused {

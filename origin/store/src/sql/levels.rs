@@ -10,7 +10,8 @@ use api_types::read_model::Table;
 use crate::tx::Tx;
 
 /// The rows, given how the engine writes the name of the main location. By primary keys where a SKU is asked for, and by
-/// index `supplies_open` on PostgreSQL; deliveries are looked at only where something may be promised.
+/// index `supplies_open`: what comes to a location up to a delivery is what is awaited there no later. Deliveries are looked
+/// at only where something may be promised.
 macro_rules! rows {
     ($main:literal) => {
         concat!(
@@ -19,13 +20,14 @@ macro_rules! rows {
       + coalesce((SELECT sum(e.backordered) FROM stock_at e WHERE e.sku = s.sku), 0)
     THEN CASE s.backorder WHEN 'pre_order' THEN 'preorder' ELSE 'backorder' END END AS promise,
   CASE WHEN s.backorder <> 'deny' THEN
-    (SELECT min(d.at_ms) FROM (SELECT u.location_id, u.expected_at_ms AS at_ms,
-        sum(u.pieces - u.arrived - u.cancelled) OVER (PARTITION BY u.location_id ORDER BY u.expected_at_ms) AS pieces
-      FROM supplies u
-      WHERE u.sku = s.sku AND u.arrived + u.cancelled < u.pieces AND u.expected_at_ms IS NOT NULL) d
-      JOIN locations p ON p.id = d.location_id AND p.is_active = 1
-      LEFT JOIN stock_at a ON a.sku = s.sku AND a.location_id = d.location_id
-      WHERE d.pieces > CASE WHEN d.location_id = ",
+    (SELECT min(u.expected_at_ms) FROM supplies u
+      JOIN locations p ON p.id = u.location_id AND p.is_active = 1
+      LEFT JOIN stock_at a ON a.sku = u.sku AND a.location_id = u.location_id
+      WHERE u.sku = s.sku AND u.pieces > u.arrived + u.cancelled
+        AND (SELECT sum(d.pieces - d.arrived - d.cancelled) FROM supplies d
+          WHERE d.sku = u.sku AND d.location_id = u.location_id AND d.pieces > d.arrived + d.cancelled
+            AND d.expected_at_ms <= u.expected_at_ms)
+          > CASE WHEN u.location_id = ",
             $main,
             " THEN s.backordered ELSE coalesce(a.backordered, 0) END) END AS ships_at_ms,
   CASE WHEN s.backorder = 'pre_order' THEN s.backorder_until_ms END AS promised_until_ms

@@ -114,7 +114,7 @@ async fn lock_what_is_bought(tx: &Tx<'_>, command: &PlaceOrder) -> Result<(), St
 }
 
 /// Says where numbers are drawn from now on. Neither way begins below what the other has given out.
-pub(crate) async fn set_drawing(tx: &Tx<'_>, drawing: Drawing) -> Result<(), StoreError> {
+async fn set_drawing(tx: &Tx<'_>, drawing: Drawing) -> Result<(), StoreError> {
     let text = serde_json::to_string(&drawing)
         .map_err(|_unwritable| StoreError::Corrupt("drawing of order numbers"))?;
     write(tx, ORDER_NUMBERS, &text).await?;
@@ -188,8 +188,9 @@ mod tests {
     use super::*;
     use crate::sql::order;
     use crate::{
-        CartEdit, Catalogue, CategoryRow, ChangeCart, Claim, ConnectionUrl, Engine, OpenCart,
-        Placed, ProductRow, ProductTraits, Store, StoreConfig, Terms, VariantRow,
+        CartEdit, Catalogue, CategoryRow, ChangeCart, ChangeShop, Claim, ConnectionUrl, Engine,
+        NumbersChange, OpenCart, Placed, ProductRow, ProductTraits, ShopChange, Store, StoreConfig,
+        Terms, VariantRow,
     };
 
     const NOW: Timestamp = Timestamp::from_unix_ms(1_795_348_800_000);
@@ -276,6 +277,14 @@ mod tests {
         }
     }
 
+    /// Says where numbers are drawn from now on.
+    async fn draw(store: &Store, drawing: Drawing) {
+        let order_numbers = NumbersChange { drawing: Some(drawing), ..NumbersChange::default() };
+        let change = ShopChange { order_numbers, ..ShopChange::default() };
+        let command = ChangeShop { change, version: None, actor: "test".to_owned(), now: NOW };
+        store.change_shop(command, None).await.unwrap().unwrap();
+    }
+
     /// Many buy at once, every third of them alone beside the batches; returns how many orders there are of each way.
     async fn rush(store: &Store, numbers: std::ops::Range<u8>) -> [usize; 2] {
         let Engine::Postgres(cluster) = &store.engine else { panic!("a file") };
@@ -326,7 +335,7 @@ mod tests {
         // Some from the sequence first, as a shop has them that changes its mind.
         let [batches, alone] = rush(&store, 0..30).await;
         assert!(batches > 0 && alone > 0, "{batches} {alone}");
-        store.set_order_numbers(Drawing::Gapless).await.unwrap();
+        draw(&store, Drawing::Gapless).await;
         let before = numbers(&store).await;
         let [batches, alone] = rush(&store, 30..130).await;
         assert!(batches > 0 && alone > 0, "{batches} {alone}");
@@ -335,7 +344,7 @@ mod tests {
         assert_eq!(drawn.len(), batches + alone + 1);
         assert!(is_gapless(drawn), "{drawn:?}");
         // And back: the sequence goes on above what the counter gave out.
-        store.set_order_numbers(Drawing::Blocks { size: 5 }).await.unwrap();
+        draw(&store, Drawing::Blocks { size: 5 }).await;
         let most = after.last().copied().unwrap();
         let sold_out = rush(&store, 130..140).await;
         assert!(numbers(&store).await.iter().skip(after.len()).all(|number| *number > most));

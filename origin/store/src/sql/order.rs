@@ -6,13 +6,14 @@ use domain::order::{Consequence, OrderEvent};
 use domain::payment::{Amounts, KeptMethod};
 use domain::pricing::Quote;
 use domain::{
-    CartId, Currency, LineId, Money, OrderId, OrderStatus, PaymentId, Quantity, Timestamp, UserId,
+    CartId, Currency, Money, OrderId, OrderStatus, PaymentId, Quantity, Timestamp, UserId,
 };
 
 use super::idempotency::{self, Found};
 use super::pricing::BuyerFacts;
 use super::{
-    allocation, cart, gift_card, numbers, order_state, outbox, promotion, reservation, stock,
+    allocation, cart, gift_card, invoice, numbers, order_line, order_state, outbox, promise,
+    promotion, reservation, stock,
 };
 use crate::StoreError;
 use crate::cart::CartRefusal;
@@ -48,7 +49,7 @@ pub(crate) async fn place(tx: &Tx<'_>, command: &PlaceOrder) -> Result<Placed, S
         },
         destination: pricing::destination_of(&command.address),
     };
-    let cart = match cart::load_for(tx, command.cart, command.now, viewer).await? {
+    let mut cart = match cart::load_for(tx, command.cart, command.now, viewer).await? {
         Err(refusal) => return Ok(Placed::Refused(refusal)),
         Ok(cart) if cart.status == CartStatus::CheckedOut => {
             return Ok(Placed::Refused(CartRefusal::CheckedOut));
@@ -63,21 +64,25 @@ pub(crate) async fn place(tx: &Tx<'_>, command: &PlaceOrder) -> Result<Placed, S
         return Ok(Placed::Refused(refusal));
     }
     let wanted = (cart.lines.as_slice(), command.address.country.as_str());
-    let allocation = match allocation::give_out(tx, wanted, command.now).await? {
-        Ok(allocation) => allocation,
+    let given = match allocation::give_out(tx, wanted, command.now).await? {
+        Ok(given) => given,
         Err(shortages) => {
             let outcome = CheckoutOutcome::OutOfStock(shortages);
             idempotency::finish(tx, &command.claim, &outcome, command.now).await?;
             return Ok(Placed::Decided { outcome, is_replay: false });
         }
     };
+    promise::keep(&mut cart.lines, given.promises);
+    if let Some(refusal) = pricing::other_promise(&cart, &command.terms) {
+        return Ok(Placed::Refused(refusal));
+    }
     write_order(tx, command, &cart).await?;
     if let Some(quote) = &cart.quote {
         promotion::redeem(tx, command.order, &command.terms.buyer, quote, command.now).await?;
         gift_card::hold(tx, command.order, &quote.gift_cards, command.now).await?;
     }
     let expires_at = command.now.after(command.hold);
-    let given = (cart.lines.as_slice(), &allocation);
+    let given = (cart.lines.as_slice(), &given.allocation);
     reservation::hold(tx, command.order, given, expires_at, command.now).await?;
     idempotency::lease(tx, &command.claim, command.order, lease_until, command.now).await?;
     outbox::append(tx, command.order, "order.placed", command.now).await?;
@@ -118,7 +123,7 @@ async fn write_order(tx: &Tx<'_>, command: &PlaceOrder, cart: &Cart) -> Result<(
             digits
         ]).await?;
     for (place, line) in cart.lines.iter().enumerate() {
-        write_line(tx, command, place, line).await?;
+        order_line::write(tx, command, place, line).await?;
     }
     write_payment(tx, command, cart).await?;
     tx.execute(
@@ -150,30 +155,6 @@ async fn write_payment(tx: &Tx<'_>, command: &PlaceOrder, cart: &Cart) -> Result
         ],
     )
     .await?;
-    Ok(())
-}
-
-async fn write_line(
-    tx: &Tx<'_>,
-    command: &PlaceOrder,
-    place: usize,
-    line: &Line,
-) -> Result<(), StoreError> {
-    tx.execute("INSERT INTO order_lines (order_id, position, id, sku, handle, title, variant_title, image_url, quantity,
-               unit_minor, total_minor)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)", values![
-            command.order.as_bytes(),
-            i64::try_from(place).unwrap_or(i64::MAX),
-            line_id(command.now, command.line_seed, place).as_bytes(),
-            line.sku.as_str(),
-            line.handle.as_str(),
-            line.title,
-            line.variant_title,
-            line.image_url,
-            line.quantity,
-            line.unit_price.minor,
-            line.line_total.minor
-        ]).await?;
     Ok(())
 }
 
@@ -251,7 +232,7 @@ pub(crate) async fn of_user(
 
 pub(crate) async fn read(tx: &Tx<'_>, row: &Row) -> Result<OrderRecord, StoreError> {
     let mut order = record_of(row)?;
-    order.lines = lines(tx, order.id, order.totals.currency).await?;
+    order.lines = order_line::all(tx, order.id, order.totals.currency).await?;
     Ok(order)
 }
 
@@ -313,34 +294,6 @@ fn method_of(method: &str, kind: Option<&str>) -> Result<KeptMethod, StoreError>
     KeptMethod::parse(kind.unwrap_or(method)).ok_or(StoreError::Corrupt("payment method"))
 }
 
-async fn lines(tx: &Tx<'_>, order: OrderId, currency: Currency) -> Result<Vec<Line>, StoreError> {
-    // By primary key.
-    let rows = tx
-        .query(
-            "SELECT id, sku, handle, title, variant_title, image_url, quantity, unit_minor, total_minor
-             FROM order_lines WHERE order_id = ?1 ORDER BY position",
-            values![order.as_bytes()],
-        )
-        .await?;
-    rows.iter().map(|row| stored_line(row, currency)).collect()
-}
-
-/// Reads a line as it was bought: id, SKU, handle, both titles, picture, quantity, and what it cost.
-pub(crate) fn stored_line(row: &Row, currency: Currency) -> Result<Line, StoreError> {
-    let (sku, handle): (String, String) = (row.get(1)?, row.get(2)?);
-    Ok(Line {
-        id: LineId::from_bytes(row.get(0)?),
-        sku: sku.parse().map_err(|_invalid| StoreError::Corrupt("SKU of a line"))?,
-        handle: handle.parse().map_err(|_invalid| StoreError::Corrupt("handle of a line"))?,
-        title: row.get(3)?,
-        variant_title: row.get(4)?,
-        image_url: row.get(5)?,
-        quantity: row.get(6)?,
-        unit_price: Money::new(row.get(7)?, currency),
-        line_total: Money::new(row.get(8)?, currency),
-    })
-}
-
 /// Moves an order to its next state if nobody moved it before, and writes the event.
 pub(crate) async fn advance(
     tx: &Tx<'_>,
@@ -356,6 +309,7 @@ pub(crate) async fn advance(
         .await?;
     if moved == 1 {
         outbox::append(tx, order.id, &format!("order.{next}"), now).await?;
+        invoice::note_moved(tx, order.id, (order.status, next)).await?;
     }
     Ok(moved == 1)
 }
@@ -415,8 +369,9 @@ pub(crate) async fn retake(
         return Ok(false);
     }
     let wanted = (order.lines.as_slice(), order.address.country.as_str());
-    let Ok(allocation) = allocation::give_out(tx, wanted, now).await? else { return Ok(false) };
-    reservation::retake(tx, order.id, (&order.lines, &allocation), now).await?;
+    let Ok(given) = allocation::give_out(tx, wanted, now).await? else { return Ok(false) };
+    reservation::retake(tx, order.id, (&order.lines, &given.allocation), now).await?;
+    order_line::write_promises(tx, order, &given.promises).await?;
     if is_quoted {
         promotion::count_again(tx, order).await?;
         gift_card::retake(tx, order, now).await?;

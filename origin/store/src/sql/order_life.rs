@@ -4,7 +4,7 @@ use domain::order::{Happening, Note, TimelineEntry};
 use domain::{NoteId, OrderId, Timestamp, UserId};
 
 use super::order_state::{Known, Turn, known, open, record, told_entries};
-use super::{operation, order, reservation};
+use super::{invoice, operation, order, reservation};
 use crate::order_state::{
     AddNote, NOTES_MAX, OrderLife, StatedOrder, StepRefused, StepTaken, TIMELINE_MAX, tell,
 };
@@ -19,15 +19,14 @@ pub(crate) async fn stated(tx: &Tx<'_>, id: OrderId) -> Result<Option<StatedOrde
 }
 
 async fn with_state(tx: &Tx<'_>, order: OrderRecord) -> Result<StatedOrder, StoreError> {
-    Ok(match known(tx, &order).await {
-        Ok(Known { state, version, .. }) => StatedOrder { order, state: Some(state), version },
+    let (state, version) = match known(tx, &order).await {
+        Ok(Known { state, version, .. }) => (Some(state), version),
         // Said where it was found; the order can be read all the same.
-        Err(StoreError::Corrupt(_)) => {
-            let version = order.state_version;
-            StatedOrder { order, state: None, version }
-        }
+        Err(StoreError::Corrupt(_)) => (None, order.state_version),
         Err(error) => return Err(error),
-    })
+    };
+    let invoice = invoice::find(tx, order.id).await?;
+    Ok(StatedOrder { order, state, version, invoice })
 }
 
 pub(crate) async fn of_user(

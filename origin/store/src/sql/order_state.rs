@@ -13,7 +13,7 @@ use domain::payment::Payment;
 use domain::{LocationId, OrderId, OrderStatus, PaymentOperationId, RefundId, Sku, Timestamp};
 
 use super::{
-    gift_card, location, operation, order, outbox, payment, promotion, reservation, stock,
+    gift_card, invoice, location, operation, order, outbox, payment, promotion, reservation, stock,
 };
 use crate::order_state::{
     StepRefused, StepTaken, TakeStep, event_kind, event_subject, made_by, tell, teller,
@@ -223,6 +223,7 @@ async fn write_state(
     if moved != 1 {
         return Err(StoreError::Corrupt("version of an order"));
     }
+    invoice::note_moved(tx, order.id, (order.status, state.status)).await?;
     let json = serde_json::to_string(state)
         .map_err(|_unwritable| StoreError::Corrupt("state of an order"))?;
     tx.execute(

@@ -3,9 +3,8 @@
 
 use api_types::shop::{FlatShipping, Shop};
 use domain::cart::ShippingRule;
-use domain::numbers::Drawing;
 
-use super::{catalogue, numbers, outbox};
+use super::{catalogue, invoice, numbers, outbox};
 use crate::StoreError;
 use crate::pricing::{self, COUNTRY, MERGE_RULE};
 use crate::shop::{ChangeShop, ShopRefused};
@@ -39,6 +38,7 @@ pub(crate) async fn read(tx: &Tx<'_>) -> Result<Shop, StoreError> {
         tax_basis_points,
         shipping,
         order_numbers: numbers::rule(tx).await?,
+        invoice_numbers: invoice::rule(tx).await?,
         version: version
             .map_or(Ok(0), |text| text.parse())
             .map_err(|_unreadable| StoreError::Corrupt("version of the shop"))?,
@@ -69,13 +69,6 @@ pub(crate) async fn change(
     let about = ("shop", "settings");
     outbox::append_about(tx, about, "shop.updated", &words.to_string(), command.now).await?;
     read(tx).await.map(Ok)
-}
-
-/// Says where order numbers are drawn, as a change of the shop that nobody of the staff asked for.
-pub(crate) async fn set_drawing(tx: &Tx<'_>, drawing: Drawing) -> Result<(), StoreError> {
-    let before = read(tx).await?;
-    numbers::set_drawing(tx, drawing).await?;
-    write(tx, VERSION, &before.version.saturating_add(1).to_string()).await
 }
 
 /// Writes what differs. Returns its names.
@@ -111,6 +104,11 @@ async fn write_all(
     if rule != before.order_numbers {
         numbers::set_rule(tx, &before.order_numbers, &rule).await?;
         changed.push("order_numbers");
+    }
+    let rule = change.invoice_numbers.of(before.invoice_numbers.clone());
+    if rule != before.invoice_numbers {
+        invoice::set_rule(tx, &rule).await?;
+        changed.push("invoice_numbers");
     }
     Ok(changed)
 }

@@ -60,35 +60,54 @@ pub(crate) async fn main(tx: &Tx<'_>, sku: &Sku) -> Result<Option<MainStock>, St
     row.map(|row| main_of(&row, 0)).transpose()
 }
 
+/// A SKU `a` elsewhere than at the main location, as [`elsewhere`] reads it.
+pub(crate) const ELSEWHERE: &str =
+    "a.location_id, a.on_hand, a.reserved, a.incoming, a.backordered, a.safety";
+
+/// Reads what [`ELSEWHERE`] names, from a column on.
+pub(crate) fn elsewhere(row: &Row, from: usize) -> Result<(LocationId, LocationStock), StoreError> {
+    let number = |index: usize| row.get::<i64>(from.saturating_add(index));
+    let counters = Counters {
+        on_hand: number(1)?,
+        reserved: number(2)?,
+        incoming: number(3)?,
+        backordered: number(4)?,
+    };
+    let stock = LocationStock { counters, safety: number(5)?, expected: Vec::new() };
+    Ok((LocationId::from_bytes(row.get(from)?), stock))
+}
+
+/// A delivery `u` as [`awaited`] reads it, and which of them are: those that are open and have a day.
+pub(crate) const AWAITED: &str =
+    "u.location_id, u.pieces - u.arrived - u.cancelled, u.expected_at_ms";
+pub(crate) const IS_AWAITED: &str =
+    "u.pieces > u.arrived + u.cancelled AND u.expected_at_ms IS NOT NULL";
+
+/// Reads what [`AWAITED`] names, from a column on.
+pub(crate) fn awaited(row: &Row, from: usize) -> Result<(LocationId, Expected), StoreError> {
+    let open: u32 = row.get(from.saturating_add(1))?;
+    let pieces = open.try_into().map_err(|_out| StoreError::Corrupt("pieces of a supply"))?;
+    let at = Timestamp::from_unix_ms(row.get(from.saturating_add(2))?);
+    Ok((LocationId::from_bytes(row.get(from)?), Expected { at, pieces }))
+}
+
 /// Reads everything known about a SKU.
 pub(crate) async fn everywhere(tx: &Tx<'_>, sku: &Sku) -> Result<Option<SkuStock>, StoreError> {
     let Some(main) = main(tx, sku).await? else { return Ok(None) };
     let mut at = BTreeMap::from([(MAIN_LOCATION, main.here())]);
     if main.is_spread {
         // By primary key.
-        let sql = "SELECT location_id, on_hand, reserved, incoming, backordered, safety FROM stock_at WHERE sku = ?1";
-        for row in tx.query(sql, values![sku.as_str()]).await? {
-            let stock = LocationStock {
-                counters: Counters {
-                    on_hand: row.get(1)?,
-                    reserved: row.get(2)?,
-                    incoming: row.get(3)?,
-                    backordered: row.get(4)?,
-                },
-                safety: row.get(5)?,
-                expected: Vec::new(),
-            };
-            at.insert(LocationId::from_bytes(row.get(0)?), stock);
+        let sql = format!("SELECT {ELSEWHERE} FROM stock_at a WHERE a.sku = ?1");
+        for row in tx.query(&sql, values![sku.as_str()]).await? {
+            let (location, stock) = elsewhere(&row, 0)?;
+            at.insert(location, stock);
         }
     }
     // By index supplies_open.
-    let sql = "SELECT location_id, pieces - arrived - cancelled, expected_at_ms FROM supplies
-         WHERE sku = ?1 AND arrived + cancelled < pieces AND expected_at_ms IS NOT NULL";
-    for row in tx.query(sql, values![sku.as_str()]).await? {
-        let open: u32 = row.get(1)?;
-        let pieces = open.try_into().map_err(|_out| StoreError::Corrupt("pieces of a supply"))?;
-        let expected = Expected { at: Timestamp::from_unix_ms(row.get(2)?), pieces };
-        at.entry(LocationId::from_bytes(row.get(0)?)).or_default().expected.push(expected);
+    let sql = format!("SELECT {AWAITED} FROM supplies u WHERE u.sku = ?1 AND {IS_AWAITED}");
+    for row in tx.query(&sql, values![sku.as_str()]).await? {
+        let (location, expected) = awaited(&row, 0)?;
+        at.entry(location).or_default().expected.push(expected);
     }
     Ok(Some(SkuStock { policy: main.policy, at }))
 }

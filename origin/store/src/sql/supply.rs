@@ -51,7 +51,7 @@ pub(crate) async fn list(tx: &Tx<'_>, query: &ListSupplies) -> Result<Vec<Supply
     // By primary key, backwards; or by index supplies_open where one SKU's open ones are asked for.
     let sql = format!(
         "SELECT {COLUMNS} FROM supplies WHERE id < ?1 {} {} ORDER BY id DESC LIMIT ?2",
-        if query.is_open { "AND arrived + cancelled < pieces" } else { "" },
+        if query.is_open { "AND pieces > arrived + cancelled" } else { "" },
         if query.sku.is_some() { "AND sku = ?3" } else { "" },
     );
     let before = query.before.unwrap_or(SupplyId::from_bytes([0xff; 16]));

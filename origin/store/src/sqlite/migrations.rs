@@ -77,6 +77,16 @@ pub(crate) const ORIGIN: &[Migration] = &[
         name: "settings",
         sql: include_str!("../../migrations/sqlite/0011_settings.sql"),
     },
+    Migration {
+        number: 12,
+        name: "invoices",
+        sql: include_str!("../../migrations/sqlite/0012_invoices.sql"),
+    },
+    Migration {
+        number: 13,
+        name: "promises",
+        sql: include_str!("../../migrations/sqlite/0013_promises.sql"),
+    },
 ];
 
 /// The local payment provider's database.

@@ -1,63 +1,25 @@
 //! A shop that moves from a file into a cluster.
 
-use std::time::Duration;
+use domain::OrderStatus;
+use domain::payment::PaymentEvent;
+use store::{ConnectionUrl, CopyError, OrderRecord, Placed, PostgresConfig, Store, StoreConfig};
 
-use api_types::order::Address;
-use domain::payment::{KeptMethod, PaymentEvent, TestMethod};
-use domain::{CartId, Currency, LineId, OrderId, OrderStatus, PaymentId};
-use store::{
-    CartEdit, ChangeCart, Claim, ConnectionUrl, CopyError, OpenCart, PlaceOrder, Placed,
-    PostgresConfig, Settle, Store, StoreConfig, Terms,
-};
-
-use crate::{NOW, catalogue, rows};
+use crate::promises::promise_more;
+use crate::{NOW, buying, catalogue, rows};
 use engines::Engine;
 
-/// Buys one piece; `number` names cart, order and payment.
-async fn buy(store: &Store, number: u8, event: PaymentEvent) -> i64 {
-    let (cart, order) = (CartId::from_bytes([number; 16]), OrderId::from_bytes([number; 16]));
-    let open = OpenCart { id: cart, user: None, currency: Currency::Eur, now: NOW };
-    store.open_cart(open, None).await.unwrap().unwrap();
-    let (line, quantity) = (LineId::from_bytes([number; 16]), 1.try_into().unwrap());
-    let edit = CartEdit::Add { line, sku: "SKU-9".parse().unwrap(), quantity };
-    let change = ChangeCart { id: cart, version: None, edit, freeze: Duration::ZERO, now: NOW };
-    store.change_cart(change, None).await.unwrap().unwrap();
-    let payment = PaymentId::from_bytes([number; 16]);
-    let command = PlaceOrder {
-        cart,
-        order,
-        payment,
-        line_seed: [number; 10],
-        token_hash: [number; 32],
-        user: None,
-        email: "ada@example.org".parse().unwrap(),
-        address: Address::default(),
-        provider: "test",
-        method: KeptMethod::Test(TestMethod::Success),
-        token: None,
-        claim: Claim {
-            scope: "test".to_owned(),
-            key: number.to_string(),
-            fingerprint: [number; 32],
-        },
-        hold: Duration::from_mins(10),
-        lease: Duration::from_secs(10),
-        terms: Terms::default(),
-        now: NOW,
-    };
-    let Placed::Order(placed) = store.place_order(command).await.unwrap() else { panic!() };
-    let settle = Settle {
-        payment,
-        event: Some(event),
-        amounts: None,
-        amount: None,
-        provider_ref: Some(format!("pi_{number}")),
-        answer: None,
-        webhook: None,
-        now: NOW,
-    };
-    store.settle_payment(settle).await.unwrap();
+/// Buys one piece; returns the order's number.
+async fn buy(store: &Store, number: u64, event: PaymentEvent) -> i64 {
+    buying::fill(store, number, &[("SKU-9", 1)]).await;
+    let placed = place(store, number).await;
+    store.settle_payment(buying::report(number, event, NOW)).await.unwrap();
     placed.number
+}
+
+async fn place(store: &Store, number: u64) -> OrderRecord {
+    let placed = store.place_order(buying::checkout(number)).await.unwrap();
+    let Placed::Order(order) = placed else { panic!("{placed:?}") };
+    *order
 }
 
 fn cluster(url: String) -> PostgresConfig {
@@ -69,8 +31,8 @@ fn cluster(url: String) -> PostgresConfig {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_shop_moves_into_an_empty_cluster_with_all_its_books_and_sells_on() {
-    let Some(place) = Engine::postgres() else { return };
-    let Engine::Postgres(database) = &place else { return };
+    let Some(engine) = Engine::postgres() else { return };
+    let Engine::Postgres(database) = &engine else { return };
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("origin.db");
     let file = Store::open(&StoreConfig::file(path.clone()), "first").await.unwrap();
@@ -79,24 +41,30 @@ async fn a_shop_moves_into_an_empty_cluster_with_all_its_books_and_sells_on() {
     buy(&file, 2, PaymentEvent::Declined).await;
     let last = buy(&file, 3, PaymentEvent::Processing).await;
     assert_eq!(last, first + 2);
+    promise_more(&file).await;
+    buying::fill(&file, 9, &[("SKU-1", 3)]).await;
+    let promised = place(&file, 9).await;
+    assert_eq!(promised.lines[0].promise.unwrap().pieces, 2);
+    let events = file.waiting_events(100).await.unwrap().len();
     let (told, revenue) = (rows(&file).await, file.ledger_sum("revenue").await.unwrap());
-    let order = file.order(OrderId::from_bytes([1; 16])).await.unwrap().unwrap();
+    let order = file.order(buying::order(1)).await.unwrap().unwrap();
     let sums = file.sums().await.unwrap();
     drop(file);
 
     let to = cluster(database.url());
     let copied = Store::copy_shop(&path, &to).await.unwrap();
-    assert_eq!((copied.tables["orders"], copied.tables["variants"]), (3, 12));
-    let store = place.open("other").await;
+    assert_eq!((copied.tables["orders"], copied.tables["variants"]), (4, 12));
+    let store = engine.open("other").await;
     assert_eq!(rows(&store).await, told);
     assert_eq!(store.feed_state().await.unwrap().epoch, "first");
     assert_eq!(store.ledger_sum("revenue").await.unwrap(), revenue);
     assert_eq!(store.sums().await.unwrap(), sums);
     assert_eq!(store.order(order.id).await.unwrap().unwrap(), order);
-    assert_eq!(store.waiting_events(100).await.unwrap().len(), 8);
+    assert_eq!(store.order(promised.id).await.unwrap().as_ref(), Some(&promised));
+    assert_eq!(store.waiting_events(100).await.unwrap().len(), events);
     // Numbers of orders and rows go on where they were.
-    assert_eq!(buy(&store, 4, PaymentEvent::Captured).await, last + 1);
-    let sold = store.order(OrderId::from_bytes([4; 16])).await.unwrap().unwrap();
+    assert_eq!(buy(&store, 4, PaymentEvent::Captured).await, last + 2);
+    let sold = store.order(buying::order(4)).await.unwrap().unwrap();
     assert_eq!(sold.status, OrderStatus::Confirmed);
 
     let refused = Store::copy_shop(&path, &to).await.unwrap_err();

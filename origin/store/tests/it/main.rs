@@ -2,9 +2,14 @@
 #![expect(clippy::unwrap_used, reason = "what fails in a helper fails its test")]
 
 mod batches;
+mod buying;
 mod copies;
+mod invoices;
 mod leases;
+mod lost;
+mod past;
 mod payments_db;
+mod promises;
 mod stock;
 
 use std::collections::BTreeMap;

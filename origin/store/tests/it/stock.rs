@@ -4,17 +4,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use api_types::order::Address;
 use domain::inventory::{Counters, MAIN_LOCATION, MovementKind};
-use domain::payment::{KeptMethod, PaymentEvent, TestMethod};
-use domain::{CartId, Currency, LineId, OrderId, PaymentId, PaymentStatus, Sku};
-use store::{
-    CartEdit, ChangeCart, Claim, MoveStock, OpenCart, PlaceOrder, Placed, Settle, Settled,
-    StaffMove, StockFault, Store, Terms,
-};
-use tokio_postgres::NoTls;
+use domain::payment::PaymentEvent;
+use domain::{PaymentStatus, Sku};
+use store::{MoveStock, Placed, Settled, StaffMove, StockFault, Store};
 
-use super::{NOW, catalogue};
+use super::{NOW, buying, catalogue, past};
 use engines::{Engine, on_every_engine};
 
 fn sku() -> Sku {
@@ -23,19 +18,7 @@ fn sku() -> Sku {
 
 /// Changes the tables past the store.
 async fn damage(engine: &Engine, sql: &str) {
-    match engine {
-        Engine::Sqlite(folder) => {
-            let path = folder.path().join("origin.db");
-            rusqlite::Connection::open(path).unwrap().execute_batch(sql).unwrap();
-        }
-        Engine::Postgres(database) => {
-            let (client, connection) =
-                tokio_postgres::connect(&database.url(), NoTls).await.unwrap();
-            tokio::spawn(connection);
-            let sql = format!("SET search_path = inventory; {sql}");
-            client.batch_execute(&sql).await.unwrap();
-        }
-    }
+    past::run(engine, sql, &format!("SET search_path = inventory; {sql}")).await;
 }
 
 async fn receive(store: &Store, pieces: u32) -> Counters {
@@ -80,62 +63,22 @@ const BUYERS: u64 = 24;
 /// Commands of their own that must come through meanwhile.
 const ALONE: u64 = 40;
 
-fn id(number: u64) -> [u8; 16] {
-    let mut bytes = [7; 16];
-    bytes[8..].copy_from_slice(&number.to_be_bytes());
-    bytes
-}
-
-/// Places an order of one piece of a SKU that everybody wants.
-async fn place(store: &Store, number: u64) -> Option<PaymentId> {
-    let cart = CartId::from_bytes(id(number));
-    let open = OpenCart { id: cart, user: None, currency: Currency::Eur, now: NOW };
-    store.open_cart(open, None).await.unwrap().unwrap();
-    let (line, quantity) = (LineId::from_bytes(id(number)), 1.try_into().unwrap());
-    let edit = CartEdit::Add { line, sku: sku(), quantity };
-    let change = ChangeCart { id: cart, version: None, edit, freeze: Duration::ZERO, now: NOW };
-    store.change_cart(change, None).await.unwrap().unwrap();
-    let payment = PaymentId::from_bytes(id(number));
-    let order = PlaceOrder {
-        cart,
-        order: OrderId::from_bytes(id(number)),
-        payment,
-        line_seed: [4; 10],
-        token_hash: [5; 32],
-        user: None,
-        email: "ada@example.org".parse().unwrap(),
-        address: serde_json::from_str::<Address>("{}").unwrap(),
-        provider: "test",
-        method: KeptMethod::Test(TestMethod::Success),
-        token: None,
-        claim: Claim { scope: "test".to_owned(), key: number.to_string(), fingerprint: [6; 32] },
-        hold: Duration::from_mins(10),
-        lease: Duration::from_secs(10),
-        terms: Terms::default(),
-        now: NOW,
-    };
-    match store.place_order(order).await {
-        Ok(Placed::Order(_)) => Some(payment),
+/// Places an order of one piece of a SKU that everybody wants; tells whether there was time for it.
+async fn place(store: &Store, number: u64) -> bool {
+    buying::fill(store, number, &[("SKU-2", 1)]).await;
+    match store.place_order(buying::checkout(number)).await {
+        Ok(Placed::Order(_)) => true,
         Ok(other) => panic!("{other:?}"),
-        Err(_busy) => None,
+        Err(_busy) => false,
     }
 }
 
 /// A payment that is refused gives its piece back: a command of its own, on the row that the lanes take all the time.
-async fn decline(store: &Store, payment: PaymentId) -> PaymentStatus {
-    let command = Settle {
-        payment,
-        event: Some(PaymentEvent::Declined),
-        amounts: None,
-        amount: None,
-        provider_ref: None,
-        answer: None,
-        webhook: None,
-        now: NOW,
-    };
-    match store.settle_payment(command).await.unwrap() {
+async fn decline(store: &Store, number: u64) -> PaymentStatus {
+    let report = buying::report(number, PaymentEvent::Declined, NOW);
+    match store.settle_payment(report).await.unwrap() {
         Settled::Order { order, .. } => order.payment.status,
-        Settled::UnknownPayment => panic!("{payment}"),
+        Settled::UnknownPayment => panic!("{number}"),
     }
 }
 
@@ -162,13 +105,10 @@ async fn commands_of_their_own_come_through_beside_busy_lanes() {
         .collect();
     let mut slowest = Duration::ZERO;
     for number in 0..ALONE {
-        let payment = loop {
-            if let Some(payment) = place(&store, 900_000_000 + number).await {
-                break payment;
-            }
-        };
+        let number = 900_000_000 + number;
+        while !place(&store, number).await {}
         let began = Instant::now();
-        assert_eq!(decline(&store, payment).await, PaymentStatus::Declined);
+        assert_eq!(decline(&store, number).await, PaymentStatus::Declined);
         slowest = slowest.max(began.elapsed());
     }
     is_over.store(true, Ordering::Relaxed);

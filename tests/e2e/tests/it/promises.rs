@@ -52,9 +52,15 @@ fn what_is_promised_can_be_bought_until_the_limit_and_the_edge_says_so() {
     let supply = json!({"sku": sku, "pieces": 9, "expected_at": day});
     staff("POST", "supplies", supply, 201);
     becomes("backorder", json!(day));
-    let placed = check_out(&edge, &cart_with(&edge, &sku, 2), &fresh_key(), "success");
+    let promised = json!({"kind": "backorder", "pieces": 2, "ships_at": day});
+    let cart = cart_with(&edge, &sku, 2);
+    let shown = edge.get(&format!("/v1/carts/{cart}")).unwrap().expect_status(200).json();
+    assert_eq!(shown["lines"][0]["promise"], promised);
+    let placed = check_out(&edge, &cart, &fresh_key(), "success");
     assert!(matches!(placed.status, 200 | 201), "{placed:?}");
-    assert_eq!(order_with_payment(&edge, &placed.json(), "captured")["status"], "confirmed");
+    assert_eq!(placed.json()["promises"][0]["ships_at"], day);
+    let order = order_with_payment(&edge, &placed.json(), "captured");
+    assert_eq!((&order["status"], &order["lines"][0]["promise"]), (&json!("confirmed"), &promised));
     becomes("out_of_stock", Value::Null);
     let more = check_out(&edge, &cart_with(&edge, &sku, 1), &fresh_key(), "success");
     assert_eq!(more.status, 409, "{more:?}");

@@ -7,7 +7,7 @@ use domain::order::number_text;
 
 use super::money::CLEARING;
 use super::{Check, Evidence, Findings, repeated};
-use crate::books::PaymentRow;
+use crate::books::{Books, PaymentRow};
 use crate::history::ledger::{Asked, Ledger};
 use crate::history::linear::{Life, Register, Verdict, check_objects};
 use crate::history::log::{self, Balance, Operation, Transfer};
@@ -35,6 +35,35 @@ pub(super) fn check(evidence: &Evidence<'_>, findings: &mut Findings) {
         Err(error) => findings.add(Check::History, format!("the history cannot be read: {error}")),
     }
     check_transfers(evidence, findings);
+    check_series(evidence.books, findings);
+    check_invoices(evidence, findings);
+}
+
+/// At every moment, the numbers of invoices are 1, 2, 3 and so on.
+pub(super) fn check_series(books: &Books, findings: &mut Findings) {
+    let mut numbers: Vec<i64> =
+        books.invoices.iter().filter_map(|invoice| invoice.number).collect();
+    numbers.sort_unstable();
+    let is_gapless = numbers.iter().copied().eq((1..).take(numbers.len()));
+    findings.demand(Check::Invoices, is_gapless, || format!("invoices have numbers {numbers:?}"));
+}
+
+/// The shop numbers its invoices in their own series from its beginning on.
+fn check_invoices(evidence: &Evidence<'_>, findings: &mut Findings) {
+    let invoices: BTreeMap<_, _> =
+        evidence.books.invoices.iter().map(|invoice| (invoice.order, invoice.number)).collect();
+    for order in &evidence.books.orders {
+        let number = invoices.get(&order.id).copied();
+        let is_right = match order.status.as_str() {
+            "confirmed" | "completed" => matches!(number, Some(Some(_))),
+            // One that was called off may have been accepted before.
+            "cancelled" => number != Some(None),
+            _ => number.is_none(),
+        };
+        findings.demand(Check::Invoices, is_right, || {
+            format!("{} is {} and its invoice {number:?}", evidence.order(order.id), order.status)
+        });
+    }
 }
 
 /// What clients were told is still so.

@@ -173,6 +173,20 @@ fn finds_two_orders_of_one_number() {
 }
 
 #[test]
+fn finds_a_counter_that_moves_without_its_invoices() {
+    let sql = "CREATE TRIGGER planted AFTER UPDATE ON counters WHEN NEW.name = 'invoice_number'
+               BEGIN UPDATE counters SET value = value + 1 WHERE name = NEW.name; END";
+    finds(&at_start(sql), Check::Invoices);
+}
+
+#[test]
+fn finds_an_order_that_is_accepted_and_gets_no_invoice() {
+    let sql = "CREATE TRIGGER planted AFTER INSERT ON invoices
+               BEGIN DELETE FROM invoices WHERE order_id = NEW.order_id; END";
+    finds(&at_start(sql), Check::Invoices);
+}
+
+#[test]
 fn finds_an_event_that_is_not_told() {
     let sql = "CREATE TRIGGER planted AFTER INSERT ON outbox WHEN NEW.kind = 'payment.captured'
                BEGIN DELETE FROM outbox WHERE id = NEW.id; END";

@@ -202,6 +202,68 @@ fn the_main_location_sends_what_it_has_whole_and_joins_the_others_where_it_has_n
     }
 }
 
+#[test]
+fn a_line_is_promised_what_is_not_there_from_the_day_on_that_covers_all_of_it() {
+    let day = |day: i64| Timestamp::from_unix_ms(day * 86_400_000);
+    let delivery = |at, pieces: u32| Expected { at, pieces: pieces.try_into().unwrap() };
+    let allow = BackorderPolicy::Allow { pieces_max: 9 };
+    let early = BackorderPolicy::PreOrder { until: day(5), pieces_max: 9 };
+    let both = vec![delivery(day(3), 2), delivery(day(7), 5)];
+    let (late, none) = (vec![delivery(day(1), 9)], Vec::new());
+    let promised = |kind, pieces, ships_at| Some(Promise { kind, pieces, ships_at });
+    use PromiseKind::{Backorder, Preorder};
+    for (policy, on_hand, expected, wanted_pieces, told) in [
+        (allow, 4, &both, 4, None),
+        (allow, 4, &both, 5, promised(Backorder, 1, Some(day(3)))),
+        (allow, 4, &both, 6, promised(Backorder, 2, Some(day(3)))),
+        (allow, 4, &both, 7, promised(Backorder, 3, Some(day(7)))),
+        (allow, 0, &both, 8, promised(Backorder, 8, None)),
+        (allow, 0, &both, 10, None),
+        (allow, 1, &none, 2, promised(Backorder, 1, None)),
+        (allow, 0, &late, 1, promised(Backorder, 1, None)),
+        (early, 0, &both, 1, promised(Preorder, 1, Some(day(5)))),
+        (early, 0, &both, 3, promised(Preorder, 3, Some(day(7)))),
+        (early, 1, &late, 2, promised(Preorder, 1, Some(day(5)))),
+        (BackorderPolicy::Deny, 1, &both, 2, None),
+    ] {
+        let counters = Counters { on_hand, ..Counters::default() };
+        let here = LocationStock { counters, safety: 0, expected: expected.clone() };
+        let policy = SkuPolicy { backorder: policy, per_order_max: None };
+        let stock = SkuStock { policy, at: [(place(1), here)].into() };
+        let stocks = [("A".parse().unwrap(), stock)].into();
+        let (lines, locations) = (wanted(&[("A", wanted_pieces)]), [location(1, 0, "DE", "")]);
+        let request = Request { now: day(2), ..request(&lines, "", Strategy::MainFirst) };
+        let got = promises(request, &locations, &stocks);
+        assert_eq!(got, [told], "{wanted_pieces} of {on_hand}, {policy:?}");
+        // Whoever buys is promised the same.
+        if let Ok(allocation) = allocate(request, &locations, &stocks) {
+            assert_eq!(allocation.promise_of(0, policy.backorder, day(2)), told);
+        }
+    }
+}
+
+#[test]
+fn a_line_that_falls_short_takes_no_other_lines_promise_away() {
+    let backorder = BackorderPolicy::Allow { pieces_max: 2 };
+    let mut stocks = stocks(&[("A", &[(1, 0)]), ("B", &[(1, 0)]), ("C", &[(1, 0)])]);
+    let rule = |sku: &str, per_order_max, stocks: &mut BTreeMap<Sku, SkuStock>| {
+        stocks.get_mut(&sku.parse::<Sku>().unwrap()).unwrap().policy =
+            SkuPolicy { backorder, per_order_max };
+    };
+    rule("A", None, &mut stocks);
+    rule("B", Some(1), &mut stocks);
+    let told = |destination: &str| {
+        let lines = wanted(&[("A", 2), ("B", 2), ("C", 1), ("D", 1)]);
+        let request = request(&lines, destination, Strategy::MainFirst);
+        promises(request, &[location(1, 0, "DE", "DE")], &stocks)
+    };
+    let two = Promise { kind: PromiseKind::Backorder, pieces: 2, ships_at: None };
+    assert_eq!(told("DE"), [Some(two), None, None, None]);
+    // Before it is known where it goes, everybody is asked.
+    assert_eq!(told(""), [Some(two), None, None, None]);
+    assert_eq!(told("JP"), [None; 4]);
+}
+
 fn strategy() -> impl proptest::strategy::Strategy<Value = Strategy> {
     prop::sample::select(vec![
         Strategy::MainFirst,

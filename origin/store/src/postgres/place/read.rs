@@ -5,8 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use api_types::cart::Cart;
 use domain::cart::CartStatus;
 use domain::inventory::MAIN_LOCATION;
+use domain::numbers::{Drawing, NumberStyle};
 use domain::pricing::{Buyer, Quote};
-use domain::{CartId, Currency, LineId, Money, Quantity, Sku};
+use domain::{CartId, Currency, Sku};
 use futures::join;
 
 use crate::StoreError;
@@ -29,11 +30,20 @@ ON CONFLICT (scope, key) DO NOTHING RETURNING scope, key";
 pub(super) const LOCK_CARTS: &str =
     "SELECT id, currency, version, order_id IS NOT NULL, choices_json, user_id FROM carts WHERE id = ANY(?1)
 ORDER BY id FOR UPDATE";
-pub(super) const LOCK_STOCK: &str = "SELECT s.on_hand, s.reserved, s.incoming, s.backordered, s.safety, s.per_order_max,
+macro_rules! stock_of_carts {
+    ($end:literal) => {
+        concat!(
+            "SELECT s.on_hand, s.reserved, s.incoming, s.backordered, s.safety, s.per_order_max,
   s.backorder, s.backorder_max, s.backorder_until_ms, EXISTS (SELECT 1 FROM stock_at a WHERE a.sku = s.sku), s.sku
-FROM stock s WHERE s.sku IN (SELECT sku FROM cart_lines WHERE cart_id = ANY(?1)) ORDER BY s.sku FOR UPDATE OF s";
-pub(super) const READ_LINES: &str = "SELECT l.cart_id, l.id, l.sku, l.quantity, p.handle, p.title, v.title, v.image_url, r.minor,
-  p.category, p.tags_json, p.tax_class, v.grams, p.is_shippable, p.is_discountable, l.price_minor, l.price_until_ms
+FROM stock s WHERE s.sku IN (SELECT sku FROM cart_lines WHERE cart_id = ANY(?1)) ORDER BY s.sku",
+            $end
+        )
+    };
+}
+pub(super) const SEE_STOCK: &str = stock_of_carts!("");
+pub(super) const LOCK_STOCK: &str = stock_of_carts!(" FOR UPDATE OF s");
+pub(super) const READ_LINES: &str = "SELECT l.cart_id, l.id, l.sku, l.quantity, l.price_minor, l.price_until_ms, p.handle, p.title,
+  v.title, v.image_url, r.minor, p.category, p.tags_json, p.tax_class, v.grams, p.is_shippable, p.is_discountable
 FROM cart_lines l JOIN carts c ON c.id = l.cart_id JOIN variants v ON v.sku = l.sku JOIN products p ON p.id = v.product_id
 LEFT JOIN prices r ON r.sku = l.sku AND r.currency = c.currency AND p.archived_at_ms IS NULL
 WHERE l.cart_id = ANY(?1) ORDER BY l.cart_id, l.id";
@@ -42,13 +52,21 @@ pub(super) const READ_PROMOTIONS: &str = "SELECT rule_json, uses FROM promotions
 WHERE is_automatic = 1 AND is_enabled = 1 AND coalesce(starts_at_ms, 0) <= ?2 AND coalesce(ends_at_ms, 9223372036854775807) > ?1
 ORDER BY id LIMIT 90";
 
-/// What the batch was told of the shop, and what its own decisions made of it.
+/// How a batch looks at stock.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Stock {
+    /// Others may take from it meanwhile.
+    Seen,
+    /// Nobody else may, until the batch ends.
+    Locked,
+}
+
+/// What the batch was told of the shop.
 pub(super) struct Shop {
     /// Keys that nobody had used.
     pub(super) claimed: BTreeSet<(String, String)>,
     carts: BTreeMap<CartId, Stored>,
     lines: BTreeMap<CartId, Vec<(StoredLine, PriceRow)>>,
-    before: BTreeMap<Sku, MainStock>,
     pub(super) stock: BTreeMap<Sku, MainStock>,
     pub(super) rule: Rule,
     settings: BTreeMap<String, String>,
@@ -56,16 +74,28 @@ pub(super) struct Shop {
 }
 
 impl Shop {
-    /// Returns the SKUs whose level edges must hear of.
-    pub(super) fn changed_levels(&self) -> Vec<&Sku> {
-        let is_changed = |(sku, stock): &(&Sku, &MainStock)| {
-            self.before.get(*sku).is_none_or(|before| stock.may_change_level(before))
-        };
-        self.stock.iter().filter(is_changed).map(|(sku, _)| sku).collect()
+    fn setting(&self, name: &str) -> Option<&str> {
+        self.settings.get(name).map(String::as_str)
     }
 
-    pub(super) fn setting(&self, name: &str) -> Option<&str> {
-        self.settings.get(name).map(String::as_str)
+    /// Returns where the numbers of orders come from.
+    pub(super) fn drawing(&self) -> Result<Drawing, StoreError> {
+        numbers::drawing_of(self.setting(numbers::ORDER_NUMBERS))
+    }
+
+    /// Returns how they are written.
+    pub(super) fn style(&self) -> Result<NumberStyle, StoreError> {
+        numbers::read_style(self.setting(numbers::ORDER_NUMBER_STYLE))
+    }
+
+    /// Looks again at stock that was only seen, and locks it.
+    pub(super) async fn lock_stock(
+        &mut self,
+        session: &Session,
+        commands: &[&PlaceOrder],
+    ) -> Result<(), StoreError> {
+        self.stock = lock_stock(session, commands).await?;
+        Ok(())
     }
 
     /// Puts a cart together as it is bought; nothing where the shopper must hear why it cannot, or where more has to be
@@ -130,8 +160,31 @@ fn settings_read() -> Vec<String> {
         .collect()
 }
 
+/// Locks the stock of the carts of a batch, and reads it.
+pub(super) async fn lock_stock(
+    session: &Session,
+    commands: &[&PlaceOrder],
+) -> Result<BTreeMap<Sku, MainStock>, StoreError> {
+    let rows = session.bulk(LOCK_STOCK, [&carts_of(commands)]).await?;
+    rows.iter().map(read_stock).collect()
+}
+
+fn carts_of<'a>(commands: &[&'a PlaceOrder]) -> Vec<&'a [u8]> {
+    let carts: BTreeSet<&[u8]> =
+        commands.iter().map(|command| command.cart.as_bytes().as_slice()).collect();
+    carts.into_iter().collect()
+}
+
 /// The first round trip.
-pub(super) async fn read(session: &Session, commands: &[&PlaceOrder]) -> Result<Shop, StoreError> {
+pub(super) async fn read(
+    session: &Session,
+    commands: &[&PlaceOrder],
+    stock: Stock,
+) -> Result<Shop, StoreError> {
+    let read_stock_by = match stock {
+        Stock::Seen => SEE_STOCK,
+        Stock::Locked => LOCK_STOCK,
+    };
     // One statement must not meet a key twice, and every batch takes its locks in one order.
     let claims: BTreeMap<(&str, &str), &PlaceOrder> = commands
         .iter()
@@ -149,31 +202,29 @@ pub(super) async fn read(session: &Session, commands: &[&PlaceOrder]) -> Result<
         claims.values().map(|command| command.order.as_bytes().as_slice()).collect();
     let leases = each(|command| command.now.after(command.lease).unix_ms());
     let created = each(|command| command.now.unix_ms());
-    let carts: BTreeSet<&[u8]> =
-        commands.iter().map(|command| command.cart.as_bytes().as_slice()).collect();
-    let carts: Vec<&[u8]> = carts.into_iter().collect();
+    let carts = carts_of(commands);
     let settings = settings_read();
     let moments = commands.iter().map(|command| command.now.unix_ms());
     let (first, last) =
         (moments.clone().min().unwrap_or_default(), moments.max().unwrap_or_default());
-    // Sent one behind the other, answered together. What is read after a lock is as it was left by whoever had it.
+    // Sent one behind the other, answered together. What is read after a lock is as it was left by whoever had it. The
+    // stock comes last: of a hot SKU everybody waits for it.
     let main = MAIN_LOCATION.as_bytes().as_slice();
-    let (begun, claimed, carts, stock, lines, settings, promotions, parents, rule) = join!(
+    let (begun, claimed, carts, lines, settings, promotions, parents, rule, stock) = join!(
         session.batch(BEGIN),
         session.bulk(CLAIM, [&scopes, &keys, &fingerprints, &orders, &leases, &created]),
         session.bulk(LOCK_CARTS, [&carts]),
-        session.bulk(LOCK_STOCK, [&carts]),
         session.bulk(READ_LINES, [&carts]),
         session.bulk(READ_RULES, [&settings]),
         session.bulk(READ_PROMOTIONS, [&first, &last]),
         session.bulk(PARENTS, []),
         session.bulk(allocation::READ_RULE, [&main]),
+        session.bulk(read_stock_by, [&carts]),
     );
     // Looked at in the order in which they were sent: after a failure the engine only says that there was one.
     begun?;
-    let (claimed, carts, stock) = (claimed?, carts?, stock?);
-    let (lines, settings, promotions, parents) = (lines?, settings?, promotions?, parents?);
-    let rule = rule?;
+    let (claimed, carts, lines, settings) = (claimed?, carts?, lines?, settings?);
+    let (promotions, parents, rule, stock) = (promotions?, parents?, rule?, stock?);
     let rule = rule.first().ok_or(StoreError::Corrupt("main location"))?;
     let pair =
         |row: &Row| -> Result<(String, String), StoreError> { Ok((row.get(0)?, row.get(1)?)) };
@@ -193,7 +244,6 @@ pub(super) async fn read(session: &Session, commands: &[&PlaceOrder]) -> Result<
         claimed: claimed.iter().map(pair).collect::<Result<_, _>>()?,
         lines: read_lines(&carts, &lines)?,
         carts,
-        before: stock.clone(),
         stock,
         settings,
         rules,
@@ -202,7 +252,9 @@ pub(super) async fn read(session: &Session, commands: &[&PlaceOrder]) -> Result<
 }
 
 fn read_stock(row: &Row) -> Result<(Sku, MainStock), StoreError> {
-    Ok((parsed(row, 10, "SKU of a stock counter")?, stock::main_of(row, 0)?))
+    let sku: String = row.get(10)?;
+    let sku = sku.parse().map_err(|_invalid| StoreError::Corrupt("SKU of a stock counter"))?;
+    Ok((sku, stock::main_of(row, 0)?))
 }
 
 type LinesOf = BTreeMap<CartId, Vec<(StoredLine, PriceRow)>>;
@@ -212,31 +264,7 @@ fn read_lines(carts: &BTreeMap<CartId, Stored>, rows: &[Row]) -> Result<LinesOf,
     for row in rows {
         let id = CartId::from_bytes(row.get(0)?);
         let Some(&Stored { currency, .. }) = carts.get(&id) else { continue };
-        let sku: Sku = parsed(row, 2, "SKU of a line")?;
-        let quantity = u32::try_from(row.get::<i64>(3)?)
-            .ok()
-            .and_then(|quantity| Quantity::try_from(quantity).ok())
-            .ok_or(StoreError::Corrupt("quantity of a line"))?;
-        let price = PriceRow {
-            sku: sku.clone(),
-            handle: parsed(row, 4, "handle")?,
-            title: row.get(5)?,
-            variant_title: row.get(6)?,
-            image_url: row.get(7)?,
-            price: row.get::<Option<i64>>(8)?.map(|minor| Money::new(minor, currency)),
-            attributes: catalogue::attributes(row, 9)?,
-        };
-        let frozen = cart::frozen(row, 15, currency)?;
-        let line = StoredLine { id: LineId::from_bytes(row.get(1)?), sku, quantity, frozen };
-        lines.entry(id).or_default().push((line, price));
+        lines.entry(id).or_default().push(cart::priced_line(row, 1, currency)?);
     }
     Ok(lines)
-}
-
-fn parsed<T: std::str::FromStr>(
-    row: &Row,
-    index: usize,
-    what: &'static str,
-) -> Result<T, StoreError> {
-    row.get::<String>(index)?.parse().map_err(|_invalid| StoreError::Corrupt(what))
 }

@@ -9,6 +9,7 @@ use domain::pricing::AppliedPromotion;
 use futures::join;
 
 use super::Plan;
+use super::read::Shop;
 use crate::StoreError;
 use crate::order::{PlaceOrder, line_id, method_words};
 use crate::postgres::session::Session;
@@ -83,23 +84,25 @@ pub(super) const GIVE_UP_CLAIMS: &str =
 WHERE idempotency.scope = d.scope AND idempotency.key = d.key";
 
 impl<'a> Plan<'a> {
-    /// The second round trip, all but the commit. Returns the numbers of the orders.
-    pub(super) async fn write(
+    /// Writes all of the orders but what concerns stock. Returns their numbers.
+    pub(super) async fn write_orders(
         &self,
         session: &Session,
-        drawing: Drawing,
-        style: &NumberStyle,
+        shop: &Shop,
     ) -> Result<BTreeMap<[u8; 16], i64>, StoreError> {
-        let mut numbers = BTreeMap::new();
-        if !self.orders.is_empty() {
-            let (orders, rest) =
-                join!(self.write_orders(session, drawing, style), self.write_rest(session));
-            let orders = orders?;
-            rest?;
-            for row in orders {
-                numbers.insert(row.get(0)?, row.get(1)?);
-            }
+        if self.orders.is_empty() {
+            return Ok(BTreeMap::new());
         }
+        let (drawing, style) = (shop.drawing()?, shop.style()?);
+        let (orders, rest) =
+            join!(self.write_heads(session, drawing, &style), self.write_rest(session));
+        let orders = orders?;
+        rest?;
+        orders.iter().map(|row| Ok((row.get(0)?, row.get(1)?))).collect()
+    }
+
+    /// Answers keys that got nothing, and gives up those of commands that go alone.
+    pub(super) async fn answer(&self, session: &Session) -> Result<(), StoreError> {
         if !self.answers.is_empty() {
             let (scopes, keys) = keys_of(self.answers.iter().map(|(command, _)| *command));
             let answers: Vec<&str> =
@@ -110,10 +113,10 @@ impl<'a> Plan<'a> {
             let (scopes, keys) = keys_of(self.given_up.iter().copied());
             session.bulk(GIVE_UP_CLAIMS, [&scopes, &keys]).await?;
         }
-        Ok(numbers)
+        Ok(())
     }
 
-    async fn write_orders(
+    async fn write_heads(
         &self,
         session: &Session,
         drawing: Drawing,
@@ -182,16 +185,14 @@ impl<'a> Plan<'a> {
     }
 
     async fn write_rest(&self, session: &Session) -> Result<(), StoreError> {
-        let (lines, holds, payments, redemptions, carts, events) = join!(
+        let (lines, payments, redemptions, carts, events) = join!(
             self.write_lines(session),
-            self.write_holds(session),
             self.write_payments(session),
             self.write_redemptions(session),
             self.write_carts(session),
             self.write_events(session),
         );
         lines?;
-        holds?;
         payments?;
         redemptions?;
         carts?;
@@ -235,7 +236,11 @@ impl<'a> Plan<'a> {
             .map(drop)
     }
 
-    async fn write_holds(&self, session: &Session) -> Result<(), StoreError> {
+    /// Counts the stock down, of which the lock is held: what is written here holds on to its rows.
+    pub(super) async fn write_stock(&self, session: &Session) -> Result<(), StoreError> {
+        if self.orders.is_empty() {
+            return Ok(());
+        }
         let orders: Vec<&[u8]> =
             self.each_line(|command, _, _| command.order.as_bytes().as_slice());
         let skus: Vec<&str> = self.each_line(|_, _, line| line.sku.as_str());
