@@ -2,6 +2,7 @@
 
 import { signal } from '@preact/signals';
 import { isOutcomeUnknown } from '../idempotency';
+import { fileName } from './file-name';
 import { ApiError, networkError, problemOf, retryAfterSeconds } from './problem';
 
 /** Longest wait for an answer. The edge gives up on its origin sooner; this is for lost connections. */
@@ -118,8 +119,14 @@ export async function send<T>(path: string, call: Call = {}): Promise<T> {
   }
 }
 
+/** A file, and what it is called where the answer says so. */
+export interface ReceivedFile {
+  blob: Blob;
+  name: string | null;
+}
+
 /** Reads a file; throws [`ApiError`]. */
-export async function sendForFile(path: string, bearer: string | null): Promise<Blob> {
+export async function sendForFile(path: string, bearer: string | null): Promise<ReceivedFile> {
   let answer: Response;
   try {
     answer = await fetch(path, requestOf({ bearer }));
@@ -130,7 +137,7 @@ export async function sendForFile(path: string, bearer: string | null): Promise<
     const wait = retryAfterSeconds(answer.headers.get('retry-after'), Date.now());
     throw problemOf(answer.status, parse(await answer.text()), wait);
   }
-  return answer.blob();
+  return { blob: await answer.blob(), name: fileName(answer.headers.get('content-disposition')) };
 }
 
 /** Appends the parameters that have a value. */

@@ -112,6 +112,7 @@ export function isSoldOut(error: ApiError): boolean {
 const OTHER_THAN_SHOWN: Record<string, string> = {
   'price-changed': 'Prices have changed',
   'due-changed': 'The total has changed',
+  'promise-changed': 'When it ships has changed',
   'code-refused': 'A code does not apply any more',
   'gift-card-refused': 'A gift card does not pay any more',
   'shipping-unavailable': 'This delivery is not on offer',

@@ -129,6 +129,14 @@ export interface Quote {
   refused_gift_cards: ({ gift_card: string } & Reason)[];
 }
 
+/** Pieces of a line that are not there yet. */
+export interface Promised {
+  kind: 'preorder' | 'backorder';
+  pieces: number;
+  /** From when on all of them ship, where that is known. */
+  ships_at?: string;
+}
+
 export interface Line {
   id: string;
   sku: string;
@@ -139,6 +147,8 @@ export interface Line {
   quantity: number;
   unit_price: Money;
   line_total: Money;
+  /** Absent where everything is there. */
+  promise?: Promised;
 }
 
 export interface Cart {
@@ -196,6 +206,8 @@ export interface CheckoutRequest {
   payment: PaymentChoice;
   /** What was shown as due: where it comes to something else, nothing is bought. */
   expected_due?: Money;
+  /** What was shown as promised, all else as being there: where more is promised, or for a later day, nothing is bought. */
+  expected_promises?: ({ line: string } & Promised)[];
 }
 
 export interface CheckoutAnswer {
@@ -250,6 +262,8 @@ export interface Order {
   lines: Line[];
   totals: Totals;
   quote?: Quote | null;
+  /** Present once its invoice has a number of its own. */
+  invoice?: { number: string; issued_at: string };
   shipping_address?: Address;
   cancelled?: PiecesOf[];
   fulfilments?: Parcel[];

@@ -3,7 +3,7 @@
 import type { Line, Order, PiecesOf } from '../api/types';
 import { parcelStatus, refundStatus, returnStatus, RETURN_REASONS, type StatusText } from '../order-status';
 import { announce } from '../state/announce';
-import { askOrder, fetchInvoice, type OrderWish } from '../state/orders';
+import { askOrder, fetchInvoice, fetchOrder, type OrderWish } from '../state/orders';
 import { Problem } from './notice';
 import { Price } from './price';
 import { useRun } from './use-run';
@@ -133,10 +133,13 @@ export function OrderLife({ order, onChange }: OrderLifeProps) {
   };
   const openInvoice = (): void => {
     void run(async () => {
-      const url = URL.createObjectURL(await fetchInvoice(order.id));
-      const link = Object.assign(document.createElement('a'), { href: url, download: `invoice-${order.number}.pdf` });
-      link.click();
+      const { blob, name } = await fetchInvoice(order.id);
+      const url = URL.createObjectURL(blob);
+      const usual = `invoice-${order.number}.pdf`;
+      Object.assign(document.createElement('a'), { href: url, download: name ?? usual }).click();
       setTimeout(() => URL.revokeObjectURL(url), FILE_KEPT_MS);
+      // Asking may have given it a number of its own.
+      if (name !== usual && !order.invoice) onChange(await fetchOrder(order.id));
     });
   };
   const returnable = order.next_steps?.find(({ step }) => step === 'request_return')?.lines ?? [];

@@ -1,6 +1,6 @@
 // Placing and reading orders. A guest's order is readable with the token that checkout returned; it stays in this browser.
 
-import { send, sendForFile } from '../api/client';
+import { send, sendForFile, type ReceivedFile } from '../api/client';
 import type { CheckoutAnswer, CheckoutRequest, NextAction, Order } from '../api/types';
 import { attemptFor, isOutcomeUnknown, newKey, type Attempt, type CheckoutAttempt } from '../idempotency';
 import { accessToken, sendAsAccount } from './session';
@@ -148,6 +148,6 @@ export async function askOrder(id: string, wish: OrderWish): Promise<Order> {
 }
 
 /** Reads the invoice: a file that a link cannot ask for, because it goes with the order's token. */
-export async function fetchInvoice(id: string): Promise<Blob> {
+export async function fetchInvoice(id: string): Promise<ReceivedFile> {
   return sendForFile(`/v1/orders/${encodeURIComponent(id)}/invoice`, tokenOf(id) ?? (await accessToken()));
 }

@@ -2,12 +2,14 @@ import { useEffect, useState } from 'preact/hooks';
 import type { Cart, Line } from '../api/types';
 import { Codes } from '../parts/codes';
 import { GlassCase } from '../parts/glass-case';
+import { LineNote } from '../parts/line-note';
 import { Problem } from '../parts/notice';
 import { Picture } from '../parts/picture';
 import { Price } from '../parts/price';
 import { TotalsTable } from '../parts/totals';
 import type { Money } from '../money';
 import { paths } from '../router';
+import { lineNote } from '../sale';
 import { announce } from '../state/announce';
 import { cart, refreshCart, setQuantity } from '../state/cart';
 import { useTitle } from './use-title';
@@ -33,6 +35,7 @@ function CartLine({ line, was, isBusy, onQuantity }: CartLineProps) {
         <h2><a href={paths.product(line.handle, line.sku)}>{line.title}</a></h2>
         {line.variant_title && <p class="muted">{line.variant_title}</p>}
         <p class="muted"><Price money={line.unit_price} /> each</p>
+        <LineNote text={lineNote(line)} />
         {was && <p class="price-change" data-testid="price-change">Was <Price money={was} /> when you put it in.</p>}
       </div>
       <div class="stepper" role="group" aria-label={`Quantity of ${line.title}`}>
@@ -44,6 +47,12 @@ function CartLine({ line, was, isBusy, onQuantity }: CartLineProps) {
       <button type="button" class="link line-remove" aria-label={`Remove ${line.title}`} onClick={() => onQuantity(line, 0)}>Remove</button>
     </li>
   );
+}
+
+/** What a line promises once the cart has answered. */
+function noteAfter({ id }: Line): string | null {
+  const line = cart.value?.lines.find((own) => own.id === id);
+  return line ? lineNote(line) : null;
 }
 
 function EmptyCart() {
@@ -66,7 +75,7 @@ function FilledCart({ content }: { content: Cart }) {
     setFailed(null);
     try {
       await setQuantity(line.id, quantity);
-      announce(quantity === 0 ? `${line.title} is out of your cart.` : `${line.title}: ${quantity} in your cart.`);
+      announce(quantity === 0 ? `${line.title} is out of your cart.` : [`${line.title}: ${quantity} in your cart.`, noteAfter(line)].filter(Boolean).join(' '));
     } catch (error) {
       setFailed({ error, retry: () => void change(line, quantity) });
     } finally {

@@ -10,6 +10,7 @@ import { formatMoney, type Money } from '../money';
 import { navigate } from '../navigation';
 import { Codes } from '../parts/codes';
 import { Field, focusFirstError } from '../parts/field';
+import { LineNote } from '../parts/line-note';
 import { Problem } from '../parts/notice';
 import { Picture } from '../parts/picture';
 import { Price } from '../parts/price';
@@ -20,6 +21,7 @@ import { useRun } from '../parts/use-run';
 import { chosenWay, choiceOf, choiceOfNothing, isTest, waysOf, type Way } from '../payment';
 import { dueOf } from '../quote';
 import { paths } from '../router';
+import { lineNote, shownPromises } from '../sale';
 import { cart, chooseMethod, forgetCart, refreshCart, setDestination } from '../state/cart';
 import { attempt, openAttempt, placeOrder } from '../state/orders';
 import { signedInAs } from '../state/session';
@@ -139,7 +141,7 @@ function OrderSummary({ content }: { content: Cart }) {
         {content.lines.map((line) => (
           <li key={line.id}>
             <span class="niche"><Picture src={line.image_url} alt="" /></span>
-            <span>{line.title}<span class="muted">{[line.variant_title, `× ${line.quantity}`].filter(Boolean).join(' · ')}</span></span>
+            <span>{line.title}<span class="muted">{[line.variant_title, `× ${line.quantity}`].filter(Boolean).join(' · ')}</span><LineNote text={lineNote(line)} /></span>
             <Price money={line.line_total} />
           </li>
         ))}
@@ -230,7 +232,8 @@ function CheckoutPage({ content, earlier, methods, onUnknown }: CheckoutPageProp
       save('address', address);
       const choice = await payment();
       if (choice === null) return;
-      const request = { email: form.email.trim(), shipping_address: addressOf(form), payment: choice, expected_due: due };
+      const shown = { expected_due: due, expected_promises: shownPromises(content.lines) };
+      const request = { email: form.email.trim(), shipping_address: addressOf(form), payment: choice, ...shown };
       const answer = await placeOrder(content.id, request);
       isUntold.current = false;
       goToOrder(content.id, answer);

@@ -4,6 +4,7 @@ import type { Address, Order } from '../api/types';
 import { countryName } from '../checkout-form';
 import { navigate } from '../navigation';
 import { isSettling, orderStatus, paymentStatus, pollDelayMs, type StatusText } from '../order-status';
+import { LineNote } from '../parts/line-note';
 import { Problem } from '../parts/notice';
 import { OrderLife } from '../parts/order-life';
 import { PayerAction } from '../parts/payer-action';
@@ -14,6 +15,7 @@ import { useKeptHold } from '../parts/use-kept-hold';
 import { useRun } from '../parts/use-run';
 import { dueOf } from '../quote';
 import { paths } from '../router';
+import { awaitedNote } from '../sale';
 import { cart, fillNewCart, refreshCart } from '../state/cart';
 import { answerChallenge, fetchOrder } from '../state/orders';
 import { useTitle } from './use-title';
@@ -142,6 +144,10 @@ function AddressLines({ address }: { address: Address }) {
   );
 }
 
+function longDay(moment: string): string {
+  return new Date(moment).toLocaleDateString(undefined, { dateStyle: 'long' });
+}
+
 const HEADLINES: Record<StatusText['tone'], string> = {
   good: 'Thank you. It is yours.',
   waiting: 'Almost yours.',
@@ -156,7 +162,7 @@ function OrderPage({ order, look, take, isTiredOfWaiting }: Omit<Watched, 'order
       <div class="page-head">
         <div>
           <h1>{HEADLINES[payment.tone]}</h1>
-          <p class="lead">Order {order.number}, {new Date(order.created_at).toLocaleDateString(undefined, { dateStyle: 'long' })}</p>
+          <p class="lead">Order {order.number}, {longDay(order.created_at)}</p>
         </div>
       </div>
       <div class="with-summary">
@@ -175,7 +181,8 @@ function OrderPage({ order, look, take, isTiredOfWaiting }: Omit<Watched, 'order
           {payment.tone === 'bad' && <BuyAgain order={order} />}
           <OrderLife order={order} onChange={take} />
           <section class="order-facts">
-            <div><h2>Confirmation to</h2><p>{order.email}</p></div>
+            <div><h2>Contact</h2><p>{order.email}</p></div>
+            {order.invoice && <div data-testid="invoice-number"><h2>Invoice</h2><p>{order.invoice.number}, {longDay(order.invoice.issued_at)}</p></div>}
             {order.shipping_address && <div><h2>Delivery</h2><AddressLines address={order.shipping_address} /></div>}
           </section>
         </div>
@@ -184,7 +191,7 @@ function OrderPage({ order, look, take, isTiredOfWaiting }: Omit<Watched, 'order
             {order.lines.map((line) => (
               <li key={line.id ?? line.sku}>
                 <span class="niche"><Picture src={line.image_url} alt="" /></span>
-                <span>{line.title}<span class="muted">{[line.variant_title, `× ${line.quantity}`].filter(Boolean).join(' · ')}</span></span>
+                <span>{line.title}<span class="muted">{[line.variant_title, `× ${line.quantity}`].filter(Boolean).join(' · ')}</span><LineNote text={awaitedNote(order, line)} /></span>
                 <Price money={line.line_total} />
               </li>
             ))}
