@@ -1,5 +1,7 @@
 //! Why the store did not answer.
 
+use std::sync::Arc;
+
 use domain::ErrorKind;
 use tokio_postgres::error::SqlState;
 
@@ -39,17 +41,17 @@ pub enum StoreError {
 }
 
 /// The engine's own error, opaque so that no caller depends on the engine.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug, Clone, thiserror::Error)]
 #[error(transparent)]
 pub struct DatabaseError(Engine);
 
 /// Its text is not a client's to see: PostgreSQL quotes values in it.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug, Clone, thiserror::Error)]
 enum Engine {
     #[error("SQLite")]
-    Sqlite(#[source] rusqlite::Error),
+    Sqlite(#[source] Arc<rusqlite::Error>),
     #[error("PostgreSQL")]
-    Postgres(#[source] tokio_postgres::Error),
+    Postgres(#[source] Arc<tokio_postgres::Error>),
 }
 
 impl StoreError {
@@ -92,9 +94,16 @@ impl StoreError {
     pub(crate) fn is_worth_retrying(&self) -> bool {
         match self {
             Self::Unreachable => true,
-            Self::Database(error) => error.is_conflict() || error.is_lost(),
+            Self::Database(error) => {
+                error.is_conflict() || error.is_lost() || error.has_taken_too_long()
+            }
             _ => false,
         }
+    }
+
+    /// Tells whether all that is said is that something had failed before in the same transaction.
+    pub(crate) fn is_aftermath(&self) -> bool {
+        matches!(self, Self::Database(error) if error.is_aftermath())
     }
 
     /// Tells whether it is for what was asked that it failed, so that something else may go well.
@@ -138,6 +147,16 @@ impl DatabaseError {
         })
     }
 
+    /// Tells whether another statement of the transaction failed, whose error is the one to judge by.
+    pub(crate) fn is_aftermath(&self) -> bool {
+        self.code() == Some(&SqlState::IN_FAILED_SQL_TRANSACTION)
+    }
+
+    /// Tells whether a statement was ended for its time: `statement_timeout`, or somebody who cancelled it.
+    fn has_taken_too_long(&self) -> bool {
+        self.code() == Some(&SqlState::QUERY_CANCELED)
+    }
+
     /// Tells whether the connection is gone, or leads to a server that takes no writes (any more).
     fn is_lost(&self) -> bool {
         match &self.0 {
@@ -149,6 +168,9 @@ impl DatabaseError {
                     &SqlState::CANNOT_CONNECT_NOW,
                     &SqlState::READ_ONLY_SQL_TRANSACTION,
                     &SqlState::TOO_MANY_CONNECTIONS,
+                    // The server ends what stood still for too long with its connection.
+                    &SqlState::IDLE_IN_TRANSACTION_SESSION_TIMEOUT,
+                    &SqlState::IDLE_SESSION_TIMEOUT,
                 ]
                 .contains(&code)
             }),
@@ -158,12 +180,18 @@ impl DatabaseError {
 
 impl From<rusqlite::Error> for StoreError {
     fn from(error: rusqlite::Error) -> Self {
-        Self::Database(DatabaseError(Engine::Sqlite(error)))
+        Self::Database(DatabaseError(Engine::Sqlite(Arc::new(error))))
+    }
+}
+
+impl From<tokio_postgres::Error> for DatabaseError {
+    fn from(error: tokio_postgres::Error) -> Self {
+        Self(Engine::Postgres(Arc::new(error)))
     }
 }
 
 impl From<tokio_postgres::Error> for StoreError {
     fn from(error: tokio_postgres::Error) -> Self {
-        Self::Database(DatabaseError(Engine::Postgres(error)))
+        Self::Database(error.into())
     }
 }

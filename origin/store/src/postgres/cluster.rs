@@ -284,6 +284,11 @@ pub(crate) async fn run<C, T>(
 
 /// Ends a transaction whose work failed.
 pub(crate) async fn roll_back<T>(session: &Session, error: StoreError) -> Tried<T> {
+    // Whatever is sent behind what failed hears only that something did.
+    let error = match session.take_cause() {
+        Some(cause) if error.is_aftermath() => cause.into(),
+        _ => error,
+    };
     // A session whose transaction cannot be ended must not be used again.
     let is_ended =
         matches!(tokio::time::timeout(WORK_MAX, session.batch("ROLLBACK")).await, Ok(Ok(())));
@@ -296,7 +301,9 @@ pub(crate) async fn roll_back<T>(session: &Session, error: StoreError) -> Tried<
 
 /// Commits, and says what is known then.
 pub(crate) async fn commit<T>(session: &Session, value: T) -> Tried<T> {
-    match tokio::time::timeout(COMMIT_MAX, session.batch("COMMIT")).await {
+    let committed = tokio::time::timeout(COMMIT_MAX, session.batch("COMMIT")).await;
+    session.take_cause();
+    match committed {
         Ok(Ok(())) if session.is_in_doubt() => Tried::Unknown,
         Ok(Ok(())) => Tried::Done(value),
         // The engine itself says that nothing was kept.

@@ -23,7 +23,7 @@ use read::Stock;
 
 use super::lanes::{BatchWork, Kind, Outcome};
 use super::levels;
-use super::session::Session;
+use super::session::{ANNOUNCE, Session};
 use crate::StoreError;
 use crate::order::{
     CheckoutOutcome, OrderRecord, PaymentRecord, PlaceOrder, Placed, Shortage, line_id,
@@ -67,6 +67,7 @@ impl Kind for Placing {
         levels::NEXT_POSITION,
         levels::WRITE_TOLD,
         levels::WRITE_CHANGES,
+        ANNOUNCE,
         levels::WRITE_EVENTS,
     ];
 

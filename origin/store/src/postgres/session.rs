@@ -11,16 +11,23 @@ use tokio_postgres::types::{IsNull, ToSql, Type, to_sql_checked};
 use tokio_postgres::{Client, Statement};
 
 use crate::StoreError;
+use crate::error::DatabaseError;
 use crate::tx::{Cell, Row, Value, values};
 
 /// The channel that tells of the feed's new position.
 pub(crate) const FEED_CHANNEL: &str = "vitrine_feed";
+
+/// Tells who listens to it.
+pub(crate) const ANNOUNCE: &str = "SELECT pg_notify(?1, ?2)";
 
 /// A connection in use. Dropping it closes the connection; the server rolls back what was open.
 pub(crate) struct Session {
     client: Client,
     statements: Mutex<HashMap<String, Statement>>,
     is_in_doubt: Arc<AtomicBool>,
+    /// What failed first in the transaction under way. Statements are sent one behind the other, and all that the engine says
+    /// to those behind it is that something had failed.
+    cause: Mutex<Option<DatabaseError>>,
 }
 
 impl std::fmt::Debug for Session {
@@ -31,7 +38,7 @@ impl std::fmt::Debug for Session {
 
 impl Session {
     pub(crate) fn new(client: Client, is_in_doubt: Arc<AtomicBool>) -> Self {
-        Self { client, statements: Mutex::default(), is_in_doubt }
+        Self { client, statements: Mutex::default(), is_in_doubt, cause: Mutex::default() }
     }
 
     /// Tells whether the server or the way to it is gone.
@@ -44,14 +51,28 @@ impl Session {
         self.is_in_doubt.load(Ordering::Acquire)
     }
 
+    /// Returns what failed first in a transaction that is ended now; the next one begins without.
+    pub(crate) fn take_cause(&self) -> Option<DatabaseError> {
+        self.cause.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+
+    fn failed(&self, error: tokio_postgres::Error) -> StoreError {
+        let error = DatabaseError::from(error);
+        if !error.is_aftermath() {
+            let mut cause = self.cause.lock().unwrap_or_else(PoisonError::into_inner);
+            cause.get_or_insert_with(|| error.clone());
+        }
+        error.into()
+    }
+
     /// Runs statements without parameters, one after the other.
     pub(crate) async fn batch(&self, sql: &str) -> Result<(), StoreError> {
-        Ok(self.client.batch_execute(sql).await?)
+        self.client.batch_execute(sql).await.map_err(|error| self.failed(error))
     }
 
     pub(crate) async fn execute(&self, sql: &str, values: &[Value<'_>]) -> Result<u64, StoreError> {
         let statement = self.prepare(sql).await?;
-        Ok(self.client.execute_raw(&statement, values).await?)
+        self.client.execute_raw(&statement, values).await.map_err(|error| self.failed(error))
     }
 
     pub(crate) async fn query(
@@ -60,9 +81,11 @@ impl Session {
         values: &[Value<'_>],
     ) -> Result<Vec<Row>, StoreError> {
         let statement = self.prepare(sql).await?;
-        let mut found = std::pin::pin!(self.client.query_raw(&statement, values).await?);
+        let failed = |error| self.failed(error);
+        let found = self.client.query_raw(&statement, values).await.map_err(failed)?;
+        let mut found = std::pin::pin!(found);
         let mut rows = Vec::new();
-        while let Some(row) = found.try_next().await? {
+        while let Some(row) = found.try_next().await.map_err(failed)? {
             rows.push(read(&row)?);
         }
         Ok(rows)
@@ -87,7 +110,7 @@ impl Session {
 
     pub(crate) async fn announce(&self, position: i64) -> Result<(), StoreError> {
         let text = position.to_string();
-        self.query("SELECT pg_notify(?1, ?2)", values![FEED_CHANNEL, text]).await.map(drop)
+        self.query(ANNOUNCE, values![FEED_CHANNEL, text]).await.map(drop)
     }
 
     /// Runs a statement in PostgreSQL's own words, whose parameters are arrays.
@@ -97,7 +120,8 @@ impl Session {
         parameters: [&(dyn ToSql + Sync); N],
     ) -> Result<Vec<Row>, StoreError> {
         let statement = self.prepare(sql).await?;
-        self.client.query(&statement, &parameters).await?.iter().map(read).collect()
+        let rows = self.client.query(&statement, &parameters).await;
+        rows.map_err(|error| self.failed(error))?.iter().map(read).collect()
     }
 
     /// Prepares statements, so that they can be sent one behind the other without waiting.
@@ -113,7 +137,8 @@ impl Session {
         if let Some(known) = self.lock().get(sql) {
             return Ok(known.clone());
         }
-        let statement = self.client.prepare(&with_dollars(sql)).await?;
+        let prepared = self.client.prepare(&with_dollars(sql)).await;
+        let statement = prepared.map_err(|error| self.failed(error))?;
         self.lock().insert(sql.to_owned(), statement.clone());
         Ok(statement)
     }

@@ -30,6 +30,45 @@ async fn a_batch_that_waited_too_long_for_a_lock_is_tried_again_and_is_then_no_i
     store.place_order(checkout(1)).await.unwrap();
 }
 
+/// The last statement of a batch fails for a reason of its own, on a connection that has not done anything yet. What decides is
+/// that reason, not what the statements beside it heard.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_batch_is_tried_again_for_what_failed_first_in_it() {
+    for (code, is_once, expected) in [
+        ("40001", true, None),
+        ("40P01", true, None),
+        ("57014", true, None),
+        ("57014", false, Some((ErrorKind::Unavailable, "57014"))),
+        ("22012", false, Some((ErrorKind::Internal, "22012"))),
+    ] {
+        let Some(engine) = Engine::postgres() else { return };
+        let store = engine.open("first").await;
+        store.upsert_catalogue(catalogue(2), NOW).await.unwrap();
+        buying::fill(&store, 1, &[("SKU-1", 1)]).await;
+        let condition = if is_once { "nextval('public.failures') = 1" } else { "true" };
+        // A sequence counts on when its transaction is undone.
+        let sql = format!(
+            "CREATE SEQUENCE public.failures;
+             CREATE FUNCTION public.fail() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+               IF {condition} THEN RAISE EXCEPTION 'a test' USING ERRCODE = '{code}'; END IF;
+               RETURN new;
+             END $$;
+             CREATE TRIGGER fail BEFORE INSERT ON orders.outbox FOR EACH ROW
+               WHEN (new.aggregate = 'stock') EXECUTE FUNCTION public.fail();"
+        );
+        connect(&engine).await.batch_execute(&sql).await.unwrap();
+        let found = store.place_order(checkout(1)).await;
+        let text = format!("{code}: {found:?}");
+        match expected {
+            None => assert!(matches!(found, Ok(Placed::Order(_))), "{text}"),
+            Some((kind, cause)) => {
+                assert_eq!(found.unwrap_err().kind(), kind, "{text}");
+                assert!(text.contains(&format!("E{cause}")), "the cause is told: {text}");
+            }
+        }
+    }
+}
+
 /// Waits until so many transactions wait for a lock of another.
 async fn until_waiting(observer: &Client, count: i64) {
     let waiting = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'";
