@@ -35,6 +35,8 @@ pub struct Record {
     /// Whether this case or one before it in its group was asked until the answer was the expected one: how often
     /// depends on the host, and with it what is left of a limit.
     pub has_waited: bool,
+    /// Of the case: what may change between two requests.
+    pub moving: Vec<&'static str>,
     /// The host's values at this point.
     pub values: Values,
     /// What was not as the table says.
@@ -98,6 +100,7 @@ fn ask(running: &mut Running, place: Place<'_>, case: &Case, values: &mut Values
         sent,
         answer: None,
         has_waited: place.has_waited,
+        moving: case.moving.clone(),
         values: values.clone(),
         faults: Vec::new(),
     };

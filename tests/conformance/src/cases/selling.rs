@@ -175,8 +175,13 @@ fn holding() -> Vec<Case> {
             .problem(400, "idempotency-key-required"),
         cancel("the shopper calls it off")
             .route("POST /v1/orders/{order_id}/cancel")
-            .json("/status", "cancelled"),
-        cancel("once").header("idempotent-replayed", "true").json("/status", "cancelled"),
+            .json("/status", "cancelled")
+            // The job gives the payment up at the provider, within a second or so.
+            .moving("/payment_status"),
+        cancel("once")
+            .header("idempotent-replayed", "true")
+            .json("/status", "cancelled")
+            .moving("/payment_status"),
         with_token(hold("what has ended is not held")).problem(409, "hold-ended"),
     ]);
     cases
