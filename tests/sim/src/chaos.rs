@@ -2,13 +2,18 @@
 
 use std::sync::Arc;
 
+use domain::ErrorKind;
 use providers::local::Wish;
 use providers::payment::{Decision, IntentStatus};
+use store::StoreError;
 
 use crate::dice::Dice;
 use crate::sim::Owner;
 use crate::store_kind::drain;
 use crate::world::World;
+
+/// Starts that may fail one after the other before it counts as a fault: 10.
+const STARTS_IN_VAIN_MAX: u32 = 10;
 
 /// A job of the shop.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -143,6 +148,7 @@ async fn kill(world: &Arc<World>, place: usize, dice: &mut Dice) {
     world.sim.say(format!("chaos: origin {place} is killed"));
     world.count("kills");
     world.kill(place);
+    let mut in_vain = 0;
     loop {
         world.sim.sleep_while_rough(dice.between(5, 4_000)).await;
         // A start may be killed too.
@@ -150,6 +156,12 @@ async fn kill(world: &Arc<World>, place: usize, dice: &mut Dice) {
         match world.start(place, polls_max).await {
             Ok(true) => break,
             Ok(false) => world.sim.say(format!("chaos: origin {place} is killed while it starts")),
+            // Whoever starts processes starts this one again, as after any that ends.
+            Err(error) if is_passing(&error) && in_vain < STARTS_IN_VAIN_MAX => {
+                in_vain += 1;
+                world.sim.say(format!("chaos: origin {place} does not start: {error:#}"));
+                world.count("starts in vain");
+            }
             Err(error) => {
                 world.problem(format!("restart: {error:#}"));
                 return;
@@ -157,6 +169,14 @@ async fn kill(world: &Arc<World>, place: usize, dice: &mut Dice) {
         }
     }
     world.sim.say(format!("chaos: origin {place} is up"));
+}
+
+/// Whether a start may go well a moment later: on a busy machine a database may not answer in time, or others may be in the
+/// way for longer than is tried.
+fn is_passing(error: &anyhow::Error) -> bool {
+    let is_passing_of_store = |error: &StoreError| error.kind() == ErrorKind::Unavailable;
+    error.downcast_ref::<app::Error>().is_some_and(|error| error.kind() == ErrorKind::Unavailable)
+        || error.downcast_ref::<StoreError>().is_some_and(is_passing_of_store)
 }
 
 /// The store refuses writes for a moment.

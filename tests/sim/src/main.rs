@@ -156,6 +156,20 @@ fn tell(result: &Result<Report>) {
     }
 }
 
+/// What is wrong with a seed, in a line that begins with `failed seed` and finds its way into the summary of all tests: of
+/// what was printed before, a log may keep only the end.
+fn in_short(result: &Result<Report>) -> Option<String> {
+    let line = match result {
+        Ok(report) => {
+            let first = report.findings.first()?;
+            let (seed, step, count) = (report.seed, report.at_step, report.findings.len());
+            format!("failed seed {seed} at step {step}, {count} findings: {first}")
+        }
+        Err(error) => format!("failed seed: {error:#}"),
+    };
+    Some(line.replace('\n', " "))
+}
+
 fn summarise(args: &Args, results: &[Result<Report>], jobs: usize, took: Duration) -> ExitCode {
     let mut counts: BTreeMap<&'static str, u64> = BTreeMap::new();
     for report in results.iter().flatten() {
@@ -163,6 +177,9 @@ fn summarise(args: &Args, results: &[Result<Report>], jobs: usize, took: Duratio
     }
     let failed = results.iter().filter(|result| !is_good(result)).count();
     println!("{counts:?}");
+    for line in results.iter().filter_map(in_short) {
+        println!("{line}");
+    }
     println!(
         "{} of {} seeds from {} ran, {} steps each, {failed} failed; {:.1} s, {jobs} at once",
         results.len(),

@@ -221,7 +221,7 @@ impl Run<'_> {
         for simulation in simulation::ALL {
             let command = simulation::command(self.context, simulation);
             let lines = self.record_lines(simulation.name, command)?;
-            self.said.extend(lines.into_iter().filter(|line| line.contains(" seeds from ")));
+            self.said.extend(simulation::summary(lines));
         }
         Ok(())
     }

@@ -47,3 +47,26 @@ pub(super) fn command(context: &Context, simulation: Simulation) -> Command {
     command.args(jobs.map(|jobs| format!("--jobs={jobs}")));
     command
 }
+
+/// What the table at the end tells of a run: how many seeds there were, and what was wrong with those that failed.
+pub(super) fn summary(lines: Vec<String>) -> impl Iterator<Item = String> {
+    let tells = |line: &String| line.contains(" seeds from ") || line.starts_with("failed seed");
+    lines.into_iter().filter(tells)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::summary;
+
+    #[test]
+    fn says_which_seed_failed_and_why() {
+        let lines = [
+            "5 of 10 seeds",
+            "  12 ms client 3: buys",
+            "failed seed 7 at step 12: stock: sold too much",
+            "6 of 10 seeds from 1 ran, 300 steps each, 1 failed; 4.0 s, 2 at once",
+        ];
+        let told: Vec<String> = summary(lines.map(str::to_owned).to_vec()).collect();
+        assert_eq!(told, lines[2..]);
+    }
+}
