@@ -301,6 +301,10 @@ pub(crate) async fn roll_back<T>(session: &Session, error: StoreError) -> Tried<
 
 /// Commits, and says what is known then.
 pub(crate) async fn commit<T>(session: &Session, value: T) -> Tried<T> {
+    // The engine answers the COMMIT of a transaction in which anything failed with a success, and undoes it.
+    if let Some(cause) = session.take_cause() {
+        return roll_back(session, cause.into()).await;
+    }
     let committed = tokio::time::timeout(COMMIT_MAX, session.batch("COMMIT")).await;
     session.take_cause();
     match committed {
@@ -317,5 +321,46 @@ pub(crate) async fn commit<T>(session: &Session, value: T) -> Tried<T> {
             tracing::error!("waited in vain for the answer to a commit");
             Tried::Unknown
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use engines::Engine as Place;
+
+    use super::*;
+    use crate::tx::values;
+    use crate::{ConnectionUrl, Engine, Store, StoreConfig};
+
+    /// A command that goes on after one of its statements has failed.
+    async fn careless(tx: &Tx<'_>, failing: &str) -> Result<(), StoreError> {
+        tx.execute("UPDATE counters SET value = value + 1 WHERE name = 'invoice_number'", &[])
+            .await?;
+        let _unseen = tx.query(failing, values![0]).await;
+        Ok(())
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn what_failed_is_never_told_as_done() {
+        let Some(Place::Postgres(database)) = Place::postgres() else { return };
+        let config = StoreConfig::cluster(ConnectionUrl::new(database.url()));
+        let store = Store::open(&config, "first").await.unwrap();
+        let Engine::Postgres(cluster) = &store.engine else { panic!("a file") };
+        let counted = async || {
+            let sql = "SELECT value FROM counters WHERE name = 'invoice_number'";
+            let count = cluster.read(&sql, |tx, sql| {
+                Box::pin(async { tx.query_one(sql, &[]).await?.get::<i64>(0) })
+            });
+            count.await.unwrap()
+        };
+        let before = counted().await;
+        let failing = "SELECT 1 / ?1::bigint";
+        let told = cluster.write(&failing, |tx, failing| Box::pin(careless(tx, failing))).await;
+        assert!(matches!(told, Err(StoreError::Database(_))), "{told:?}");
+        assert_eq!(counted().await, before);
+        // The next transaction of the connection has nothing to do with it.
+        let harmless = "SELECT 1 + ?1::bigint";
+        cluster.write(&harmless, |tx, failing| Box::pin(careless(tx, failing))).await.unwrap();
+        assert_eq!(counted().await, before + 1);
     }
 }
