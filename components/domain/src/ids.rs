@@ -43,6 +43,14 @@ macro_rules! id {
                 Self(Uuid::from_bytes(bytes))
             }
 
+            /// Returns this id if it is later than another, and else the one right behind that: of two that are made in one
+            /// millisecond, or by clocks that differ, the second would as likely as not be the earlier one.
+            #[must_use]
+            pub fn after(self, other: Self) -> Self {
+                let next = other.0.as_u128().saturating_add(1);
+                if self > other { self } else { Self(Uuid::from_u128(next)) }
+            }
+
             /// Returns the 16 bytes for storage.
             #[must_use]
             pub const fn as_bytes(&self) -> &[u8; 16] {
@@ -183,6 +191,19 @@ mod tests {
         let early = OrderId::v7(Timestamp::from_unix_ms(1_000), [0xff; 10]);
         let late = OrderId::v7(Timestamp::from_unix_ms(1_001), [0; 10]);
         assert!(early < late);
+    }
+
+    #[test]
+    fn an_id_after_another_is_later_and_kept_where_it_is_so_already() {
+        let at = |ms| OrderId::v7(Timestamp::from_unix_ms(ms), [7; 10]);
+        let (early, late) = (at(1_000), at(1_001));
+        assert_eq!(late.after(early), late);
+        for not_later in [early, late] {
+            let next = not_later.after(late);
+            assert!(late < next && next < at(1_002), "{next}");
+            assert_eq!(next.to_string().parse(), Ok(next));
+            assert!(next < not_later.after(next));
+        }
     }
 
     #[test]

@@ -401,6 +401,9 @@ async fn add(
     if cart.lines.len() >= LINES_MAX {
         return Ok(Some(CartRefusal::TooManyLines));
     }
+    // Lines are shown by their ids, in the order in which they were put in.
+    let last = cart.lines.iter().map(|line| line.id).max();
+    let line = last.map_or(line, |last| line.after(last));
     tx.execute(
         "INSERT INTO cart_lines (cart_id, id, sku, quantity, price_minor, price_until_ms)
          VALUES (?1, ?2, ?3, ?4, ?5, ?6)",

@@ -18,10 +18,10 @@ use std::time::Duration;
 use api_types::events::{Day, EventBatch, EventCount, EventName};
 use api_types::feed::{FeedChange, FeedValue, SnapshotLine};
 use domain::reservation::{Level, Stock};
-use domain::{CartId, Currency, Money, Timestamp};
+use domain::{CartId, Currency, LineId, Money, Timestamp};
 use store::{
-    Catalogue, CategoryRow, OpenCart, ProductRow, ProductTraits, Store, StoreConfig, UpkeepLimits,
-    VariantRow,
+    CartEdit, Catalogue, CategoryRow, ChangeCart, OpenCart, ProductRow, ProductTraits, Store,
+    StoreConfig, UpkeepLimits, VariantRow,
 };
 
 use engines::{Engine, on_every_engine};
@@ -261,7 +261,28 @@ async fn events_are_told_for_four_hundred_days(engine: Engine) {
     }
 }
 
+/// Ids of one millisecond sort by chance, and clocks of several origins differ.
+async fn lines_stay_in_the_order_in_which_they_were_put_in(engine: Engine) {
+    let store = engine.open("first").await;
+    store.upsert_catalogue(catalogue(5), NOW).await.unwrap();
+    let id = buying::cart(1);
+    let open = OpenCart { id, user: None, currency: Currency::Eur, now: NOW };
+    store.open_cart(open, None).await.unwrap().unwrap();
+    let wanted = ["SKU-3", "SKU-1", "SKU-4", "SKU-2"];
+    for (sku, name) in wanted.into_iter().zip([5, 9, 1, 2]) {
+        let line = LineId::from_bytes([name; 16]);
+        let quantity = 1.try_into().unwrap();
+        let edit = CartEdit::Add { line, sku: sku.parse().unwrap(), quantity };
+        let change = ChangeCart { id, version: None, edit, freeze: Duration::ZERO, now: NOW };
+        store.change_cart(change, None).await.unwrap().unwrap();
+    }
+    let cart = store.cart(id, NOW).await.unwrap().unwrap();
+    let found: Vec<&str> = cart.lines.iter().map(|line| line.sku.as_str()).collect();
+    assert_eq!(found, wanted);
+}
+
 on_every_engine!(
+    lines_stay_in_the_order_in_which_they_were_put_in,
     the_levels_that_edges_read_are_those_of_the_domain,
     seeding_twice_tells_the_edges_nothing_new_and_leaves_stock_alone,
     an_epoch_outlives_a_restart_and_a_new_one_forgets_the_changes,
