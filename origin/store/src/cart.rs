@@ -175,17 +175,16 @@ impl Store {
         claim: Option<Claim>,
     ) -> Result<Result<Once<Cart>, CartRefusal>, StoreError> {
         let now = command.now;
-        let changed = self
+        let mut changed = self
             .write((command, claim), |tx, (command, claim)| {
                 let work = sql::cart::change(tx, command);
                 Box::pin(sql::idempotency::once(tx, claim.as_ref(), command.now, work))
             })
             .await?;
-        Ok(match changed {
-            Ok(Once::Fresh(cart)) => Ok(Once::Fresh(self.promised(cart, now).await?)),
-            Ok(Once::Replayed(cart)) => Ok(Once::Replayed(self.promised(cart, now).await?)),
-            other => other,
-        })
+        if let Some(cart) = changed.as_mut().ok().and_then(Once::value_mut) {
+            self.promise(cart, now).await?;
+        }
+        Ok(changed)
     }
 
     /// Makes a guest's cart an account's, merged with the one that the account has.
@@ -198,33 +197,29 @@ impl Store {
         claim: Option<Claim>,
     ) -> Result<Result<Once<MergedCart>, CartRefusal>, StoreError> {
         let now = command.now;
-        let merged = self
+        let mut merged = self
             .write((command, claim), |tx, (command, claim)| {
                 let work = sql::merge::merge(tx, command);
                 Box::pin(sql::idempotency::once(tx, claim.as_ref(), command.now, work))
             })
             .await?;
-        let told = async |merged: MergedCart| -> Result<MergedCart, StoreError> {
-            Ok(MergedCart { cart: self.promised(merged.cart, now).await?, notes: merged.notes })
-        };
-        Ok(match merged {
-            Ok(Once::Fresh(merged)) => Ok(Once::Fresh(told(merged).await?)),
-            Ok(Once::Replayed(merged)) => Ok(Once::Replayed(told(merged).await?)),
-            other => other,
-        })
+        if let Some(merged) = merged.as_mut().ok().and_then(Once::value_mut) {
+            self.promise(&mut merged.cart, now).await?;
+        }
+        Ok(merged)
     }
 
     /// Tells a cart's lines what they would be promised. Apart from what was written: a cart that is changed only looks at
     /// stock, and must not stand in the way of those who take it.
-    async fn promised(&self, mut cart: Cart, now: Timestamp) -> Result<Cart, StoreError> {
+    async fn promise(&self, cart: &mut Cart, now: Timestamp) -> Result<(), StoreError> {
         if cart.lines.is_empty() {
-            return Ok(cart);
+            return Ok(());
         }
         let promises = self
             .read((cart.clone(), now), |tx, (cart, now)| Box::pin(sql::promise::of(tx, cart, *now)))
             .await?;
         sql::promise::keep(&mut cart.lines, promises);
-        Ok(cart)
+        Ok(())
     }
 
     /// Reads a cart at the prices of a moment, with what its lines would be promised.

@@ -26,3 +26,13 @@ pub enum Once<T> {
     /// The key belongs to a request that said something else.
     Reused,
 }
+
+impl<T> Once<T> {
+    /// Returns what is answered, to add what was not written down with it.
+    pub(crate) const fn value_mut(&mut self) -> Option<&mut T> {
+        match self {
+            Self::Fresh(value) | Self::Replayed(value) => Some(value),
+            Self::InFlight | Self::Reused => None,
+        }
+    }
+}

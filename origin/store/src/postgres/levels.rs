@@ -53,14 +53,13 @@ pub(crate) async fn publish(
         names.iter().map(|&sku| feed::json(&[FeedValue::from(sku)])).collect::<Result<_, _>>()?;
     let (rows, told) =
         join!(session.bulk(READ_LEVELS, [&names]), session.bulk(READ_TOLD, [&keys]),);
-    let rows = rows?;
     let mut before = BTreeMap::new();
     for row in told? {
         before.insert(row.get::<String>(0)?, row.get::<String>(1)?);
     }
     let (mut changed_keys, mut changed_values, mut changes) = (Vec::new(), Vec::new(), Vec::new());
     let mut events = Events::default();
-    for row in rows {
+    for row in rows? {
         let values = feed::values_of(row)?;
         let key = feed::json(&key_of(table, &values)?)?;
         let text = feed::json(&values)?;

@@ -147,7 +147,6 @@ async fn read(session: &Session, commands: &[&Settle]) -> Result<Known, StoreErr
         session.bulk(READ_PARTS, [&ids]),
         session.bulk(READ_WEBHOOKS, [&webhooks]),
     );
-    // Looked at in the order in which they were sent: after a failure the engine only says that there was one.
     begun?;
     let payments = payments?;
     let mut lines_of: BTreeMap<OrderId, Vec<Row>> = BTreeMap::new();
@@ -236,7 +235,6 @@ impl<'a> Plan<'a> {
             self.write_webhooks(session),
             self.write_stock(session),
         );
-        // In the order in which they were sent, as above.
         payments?;
         orders?;
         entries?;

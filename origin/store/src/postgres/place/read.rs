@@ -221,7 +221,6 @@ pub(super) async fn read(
         session.bulk(allocation::READ_RULE, [&main]),
         session.bulk(read_stock_by, [&carts]),
     );
-    // Looked at in the order in which they were sent: after a failure the engine only says that there was one.
     begun?;
     let (claimed, carts, lines, settings) = (claimed?, carts?, lines?, settings?);
     let (promotions, parents, rule, stock) = (promotions?, parents?, rule?, stock?);
