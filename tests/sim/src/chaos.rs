@@ -157,7 +157,7 @@ async fn kill(world: &Arc<World>, place: usize, dice: &mut Dice) {
             Ok(true) => break,
             Ok(false) => world.sim.say(format!("chaos: origin {place} is killed while it starts")),
             // Whoever starts processes starts this one again, as after any that ends.
-            Err(error) if is_passing(&error) && in_vain < STARTS_IN_VAIN_MAX => {
+            Err(error) if may_start_later(&error) && in_vain < STARTS_IN_VAIN_MAX => {
                 in_vain += 1;
                 world.sim.say(format!("chaos: origin {place} does not start: {error:#}"));
                 world.count("starts in vain");
@@ -173,10 +173,10 @@ async fn kill(world: &Arc<World>, place: usize, dice: &mut Dice) {
 
 /// Whether a start may go well a moment later: on a busy machine a database may not answer in time, or others may be in the
 /// way for longer than is tried.
-fn is_passing(error: &anyhow::Error) -> bool {
-    let is_passing_of_store = |error: &StoreError| error.kind() == ErrorKind::Unavailable;
-    error.downcast_ref::<app::Error>().is_some_and(|error| error.kind() == ErrorKind::Unavailable)
-        || error.downcast_ref::<StoreError>().is_some_and(is_passing_of_store)
+fn may_start_later(error: &anyhow::Error) -> bool {
+    let of_app = error.downcast_ref::<app::Error>().map(app::Error::kind);
+    let of_store = error.downcast_ref::<StoreError>().map(StoreError::kind);
+    of_app.or(of_store) == Some(ErrorKind::Unavailable)
 }
 
 /// The store refuses writes for a moment.
